@@ -230,7 +230,7 @@ class Compiler:
         short = definition.rsplit(".", 1)[-1]
         if definition and short not in SPECIAL and shape == "scalar":
             shape = "object"
-        elif shape == "scalar" and (SPECIAL.get(short) is Any or _kind(leaf) == "object" and not definition):
+        elif shape == "scalar" and (SPECIAL.get(short) is Any or (_kind(leaf) == "object" and not definition)):
             shape = "json"
         strategy = source.get("x-kubernetes-patch-strategy", "")
         return Field(
