@@ -10,8 +10,10 @@ from __future__ import annotations
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
+POD_SUBRESOURCES = "attach,binding,ephemeralcontainers,eviction,exec,log,portforward,proxy,resize,status"
+
 GROUPS: dict[tuple[str, str], str] = {
-    ("", "v1"): """
+    ("", "v1"): f"""
         bindings Binding ns verbs=create
         componentstatuses ComponentStatus cluster short=cs verbs=get,list
         configmaps ConfigMap ns short=cm
@@ -22,7 +24,7 @@ GROUPS: dict[tuple[str, str], str] = {
         nodes Node cluster short=no sub=proxy,status
         persistentvolumeclaims PersistentVolumeClaim ns short=pvc sub=status
         persistentvolumes PersistentVolume cluster short=pv sub=status
-        pods Pod ns short=po all sub=attach,binding,ephemeralcontainers,eviction,exec,log,portforward,proxy,resize,status
+        pods Pod ns short=po all sub={POD_SUBRESOURCES}
         podtemplates PodTemplate ns
         replicationcontrollers ReplicationController ns short=rc all sub=scale,status
         resourcequotas ResourceQuota ns short=quota sub=status

@@ -217,11 +217,11 @@ class Compiler:
             return self._compile(source["$ref"].removeprefix(REF))
         kind = _kind(source)
         if kind == "array":
-            inner = self._type(source["items"])
-            return f"list[{inner}]" if isinstance(inner, str) else list[inner]
+            inner: Any = self._type(source["items"])
+            return f"list[{inner}]" if isinstance(inner, str) else list[inner]  # type: ignore[valid-type]
         if "additionalProperties" in source:
             inner = self._type(source["additionalProperties"])
-            return f"dict[str, {inner}]" if isinstance(inner, str) else dict[str, inner]
+            return f"dict[str, {inner}]" if isinstance(inner, str) else dict[str, inner]  # type: ignore[valid-type]
         return INTEGERS.get(source.get("format", ""), SCALARS[kind])
 
     def _field(self, name: str, source: dict[str, Any], required: bool) -> Field:

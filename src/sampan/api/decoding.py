@@ -1,0 +1,66 @@
+"""Bytes or JSON values to typed objects, with unknown fields told and dropped.
+
+The Structs refuse a field they do not know. Only then is the slow way taken: the JSON is decoded to plain values, the
+schema is walked, unknown fields are removed and their paths collected, and the rest is converted. An object without a
+typo pays nothing. Paths are written as upstream writes them: `spec.containers[0].imag`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sampan.api import schema
+from sampan.api.registry import Kind
+
+UNKNOWN = "Object contains unknown field"
+
+
+def decode(kind: Kind, data: bytes) -> tuple[Any, list[str]]:
+    """The object and the paths of its unknown fields (most often none). Raises msgspec.DecodeError."""
+    try:
+        return kind.decode(data), []
+    except msgspec.ValidationError as error:
+        if not str(error).startswith(UNKNOWN):
+            raise
+    return convert(kind.struct, msgspec.json.decode(data))
+
+
+def convert(struct: Any, value: Any) -> tuple[Any, list[str]]:
+    """As `decode`, from a JSON value; `value` may be changed. Raises msgspec.ValidationError."""
+    try:
+        return msgspec.convert(value, struct), []
+    except msgspec.ValidationError as error:
+        if not str(error).startswith(UNKNOWN):
+            raise
+    unknown: list[str] = []
+    prune(schema.info(struct), value, "", unknown)
+    return msgspec.convert(value, struct), unknown
+
+
+def prune(info: schema.TypeInfo, value: Any, path: str, unknown: list[str]) -> None:
+    """Removes from a JSON object, in place, what its schema does not know, and adds the paths to `unknown`."""
+    if not isinstance(value, dict):
+        return
+    for name in list(value):
+        field = info.fields.get(name)
+        here = f"{path}.{name}" if path else name
+        if field is None:
+            del value[name]
+            unknown.append(here)
+        elif field.type is not None:
+            _prune_field(field, value[name], here, unknown)
+
+
+def _prune_field(field: schema.Field, value: Any, path: str, unknown: list[str]) -> None:
+    inner = field.type
+    assert inner is not None
+    if field.shape == "list" and isinstance(value, list):
+        for index, item in enumerate(value):
+            prune(inner, item, f"{path}[{index}]", unknown)
+    elif field.shape == "map" and isinstance(value, dict):
+        for key, item in value.items():
+            prune(inner, item, f"{path}.{key}", unknown)
+    elif field.shape == "object":
+        prune(inner, value, path, unknown)
