@@ -1,0 +1,103 @@
+"""The seam between the kubelet and whatever runs containers.
+
+The values are the CRI messages themselves (`runtime_pb2`). The caller owns what it passes and what it gets. Calls for
+different pods may run at the same time; for one sandbox the kubelet makes one changing call at a time. Every method may raise
+`RuntimeFailure`, of the kinds in `sampan.cri.errors`.
+`sampan.cri.client.CriClient` is the real one, `sampan.testing.fakecri.FakeRuntime` the one for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+# The generated messages have no types that mypy can see.
+Message = Any
+
+
+class Runtime(Protocol):
+    async def version(self) -> Message:
+        """A VersionResponse; raises RuntimeUnavailable when the runtime is away."""
+        ...
+
+    async def status(self) -> Message:
+        """A StatusResponse, with the conditions RuntimeReady and NetworkReady."""
+        ...
+
+    async def run_sandbox(self, config: Message, handler: str = "") -> str:
+        """Makes and starts a pod's sandbox, network included; returns its id."""
+        ...
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        """Ends what runs in it and gives its network back; fine when it is already stopped or gone."""
+        ...
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        """Removes it and its containers; fine when it is already gone."""
+        ...
+
+    async def sandbox_status(self, sandbox_id: str) -> Message:
+        """A PodSandboxStatus; raises RuntimeNotFound."""
+        ...
+
+    async def list_sandboxes(self) -> Sequence[Message]:
+        """PodSandbox messages, in no order."""
+        ...
+
+    async def create_container(self, sandbox_id: str, config: Message, sandbox_config: Message) -> str:
+        """Makes a container without starting it; returns its id."""
+        ...
+
+    async def start_container(self, container_id: str) -> None: ...
+
+    async def stop_container(self, container_id: str, timeout: int) -> None:
+        """The stop signal, then after `timeout` seconds SIGKILL; returns when the process has ended."""
+        ...
+
+    async def remove_container(self, container_id: str) -> None: ...
+
+    async def list_containers(self, *, sandbox_id: str = "") -> Sequence[Message]:
+        """Container messages, in no order; all, or those of one sandbox."""
+        ...
+
+    async def container_status(self, container_id: str) -> Message:
+        """A ContainerStatus; raises RuntimeNotFound."""
+        ...
+
+    async def update_resources(self, container_id: str, resources: Message) -> None:
+        """Changes a running container's LinuxContainerResources."""
+        ...
+
+    async def reopen_log(self, container_id: str) -> None:
+        """Makes the runtime open the log file anew, after it was rotated."""
+        ...
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> Message:
+        """Runs a command to its end: an ExecSyncResponse; raises RuntimeTimeout after `timeout` seconds (0: never)."""
+        ...
+
+    async def list_images(self) -> Sequence[Message]: ...
+
+    async def image_status(self, image: str) -> Message | None:
+        """An Image message, None when it is not on the node."""
+        ...
+
+    async def pull_image(self, image: str, auth: Message | None, sandbox_config: Message | None) -> str:
+        """Fetches the image and returns its reference; the failure's message has the registry's own words."""
+        ...
+
+    async def remove_image(self, image: str) -> None: ...
+
+    async def image_filesystem(self) -> Sequence[Message]:
+        """FilesystemUsage of where images are."""
+        ...
+
+    def events(self) -> AsyncIterator[str]:
+        """Ids of containers and sandboxes whose process just started or ended, until the runtime goes away.
+
+        The runtime's lists may lag an event by some milliseconds. Raises RuntimeUnsupported at the first step when
+        this runtime has no events.
+        """
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,63 @@
+"""What is left of a containerd whose CRI can no longer be asked: shims, container processes and mounts.
+
+Everything is recognised by our own paths (a shim's command line names our socket, a mount lies under our folder), so
+another containerd on the machine is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+MNT_DETACH = 2
+SHIM = "containerd-shim"
+
+
+def end_shims(socket: Path, proc: Path = Path("/proc")) -> None:
+    """Kills the shims that serve the containerd at `socket`, and all their descendants."""
+    parents = {pid: parent for pid, parent, _ in processes(proc)}
+    shims = {pid for pid, _, command in processes(proc) if SHIM in command[0] and str(socket) in command}
+    doomed = {pid for pid in parents if shims & set(lineage(pid, parents))}
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def processes(proc: Path) -> Iterator[tuple[int, int, list[str]]]:
+    """(pid, parent's pid, command line) of what runs, kernel threads left out."""
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if command[0]:
+                yield int(folder.name), parent, command
+
+
+def lineage(pid: int, parents: dict[int, int]) -> Iterator[int]:
+    """The process and its ancestors."""
+    while pid in parents:
+        yield pid
+        pid = parents[pid]
+
+
+def mounts_below(directory: Path, mounts: str) -> list[str]:
+    """Mount points in `directory` or deeper, deepest first, from the text of /proc/self/mounts."""
+    prefix = str(directory).rstrip("/") + "/"
+    points = [line.split()[1].encode().decode("unicode_escape") for line in mounts.splitlines()]
+    return [point for point in reversed(points) if point.startswith(prefix)]
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmounts everything under `directory`, lazily where it is still busy."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for point in mounts_below(directory, Path("/proc/self/mounts").read_text()):
+        if libc.umount2(os.fsencode(point), MNT_DETACH):
+            log.warning("could not unmount path=%s error=%s", point, os.strerror(ctypes.get_errno()))
