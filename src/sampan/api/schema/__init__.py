@@ -217,11 +217,9 @@ class Compiler:
             return self._compile(source["$ref"].removeprefix(REF))
         kind = _kind(source)
         if kind == "array":
-            inner: Any = self._type(source["items"])
-            return f"list[{inner}]" if isinstance(inner, str) else list[inner]  # type: ignore[valid-type]
+            return _container("list[{}]", list.__class_getitem__, self._type(source["items"]))
         if "additionalProperties" in source:
-            inner = self._type(source["additionalProperties"])
-            return f"dict[str, {inner}]" if isinstance(inner, str) else dict[str, inner]  # type: ignore[valid-type]
+            return _container("dict[str, {}]", lambda value: dict.__class_getitem__((str, value)), self._type(source["additionalProperties"]))
         return INTEGERS.get(source.get("format", ""), SCALARS[kind])
 
     def _field(self, name: str, source: dict[str, Any], required: bool) -> Field:
@@ -248,6 +246,13 @@ class Compiler:
             map_type=source.get("x-kubernetes-map-type", ""),
             enum=tuple(v for v in source.get("enum", ()) if v is not None),
         )
+
+
+def _container(spelling: str, make: Any, inner: Any) -> Any:
+    """The type of a list or map of `inner`; a string when `inner` is still only a name."""
+    if isinstance(inner, str):
+        return spelling.format(inner)
+    return make(inner)
 
 
 def _shape(source: dict[str, Any]) -> tuple[str, dict[str, Any]]:
