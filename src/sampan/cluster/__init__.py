@@ -1,0 +1,1 @@
+"""Wiring: certificates, bring-up, supervision, tear-down. The only place that puts components together."""
