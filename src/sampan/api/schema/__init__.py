@@ -219,7 +219,8 @@ class Compiler:
         if kind == "array":
             return _container("list[{}]", list.__class_getitem__, self._type(source["items"]))
         if "additionalProperties" in source:
-            return _container("dict[str, {}]", lambda value: dict.__class_getitem__((str, value)), self._type(source["additionalProperties"]))
+            inner = self._type(source["additionalProperties"])
+            return _container("dict[str, {}]", lambda value: dict.__class_getitem__((str, value)), inner)
         return INTEGERS.get(source.get("format", ""), SCALARS[kind])
 
     def _field(self, name: str, source: dict[str, Any], required: bool) -> Field:
