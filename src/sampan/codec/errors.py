@@ -1,0 +1,47 @@
+"""What can be wrong with bytes or a patch, as types that carry the HTTP status upstream answers with.
+
+Upstream sorts a bad patch into four answers: 400 when it cannot be understood, 413 when it is too much, 422 when it
+is well formed and does not fit the object, and 500 (no reason) for those that its strategic merge code finds midway.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+UNPROCESSABLE = "the server rejected our request due to an error in our request"
+
+
+class CodecError(ValueError):
+    """Bytes that are not the JSON or YAML they claim to be, or more of it than is allowed."""
+
+    code = 400
+    reason = "BadRequest"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class PatchError(CodecError):
+    """A patch that cannot be applied.
+
+    `code` is the HTTP status, `reason` the Status reason ("" where upstream gives none), `details` the Status details
+    or None, and `cause` what went wrong in words for the log when `message` is upstream's general phrase.
+    """
+
+    def __init__(
+        self, message: str, code: int = 400, *, reason: str | None = None, details: Any = None, cause: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = REASONS.get(code, "") if reason is None else reason
+        self.details = details
+        self.cause = cause
+
+
+REASONS = {400: "BadRequest", 409: "Conflict", 413: "RequestEntityTooLarge", 422: "Invalid", 500: ""}
+
+
+def unprocessable(cause: str) -> PatchError:
+    """A well-formed patch that does not fit the object: 422 with upstream's general message."""
+    return PatchError(UNPROCESSABLE, 422, details={}, cause=cause)
