@@ -6,16 +6,13 @@ runtime's to watch) and none for the event stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 
-from sampan.cri import containerd_events_pb2 as events_pb2
-from sampan.cri import containerd_events_pb2_grpc as events_grpc
-from sampan.cri import runtime_pb2 as pb
-from sampan.cri import runtime_pb2_grpc as services
+from sampan.cri import containerd_events_pb2, containerd_events_pb2_grpc, runtime_pb2_grpc
 from sampan.cri.errors import (
     RuntimeFailure,
     RuntimeNotFound,
@@ -24,11 +21,12 @@ from sampan.cri.errors import (
     RuntimeUnsupported,
 )
 from sampan.cri.interface import Message
+from sampan.cri.messages import pb
 
 CALL_SECONDS = 120.0
 SANDBOX_SECONDS = 240.0
 MESSAGE_BYTES = 16 << 20
-EVENT_FILTER = "namespace==k8s.io,topic~=^/tasks/(exit|start|oom)$"
+EVENT_FILTER = "namespace==k8s.io,topic~=^/tasks/(exit|oom)$"
 
 FAILURES: dict[grpc.StatusCode, type[RuntimeFailure]] = {
     grpc.StatusCode.UNAVAILABLE: RuntimeUnavailable,
@@ -45,6 +43,7 @@ OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 T = TypeVar("T")
+events_pb: Any = containerd_events_pb2
 
 
 async def call(answer: Awaitable[T]) -> T:
@@ -70,9 +69,9 @@ class CriClient:
         self.endpoint = endpoint if endpoint.startswith("unix:") else f"unix://{endpoint}"
         # containerd refuses an authority that is not a host name, as gRPC makes from a socket's path.
         self._channel = grpc.aio.insecure_channel(self.endpoint, [*OPTIONS, ("grpc.default_authority", "localhost")])
-        self._runtime: Any = services.RuntimeServiceStub(self._channel)
-        self._images: Any = services.ImageServiceStub(self._channel)
-        self._events: Any = events_grpc.EventsStub(self._channel)
+        self._runtime: Any = runtime_pb2_grpc.RuntimeServiceStub(self._channel)
+        self._images: Any = runtime_pb2_grpc.ImageServiceStub(self._channel)
+        self._events: Any = containerd_events_pb2_grpc.EventsStub(self._channel)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -99,9 +98,10 @@ class CriClient:
         request = pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         return (await call(self._runtime.PodSandboxStatus(request, timeout=CALL_SECONDS))).status
 
-    async def list_sandboxes(self) -> Sequence[Message]:
-        answer = await call(self._runtime.ListPodSandbox(pb.ListPodSandboxRequest(), timeout=CALL_SECONDS))
-        return list(answer.items)
+    async def list_sandboxes(self, labels: Mapping[str, str] | None = None) -> Sequence[Message]:
+        chosen = pb.PodSandboxFilter(label_selector=labels) if labels else None
+        request = pb.ListPodSandboxRequest(filter=chosen)
+        return list((await call(self._runtime.ListPodSandbox(request, timeout=CALL_SECONDS))).items)
 
     async def create_container(self, sandbox_id: str, config: Message, sandbox_config: Message) -> str:
         request = pb.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config)
@@ -119,10 +119,10 @@ class CriClient:
         request = pb.RemoveContainerRequest(container_id=container_id)
         await call(self._runtime.RemoveContainer(request, timeout=CALL_SECONDS))
 
-    async def list_containers(self, *, sandbox_id: str = "") -> Sequence[Message]:
-        chosen = pb.ContainerFilter(pod_sandbox_id=sandbox_id) if sandbox_id else None
-        answer = await call(self._runtime.ListContainers(pb.ListContainersRequest(filter=chosen), timeout=CALL_SECONDS))
-        return list(answer.containers)
+    async def list_containers(self, labels: Mapping[str, str] | None = None) -> Sequence[Message]:
+        chosen = pb.ContainerFilter(label_selector=labels) if labels else None
+        request = pb.ListContainersRequest(filter=chosen)
+        return list((await call(self._runtime.ListContainers(request, timeout=CALL_SECONDS))).containers)
 
     async def container_status(self, container_id: str) -> Message:
         request = pb.ContainerStatusRequest(container_id=container_id)
@@ -173,10 +173,10 @@ class CriClient:
                 yield container_id
 
     async def _containerd_events(self) -> AsyncIterator[str]:
-        stream = self._events.Subscribe(events_pb2.SubscribeRequest(filters=[EVENT_FILTER]))
+        stream = self._events.Subscribe(events_pb.SubscribeRequest(filters=[EVENT_FILTER]))
         try:
             async for envelope in stream:
-                task = events_pb2.TaskEvent.FromString(envelope.event.value)
+                task = events_pb.TaskEvent.FromString(envelope.event.value)
                 # A process that was exec'd into a container ends without the container changing.
                 if envelope.topic != "/tasks/exit" or task.id == task.container_id:
                     yield task.container_id

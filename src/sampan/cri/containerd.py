@@ -1,8 +1,8 @@
 """A containerd of our own: its configuration, its process and its removal.
 
 Sampan's containerd shares nothing with one the machine may already run: root, state and socket lie under the data
-directory, network namespaces under its state, and CNI configuration under `<data-dir>/cni/net.d`. Containers belong to shims, one for
-each pod, which outlive containerd: killing it leaves them running, and the next start finds them again.
+directory, network namespaces under its state, and CNI configuration under `<data-dir>/cni/net.d`. Containers belong to
+shims, one for each pod, which outlive containerd: killing it leaves them running, and the next start finds them again.
 
 What differs between machines is found out once (`Host.detect`): the systemd cgroup driver where systemd runs, and
 `restrict_oom_score_adj` where we lack CAP_SYS_RESOURCE, without which no negative score can be set.
@@ -100,7 +100,7 @@ disabled_plugins = [{unused}]
 
 
 class Containerd:
-    """containerd under `<data_dir>/containerd`; someone else may supervise it through `command`, or `start` runs it here."""
+    """containerd under `<data_dir>/containerd`: `start` runs it here, or someone else supervises its `command`."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Containerd:
         await self.ready(timeout=timeout)
 
     async def ready(self, *, timeout: float = 30.0) -> None:
-        """Returns when CRI answers at the socket; raises RuntimeUnavailable with the end of its log after `timeout` seconds."""
+        """Returns when CRI answers; raises RuntimeUnavailable with the end of the log after `timeout` seconds."""
         client = CriClient(str(self.socket))
         deadline = self._clock.monotonic() + timeout
         try:

@@ -1,14 +1,14 @@
 """The seam between the kubelet and whatever runs containers.
 
 The values are the CRI messages themselves (`runtime_pb2`). The caller owns what it passes and what it gets. Calls for
-different pods may run at the same time; for one sandbox the kubelet makes one changing call at a time. Every method may raise
-`RuntimeFailure`, of the kinds in `sampan.cri.errors`.
+different pods may run at the same time; for one container the kubelet makes one changing call at a time. Every method
+may raise `RuntimeFailure`, of the kinds in `sampan.cri.errors`.
 `sampan.cri.client.CriClient` is the real one, `sampan.testing.fakecri.FakeRuntime` the one for tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 # The generated messages have no types that mypy can see.
@@ -40,8 +40,8 @@ class Runtime(Protocol):
         """A PodSandboxStatus; raises RuntimeNotFound."""
         ...
 
-    async def list_sandboxes(self) -> Sequence[Message]:
-        """PodSandbox messages, in no order."""
+    async def list_sandboxes(self, labels: Mapping[str, str] | None = None) -> Sequence[Message]:
+        """PodSandbox messages with these labels, in no order."""
         ...
 
     async def create_container(self, sandbox_id: str, config: Message, sandbox_config: Message) -> str:
@@ -56,8 +56,8 @@ class Runtime(Protocol):
 
     async def remove_container(self, container_id: str) -> None: ...
 
-    async def list_containers(self, *, sandbox_id: str = "") -> Sequence[Message]:
-        """Container messages, in no order; all, or those of one sandbox."""
+    async def list_containers(self, labels: Mapping[str, str] | None = None) -> Sequence[Message]:
+        """Container messages with these labels, in no order."""
         ...
 
     async def container_status(self, container_id: str) -> Message:
@@ -93,7 +93,7 @@ class Runtime(Protocol):
         ...
 
     def events(self) -> AsyncIterator[str]:
-        """Ids of containers and sandboxes whose process just started or ended, until the runtime goes away.
+        """Ids of containers and sandboxes whose process just ended, until the runtime goes away.
 
         The runtime's lists may lag an event by some milliseconds. Raises RuntimeUnsupported at the first step when
         this runtime has no events.

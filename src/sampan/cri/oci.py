@@ -1,8 +1,8 @@
 """OCI images made from files with the standard library, and their way into containerd.
 
 An OCI image layout is a folder (here: a tar) of blobs named by their SHA-256: one layer (a tar, left uncompressed since
-it never leaves the machine), a config that says what to run, a manifest that lists both, and `index.json` that points to
-the manifest (OCI image-spec 1.0, image-layout.md). The same files give the same bytes, thus the same image id.
+it never leaves the machine), a config that says what to run, a manifest that lists both, and `index.json` that points
+to the manifest (OCI image-spec 1.0, image-layout.md). The same files give the same bytes, thus the same image id.
 """
 
 from __future__ import annotations
