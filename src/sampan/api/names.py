@@ -22,8 +22,8 @@ _C_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PORT_CHARACTERS = re.compile(r"[-a-z0-9]+")
 
 
-def too_long(limit: int) -> str:
-    return f"must be no more than {limit} bytes"
+def too_long(limit: int, unit: str = "bytes") -> str:
+    return f"must be no more than {limit} {unit}"
 
 
 LABEL_FORM = (
@@ -100,7 +100,7 @@ def qualified(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=8192)
 def label_value(text: str) -> tuple[str, ...]:
     """A label's value: empty, or at most 63 of `A-Za-z0-9-_.` beginning and ending alphanumerically."""
-    return _checked(text, LABEL_LENGTH, _VALUE, VALUE_FORM)
+    return _checked(text, LABEL_LENGTH, _VALUE, VALUE_FORM, "bytes")
 
 
 @lru_cache(maxsize=1024)
@@ -114,7 +114,7 @@ def path_segment(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def config_key(text: str) -> tuple[str, ...]:
     """A key of a ConfigMap or Secret."""
-    wrong = [] if len(text) <= SUBDOMAIN_LENGTH else [too_long(SUBDOMAIN_LENGTH)]
+    wrong = [] if len(text) <= SUBDOMAIN_LENGTH else [too_long(SUBDOMAIN_LENGTH, "characters")]
     if not _CONFIG_KEY.fullmatch(text):
         wrong.append(
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
@@ -132,7 +132,7 @@ def port_name(text: str) -> tuple[str, ...]:
     """An IANA service name, as a port has: at most 15 of `a-z0-9-` with a letter (RFC 6335)."""
     wrong: list[str] = []
     if len(text) > 15:
-        wrong.append(too_long(15))
+        wrong.append(too_long(15, "characters"))
     if not _PORT_CHARACTERS.fullmatch(text):
         wrong.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any("a" <= c <= "z" for c in text):
@@ -156,6 +156,8 @@ def c_identifier(text: str) -> bool:
     return bool(_C_IDENTIFIER.fullmatch(text))
 
 
-def _checked(text: str, limit: int, pattern: re.Pattern[str], message: str) -> tuple[str, ...]:
-    wrong = () if len(text) <= limit else (too_long(limit),)
+def _checked(
+    text: str, limit: int, pattern: re.Pattern[str], message: str, unit: str = "characters"
+) -> tuple[str, ...]:
+    wrong = () if len(text) <= limit else (too_long(limit, unit),)
     return wrong if pattern.fullmatch(text) else (*wrong, message)

@@ -3,7 +3,8 @@
 Every object definition becomes one mutable Struct whose attributes carry the JSON names (`pod.spec.nodeName`), so
 that decoding bytes gives typed values at the price of `json.loads`. The rules:
 
-* Every field may be absent, is then None, and is left out when encoded. What upstream calls required is a matter of
+* Every field may be absent, is then None, and is left out when encoded, or written as null where upstream does so
+  (`sampan.api.schema.presence`). What upstream calls required is a matter of
   validation, which can name all missing fields in one answer; a decoder stops at the first.
 * A name that Python cannot spell gets a trailing underscore (`from_`, `continue_`) or `_` for each odd character
   (`x_kubernetes_map_type`); on the wire it stays what it is.
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+
+from sampan.api.schema import presence
 
 HERE = Path(__file__).parent
 REF = "#/$defs/"
@@ -184,7 +187,7 @@ class Compiler:
         names = sorted(properties, key=lambda n: (FIRST.get(n, 3), n))
         struct = msgspec.defstruct(
             _identifier(definition),
-            [self._declaration(n, properties[n], kinds) for n in names],
+            [self._declaration(n, properties[n], kinds, fields[n], definition) for n in names],
             module=self._module.__name__,
             rename={fields[n].attribute: n for n in names if fields[n].attribute != n},
             kw_only=True,
@@ -203,13 +206,18 @@ class Compiler:
         schema.types[info.definition] = schema.by_struct[info.struct] = info
         setattr(schema.namespaces.setdefault(name, Namespace(name)), info.name, info.struct)
 
-    def _declaration(self, name: str, source: dict[str, Any], kinds: tuple[tuple[str, str, str], ...]) -> Any:
+    def _declaration(
+        self, name: str, source: dict[str, Any], kinds: tuple[tuple[str, str, str], ...], field: Field, definition: str
+    ) -> Any:
         annotation = self._type(source)
         if name in ("kind", "apiVersion") and len(kinds) == 1:
             group, version, kind = kinds[0]
             value = kind if name == "kind" else f"{group}/{version}" if group else version
             return name, str, msgspec.field(default_factory=lambda: value)
         optional = f"{annotation} | None" if isinstance(annotation, str) else annotation | None
+        qualified = f"{namespace_of(definition)}.{definition.rsplit('.', 1)[-1]}"
+        if presence.shows_null(qualified, name, required=field.required, shape=field.shape):
+            return attribute_of(name), optional, msgspec.field(default_factory=_null)
         return attribute_of(name), optional, None
 
     def _type(self, source: dict[str, Any]) -> Any:
@@ -254,6 +262,10 @@ def _container(spelling: str, make: Any, inner: Any) -> Any:
     if isinstance(inner, str):
         return spelling.format(inner)
     return make(inner)
+
+
+def _null() -> None:
+    """A default that msgspec does not know to be one, so that it is written as null and not left out."""
 
 
 def _shape(source: dict[str, Any]) -> tuple[str, dict[str, Any]]:
