@@ -1,0 +1,1 @@
+"""How every component talks to the API server: requests, watches, caches, events, leader election."""

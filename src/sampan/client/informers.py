@@ -1,0 +1,53 @@
+"""The informers of one process, each resource watched once however many use it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.client.cache import Indexer
+from sampan.client.informer import Informer
+from sampan.client.interface import Client
+
+
+class Informers:
+    """`of(kind)` before or after `start`; an informer asked for later starts at once."""
+
+    def __init__(self, client: Client, clock: Clock, rng: random.Random) -> None:
+        self._client = client
+        self._clock = clock
+        self._rng = rng
+        self._informers: dict[Any, Informer[Any]] = {}
+        self._owner: TaskOwner | None = None
+
+    def of(self, kind: Any, indexers: Mapping[str, Indexer] | None = None) -> Informer[Any]:
+        """The shared informer of a struct class or `Resource`, with these indexes among others."""
+        informer = self._informers.get(kind)
+        if informer is None:
+            informer = self._informers[kind] = Informer(self._client, kind, self._clock, self._rng)
+            if self._owner is not None:
+                self._run(self._owner, informer)
+        for name, indexer in (indexers or {}).items():
+            informer.add_indexer(name, indexer)
+        return informer
+
+    def start(self, owner: TaskOwner) -> None:
+        """Runs every informer as a task of `owner`."""
+        self._owner = owner
+        for informer in self._informers.values():
+            self._run(owner, informer)
+
+    async def synced(self) -> None:
+        """Returns once every informer has its first list."""
+        for informer in list(self._informers.values()):
+            await informer.synced()
+
+    def statistics(self) -> dict[str, Any]:
+        return {informer.kind_name(): informer.statistics() for informer in self._informers.values()}
+
+    @staticmethod
+    def _run(owner: TaskOwner, informer: Informer[Any]) -> None:
+        owner.start(informer.run, name=f"informer {informer.kind_name()}")
