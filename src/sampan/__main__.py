@@ -1,0 +1,5 @@
+"""`python -m sampan` is the `sampan` command."""
+
+from sampan.cli.main import main
+
+main()

@@ -1,0 +1,58 @@
+"""Options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sampan.cluster import options as stored
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
+from sampan.cluster.options import Options
+
+Decorated = Callable[..., Any]
+
+DATA_DIR = click.option(
+    "--data-dir", default=str(DEFAULT_DATA_DIR), show_default=True, help="Where the cluster's state lies."
+)
+
+CLUSTER = (
+    click.option("--bind-address", help="Address the API server listens on.  [default: 127.0.0.1]"),
+    click.option("--port", type=click.IntRange(1, 65535), help="Port of the API server.  [default: 6443]"),
+    click.option("--node-name", help="Name of this node.  [default: the host name]"),
+    click.option("--node-ip", help="Address of this node.  [default: the one of the default route]"),
+    click.option("--service-cidr", help="Network of Service addresses.  [default: 10.96.0.0/16]"),
+    click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
+    click.option("--cluster-domain", help="DNS domain of the cluster.  [default: cluster.local]"),
+    click.option(
+        "--container-runtime-endpoint", help="Socket of a CRI runtime to use instead of starting a containerd."
+    ),
+    click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
+)
+
+
+def cluster_options(command: Decorated) -> Decorated:
+    """Adds the options that make a cluster."""
+    for option in reversed((DATA_DIR, *CLUSTER)):
+        command = option(command)
+    return command
+
+
+def resolved(data_dir: str, given: dict[str, Any]) -> Options:
+    """What was given, then what the cluster was made with, then the defaults."""
+    known = stored.load(Layout(Path(data_dir))) or Options(data_dir=data_dir)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    import msgspec
+
+    return stored.completed(msgspec.structs.replace(known, data_dir=data_dir, **chosen))
+
+
+def existing(data_dir: str) -> Options:
+    """The options of the cluster there; raises ClusterError when there is none."""
+    found = stored.load(Layout(Path(data_dir)))
+    if found is None:
+        raise ClusterError(f"there is no cluster in {data_dir}: start one with `sampan up`, or name its --data-dir")
+    return found

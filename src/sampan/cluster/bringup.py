@@ -1,0 +1,168 @@
+"""`sampan up`: from nothing to a cluster that answers, each step told as it is done; run again, it changes nothing.
+
+The order of steps stands in one list (`STEPS`), so that what is shown and what is done cannot differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sampan.aio.clock import Clock
+from sampan.api.errors import ApiError
+from sampan.api.kinds import core_v1
+from sampan.client import kubeconfig
+from sampan.client.errors import Unreachable
+from sampan.client.rest import RestClient
+from sampan.cluster import identities, options, preflight, sample, supervise
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.options import Options
+from sampan.cluster.supervision.launch import executed
+from sampan.cluster.supervision.processes import Records
+from sampan.cri import builtin
+from sampan.cri.client import CriClient
+from sampan.cri.containerd import Containerd
+from sampan.cri.oci import import_image
+
+POLL_SECONDS = 0.05
+WAIT_SECONDS = 90.0
+
+
+class Reporter:
+    """Where progress goes; the command line prints it."""
+
+    def begin(self, step: str) -> None: ...
+
+    def done(self, step: str, result: str, seconds: float) -> None: ...
+
+
+@dataclass
+class Bringup:
+    """One run of `up`: what it was asked for, and what its steps have made so far."""
+
+    options: Options
+    clock: Clock
+    reporter: Reporter
+    with_sample: bool = True
+    service: Any = None
+    text: str = ""
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _client: RestClient | None = None
+
+    async def run(self) -> None:
+        """All steps; raises ClusterError with what to do."""
+        async with self._stack:
+            for title, step in STEPS:
+                began = self.clock.monotonic()
+                self.reporter.begin(title)
+                result = await step(self)
+                if result:
+                    self.reporter.done(title, result, self.clock.monotonic() - began)
+
+    @property
+    def client(self) -> RestClient:
+        assert self._client, "the API server step comes first"
+        return self._client
+
+    async def check(self) -> str:
+        running = Records(self.options.layout.run).load(supervise.SUPERVISOR)
+        preflight.check(self.options, running=bool(running and running.alive))
+        return "root, programs, ports and data directory are fine"
+
+    async def certificates(self) -> str:
+        options.save(self.options)
+        identities.ensure(self.options, self.clock)
+        return str(self.options.layout.pki)
+
+    async def processes(self) -> str:
+        layout = self.options.layout
+        running = Records(layout.run).load(supervise.SUPERVISOR)
+        if running and running.alive:
+            return f"supervisor already runs, pid {running.pid}"
+        pid = executed(supervise.command(self.options), layout.log / "supervisor.log")()
+        return f"supervisor started, pid {pid}"
+
+    async def runtime(self) -> str:
+        """Waits for CRI while the API server starts, and sees that the images made here are there."""
+        socket = Path(self.options.runtime_socket)
+        if not self.options.container_runtime_endpoint:
+            await Containerd(self.options.layout.data_dir, clock=self.clock).ready(timeout=WAIT_SECONDS)
+        client = CriClient(str(socket))
+        try:
+            version = await client.version()
+            made = [await self._image(client, socket, reference, make) for reference, make in IMAGES]
+        finally:
+            await client.close()
+        new = f", {sum(made)} images built" if any(made) else ""
+        return f"{version.runtime_name} {version.runtime_version}{new}"
+
+    async def _image(self, client: CriClient, socket: Path, reference: str, make: Callable[[], bytes]) -> bool:
+        if await client.image_status(reference):
+            return False
+        await import_image(socket, await asyncio.to_thread(make))
+        return True
+
+    async def api_server(self) -> str:
+        config = kubeconfig.load(self.options.layout.admin_kubeconfig)
+        self._client = await self._stack.enter_async_context(RestClient(config, self.clock))
+        await self._until("the API server is ready", self._api_ready)
+        return self.options.server
+
+    async def _api_ready(self) -> bool:
+        status, _ = await self.client.raw("GET", "/readyz")
+        return status == 200
+
+    async def node(self) -> str:
+        await self._until(f"node {self.options.node_name} is Ready", self._node_ready)
+        return f"{self.options.node_name} ({self.options.node_ip}) is Ready"
+
+    async def _node_ready(self) -> bool:
+        node = await self.client.get(core_v1.Node, self.options.node_name)
+        conditions = (node.status.conditions or []) if node.status else []
+        return any(c.type == "Ready" and c.status == "True" for c in conditions)
+
+    async def sample_application(self) -> str:
+        if not self.with_sample:
+            return ""
+        await sample.deploy(self.client)
+        try:
+            self.service, self.text = await sample.answer(self.client, self.clock, WAIT_SECONDS)
+        except TimeoutError as error:
+            raise ClusterError(f"{error}: see `sampan status` and the logs in {self.options.layout.log}") from None
+        return f"http://{self.service.spec.clusterIP}/ says: {self.text}"
+
+    async def _until(self, what: str, ready: Callable[[], Awaitable[bool]]) -> None:
+        """Polls until `ready`; raises ClusterError that names the log to read."""
+        deadline = self.clock.monotonic() + WAIT_SECONDS
+        last = "no answer yet"
+        while True:
+            try:
+                if await ready():
+                    return
+            except (ApiError, Unreachable) as error:
+                last = str(error)
+            if self.clock.monotonic() > deadline:
+                log = self.options.layout.log
+                raise ClusterError(f"after {WAIT_SECONDS:.0f} s not yet: {what} (last: {last}); the logs are in {log}")
+            await self.clock.sleep(POLL_SECONDS)
+
+
+IMAGES: tuple[tuple[str, Callable[[], bytes]], ...] = (
+    (builtin.PAUSE_IMAGE, builtin.pause_image),
+    (f"{builtin.SAMPLE_IMAGE}:1", lambda: builtin.sample_image("1")),
+    (f"{builtin.SAMPLE_IMAGE}:2", lambda: builtin.sample_image("2")),
+)
+
+STEPS: tuple[tuple[str, Callable[[Bringup], Awaitable[str]]], ...] = (
+    ("machine", Bringup.check),
+    ("certificates", Bringup.certificates),
+    ("processes", Bringup.processes),
+    ("container runtime", Bringup.runtime),
+    ("API server", Bringup.api_server),
+    ("node", Bringup.node),
+    ("sample", Bringup.sample_application),
+)

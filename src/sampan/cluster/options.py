@@ -1,0 +1,87 @@
+"""What a cluster on one machine is made with; kept beside its data so that every later start agrees."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import msgspec
+
+from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout, write_private
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are those of the fixed interfaces in ARCHITECTURE.md."""
+
+    data_dir: str = str(DEFAULT_DATA_DIR)
+    bind_address: str = "127.0.0.1"
+    port: int = 6443
+    node_name: str = ""
+    node_ip: str = ""
+    service_cidr: str = "10.96.0.0/16"
+    cluster_cidr: str = "10.244.0.0/16"
+    cluster_domain: str = "cluster.local"
+    container_runtime_endpoint: str = ""
+    cni_bin_dir: str = "/usr/lib/cni"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(Path(self.data_dir))
+
+    @property
+    def server(self) -> str:
+        host = self.bind_address if self.bind_address not in ("0.0.0.0", "::") else "127.0.0.1"
+        return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def service_ip(self) -> str:
+        """The `kubernetes` Service's address: the first of the service network."""
+        return str(next(ipaddress.ip_network(self.service_cidr).hosts()))
+
+    @property
+    def dns_ip(self) -> str:
+        """The cluster's DNS: the tenth address of the service network."""
+        return str(ipaddress.ip_network(self.service_cidr)[10])
+
+    @property
+    def runtime_socket(self) -> str:
+        """Where CRI is spoken: our own containerd unless another runtime was named."""
+        given = self.container_runtime_endpoint.removeprefix("unix://")
+        return given or str(self.layout.containerd / "containerd.sock")
+
+
+def completed(options: Options) -> Options:
+    """With the machine's name and address where none was given."""
+    return msgspec.structs.replace(
+        options,
+        data_dir=str(Path(options.data_dir).absolute()),
+        node_name=options.node_name or socket.gethostname().lower(),
+        node_ip=options.node_ip or machine_address(),
+    )
+
+
+def machine_address() -> str:
+    """The address that this machine would send from; the loopback's when it has no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def save(options: Options) -> None:
+    write_private(_file(options.layout), msgspec.json.format(msgspec.json.encode(options)))
+
+
+def load(layout: Layout) -> Options | None:
+    """The options of the cluster whose data lies there; None when there is none."""
+    try:
+        return msgspec.json.decode(_file(layout).read_bytes(), type=Options)
+    except FileNotFoundError:
+        return None
+
+
+def _file(layout: Layout) -> Path:
+    return layout.data_dir / "cluster.json"

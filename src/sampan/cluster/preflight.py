@@ -1,0 +1,81 @@
+"""What must hold of a machine before a cluster is started on it, each with what to do when it does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from sampan.cluster import options as stored
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.options import Options
+
+# program -> the Debian package that has it
+PROGRAMS = {
+    "containerd": "containerd",
+    "containerd-shim-runc-v2": "containerd",
+    "runc": "runc",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "busybox": "busybox-static",
+    "ip": "iproute2",
+}
+CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "loopback")
+NODE_PORTS = {10250: "kubelet"}
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def check(options: Options, *, running: bool) -> None:
+    """Raises ClusterError for the first thing that is wrong; `running` means our own processes hold the ports."""
+    check_root()
+    check_programs(options)
+    check_options(options)
+    if not running:
+        check_port(options.bind_address, options.port, "the API server", "--port")
+        for port, user in NODE_PORTS.items():
+            check_port("0.0.0.0", port, f"the {user}", "")
+
+
+def check_root() -> None:
+    if os.geteuid():
+        raise ClusterError("running containers needs root: run the same command with sudo")
+
+
+def check_programs(options: Options, search_path: str | None = None) -> None:
+    path = search_path or os.environ.get("PATH", "") + ":" + SEARCH_PATH
+    missing = {package for program, package in PROGRAMS.items() if not shutil.which(program, path=path)}
+    plugins = Path(options.cni_bin_dir)
+    if not all((plugins / name).exists() for name in CNI_PLUGINS):
+        missing.add("containernetworking-plugins")
+    if missing:
+        raise ClusterError(f"packages are missing: run `apt-get install {' '.join(sorted(missing))}`")
+
+
+def check_options(options: Options) -> None:
+    """A cluster's network and node name are fixed when it is made."""
+    made = stored.load(options.layout)
+    if made is None:
+        return
+    fixed = ("node_name", "service_cidr", "cluster_cidr", "cluster_domain")
+    changed = [name for name in fixed if getattr(made, name) != getattr(options, name)]
+    if changed:
+        was = ", ".join(f"--{name.replace('_', '-')} {getattr(made, name)}" for name in changed)
+        raise ClusterError(
+            f"the cluster in {options.data_dir} was made with {was}: use the same, "
+            "or remove it first with `sampan down`"
+        )
+
+
+def check_port(address: str, port: int, user: str, option: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            advice = f", or choose another with {option}" if option else ""
+            raise ClusterError(
+                f"port {port} on {address}, which {user} needs, cannot be used ({error.strerror}): "
+                f"`ss -ltnp 'sport = :{port}'` shows who has it; end that program{advice}"
+            ) from None

@@ -1,0 +1,29 @@
+"""The frame around a component's coroutine: an event loop, SIGTERM as cancellation, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+log = logging.getLogger(__name__)
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Runs `main()` on uvloop until it returns or SIGTERM or SIGINT cancels it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_signalled(main))
+
+
+async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
+    task = asyncio.ensure_future(main())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopped on request")

@@ -1,0 +1,79 @@
+"""The processes of one machine, in the order they start: the runtime, then ours, then the guardian of them all."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sampan.aio.backoff import Backoff
+from sampan.aio.clock import Clock, SystemClock
+from sampan.cluster import components
+from sampan.cluster.options import Options
+from sampan.cluster.supervision.launch import executed, forked, log_to
+from sampan.cluster.supervision.processes import Records, record
+from sampan.cluster.supervision.supervisor import Program, Supervisor
+from sampan.cri.containerd import Containerd
+
+SUPERVISOR = "supervisor"
+GUARDIAN = "guardian"
+CONTAINERD = "containerd"
+
+
+def supervise(options: Options) -> None:
+    """Keeps the cluster's processes running until SIGTERM; what the shared pages hold is frozen before the forks."""
+    layout, clock = options.layout, SystemClock()
+    log_to(layout.log / f"{SUPERVISOR}.log")
+    records = Records(layout.run)
+    known = records.load(SUPERVISOR)
+    if known is None or known.pid != os.getpid():
+        records.save(record(SUPERVISOR, os.getpid(), started=clock.now()))
+    components.preload()
+    gc.collect()
+    gc.freeze()
+    _supervisor([*programs(options, clock), _guardian(options)], records, clock).run()
+    records.remove(SUPERVISOR)
+
+
+def programs(options: Options, clock: Clock) -> list[Program]:
+    """What is kept running, first started first."""
+    log = options.layout.log
+    own = [
+        Program(name=name, start=forked(name, _main(main, options), log / f"{name}.log"))
+        for name, main in components.COMPONENTS.items()
+    ]
+    if options.container_runtime_endpoint:
+        return own
+    runtime = Containerd(options.layout.data_dir, clock=clock, cni_bin_dir=Path(options.cni_bin_dir))
+    runtime.prepare()
+    start = executed(runtime.command(), log / f"{CONTAINERD}.log")
+    return [Program(name=CONTAINERD, start=start, outlives=True), *own]
+
+
+def command(options: Options) -> list[str]:
+    """How the supervisor is started."""
+    return [sys.executable, "-m", "sampan", "supervise", "--data-dir", options.data_dir]
+
+
+def _main(main: Callable[[Options], None], options: Options) -> Callable[[], None]:
+    return lambda: main(options)
+
+
+def _guardian(options: Options) -> Program:
+    """The small process that starts a new supervisor when the supervisor dies."""
+    log = options.layout.log
+
+    def guard() -> None:
+        start = executed(command(options), log / f"{SUPERVISOR}.log")
+        program = Program(name=SUPERVISOR, start=start, outlives=True)
+        _supervisor([program], Records(options.layout.run), SystemClock()).run()
+
+    return Program(name=GUARDIAN, start=forked(GUARDIAN, guard, log / f"{GUARDIAN}.log"))
+
+
+def _supervisor(kept: list[Program], records: Records, clock: Clock) -> Supervisor:
+    backoff = Backoff(base=0.5, cap=30.0, rng=random.Random(), jitter=0.1)
+    return Supervisor(kept, records=records, clock=clock, backoff=backoff)

@@ -1,0 +1,1 @@
+"""Keeping processes alive: who runs, who watches whom, who is started again."""

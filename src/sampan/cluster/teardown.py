@@ -1,0 +1,104 @@
+"""`sampan down`: stops what `up` started and leaves nothing behind: process, mount, interface, table, cgroup or file.
+
+The order matters: first those who would start things again (guardian, supervisor, agent), then the pods through the
+runtime, then the runtime, then what the network left, then the files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from sampan.aio.clock import Clock
+from sampan.cluster import supervise
+from sampan.cluster.layout import Layout
+from sampan.cluster.options import Options
+from sampan.cluster.supervision.processes import Record, Records
+from sampan.cri.client import CriClient
+from sampan.cri.containerd import Containerd, remove_all_sandboxes
+from sampan.cri.errors import RuntimeFailure
+from sampan.cri.teardown import unmount_below
+
+STOP_SECONDS = 20.0
+FIRST_TO_STOP = (supervise.GUARDIAN, supervise.SUPERVISOR)
+
+
+async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Callable[[str], None]) -> None:
+    """Everything; safe to run again, and on a cluster that is half up. `tell` is given a line for each step."""
+    layout = options.layout
+    records = Records(layout.run)
+    stop_processes(records, tell)
+    await remove_pods(options, clock, tell)
+    if runtime := records.load(supervise.CONTAINERD):
+        stop(runtime)
+        records.remove(supervise.CONTAINERD)
+    remove_network(options)
+    tell("service rules and interfaces removed")
+    unmount_below(layout.kubelet)
+    remove_files(layout, keep_data)
+    tell(f"files below {layout.data_dir} removed" + (", but for the store and the certificates" if keep_data else ""))
+
+
+def stop_processes(records: Records, tell: Callable[[str], None]) -> None:
+    """Ends all but the runtime: those first that would start others again."""
+    entries = {entry.name: entry for entry in records.all() if entry.name != supervise.CONTAINERD}
+    ordered = [entries.pop(name) for name in FIRST_TO_STOP if name in entries]
+    stopped = [entry.name for entry in [*ordered, *entries.values()] if stop(entry)]
+    for name in (*FIRST_TO_STOP, *entries):
+        records.remove(name)
+    tell(f"stopped: {', '.join(stopped) or 'nothing was running'}")
+
+
+def stop(entry: Record) -> bool:
+    """Ends that process, by force if it must be; False when it was not running."""
+    if not entry.signal(signal.SIGTERM):
+        return False
+    if not entry.wait(STOP_SECONDS):
+        entry.signal(signal.SIGKILL)
+        entry.wait(STOP_SECONDS)
+    return True
+
+
+async def remove_pods(options: Options, clock: Clock, tell: Callable[[str], None]) -> None:
+    """Removes this cluster's pods; with our own runtime, the runtime and its folder as well."""
+    if not options.container_runtime_endpoint:
+        runtime = Containerd(options.layout.data_dir, clock=clock)
+        if runtime.directory.exists():
+            if not await answers(runtime.socket):
+                await runtime.start()
+            await runtime.destroy()
+            tell("pods and container runtime removed")
+        return
+    try:
+        await remove_all_sandboxes(Path(options.runtime_socket))
+        tell("pods removed")
+    except RuntimeFailure as error:
+        tell(f"the container runtime does not answer, its pods stay: {error}")
+
+
+async def answers(socket: Path) -> bool:
+    client = CriClient(str(socket))
+    try:
+        await client.version()
+    except RuntimeFailure:
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+def remove_network(options: Options) -> None:
+    """Takes away the firewall table, the DNS interface and what CNI left."""
+    raise NotImplementedError
+
+
+def remove_files(layout: Layout, keep_data: bool) -> None:
+    kept = {layout.store.name, f"{layout.store.name}-wal", f"{layout.store.name}-shm", layout.pki.name, "cluster.json"}
+    for path in layout.data_dir.iterdir() if layout.data_dir.exists() else ():
+        if keep_data and path.name in kept:
+            continue
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    if not keep_data and layout.data_dir.exists():
+        layout.data_dir.rmdir()
