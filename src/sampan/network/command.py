@@ -1,0 +1,45 @@
+"""Programs of the system, run as children: `nft`, `conntrack`, `ip`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Missing(Exception):
+    """The program is not installed; the text says which package has it."""
+
+
+class Result(NamedTuple):
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def complaint(self) -> str:
+        """The first lines of what it said on failing, short enough for a log line."""
+        lines = (self.errors or self.output).strip().splitlines()
+        return " | ".join(line[:300] for line in lines[:3]) or f"exit code {self.code}"
+
+
+PACKAGES = {"nft": "nftables", "conntrack": "conntrack", "ip": "iproute2", "iptables": "iptables"}
+
+
+async def run(command: Sequence[str], text: str = "") -> Result:
+    """Runs a program with `text` on its standard input; raises Missing. Cancelling it ends the child."""
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+    except FileNotFoundError:
+        name = command[0]
+        raise Missing(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}") from None
+    try:
+        output, errors = await child.communicate(text.encode())
+    except asyncio.CancelledError:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+        raise
+    return Result(child.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace"))

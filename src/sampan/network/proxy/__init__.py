@@ -1,0 +1,9 @@
+"""The service proxy: Services and EndpointSlices become packet rules on this node.
+
+`model` says, purely, where traffic to a service may go from this node; a `backend` turns that into rules of one
+packet filter (`nftables`); `component` follows the API and hands changes from the one to the other.
+"""
+
+from sampan.network.proxy.component import ServiceProxy
+
+__all__ = ["ServiceProxy"]

@@ -1,0 +1,73 @@
+"""UDP connections the kernel still tracks to endpoints that are gone.
+
+A TCP connection ends with its endpoint. UDP has no end: a client that keeps its port (a DNS resolver, a log shipper) is
+tracked on and sent to the dead pod for as long as it sends. So when a UDP service's endpoints change, the tracked flows
+through its frontends whose endpoint no longer belongs are deleted, and the next datagram chooses anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from sampan.network.proxy.backend import Ports
+
+Frontends = dict[tuple[str, int], set[tuple[str, int]]]
+"""(address or "" for a node port, port) -> the endpoints that may answer there."""
+
+
+class Flow(NamedTuple):
+    """One tracked flow: what the client sent, and who answers (equal to the destination when not translated)."""
+
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    answerer: str
+    answerer_port: int
+
+
+def udp_frontends(services: Iterable[Ports]) -> Frontends:
+    """Every UDP frontend with its endpoints, which may be none."""
+    found: Frontends = {}
+    for ports in services:
+        for port in ports:
+            for frontend in port.frontends if port.protocol == "udp" else ():
+                endpoints = found.setdefault((frontend.address, frontend.port), set())
+                endpoints.update((*port.everywhere, *port.here))
+    return found
+
+
+_FLOW = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+).*? src=(\S+) dst=\S+ sport=(\d+) dport=\d+")
+
+
+def parse(listing: str) -> Iterator[Flow]:
+    """The flows in the output of `conntrack -L -p udp`."""
+    for line in listing.splitlines():
+        match = _FLOW.search(line)
+        if match:
+            source, destination, sport, dport, answerer, aport = match.groups()
+            yield Flow(source, int(sport), destination, int(dport), answerer, int(aport))
+
+
+def stale(flows: Iterable[Flow], frontends: Mapping[tuple[str, int], set[tuple[str, int]]], local: set[str]) -> list[Flow]:
+    """Those flows that go through one of `frontends` to somebody who is not its endpoint.
+
+    `local` are this node's addresses: a node port is met on them only.
+    """
+    found = []
+    for flow in flows:
+        endpoints = frontends.get((flow.destination, flow.destination_port))
+        if endpoints is None and flow.destination in local:
+            endpoints = frontends.get(("", flow.destination_port))
+        if endpoints is not None and (flow.answerer, flow.answerer_port) not in endpoints:
+            found.append(flow)
+    return found
+
+
+def delete_arguments(flow: Flow) -> list[str]:
+    """Arguments of `conntrack` that delete exactly this flow."""
+    source = ["--orig-src", flow.source, "--sport", str(flow.source_port)]
+    destination = ["--orig-dst", flow.destination, "--dport", str(flow.destination_port)]
+    return ["-D", "-p", "udp", *source, *destination]

@@ -1,0 +1,109 @@
+"""Applies the table to the kernel and notices when somebody else has been at it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sampan.network.proxy import flows, hostroute
+from sampan.network.proxy.backend import Change, Ports, RefusedByKernel
+from sampan.network.proxy.conntrack import FlowCleaner
+from sampan.network.proxy.nftables import affinity, kernel, ruleset
+from sampan.network.proxy.nftables.ruleset import Settings
+from sampan.network.proxy.nftables.table import Table
+
+log = logging.getLogger(__name__)
+
+
+class NftablesBackend:
+    """`proxy.backend.Backend` by nftables, in the network namespace of this process."""
+
+    def __init__(self, settings: Settings, *, flow_cleaner: FlowCleaner | None = None) -> None:
+        self._settings = settings
+        self._table = Table(settings)
+        self._cleaner = flow_cleaner or FlowCleaner()
+        self._generation = -1
+        self._verified = 0
+        self._repairs = 0
+
+    async def replace(self, services: Mapping[str, Ports]) -> None:
+        text = self._table.replace(services, await self._existing_chains())
+        try:
+            await kernel.apply(text)
+        except RefusedByKernel as error:
+            # An older Sampan's table may have maps of other types, which cannot be changed in place.
+            log.warning("replacing the whole table error=%s", error)
+            await kernel.apply(self._table.drop_text() + self._table.replace(services))
+            self._repairs += 1
+        if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
+            kernel.allow_localhost(True)
+        await hostroute.ensure(self._settings.service_cidr)
+        self._generation = kernel.generation()
+        await self._forget_clients(services.values())
+        await self._cleaner.clean(flows.udp_frontends(services.values()))
+
+    async def update(self, changes: Sequence[Change]) -> None:
+        text = self._table.update(changes)
+        if not text:
+            return
+        untouched = kernel.generation() == self._generation
+        await kernel.apply(text)
+        if untouched:
+            self._generation = kernel.generation()
+        await self._clean_after(changes)
+
+    async def damaged(self) -> bool:
+        generation = kernel.generation()
+        if generation == self._generation:
+            return False
+        self._verified += 1
+        whole = self._table.chains() <= await self._filled_chains()
+        if whole:
+            self._generation = generation
+        return not whole
+
+    async def remove(self) -> None:
+        await hostroute.remove()
+        if await kernel.listing("table", *self._table.name.split()):
+            await kernel.apply(self._table.drop_text())
+            if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
+                kernel.allow_localhost(False)
+
+    def statistics(self) -> dict[str, Any]:
+        own = {"verified": self._verified, "repairs": self._repairs}
+        return own | self._table.statistics() | self._cleaner.statistics()
+
+    async def _clean_after(self, changes: Sequence[Change]) -> None:
+        sticky = [change for change in changes if any(port.affinity for port in (*change.old, *change.new))]
+        if any(_lost_endpoints(change) for change in sticky):
+            await self._forget_clients([change.new for change in changes], only=[change.old for change in sticky])
+        old, new = (flows.udp_frontends(getattr(change, side) for change in changes) for side in ("old", "new"))
+        if old != new:
+            await self._cleaner.clean({key: new.get(key, set()) for key in old | new if old.get(key) != new.get(key)})
+
+    async def _forget_clients(self, services: Any, only: Any = None) -> None:
+        """Deletes remembered clients whose endpoint is gone; `only` limits it to the frontends of those services."""
+        listing = await kernel.listing("map", *self._table.name.split(), "affinity")
+        allowed = affinity.allowed_endpoints(services)
+        within = None if only is None else set(affinity.allowed_endpoints(only))
+        for key in affinity.stale_keys(listing, allowed, within):
+            try:
+                await kernel.apply(f"delete element {self._table.name} affinity {{ {key} }}")
+            except RefusedByKernel as error:
+                log.debug("remembered client had left by itself key=%s error=%s", key, error)
+
+    async def _existing_chains(self) -> list[str]:
+        listing = await kernel.listing("table", *self._table.name.split())
+        return [entry["chain"]["name"] for entry in listing if "chain" in entry]
+
+    async def _filled_chains(self) -> set[str]:
+        """The chains that have rules: a flush leaves the chains."""
+        listing = await kernel.listing("table", *self._table.name.split())
+        return {entry["rule"]["chain"] for entry in listing if "rule" in entry}
+
+
+def _lost_endpoints(change: Change) -> bool:
+    old = {endpoint for port in change.old for endpoint in (*port.everywhere, *port.here)}
+    new = {endpoint for port in change.new for endpoint in (*port.everywhere, *port.here)}
+    return bool(old - new)

@@ -1,0 +1,210 @@
+"""The constant part of the table: maps, base chains and the chains that verdicts lead to, as nft text.
+
+    prerouting, output -> dispatch -> @services   -> cluster-3  -> dnat by @endpoints
+                                   -> @nodeports  -> external-node-2 -> dnat by @endpoints-node
+                                   -> @services   -> local-policy -> @inside or @outside -> ...
+                                   -> @services   -> guard -> @admitted -> ...
+    postrouting -> translated -> (remember the client's endpoint) -> masquerade where the reply would miss us
+
+Chains that choose an endpoint are made as they are needed, one for each number of endpoints and way of treating the
+source (`Variant`). A mark bit carries the wish to masquerade from the choice to postrouting, as everybody's proxy does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+TABLE = "sampan-proxy"
+MASQUERADE = 0x4000
+REMEMBERED_CLIENTS = 1 << 18
+
+
+class Family(NamedTuple):
+    """What differs between IPv4 and IPv6 in nft's language."""
+
+    table: str
+    address: str
+    loopback: str
+
+
+IPV4 = Family("ip", "ipv4_addr", "127.0.0.0/8")
+IPV6 = Family("ip6", "ipv6_addr", "::1/128")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`cluster_cidr`: where pods are, "" if unknown; `service_cidr`: addresses there that no service has are dropped,
+    "" to leave them alone; `skip`: addresses whose traffic is not ours; `localhost_nodeports`: on 127.0.0.1 too."""
+
+    family: Family = IPV4
+    cluster_cidr: str = ""
+    service_cidr: str = ""
+    skip: tuple[str, ...] = ()
+    localhost_nodeports: bool = True
+
+
+class Variant(NamedTuple):
+    """A way to treat a connection. `source`: "cluster" masquerades clients outside the pod network, "external" every
+    client, "plain" none. `local`: only endpoints on this node. `node`: found by node port. `sticky`: the client's last
+    endpoint first. `count`: endpoints to choose from."""
+
+    source: Literal["cluster", "external", "plain"]
+    local: bool
+    node: bool
+    sticky: bool
+    count: int
+
+    @property
+    def chain(self) -> str:
+        words = ["sticky" if self.sticky else "", self.source, "local" if self.local else "", "node" if self.node else ""]
+        return "-".join([word for word in words if word] + [str(self.count)])
+
+    @property
+    def endpoints(self) -> str:
+        """The map this variant chooses from."""
+        return ("local-" if self.local else "") + "endpoints" + ("-node" if self.node else "")
+
+
+def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
+    """The rules of the chain that sends a connection to one of `variant.count` endpoints, each as likely."""
+    family = settings.family.table
+    rules = []
+    if variant.source == "external":
+        rules.append(_mark())
+    elif variant.source == "cluster" and settings.cluster_cidr:
+        rules.append(f"{family} saddr != {settings.cluster_cidr} {_mark()}")
+    if variant.sticky:
+        rules.append(f"dnat {family} to {family} saddr . {_service_key(family)} map @affinity")
+    key = "meta l4proto . th dport" if variant.node else _service_key(family)
+    rules.append(f"dnat {family} to {key} . numgen random mod {variant.count} map @{variant.endpoints}")
+    return rules
+
+
+def remember_chain(seconds: int, settings: Settings) -> list[str]:
+    """The rule that notes where a client was sent, for that many seconds after its last connection."""
+    family = settings.family.table
+    key = f"{family} saddr . ct original {family} daddr . meta l4proto . ct original proto-dst"
+    update = f"update @affinity {{ {key} timeout {seconds}s : {family} daddr . th dport }}"
+    return [f"meta l4proto {{ tcp, udp, sctp }} {update}"]
+
+
+def maps(settings: Settings) -> dict[str, str]:
+    """Every map and set but `affinity`: name -> its declaration, beginning with the word map or set."""
+    family = settings.family
+    service = f"{family.address} . inet_proto . inet_service"
+    node = "inet_proto . inet_service"
+    by_service = f"{family.table} daddr . meta l4proto . tcp dport . numgen random mod 2"
+    by_node = "meta l4proto . tcp dport . numgen random mod 2"
+    target = f"{family.table} daddr . tcp dport"
+    verdicts = {name: f"map {{ type {service} : verdict; }}" for name in SERVICE_MAPS}
+    verdicts |= {name: f"map {{ type {node} : verdict; }}" for name in NODE_MAPS}
+    return verdicts | {
+        "endpoints": f"map {{ typeof {by_service} : {target}; }}",
+        "local-endpoints": f"map {{ typeof {by_service} : {target}; }}",
+        "endpoints-node": f"map {{ typeof {by_node} : {target}; }}",
+        "local-endpoints-node": f"map {{ typeof {by_node} : {target}; }}",
+        "cluster-ips": f"set {{ type {family.address}; }}",
+        "hairpin": f"set {{ type {family.address} . {family.address}; }}",
+        "source-ranges": f"set {{ type {service} . {family.address}; flags interval; }}",
+    }
+
+
+SERVICE_MAPS = ("services", "inside", "outside", "admitted", "affinity-timeouts")
+NODE_MAPS = ("nodeports", "inside-node", "outside-node", "affinity-timeouts-node")
+
+
+def affinity_map(settings: Settings) -> str:
+    """The map the kernel itself fills: client, service -> endpoint. It outlives a replacement of all else."""
+    address = settings.family.address
+    kinds = f"{address} . {address} . inet_proto . inet_service : {address} . inet_service"
+    return f"map {{ type {kinds}; flags dynamic,timeout; size {REMEMBERED_CLIENTS}; }}"
+
+
+def base_chains(settings: Settings) -> dict[str, str]:
+    """Chain -> the hook it hangs on."""
+    hooks = {
+        "prerouting": "type nat hook prerouting priority dstnat; policy accept;",
+        "output": "type nat hook output priority -100; policy accept;",
+        "postrouting": "type nat hook postrouting priority srcnat; policy accept;",
+    }
+    if _guards_loopback(settings):
+        hooks["loopback-guard"] = "type filter hook prerouting priority raw; policy accept;"
+    return hooks
+
+
+def constant_rules(settings: Settings) -> dict[str, list[str]]:
+    """Chain -> rules, for every chain that is there from the start."""
+    family = settings.family.table
+    rules = {
+        "prerouting": ["jump dispatch"],
+        "output": ["jump dispatch"],
+        "postrouting": ["ct status dnat jump translated"],
+        "dispatch": _dispatch(settings),
+        "refuse": ["meta l4proto tcp reject with tcp reset", "reject"],
+        "guard": [
+            f"{_service_key(family)} . {family} saddr != @source-ranges drop",
+            f"{_service_key(family)} vmap @admitted",
+        ],
+        "translated": _translated(settings),
+        **_local_policy(settings, "", _service_key(family)),
+        **_local_policy(settings, "-node", "meta l4proto . th dport"),
+    }
+    if _guards_loopback(settings):
+        # With route_localnet on, a neighbour could otherwise reach what listens on 127.0.0.1 (CVE-2020-8558).
+        rules["loopback-guard"] = [f'iifname != "lo" {family} daddr {settings.family.loopback} drop']
+    return rules
+
+
+def chain_text(name: str, rules: Iterable[str], hook: str = "") -> str:
+    lines = [f"  chain {name} {{"] + ([f"    {hook}"] if hook else []) + [f"    {rule}" for rule in rules] + ["  }"]
+    return "\n".join(lines)
+
+
+def _dispatch(settings: Settings) -> list[str]:
+    family, address = settings.family.table, settings.family
+    not_ours = list(settings.skip) + ([] if _guards_loopback(settings) else [address.loopback])
+    aside = f"{family} daddr != {{ {', '.join(not_ours)} }} " if not_ours else ""
+    rules = [
+        f"{_service_key(family)} vmap @services",
+        f"{aside}fib daddr type local meta l4proto . th dport vmap @nodeports",
+        f"{family} daddr @cluster-ips goto refuse",
+    ]
+    if settings.service_cidr:
+        rules.append(f"{family} daddr {settings.service_cidr} {aside}drop")
+    return rules
+
+
+def _local_policy(settings: Settings, suffix: str, key: str) -> dict[str, list[str]]:
+    """Under externalTrafficPolicy Local, pods and the node itself may use every endpoint, others those here."""
+    family = settings.family.table
+    rules = [f"fib saddr type local {_mark()} goto inside{suffix}", f"{key} vmap @outside{suffix}", "drop"]
+    if settings.cluster_cidr:
+        rules.insert(0, f"{family} saddr {settings.cluster_cidr} goto inside{suffix}")
+    return {f"local-policy{suffix}": rules, f"inside{suffix}": [f"{key} vmap @inside{suffix}"]}
+
+
+def _translated(settings: Settings) -> list[str]:
+    family = settings.family.table
+    transport = "meta l4proto { tcp, udp, sctp }"
+    return [
+        f"{transport} ct original {family} daddr . meta l4proto . ct original proto-dst vmap @affinity-timeouts",
+        f"{transport} meta l4proto . ct original proto-dst vmap @affinity-timeouts-node",
+        'oifname "lo" return',
+        f"meta mark & {MASQUERADE:#x} == {MASQUERADE:#x} meta mark set meta mark & {0xFFFFFFFF ^ MASQUERADE:#x} "
+        "masquerade fully-random",
+        f"{family} saddr . {family} daddr @hairpin masquerade fully-random",
+    ]
+
+
+def _service_key(family: str) -> str:
+    return f"{family} daddr . meta l4proto . th dport"
+
+
+def _mark() -> str:
+    return f"meta mark set meta mark | {MASQUERADE:#x}"
+
+
+def _guards_loopback(settings: Settings) -> bool:
+    return settings.localhost_nodeports and settings.family is IPV4
