@@ -1,0 +1,41 @@
+"""One process per file. SQLite would let two share it, but each would answer from its own memory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from sampan.store.errors import Unavailable
+
+
+class FileLock:
+    """Holds `<path>.lock`, which names the holder's process; the kernel releases it when the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.with_name(path.name + ".lock")
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Raises `Unavailable` when another process (or store of this one) holds it, or its folder cannot be written."""
+        try:
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(f"{self._path} cannot be used: {error.strerror} ({self._file})") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode().strip() or "unknown"
+            os.close(descriptor)
+            raise Unavailable(
+                f"{self._path} is in use by process {holder}: stop it first, or give another data directory"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
