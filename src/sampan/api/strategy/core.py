@@ -1,0 +1,98 @@
+"""Strategies of the core group. Source: API reference v1.36; API conventions, "Spec and Status"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.api.kinds import core_v1
+from sampan.api.strategy import podupdates, services
+from sampan.api.strategy.habits import Strategy, spec_changed
+
+GROUP = ""
+NAMESPACE_FINALIZER = "kubernetes"
+
+
+def create_pod(o: Any) -> None:
+    """A new pod is pending, and its quality of service is known from its resources."""
+    from sampan.api.strategy.qos import quality_of_service
+
+    o.status = core_v1.PodStatus(phase="Pending", qosClass=quality_of_service(o.spec))
+
+
+def update_pod(new: Any, old: Any) -> None:
+    new.status = old.status
+
+
+def update_pod_status(new: Any, old: Any) -> None:
+    """The status endpoint owns the status alone; its quality of service class never changes."""
+    new.spec = old.spec
+    new.metadata.ownerReferences = old.metadata.ownerReferences
+    if old.status is not None and new.status is not None and not new.status.qosClass:
+        new.status.qosClass = old.status.qosClass
+
+
+def create_namespace(o: Any) -> None:
+    o.status = core_v1.NamespaceStatus(phase="Active")
+    finalizers = o.spec.finalizers or []
+    if NAMESPACE_FINALIZER not in finalizers:
+        o.spec.finalizers = [*finalizers, NAMESPACE_FINALIZER]
+
+
+def update_namespace(new: Any, old: Any) -> None:
+    new.spec.finalizers = old.spec.finalizers
+    new.status = old.status
+
+
+def finalize_namespace(new: Any, old: Any) -> None:
+    new.status = old.status
+
+
+def create_volume(o: Any) -> None:
+    o.status = core_v1.PersistentVolumeStatus(
+        phase="Pending", lastPhaseTransitionTime=o.metadata.creationTimestamp
+    )
+
+
+def create_claim(o: Any) -> None:
+    o.status = core_v1.PersistentVolumeClaimStatus(phase="Pending")
+    normalise_data_source(o.spec)
+
+
+def update_claim(new: Any, old: Any) -> None:
+    new.status = old.status
+    normalise_data_source(new.spec)
+
+
+def normalise_data_source(spec: Any) -> None:
+    """`dataSource` and `dataSourceRef` say the same where both can (KEP-1495)."""
+    source, reference = spec.dataSource, spec.dataSourceRef
+    if source is not None and reference is None:
+        spec.dataSourceRef = core_v1.TypedObjectReference(apiGroup=source.apiGroup, kind=source.kind, name=source.name)
+    elif reference is not None and source is None and not reference.namespace:
+        spec.dataSource = core_v1.TypedLocalObjectReference(
+            apiGroup=reference.apiGroup, kind=reference.kind, name=reference.name
+        )
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "Namespace": Strategy(
+        create=create_namespace, update=update_namespace, subresources={"finalize": finalize_namespace}
+    ),
+    "Node": Strategy(drops_status=False),
+    "PersistentVolume": Strategy(create=create_volume),
+    "PersistentVolumeClaim": Strategy(create=create_claim, update=update_claim),
+    "Pod": Strategy(
+        generation=True,
+        changed=spec_changed,
+        create=create_pod,
+        update=update_pod,
+        subresources={
+            "status": update_pod_status,
+            "ephemeralcontainers": podupdates.only_ephemeral_containers,
+            "resize": podupdates.only_resources,
+        },
+    ),
+    "PodTemplate": Strategy(generation=True),
+    "ReplicationController": Strategy(generation=True, changed=spec_changed),
+    "Service": Strategy(create=services.create, update=services.update),
+}

@@ -1,0 +1,57 @@
+"""Strategies of the groups whose kinds need little more than a word each. Source: API reference v1.36."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.api.strategy.habits import COUNTED, Strategy, content_changed, never, reset_metadata, spec_changed
+
+RESET = Strategy(status_metadata=reset_metadata)
+COUNTED_RESET = Strategy(generation=True, status_metadata=reset_metadata)
+TAKEN_AS_GIVEN = Strategy(drops_status=False, drops_status_on_update=False)
+
+
+def slice_changed(new: Any, old: Any) -> bool:
+    """Labels of an endpoint slice say whose it is, so they count."""
+    return content_changed(new, old) or (new.metadata.labels or {}) != (old.metadata.labels or {})
+
+
+def driver_changed(new: Any, old: Any) -> bool:
+    """A CSI driver counts changes of what kubelets must be told of."""
+    return bool(
+        new.spec.tokenRequests != old.spec.tokenRequests
+        or new.spec.requiresRepublish != old.spec.requiresRepublish
+        or new.spec.seLinuxMount != old.spec.seLinuxMount
+    )
+
+
+STRATEGIES: dict[tuple[str, str], Strategy] = {
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): COUNTED,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): COUNTED,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): COUNTED,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): COUNTED_RESET,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): COUNTED,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): COUNTED,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): COUNTED_RESET,
+    ("authentication.k8s.io", "SelfSubjectReview"): TAKEN_AS_GIVEN,
+    ("certificates.k8s.io", "CertificateSigningRequest"): Strategy(),
+    ("discovery.k8s.io", "EndpointSlice"): Strategy(generation=True, changed=slice_changed),
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): Strategy(
+        generation=True, changed=spec_changed, status_metadata=reset_metadata
+    ),
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): Strategy(
+        generation=True, changed=spec_changed, status_metadata=reset_metadata
+    ),
+    ("networking.k8s.io", "Ingress"): Strategy(generation=True, changed=spec_changed),
+    ("networking.k8s.io", "IngressClass"): Strategy(generation=True, changed=spec_changed),
+    ("networking.k8s.io", "NetworkPolicy"): Strategy(generation=True, changed=spec_changed),
+    ("networking.k8s.io", "ServiceCIDR"): RESET,
+    ("policy", "PodDisruptionBudget"): Strategy(generation=True, changed=spec_changed),
+    ("resource.k8s.io", "DeviceClass"): COUNTED,
+    ("resource.k8s.io", "DeviceTaintRule"): COUNTED_RESET,
+    ("resource.k8s.io", "ResourceClaim"): RESET,
+    ("resource.k8s.io", "ResourceSlice"): COUNTED,
+    ("scheduling.k8s.io", "PriorityClass"): Strategy(generation=True, changed=never),
+    ("storage.k8s.io", "CSIDriver"): Strategy(changed=driver_changed),
+    ("storage.k8s.io", "VolumeAttachment"): RESET,
+}
