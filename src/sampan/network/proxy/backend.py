@@ -1,7 +1,8 @@
 """The seam between what the proxy wants and the packet filter that does it.
 
-A backend owns its rules in the kernel and nothing else there. Calls come one at a time. `Unusable` from any of them
-means that trying again will not help until a person acts; any other error is retried with a full `replace`.
+A backend owns its rules in the kernel and nothing else there. Calls come one at a time. `errors.Unusable` from any of
+them means that trying again will not help until a person acts; `errors.RefusedByKernel` and OSError are retried with a
+full `replace`.
 """
 
 from __future__ import annotations
@@ -22,17 +23,9 @@ class Change(NamedTuple):
     new: Ports
 
 
-class Unusable(Exception):
-    """The machine cannot do this: a program or a kernel feature is missing. The text says what to do about it."""
-
-
-class RefusedByKernel(Exception):
-    """A change was not applied, nothing of it; carries the tool's own words."""
-
-
 class Backend(Protocol):
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        """Makes the rules be exactly these, in one atomic step; whatever worked before and still should, keeps working."""
+        """Makes the rules be exactly these, in one atomic step; what worked before and still should keeps working."""
         ...
 
     async def update(self, changes: Sequence[Change]) -> None:

@@ -20,7 +20,8 @@ from sampan.api.kinds import core_v1, discovery_v1
 from sampan.client.cache import key_of
 from sampan.client.informer import Informer
 from sampan.client.interface import Client
-from sampan.network.proxy.backend import Backend, Change, Ports, RefusedByKernel, Unusable
+from sampan.network.errors import RefusedByKernel, Unusable
+from sampan.network.proxy.backend import Backend, Change, Ports
 from sampan.network.proxy.model import SERVICE_NAME_LABEL, Viewpoint, service_ports
 from sampan.network.proxy.nftables.backend import NftablesBackend
 from sampan.network.proxy.nftables.ruleset import Settings

@@ -8,7 +8,7 @@ through its frontends whose endpoint no longer belongs are deleted, and the next
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sampan.network.proxy.backend import Ports
@@ -51,7 +51,7 @@ def parse(listing: str) -> Iterator[Flow]:
             yield Flow(source, int(sport), destination, int(dport), answerer, int(aport))
 
 
-def stale(flows: Iterable[Flow], frontends: Mapping[tuple[str, int], set[tuple[str, int]]], local: set[str]) -> list[Flow]:
+def stale(flows: Iterable[Flow], frontends: Frontends, local: set[str]) -> list[Flow]:
     """Those flows that go through one of `frontends` to somebody who is not its endpoint.
 
     `local` are this node's addresses: a node port is met on them only.

@@ -154,7 +154,7 @@ def _affinity_seconds(spec: Any) -> int:
 
 
 def family_of(address: str) -> str:
-    """"IPv4", "IPv6", or "" when the text is no address."""
+    """Which of "IPv4" and "IPv6" the text is an address of; "" when it is none."""
     try:
         return f"IPv{ipaddress.ip_address(address).version}"
     except ValueError:

@@ -6,14 +6,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sampan.network.proxy import flows, hostroute
-from sampan.network.proxy.backend import Change, Ports, RefusedByKernel
+from sampan.network import hostroute, nft, sysctl
+from sampan.network.errors import RefusedByKernel
+from sampan.network.proxy import flows
+from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
-from sampan.network.proxy.nftables import affinity, kernel, ruleset
+from sampan.network.proxy.nftables import affinity, ruleset
 from sampan.network.proxy.nftables.ruleset import Settings
 from sampan.network.proxy.nftables.table import Table
 
 log = logging.getLogger(__name__)
+ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
+"""Without it packets of 127.0.0.0/8 are not routed, and node ports on 127.0.0.1 go nowhere."""
 
 
 class NftablesBackend:
@@ -30,16 +34,16 @@ class NftablesBackend:
     async def replace(self, services: Mapping[str, Ports]) -> None:
         text = self._table.replace(services, await self._existing_chains())
         try:
-            await kernel.apply(text)
+            await nft.apply(text)
         except RefusedByKernel as error:
             # An older Sampan's table may have maps of other types, which cannot be changed in place.
             log.warning("replacing the whole table error=%s", error)
-            await kernel.apply(self._table.drop_text() + self._table.replace(services))
+            await nft.apply(self._table.drop_text() + self._table.replace(services))
             self._repairs += 1
         if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
-            kernel.allow_localhost(True)
+            sysctl.ensure(ROUTE_LOCALNET, "1")
         await hostroute.ensure(self._settings.service_cidr)
-        self._generation = kernel.generation()
+        self._generation = nft.generation()
         await self._forget_clients(services.values())
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
@@ -47,14 +51,14 @@ class NftablesBackend:
         text = self._table.update(changes)
         if not text:
             return
-        untouched = kernel.generation() == self._generation
-        await kernel.apply(text)
+        untouched = nft.generation() == self._generation
+        await nft.apply(text)
         if untouched:
-            self._generation = kernel.generation()
+            self._generation = nft.generation()
         await self._clean_after(changes)
 
     async def damaged(self) -> bool:
-        generation = kernel.generation()
+        generation = nft.generation()
         if generation == self._generation:
             return False
         self._verified += 1
@@ -65,10 +69,10 @@ class NftablesBackend:
 
     async def remove(self) -> None:
         await hostroute.remove()
-        if await kernel.listing("table", *self._table.name.split()):
-            await kernel.apply(self._table.drop_text())
+        if await nft.listing("table", *self._table.name.split()):
+            await nft.apply(self._table.drop_text())
             if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
-                kernel.allow_localhost(False)
+                sysctl.ensure(ROUTE_LOCALNET, "0")
 
     def statistics(self) -> dict[str, Any]:
         own = {"verified": self._verified, "repairs": self._repairs}
@@ -84,22 +88,22 @@ class NftablesBackend:
 
     async def _forget_clients(self, services: Any, only: Any = None) -> None:
         """Deletes remembered clients whose endpoint is gone; `only` limits it to the frontends of those services."""
-        listing = await kernel.listing("map", *self._table.name.split(), "affinity")
+        listing = await nft.listing("map", *self._table.name.split(), "affinity")
         allowed = affinity.allowed_endpoints(services)
         within = None if only is None else set(affinity.allowed_endpoints(only))
         for key in affinity.stale_keys(listing, allowed, within):
             try:
-                await kernel.apply(f"delete element {self._table.name} affinity {{ {key} }}")
+                await nft.apply(f"delete element {self._table.name} affinity {{ {key} }}")
             except RefusedByKernel as error:
                 log.debug("remembered client had left by itself key=%s error=%s", key, error)
 
     async def _existing_chains(self) -> list[str]:
-        listing = await kernel.listing("table", *self._table.name.split())
+        listing = await nft.listing("table", *self._table.name.split())
         return [entry["chain"]["name"] for entry in listing if "chain" in entry]
 
     async def _filled_chains(self) -> set[str]:
         """The chains that have rules: a flush leaves the chains."""
-        listing = await kernel.listing("table", *self._table.name.split())
+        listing = await nft.listing("table", *self._table.name.split())
         return {entry["rule"]["chain"] for entry in listing if "rule" in entry}
 
 

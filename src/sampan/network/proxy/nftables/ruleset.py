@@ -48,18 +48,18 @@ class Settings:
 class Variant(NamedTuple):
     """A way to treat a connection. `source`: "cluster" masquerades clients outside the pod network, "external" every
     client, "plain" none. `local`: only endpoints on this node. `node`: found by node port. `sticky`: the client's last
-    endpoint first. `count`: endpoints to choose from."""
+    endpoint first. `choices`: endpoints to choose from."""
 
     source: Literal["cluster", "external", "plain"]
     local: bool
     node: bool
     sticky: bool
-    count: int
+    choices: int
 
     @property
     def chain(self) -> str:
-        words = ["sticky" if self.sticky else "", self.source, "local" if self.local else "", "node" if self.node else ""]
-        return "-".join([word for word in words if word] + [str(self.count)])
+        flags = {"sticky": self.sticky, self.source: True, "local": self.local, "node": self.node}
+        return "-".join([word for word, holds in flags.items() if holds] + [str(self.choices)])
 
     @property
     def endpoints(self) -> str:
@@ -68,7 +68,7 @@ class Variant(NamedTuple):
 
 
 def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
-    """The rules of the chain that sends a connection to one of `variant.count` endpoints, each as likely."""
+    """The rules of the chain that sends a connection to one of `variant.choices` endpoints, each as likely."""
     family = settings.family.table
     rules = []
     if variant.source == "external":
@@ -78,7 +78,7 @@ def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
     if variant.sticky:
         rules.append(f"dnat {family} to {family} saddr . {_service_key(family)} map @affinity")
     key = "meta l4proto . th dport" if variant.node else _service_key(family)
-    rules.append(f"dnat {family} to {key} . numgen random mod {variant.count} map @{variant.endpoints}")
+    rules.append(f"dnat {family} to {key} . numgen random mod {variant.choices} map @{variant.endpoints}")
     return rules
 
 
@@ -98,8 +98,8 @@ def maps(settings: Settings) -> dict[str, str]:
     by_service = f"{family.table} daddr . meta l4proto . tcp dport . numgen random mod 2"
     by_node = "meta l4proto . tcp dport . numgen random mod 2"
     target = f"{family.table} daddr . tcp dport"
-    verdicts = {name: f"map {{ type {service} : verdict; }}" for name in SERVICE_MAPS}
-    verdicts |= {name: f"map {{ type {node} : verdict; }}" for name in NODE_MAPS}
+    verdicts = dict.fromkeys(SERVICE_MAPS, f"map {{ type {service} : verdict; }}")
+    verdicts |= dict.fromkeys(NODE_MAPS, f"map {{ type {node} : verdict; }}")
     return verdicts | {
         "endpoints": f"map {{ typeof {by_service} : {target}; }}",
         "local-endpoints": f"map {{ typeof {by_service} : {target}; }}",

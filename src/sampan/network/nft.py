@@ -1,4 +1,4 @@
-"""The kernel's side of the table: transactions through `nft -f -`, and the generation number of its rule set.
+"""nftables, asked and told: transactions through `nft -f -`, and the generation number of the kernel's rule set.
 
 The generation grows with every transaction of anybody. Reading it is one netlink message, so that whether somebody
 else has been at the rules can be asked every second at no cost.
@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from pathlib import Path
 from typing import Any
 
 from sampan.network.command import Missing, run
-from sampan.network.proxy.backend import RefusedByKernel, Unusable
+from sampan.network.errors import RefusedByKernel, Unusable
 
 NETLINK_NETFILTER = 12
 GETGEN = 10 << 8 | 16
 NLM_F_REQUEST = 1
 GENERATION_ATTRIBUTE = 1
-ROUTE_LOCALNET = Path("/proc/sys/net/ipv4/conf/all/route_localnet")
 
 
 async def apply(text: str) -> None:
-    """One atomic transaction; raises RefusedByKernel with nft's words, Unusable when nft or the kernel cannot at all."""
+    """One atomic transaction. Raises RefusedByKernel with nft's words, Unusable when the machine cannot at all."""
     result = await _nft("-f", "-", text=text)
     if result.code:
         if "Operation not permitted" in result.errors:
@@ -59,13 +57,6 @@ def _generation_in(message: bytes) -> int:
             return int(struct.unpack_from(">I", message, offset + 4)[0])
         offset += max((size + 3) & ~3, 4)
     raise OSError("the kernel did not tell its rule set's generation")
-
-
-def allow_localhost(allowed: bool) -> None:
-    """Whether packets of 127.0.0.0/8 may be routed, without which node ports on 127.0.0.1 go nowhere."""
-    value = "1" if allowed else "0"
-    if ROUTE_LOCALNET.read_text().strip() != value:
-        ROUTE_LOCALNET.write_text(value)
 
 
 async def _nft(*arguments: str, text: str = "") -> Any:

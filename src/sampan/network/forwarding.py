@@ -1,0 +1,62 @@
+"""Room for pods' packets in a foreign firewall that drops what it is asked to forward (Docker's policy, for one).
+
+An accepting rule in a table of ours cannot help: a packet has to pass every table. So where iptables' FORWARD chain has
+the policy DROP, two rules with our comment are put first in it, and taken out again on tear-down. Other firewalls are
+left as they are and reported.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from sampan.network.command import run
+from sampan.network.proxy.nftables import kernel
+
+COMMENT = "sampan pods"
+
+
+async def allow(cluster_cidr: str) -> list[str]:
+    """Makes room where it is needed; returns remarks about what was found, one line each."""
+    remarks = []
+    if await _iptables_drops():
+        for rule in _rules(cluster_cidr):
+            known = await run(("iptables", "-w", "-C", "FORWARD", *rule))
+            if known.code:
+                await run(("iptables", "-w", "-I", "FORWARD", "1", *rule))
+        remarks.append(f"iptables' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
+    for chain in dropping_chains(await kernel.listing("chains")):
+        if chain != ("ip", "filter", "FORWARD"):
+            remarks.append(f"nftables chain {' '.join(chain)} drops what is forwarded: accept {cluster_cidr} there")
+    return remarks
+
+
+async def withdraw(cluster_cidr: str) -> None:
+    """Takes our rules out again."""
+    if shutil.which("iptables") is None:
+        return
+    for rule in _rules(cluster_cidr):
+        while (await run(("iptables", "-w", "-D", "FORWARD", *rule))).code == 0:
+            pass
+
+
+def dropping_chains(listing: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """(family, table, chain) of the IPv4 base chains in nft's JSON that drop forwarded packets unless told otherwise."""
+    chains = (entry["chain"] for entry in listing if "chain" in entry)
+    return [
+        (chain["family"], chain["table"], chain["name"])
+        for chain in chains
+        if chain.get("hook") == "forward" and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
+    ]
+
+
+async def _iptables_drops() -> bool:
+    if shutil.which("iptables") is None:
+        return False
+    listing = await run(("iptables", "-w", "-S", "FORWARD"))
+    return listing.output.startswith("-P FORWARD DROP")
+
+
+def _rules(cluster_cidr: str) -> list[tuple[str, ...]]:
+    comment = ("-m", "comment", "--comment", COMMENT, "-j", "ACCEPT")
+    return [("-s", cluster_cidr, *comment), ("-d", cluster_cidr, *comment)]
