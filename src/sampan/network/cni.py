@@ -1,7 +1,6 @@
 """The pod network of one node: what the CNI plugins are told, and what the kernel must allow.
 
-Each pod hangs on a veth pair of its own and every packet to or from it is routed (the `ptp` plugin); there is no bridge.
-With a bridge, a pod's answer to its neighbour is switched past the packet filter, so that an address translated on the
+Each pod hangs on a veth pair of its own and every packet to or from it is routed (the `ptp` plugin): no bridge. With a bridge, a pod's answer to its neighbour is switched past the packet filter, so that an address translated on the
 way there is not translated back, unless br_netfilter is loaded, which not every kernel has; and a pod that meets itself
 through a service needs hairpin mode. Routing has neither problem, floods nothing, and costs the same per packet.
 
@@ -22,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sampan.network import forwarding, hostroute, sysctl
+from sampan.network import forwarding, hostroute, nft, sysctl
 from sampan.network.command import run
-from sampan.network.proxy.nftables import kernel
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +77,8 @@ def masquerade_text(network: PodNetwork) -> str:
     """nft text for the table that hides pods behind the node outside the cluster; replaces what it held before."""
     inside = ", ".join(dict.fromkeys((network.cluster_cidr, network.service_cidr)))
     return (
-        f"table {TABLE} {{\n  chain postrouting {{ type nat hook postrouting priority srcnat + 5; policy accept; }}\n}}\n"
+        f"table {TABLE} {{\n"
+        "  chain postrouting { type nat hook postrouting priority srcnat + 5; policy accept; }\n}\n"
         f"flush table {TABLE}\n"
         f"table {TABLE} {{\n  chain postrouting {{\n"
         f"    ip saddr {network.pod_cidr} ip daddr != {{ {inside}, 224.0.0.0/4 }} masquerade fully-random\n"
@@ -91,27 +90,24 @@ def check(network: PodNetwork) -> None:
     """Raises Unfit with what to do when ranges clash or plugins are missing."""
     pods, cluster = ipaddress.ip_network(network.pod_cidr), ipaddress.ip_network(network.cluster_cidr)
     if not pods.subnet_of(cluster):  # type: ignore[arg-type]
-        raise Unfit(
-            f"pod range {pods} is not within the cluster's {cluster}: delete the Node object to get a new range"
-        )
+        raise Unfit(f"pod range {pods} is not within --cluster-cidr {cluster}: delete the Node to get a new range")
     if cluster.overlaps(ipaddress.ip_network(network.service_cidr)):
         raise Unfit(f"--cluster-cidr {cluster} and --service-cidr {network.service_cidr} overlap: choose another")
     missing = [name for name in PLUGINS if not (PLUGIN_FOLDER / name).exists()]
     if missing:
-        raise Unfit(
-            f"CNI plugins {', '.join(missing)} are not in {PLUGIN_FOLDER}: apt-get install containernetworking-plugins"
-        )
+        lacking = f"CNI plugins {', '.join(missing)} are not in {PLUGIN_FOLDER}"
+        raise Unfit(f"{lacking}: apt-get install containernetworking-plugins")
 
 
 async def install(network: PodNetwork) -> list[str]:
     """Makes the node ready to carry pods; idempotent. Returns remarks for a person (foreign firewalls met, ...).
 
     The configuration file is written last: the runtime reports the network ready when it is there. Raises Unfit,
-    OSError, or `proxy.backend.Unusable`.
+    OSError or Unusable.
     """
     check(network)
     sysctl.ensure("net.ipv4.ip_forward", "1")
-    await kernel.apply(masquerade_text(network))
+    await nft.apply(masquerade_text(network))
     remarks = await forwarding.allow(network.cluster_cidr)
     network.state.mkdir(parents=True, exist_ok=True)
     network.configuration.mkdir(parents=True, exist_ok=True)
@@ -121,12 +117,12 @@ async def install(network: PodNetwork) -> list[str]:
 
 
 async def remove(network: PodNetwork) -> None:
-    """Undoes `install` and what the plugins left: interfaces, tables, leases, configuration. Nothing there is no error."""
+    """Undoes `install` and what the plugins left: interfaces, table, leases, configuration; none there is no error."""
     (network.configuration / FILE_NAME).unlink(missing_ok=True)
     shutil.rmtree(network.state, ignore_errors=True)
     for name in await _host_ends(network.gateway):
         await run(("ip", "link", "delete", name))
-    await kernel.apply(f"add table {TABLE}\ndelete table {TABLE}\n")
+    await nft.apply(f"add table {TABLE}\ndelete table {TABLE}\n")
     await forwarding.withdraw(network.cluster_cidr)
     await hostroute.remove()
     await _remove_portmap_chains()

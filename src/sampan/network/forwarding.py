@@ -10,8 +10,8 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from sampan.network import nft
 from sampan.network.command import run
-from sampan.network.proxy.nftables import kernel
 
 COMMENT = "sampan pods"
 
@@ -25,7 +25,7 @@ async def allow(cluster_cidr: str) -> list[str]:
             if known.code:
                 await run(("iptables", "-w", "-I", "FORWARD", "1", *rule))
         remarks.append(f"iptables' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
-    for chain in dropping_chains(await kernel.listing("chains")):
+    for chain in dropping_chains(await nft.listing("chains")):
         if chain != ("ip", "filter", "FORWARD"):
             remarks.append(f"nftables chain {' '.join(chain)} drops what is forwarded: accept {cluster_cidr} there")
     return remarks
@@ -41,7 +41,7 @@ async def withdraw(cluster_cidr: str) -> None:
 
 
 def dropping_chains(listing: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """(family, table, chain) of the IPv4 base chains in nft's JSON that drop forwarded packets unless told otherwise."""
+    """(family, table, chain) of the IPv4 base chains in nft's JSON that drop what is forwarded by default."""
     chains = (entry["chain"] for entry in listing if "chain" in entry)
     return [
         (chain["family"], chain["table"], chain["name"])
