@@ -99,7 +99,7 @@ class Log(Protocol):
         ...
 
     async def changes(self, after: int, until: int, *, limit: int, values: bool) -> list[Row]:
-        """Rows with `after < id < until` in order, at most `limit` (0: all); without `values`, values are b"" or None."""
+        """Rows with `after < id < until` in order, at most `limit` (0: all). Without `values` a value reads b""."""
         ...
 
     async def compact(self, compacted: int, until: int, revision: int) -> None:
@@ -107,4 +107,3 @@ class Log(Protocol):
         ...
 
     def statistics(self) -> dict[str, Any]: ...
-

@@ -18,7 +18,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Raises `Unavailable` when another process (or store of this one) holds it, or its folder cannot be written."""
+        """Raises `Unavailable` when another process (or store of this one) holds it, or the folder is not writable."""
         try:
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -31,8 +31,7 @@ class SqliteLog:
         self._path = path
         self._lock = FileLock(path)
         self._writing, self._reading = Worker("store-writer"), Worker("store-reader")
-        self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
+        self._connections: list[sqlite3.Connection] = []
         self._groups = self._rows_written = 0
 
     async def open(self) -> Contents:
@@ -46,16 +45,16 @@ class SqliteLog:
             raise
 
     def _open(self) -> Contents:
-        self._writer, self._reader = file.open_file(self._path)
+        self._connections += file.open_file(self._path)
+        self._writer, self._reader = self._connections
         return file.contents(self._writer)
 
     async def close(self) -> None:
         self._reading.stop()
         self._writing.stop()
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
-        self._reader = self._writer = None
+        while self._connections:
+            # The writer's goes last: closing it folds the write-ahead log into the file.
+            self._connections.pop().close()
         self._lock.release()
 
     def append(self, unit: Unit, written: Written) -> None:

@@ -1,0 +1,92 @@
+"""What one client's watch reads from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from sampan.store.cache.event import Batch, joined
+
+
+class Feeder(Protocol):
+    """What gives a watcher its events."""
+
+    @property
+    def revision(self) -> int: ...
+
+    def remove(self, watcher: Watcher) -> None: ...
+
+
+class Watcher:
+    """Batches of events for one reader: iterate it, or `take()` whenever `ready` calls.
+
+    Holds at most `limit` events that came while the reader was away (what it was opened with is not counted); one more
+    ends the watch with the reason "overflow", and the client begins anew from the last revision it saw. Reasons:
+    "closed" (by the reader), "overflow", "stale" (the cache had to start over; the client should list again).
+    """
+
+    __slots__ = ("__weakref__", "_feeder", "_limit", "_pending", "_ready", "_sent", "_size", "_waiter", "reason")
+
+    def __init__(
+        self, feeder: Feeder, *, sent: int, backlog: Batch | None, limit: int, ready: Callable[[], None] | None
+    ) -> None:
+        self.reason: str | None = None
+        self._feeder = feeder
+        self._limit = limit
+        self._pending: list[Batch] = [backlog] if backlog else []
+        self._ready = ready
+        self._sent = sent
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def push(self, batch: Batch) -> None:
+        """Called by the feeder."""
+        self._size += len(batch.events)
+        if self._size > self._limit:
+            self.close("overflow")
+            return
+        self._pending.append(batch)
+        if len(self._pending) == 1:
+            self._wake()
+
+    def take(self) -> Batch | None:
+        """Everything pending as one batch, None when there is nothing."""
+        if not self._pending:
+            return None
+        batch, self._pending, self._size = joined(self._pending), [], 0
+        self._sent = max(self._sent, batch.events[-1].entry.revision)
+        return batch
+
+    def bookmark(self) -> int:
+        """The revision a BOOKMARK may carry now: every event up to it has been taken."""
+        return self._sent if self._pending else max(self._sent, self._feeder.revision)
+
+    def close(self, reason: str = "closed") -> None:
+        """Ends the watch; what was pending is dropped."""
+        if self.reason is None:
+            self.reason = reason
+            self._pending = []
+            self._feeder.remove(self)
+            self._wake()
+
+    def __aiter__(self) -> Watcher:
+        return self
+
+    async def __anext__(self) -> Batch:
+        while self.reason is None:
+            batch = self.take()
+            if batch is not None:
+                return batch
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        raise StopAsyncIteration
+
+    def _wake(self) -> None:
+        if self._ready is not None:
+            self._ready()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
