@@ -20,19 +20,26 @@ class Informers:
         self._client = client
         self._clock = clock
         self._rng = rng
-        self._informers: dict[Any, Informer[Any]] = {}
+        self._informers: dict[tuple[Any, str | None], Informer[Any]] = {}
         self._owner: TaskOwner | None = None
 
-    def of(self, kind: Any, indexers: Mapping[str, Indexer] | None = None) -> Informer[Any]:
-        """The shared informer of a struct class or `Resource`, with these indexes among others."""
-        informer = self._informers.get(kind)
+    def of(
+        self, kind: Any, indexers: Mapping[str, Indexer] | None = None, *, namespace: str | None = None
+    ) -> Informer[Any]:
+        """The shared informer of a struct class or `Resource` (in one namespace), with these indexes among others."""
+        informer = self._informers.get((kind, namespace))
         if informer is None:
-            informer = self._informers[kind] = Informer(self._client, kind, self._clock, self._rng)
+            informer = Informer(self._client, kind, self._clock, self._rng, namespace=namespace)
+            self._informers[kind, namespace] = informer
             if self._owner is not None:
                 self._run(self._owner, informer)
         for name, indexer in (indexers or {}).items():
             informer.add_indexer(name, indexer)
         return informer
+
+    def known(self, kind: Any) -> Informer[Any] | None:
+        """The informer of all namespaces if there is one already."""
+        return self._informers.get((kind, None))
 
     def start(self, owner: TaskOwner) -> None:
         """Runs every informer as a task of `owner`."""

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from sampan.aio.clock import Clock
-from sampan.api import errors, schema
+from sampan.api import defaults, errors, schema
 from sampan.api.registry import builtin
 from sampan.api.selectors import parse_fields, parse_labels
 from sampan.client.interface import ObjectList, Propagation, Resource, ServerResource, WatchEvent
@@ -135,7 +135,7 @@ class FakeApi:
         value = fakeobjects.to_json(obj)
         meta = value.setdefault("metadata", {})
         fault = await self._called("create", of, meta.get("namespace"), meta.get("name") or meta.get("generateName"))
-        created = self._insert(of, value)
+        created = self._insert(of, self._defaulted(of, value))
         _raise_after(fault)
         return self._typed(of, created)
 
@@ -287,6 +287,14 @@ class FakeApi:
         self._uids += 1
         fakeobjects.born(of, value, f"uid-{self._uids:06d}", self.clock.now(), keep_status)
         return self._store(of, value)
+
+    @staticmethod
+    def _defaulted(of: Target[Any], value: Json) -> Json:
+        if of.struct is None:
+            return value
+        obj = of.decode(msgspec.json.encode(value))
+        defaults.apply_to(obj)
+        return dict(fakeobjects.to_json(obj))
 
     def _refuse_terminating(self, of: Target[Any], meta: Json) -> None:
         home = self._objects.get(("", "namespaces"), {}).get(("", meta.get("namespace", "")))

@@ -1,0 +1,65 @@
+"""Runs the controllers, in the order of one list."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Any
+
+from sampan.aio.backoff import Backoff
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.client.interface import Client
+from sampan.controllers.context import Config, Context
+from sampan.controllers.reconciler import Controller
+from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+
+log = logging.getLogger(__name__)
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    ReplicaSetController,
+    ReplicationControllerController,
+)
+
+
+class ControllerManager:
+    """`run` until cancelled. Controllers start once the caches they share have their first lists."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        rng: random.Random,
+        config: Config | None = None,
+        *,
+        controllers: tuple[type[Controller], ...] = CONTROLLERS,
+    ) -> None:
+        self.context = Context(client, clock, rng, config)
+        enabled = self.context.config.enabled
+        chosen = [kind for kind in controllers if enabled is None or kind.name in enabled]
+        self.controllers = [kind(self.context) for kind in chosen]
+        self._owner = TaskOwner(
+            "controllers", clock=clock, backoff=Backoff(base=1.0, cap=60.0, rng=rng, jitter=0.2)
+        )
+
+    async def run(self) -> None:
+        """Runs every controller until cancelled; raises what ends one of them for good, such as NotLeader."""
+        try:
+            self.context.informers.start(self._owner)
+            await self.context.informers.synced()
+            log.info("controllers started count=%d", len(self.controllers))
+            for controller in self.controllers:
+                controller.start(self._owner)
+            await self._owner.wait()
+        finally:
+            await self._owner.close()
+            await self.context.close()
+            for controller in self.controllers:
+                controller.queue.close()
+
+    def statistics(self) -> dict[str, Any]:
+        """Per controller its queue and counts; the informers; the events."""
+        return {
+            "controllers": {controller.name: controller.statistics() for controller in self.controllers},
+            **self.context.statistics(),
+        }

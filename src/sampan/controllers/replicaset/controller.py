@@ -1,0 +1,143 @@
+"""The edge of the ReplicaSet and ReplicationController controllers: gather, let `decide` say what to do, do it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import msgspec
+
+from sampan.api.errors import ApiError, NotFound
+from sampan.api.kinds import apps_v1, core_v1
+from sampan.api.selectors import Selector, from_label_selector, from_labels
+from sampan.client.cache import key_of
+from sampan.controllers import batches, conditions, ownership
+from sampan.controllers.claiming import claimed
+from sampan.controllers.context import Context
+from sampan.controllers.pods import from_template
+from sampan.controllers.reconciler import Controller
+from sampan.controllers.replicaset import decide
+
+log = logging.getLogger(__name__)
+
+
+class ReplicaSetController(Controller):
+    name = "replicaset"
+    component = "replicaset-controller"
+    workers = 8
+    kind: ClassVar[Any] = apps_v1.ReplicaSet
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.owners = self.informer(
+            self.kind, controller=ownership.by_controller, namespace=ownership.by_namespace, uid=by_uid
+        )
+        self.pods = self.informer(
+            core_v1.Pod, controller=ownership.by_controller, orphans=ownership.orphans_by_namespace
+        )
+        self.owners.add_handler(self.enqueue_self)
+        self.pods.add_handler(self._pod_changed)
+
+    @staticmethod
+    def selector(owner: Any) -> Selector:
+        return from_label_selector(owner.spec.selector)
+
+    def _pod_changed(self, old: Any, new: Any) -> None:
+        for pod in (old, new):
+            reference = pod and ownership.controller_of(pod)
+            if reference is not None:
+                for owner in self.owners.index("uid", reference.uid):
+                    self.queue.add(key_of(owner))
+        if new is not None and ownership.controller_of(new) is None and new.metadata.deletionTimestamp is None:
+            for owner in self.owners.index("namespace", new.metadata.namespace):
+                if self.selector(owner).matches(new.metadata.labels):
+                    self.queue.add(key_of(owner))
+
+    async def reconcile(self, key: str) -> float | None:
+        owner = self.owners.get(key)
+        if owner is None:
+            return None
+        pods = await self._pods_of(owner)
+        plan = decide.plan(owner, pods, self._related(owner), self.clock.now())
+        failure = await self._carry_out(owner, plan, pods)
+        pods = self.pods.index("controller", owner.metadata.uid)
+        now = self.clock.now()
+        await self._write_status(owner, decide.status(owner, pods, _reason(plan, failure), now))
+        if failure is not None:
+            raise failure
+        if plan.create == decide.BURST or len(plan.delete) == decide.BURST:
+            return 0.0
+        return decide.next_look(owner, pods, now)
+
+    async def _pods_of(self, owner: Any) -> list[Any]:
+        own = self.pods.index("controller", owner.metadata.uid)
+        orphans = self.pods.index("orphans", owner.metadata.namespace)
+        return await claimed(self.client, self.write, owner, self.selector(owner), [*own, *orphans])
+
+    def _related(self, owner: Any) -> list[Any]:
+        """The active pods of all sets with the same controller, this one's among them."""
+        reference = ownership.controller_of(owner)
+        siblings = self.owners.index("controller", reference.uid) if reference is not None else [owner]
+        return [pod for sibling in siblings for pod in self.pods.index("controller", sibling.metadata.uid)]
+
+    async def _carry_out(self, owner: Any, plan: decide.Plan, pods: list[Any]) -> BaseException | None:
+        if plan.create:
+            self.write.unanswered(owner.metadata.uid, {pod.metadata.name for pod in pods})
+            _, failure = await batches.slow_start(plan.create, lambda: self._create(owner))
+            return None if _namespace_ends(failure) else failure
+        return await batches.at_once(plan.delete, lambda pod: self._delete(owner, pod))
+
+    async def _create(self, owner: Any) -> None:
+        try:
+            pod = await self.write.create_once(owner.metadata.uid, from_template(owner.spec.template, owner))
+        except ApiError as error:
+            if not _namespace_ends(error):
+                self.events.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+            raise
+        self.events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
+
+    async def _delete(self, owner: Any, pod: Any) -> None:
+        try:
+            deleted = await self.write.delete(pod)
+        except ApiError as error:
+            self.events.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
+            raise
+        if deleted:
+            self.events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
+
+    async def _write_status(self, owner: Any, status: Any) -> None:
+        if conditions.same(status, owner.status):
+            return
+        try:
+            await self.write.update_status(msgspec.structs.replace(owner, status=status))
+        except NotFound:
+            log.debug("gone before its status was written key=%s", key_of(owner))
+
+
+class ReplicationControllerController(ReplicaSetController):
+    name = "replicationcontroller"
+    component = "replication-controller"
+    workers = 2
+    kind = core_v1.ReplicationController
+
+    @staticmethod
+    def selector(owner: Any) -> Selector:
+        return from_labels(owner.spec.selector)
+
+
+def by_uid(obj: Any) -> list[str]:
+    return [obj.metadata.uid]
+
+
+def _reason(plan: decide.Plan, failure: BaseException | None) -> tuple[str, str] | None:
+    if failure is None:
+        return None
+    return ("FailedCreate" if plan.create else "FailedDelete", str(failure))
+
+
+def _namespace_ends(error: BaseException | None) -> bool:
+    """The namespace is being deleted: that no pod can be made there is as it should be."""
+    if not isinstance(error, ApiError):
+        return False
+    causes = (error.details or {}).get("causes") or ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
