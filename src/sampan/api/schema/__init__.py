@@ -132,6 +132,15 @@ def descriptions() -> dict[str, dict[str, str]]:
     return msgspec.json.decode((HERE / "descriptions.json").read_bytes(), type=dict[str, dict[str, str]])
 
 
+def descriptions_of(definitions: set[str]) -> dict[str, dict[str, str]]:
+    """The prose of these definitions alone, for who needs a few: the rest is skipped, not decoded."""
+    names = {f"d{number}": name for number, name in enumerate(sorted(definitions))}
+    fields: list[Any] = [(short, dict[str, str], msgspec.field(default_factory=dict)) for short in names]
+    wanted = msgspec.defstruct("Wanted", fields, rename=names)
+    found = msgspec.json.decode((HERE / "descriptions.json").read_bytes(), type=wanted)
+    return {name: getattr(found, short) for short, name in names.items()}
+
+
 def raw_definitions() -> dict[str, Any]:
     """The schema's definitions without prose, freshly read; large, so do not keep them."""
     return msgspec.json.decode((HERE / "definitions.json").read_bytes())
