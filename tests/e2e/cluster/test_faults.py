@@ -1,0 +1,66 @@
+"""`kill -9` of every process in turn: back again, nothing acknowledged lost, no container restarted by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .harness import Cluster, fetch, is_ready, until
+from .manifests import deployment, service
+
+
+@pytest.fixture
+def web(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    cluster.apply(deployment("web", replicas=2), service("web"))
+    cluster.ready_pods("app=web", 2)
+    found: dict[str, Any] = cluster.get("service", "web")
+    return found
+
+
+def containers(cluster: Cluster) -> dict[str, tuple[str, int]]:
+    """container id and restart count of every pod."""
+    pods = cluster.get("pods", "-l", "app=web")["items"]
+    return {
+        p["metadata"]["name"]: (s["containerID"], s["restartCount"])
+        for p in pods
+        for s in p["status"]["containerStatuses"]
+    }
+
+
+@pytest.mark.parametrize("name", ["apiserver", "controllers", "agent", "supervisor", "guardian", "containerd"])
+def test_a_killed_process_comes_back(cluster: Cluster, web: dict[str, Any], name: str) -> None:
+    before = containers(cluster)
+    written = cluster.kubectl(
+        "create", "configmap", "kept", "--from-literal=a=b", "-o", "jsonpath={.metadata.uid}"
+    ).stdout
+    cluster.kill(name)
+    assert "Hello" in until(lambda: fetch(f"http://{web['spec']['clusterIP']}/"), "the Service answers")
+    until(lambda: cluster.get("configmap", "kept")["metadata"]["uid"] == written, "the acknowledged write is there")
+    cluster.kubectl("scale", "deployment", "web", "--replicas=3")
+    pods = cluster.ready_pods("app=web", 3)
+    assert all(map(is_ready, pods))
+    after = containers(cluster)
+    assert {name: after[name] for name in before} == before
+
+
+def test_the_node_is_told_not_ready_while_its_runtime_is_away_and_recovers(cluster: Cluster, namespace: str) -> None:
+    cluster.kill("containerd")
+    until(lambda: node_ready(cluster), "the node is Ready again")
+
+
+def node_ready(cluster: Cluster) -> bool:
+    conditions = cluster.get("nodes")["items"][0]["status"]["conditions"]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def test_writes_acknowledged_while_the_api_server_is_killed_are_kept(cluster: Cluster, namespace: str) -> None:
+    kept: list[str] = []
+    for number in range(40):
+        done = cluster.kubectl("create", "configmap", f"c{number}", check=False)
+        if done.returncode == 0:
+            kept.append(f"c{number}")
+        if number % 10 == 5:
+            cluster.kill("apiserver")
+    present = {c["metadata"]["name"] for c in until(lambda: cluster.get("configmaps"), "the API answers")["items"]}
+    assert set(kept) <= present and len(kept) >= 20
