@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,8 @@ def test_not_being_root(tmp_path: Path, verb: str) -> None:
         os.setgid(65534)
         os.setuid(65534)
 
-    code = f"import sys; sys.argv[1:] = ['{verb}', '--data-dir', '/var/lib/sampan-nobody']; from sampan.cli.main import main; main()"
-    import sys
-
+    arguments = [verb, "--data-dir", "/var/lib/sampan-nobody"]
+    code = f"import sys; sys.argv[1:] = {arguments}; from sampan.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=become_nobody, check=False
     )
