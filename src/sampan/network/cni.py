@@ -1,7 +1,8 @@
 """The pod network of one node: what the CNI plugins are told, and what the kernel must allow.
 
-Each pod hangs on a veth pair of its own and every packet to or from it is routed (the `ptp` plugin): no bridge. With a bridge, a pod's answer to its neighbour is switched past the packet filter, so that an address translated on the
-way there is not translated back, unless br_netfilter is loaded, which not every kernel has; and a pod that meets itself
+Each pod hangs on a veth pair of its own and every packet to or from it is routed (the `ptp` plugin): no bridge. With
+a bridge, a pod's answer to its neighbour is switched past the packet filter, so that an address translated on the way
+there is not translated back, unless br_netfilter is loaded, which not every kernel has; and a pod that meets itself
 through a service needs hairpin mode. Routing has neither problem, floods nothing, and costs the same per packet.
 
 `ptp` gives the host's end of every pair the gateway address with a /32, by which those interfaces are known as ours.

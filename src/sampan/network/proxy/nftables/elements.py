@@ -5,11 +5,11 @@ An element is (map, key) -> value; in a set the value is "". Keys and values are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
-from sampan.network.proxy.nftables.ruleset import Variant
+from sampan.network.proxy.model import Frontend, ServicePort
+from sampan.network.proxy.nftables.ruleset import Source, Variant
 
 Key = tuple[str, str]
 Elements = dict[Key, str]
@@ -50,28 +50,25 @@ def _frontend(rendering: Rendering, port: ServicePort, frontend: Frontend) -> No
         elements[entry, key] = "goto refuse"
     elif frontend.kind != "cluster" and port.external_local:
         elements[entry, key] = f"goto local-policy{suffix}"
-        elements["inside" + suffix, key] = _choice(rendering, port, key, node, source="plain", local=False)
-        elements["outside" + suffix, key] = _choice(rendering, port, key, node, source="plain", local=True)
+        elements["inside" + suffix, key] = _choice(rendering, port, frontend, source="plain", local=False)
+        elements["outside" + suffix, key] = _choice(rendering, port, frontend, source="plain", local=True)
     elif frontend.kind != "cluster":
-        elements[entry, key] = _choice(rendering, port, key, node, source="external", local=False)
+        elements[entry, key] = _choice(rendering, port, frontend, source="external", local=False)
     else:
-        elements[entry, key] = _choice(rendering, port, key, node, source="cluster", local=port.internal_local)
+        elements[entry, key] = _choice(rendering, port, frontend, source="cluster", local=port.internal_local)
     if port.affinity and port.everywhere:
         rendering.timeouts.add(port.affinity)
         elements["affinity-timeouts" + suffix, key] = f"jump remember-{port.affinity}"
 
 
-def _choice(rendering: Rendering, port: ServicePort, key: str, node: bool, *, source: str, local: bool) -> str:
+def _choice(rendering: Rendering, port: ServicePort, frontend: Frontend, *, source: Source, local: bool) -> str:
+    node = frontend.kind == "node"
     endpoints = port.here if local else port.everywhere
     if not endpoints:
         return "drop"
-    variant = Variant(source, local, node, bool(port.affinity), len(endpoints))  # type: ignore[arg-type]
+    variant = Variant(source, local, node, bool(port.affinity), port.protocol, len(endpoints))
     rendering.variants.add(variant)
-    for map_key, value in _indexed(key, endpoints):
-        rendering.elements[variant.endpoints, map_key] = value
-    return f"goto {variant.chain}"
-
-
-def _indexed(key: str, endpoints: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
+    place = f"{frontend.port}" if node else f"{frontend.address} . {frontend.port}"
     for number, endpoint in enumerate(endpoints):
-        yield f"{key} . {number}", f"{endpoint.address} . {endpoint.port}"
+        rendering.elements[variant.endpoints, f"{place} . {number}"] = f"{endpoint.address} . {endpoint.port}"
+    return f"goto {variant.chain}"

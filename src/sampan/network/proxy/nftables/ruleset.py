@@ -1,13 +1,14 @@
 """The constant part of the table: maps, base chains and the chains that verdicts lead to, as nft text.
 
-    prerouting, output -> dispatch -> @services   -> cluster-3  -> dnat by @endpoints
-                                   -> @nodeports  -> external-node-2 -> dnat by @endpoints-node
+    prerouting, output -> dispatch -> @services   -> cluster-tcp-3       -> dnat by @tcp-endpoints
+                                   -> @nodeports  -> external-udp-node-2 -> dnat by @udp-endpoints-node
                                    -> @services   -> local-policy -> @inside or @outside -> ...
                                    -> @services   -> guard -> @admitted -> ...
     postrouting -> translated -> (remember the client's endpoint) -> masquerade where the reply would miss us
 
 Chains that choose an endpoint are made as they are needed, one for each number of endpoints and way of treating the
-source (`Variant`). A mark bit carries the wish to masquerade from the choice to postrouting, as everybody's proxy does.
+source (`Variant`). Endpoints have a map for each protocol, because nft ties a port in a map to the protocol it was
+declared with. A mark bit carries the wish to masquerade from the choice to postrouting, as everybody's proxy does.
 """
 
 from __future__ import annotations
@@ -45,26 +46,30 @@ class Settings:
     localhost_nodeports: bool = True
 
 
+Source = Literal["cluster", "external", "plain"]
+
+
 class Variant(NamedTuple):
     """A way to treat a connection. `source`: "cluster" masquerades clients outside the pod network, "external" every
     client, "plain" none. `local`: only endpoints on this node. `node`: found by node port. `sticky`: the client's last
     endpoint first. `choices`: endpoints to choose from."""
 
-    source: Literal["cluster", "external", "plain"]
+    source: Source
     local: bool
     node: bool
     sticky: bool
+    protocol: str
     choices: int
 
     @property
     def chain(self) -> str:
-        flags = {"sticky": self.sticky, self.source: True, "local": self.local, "node": self.node}
+        flags = {"sticky": self.sticky, self.source: True, self.protocol: True, "local": self.local, "node": self.node}
         return "-".join([word for word, holds in flags.items() if holds] + [str(self.choices)])
 
     @property
     def endpoints(self) -> str:
         """The map this variant chooses from."""
-        return ("local-" if self.local else "") + "endpoints" + ("-node" if self.node else "")
+        return endpoints_map(self.protocol, local=self.local, node=self.node)
 
 
 def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
@@ -77,8 +82,9 @@ def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
         rules.append(f"{family} saddr != {settings.cluster_cidr} {_mark()}")
     if variant.sticky:
         rules.append(f"dnat {family} to {family} saddr . {_service_key(family)} map @affinity")
-    key = "meta l4proto . th dport" if variant.node else _service_key(family)
-    rules.append(f"dnat {family} to {key} . numgen random mod {variant.choices} map @{variant.endpoints}")
+    key = f"{variant.protocol} dport . numgen random mod {variant.choices}"
+    where = "" if variant.node else f"{family} daddr . "
+    rules.append(f"dnat {family} to {where}{key} map @{variant.endpoints}")
     return rules
 
 
@@ -95,22 +101,32 @@ def maps(settings: Settings) -> dict[str, str]:
     family = settings.family
     service = f"{family.address} . inet_proto . inet_service"
     node = "inet_proto . inet_service"
-    by_service = f"{family.table} daddr . meta l4proto . tcp dport . numgen random mod 2"
-    by_node = "meta l4proto . tcp dport . numgen random mod 2"
-    target = f"{family.table} daddr . tcp dport"
     verdicts = dict.fromkeys(SERVICE_MAPS, f"map {{ type {service} : verdict; }}")
     verdicts |= dict.fromkeys(NODE_MAPS, f"map {{ type {node} : verdict; }}")
     return verdicts | {
-        "endpoints": f"map {{ typeof {by_service} : {target}; }}",
-        "local-endpoints": f"map {{ typeof {by_service} : {target}; }}",
-        "endpoints-node": f"map {{ typeof {by_node} : {target}; }}",
-        "local-endpoints-node": f"map {{ typeof {by_node} : {target}; }}",
+        **_endpoint_maps(family),
         "cluster-ips": f"set {{ type {family.address}; }}",
         "hairpin": f"set {{ type {family.address} . {family.address}; }}",
         "source-ranges": f"set {{ type {service} . {family.address}; flags interval; }}",
     }
 
 
+def endpoints_map(protocol: str, *, local: bool, node: bool) -> str:
+    return f"{'local-' if local else ''}{protocol}-endpoints{'-node' if node else ''}"
+
+
+def _endpoint_maps(family: Family) -> dict[str, str]:
+    declarations = {}
+    for protocol in PROTOCOLS:
+        by_node = f"{protocol} dport . numgen random mod 2 : {family.table} daddr . {protocol} dport"
+        for local in (False, True):
+            declarations[endpoints_map(protocol, local=local, node=True)] = f"map {{ typeof {by_node}; }}"
+            by_service = f"{family.table} daddr . {by_node}"
+            declarations[endpoints_map(protocol, local=local, node=False)] = f"map {{ typeof {by_service}; }}"
+    return declarations
+
+
+PROTOCOLS = ("tcp", "udp", "sctp")
 SERVICE_MAPS = ("services", "inside", "outside", "admitted", "affinity-timeouts")
 NODE_MAPS = ("nodeports", "inside-node", "outside-node", "affinity-timeouts-node")
 

@@ -1,0 +1,134 @@
+"""Services as clients meet them: from a pod, from the node itself and from outside."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from sampan.network.proxy.backend import Change, Ports
+from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
+from sampan.network.proxy.nftables.backend import NftablesBackend
+
+from .world import NODE, OUTSIDE, World
+
+VIP = "10.96.3.4"
+
+
+def service(*addresses: str, protocol: str = "tcp", **policy: object) -> Ports:
+    """A service on VIP:80, external 203.0.113.9:80 and node port 30080, with endpoints on port 8080."""
+    frontends = (Frontend("cluster", VIP, 80), Frontend("external", "203.0.113.9", 80), Frontend("node", "", 30080))
+    endpoints = tuple(Endpoint(address, 8080) for address in addresses)
+    given = {"here": endpoints, "hairpin": tuple(sorted(addresses))} | policy
+    return (ServicePort(protocol, frontends, endpoints, **given),)  # type: ignore[arg-type]
+
+
+def three_pods(world: World, protocol: str = "tcp") -> tuple[list[str], list[str]]:
+    pods = [world.pod(name) for name in "abc"]
+    for (namespace, _), name in zip(pods, "abc", strict=True):
+        world.serve(namespace, 8080, name, protocol=protocol)
+    return [namespace for namespace, _ in pods], [address for _, address in pods]
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_all_endpoints_answer_evenly(world: World, backend: NftablesBackend, protocol: str) -> None:
+    pods, addresses = three_pods(world, protocol)
+    world.run(backend.replace({"d/web": service(*addresses, protocol=protocol)}))
+    for where in (pods[0], world.node):
+        counts = Counter(world.askers(where, VIP, 80, 90, protocol=protocol))
+        assert set(counts) == set("abc")
+        assert min(counts.values()) > 10
+    for where, address in ((world.node, "127.0.0.1"), (world.node, NODE), (world.outside, NODE), (pods[1], NODE)):
+        assert set(world.askers(where, address, 30080, 60, protocol=protocol)) == set("abc")
+
+
+def test_sources(world: World, backend: NftablesBackend) -> None:
+    """Pods appear as themselves, but for a pod that meets itself; all others as the node."""
+    (a, b, _), addresses = three_pods(world)
+    world.run(backend.replace({"d/web": service(addresses[0])}))
+    gateway = world.pod_network.gateway
+    assert world.ask(b, VIP, 80).client == addresses[1]
+    assert world.ask(a, VIP, 80) == ("a", gateway)
+    assert world.ask(world.node, VIP, 80).client == gateway
+    assert world.ask(world.outside, NODE, 30080).client == gateway
+    assert world.ask(b, NODE, 30080).client == gateway
+
+
+def test_external_traffic_policy_local(world: World, backend: NftablesBackend) -> None:
+    (a, _, _), addresses = three_pods(world)
+    here = (Endpoint(addresses[2], 8080),)
+    world.run(backend.replace({"d/web": service(*addresses, here=here, external_local=True)}))
+    assert set(world.askers(world.outside, NODE, 30080, 20)) == {"c"}
+    assert world.ask(world.outside, NODE, 30080).client == OUTSIDE
+    assert set(world.askers(a, NODE, 30080, 60)) == set("abc")
+    world.run(backend.replace({"d/web": service(*addresses, here=(), external_local=True)}))
+    with pytest.raises(TimeoutError):
+        world.ask(world.outside, NODE, 30080)
+
+
+def test_internal_traffic_policy_local(world: World, backend: NftablesBackend) -> None:
+    (a, _, _), addresses = three_pods(world)
+    here = (Endpoint(addresses[1], 8080),)
+    world.run(backend.replace({"d/web": service(*addresses, here=here, internal_local=True)}))
+    assert set(world.askers(a, VIP, 80, 20)) == {"b"}
+
+
+def test_without_endpoints_refused_at_once(world: World, backend: NftablesBackend) -> None:
+    (a, _, _), _ = three_pods(world)
+    world.run(backend.replace({"d/web": service(), "d/dns": service(protocol="udp")}))
+    for where, address, port in ((a, VIP, 80), (world.node, VIP, 80), (world.outside, NODE, 30080), (a, VIP, 81)):
+        for protocol in ("tcp", "udp"):
+            with pytest.raises(ConnectionRefusedError):
+                world.ask(where, address, port, protocol=protocol)
+
+
+def test_session_affinity_sticks_until_the_endpoint_goes(world: World, backend: NftablesBackend) -> None:
+    (a, b, _), addresses = three_pods(world)
+    sticky = service(*addresses, affinity=600)
+    world.run(backend.replace({"d/web": sticky}))
+    first = world.ask(a, VIP, 80).server
+    assert set(world.askers(a, VIP, 80, 30)) == {first}
+    assert set(world.askers(world.outside, NODE, 30080, 30)) == {world.ask(world.outside, NODE, 30080).server}
+    left = service(*(address for address, name in zip(addresses, "abc", strict=True) if name != first), affinity=600)
+    world.run(backend.update([Change("d/web", sticky, left)]))
+    second = world.ask(a, VIP, 80).server
+    assert second != first
+    assert set(world.askers(a, VIP, 80, 30)) == {second}
+    world.run(backend.replace({"d/web": sticky}))
+    assert set(world.askers(a, VIP, 80, 30)) == {second}, "a restarted proxy remembers"
+    assert world.ask(b, VIP, 80).server in "abc"
+
+
+def test_source_ranges(world: World, backend: NftablesBackend) -> None:
+    _, addresses = three_pods(world)
+    with_route = ("ip", "route", "add", "203.0.113.0/24", "via", NODE)
+    _in(world.outside, *with_route)
+    guarded = {"guarded": ("203.0.113.9",)}
+    world.run(backend.replace({"d/web": service(*addresses, source_ranges=("198.51.100.0/24",), **guarded)}))
+    assert world.ask(world.outside, "203.0.113.9", 80).server in "abc"
+    world.run(backend.replace({"d/web": service(*addresses, source_ranges=("192.0.2.0/24",), **guarded)}))
+    with pytest.raises(TimeoutError):
+        world.ask(world.outside, "203.0.113.9", 80)
+
+
+def test_stale_udp_flow_moves_on(world: World, backend: NftablesBackend) -> None:
+    (_, b, _), addresses = three_pods(world, "udp")
+    old, new = service(addresses[0], protocol="udp"), service(addresses[2], protocol="udp")
+    world.run(backend.replace({"d/web": old}))
+    assert world.ask(b, VIP, 80, protocol="udp", source_port=4000).server == "a"
+    world.run(backend.update([Change("d/web", old, new)]))
+    assert world.ask(b, VIP, 80, protocol="udp", source_port=4000).server == "c"
+
+
+def test_pods_reach_outside_behind_the_node(world: World, backend: NftablesBackend) -> None:
+    (a, _, _), addresses = three_pods(world)
+    world.serve(world.outside, 9000, "outside")
+    world.run(backend.replace({}))
+    assert world.ask(a, OUTSIDE, 9000) == ("outside", NODE)
+    assert world.ask(a, addresses[1], 8080) == ("b", addresses[0])
+
+
+def _in(namespace: str, *words: str) -> None:
+    import subprocess
+
+    subprocess.run(("ip", "netns", "exec", namespace, *words), check=True)

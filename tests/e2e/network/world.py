@@ -1,0 +1,185 @@
+"""A node, its pods and a machine outside, as network namespaces: real packets, nothing of this machine's own touched.
+
+A socket belongs to the namespace it was made in, whatever the thread does later. So servers are threads of the test
+and a client is a socket opened `inside` a namespace. Pods are attached by the real CNI plugins from the configuration
+that `sampan.network.cni` renders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from sampan.network import cni
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x40000000
+OUTSIDE, NODE = "198.51.100.2", "198.51.100.1"
+CLUSTER, PODS, SERVICES = "10.244.0.0/16", "10.244.7.0/24", "10.96.0.0/16"
+
+
+class Answer(NamedTuple):
+    """Who answered, and as whom the client appeared there."""
+
+    server: str
+    client: str
+
+
+@contextlib.contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """This thread is in that namespace meanwhile."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as home, Path(f"/run/netns/{namespace}").open() as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(home.fileno(), CLONE_NEWNET)
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self._prefix = f"sampan-test-{os.getpid()}-{os.urandom(2).hex()}"
+        self._namespaces: list[str] = []
+        self._servers: list[socket.socket] = []
+        self.node, self.outside = self._namespace("node"), self._namespace("outside")
+        self.pod_network = cni.PodNetwork(PODS, CLUSTER, SERVICES, folder / "net.d", folder / "leases")
+        self._cable()
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for name in self._namespaces:
+            _ip("netns", "delete", name)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Awaits `work` on the node."""
+        with inside(self.node):
+            return asyncio.run(work)
+
+    def command(self, *words: str) -> str:
+        """A program's output, on the node."""
+        with inside(self.node):
+            return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    def pod(self, name: str) -> tuple[str, str]:
+        """A new pod: its namespace and address."""
+        namespace = self._namespace(name)
+        result = self._plugins("ADD", namespace)
+        return namespace, result["ips"][0]["address"].partition("/")[0]
+
+    def remove_pod(self, namespace: str) -> None:
+        self._plugins("DEL", namespace)
+
+    def serve(self, namespace: str, port: int, name: str, *, protocol: str = "tcp", address: str = "0.0.0.0") -> None:
+        """Answers everybody with `name` and the client's address."""
+        with inside(namespace):
+            if protocol == "tcp":
+                server = socket.create_server((address, port), backlog=512)
+            else:
+                server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                server.bind((address, port))
+        self._servers.append(server)
+        work = _serve_tcp if protocol == "tcp" else _serve_udp
+        threading.Thread(target=work, args=(server, name), daemon=True).start()
+
+    def stop_serving(self) -> None:
+        for server in self._servers:
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
+        self._servers.clear()
+
+    def ask(self, namespace: str, address: str, port: int, *, protocol: str = "tcp", source_port: int = 0) -> Answer:
+        """Connects from that namespace and returns the answer; raises OSError as the client meets it."""
+        with inside(namespace), _client(protocol) as client:
+            if source_port:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                client.bind(("", source_port))
+            client.settimeout(2)
+            client.connect((address, port))
+            client.send(b"?")
+            return Answer(*client.recv(200).decode().split())
+
+    def askers(self, namespace: str, address: str, port: int, count: int, **how: Any) -> list[str]:
+        """The servers that answered `count` questions."""
+        return [self.ask(namespace, address, port, **how).server for _ in range(count)]
+
+    def _namespace(self, name: str) -> str:
+        full = f"{self._prefix}-{name}"
+        _ip("netns", "add", full)
+        self._namespaces.append(full)
+        _ip("-n", full, "link", "set", "lo", "up")
+        return full
+
+    def _cable(self) -> None:
+        _ip("-n", self.node, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.outside)
+        for namespace, address in ((self.node, NODE), (self.outside, OUTSIDE)):
+            _ip("-n", namespace, "addr", "add", f"{address}/24", "dev", "eth0")
+            _ip("-n", namespace, "link", "set", "eth0", "up")
+
+    def _plugins(self, verb: str, namespace: str) -> dict[str, Any]:
+        """Runs the plugins of the written configuration in order, as a runtime does."""
+        listing = json.loads((self.pod_network.configuration / cni.FILE_NAME).read_text())
+        plugins = listing["plugins"] if verb == "ADD" else reversed(listing["plugins"])
+        result: dict[str, Any] = {}
+        for plugin in plugins:
+            config = plugin | {"name": listing["name"], "cniVersion": listing["cniVersion"]}
+            result = self._plugin(verb, namespace, config | ({"prevResult": result} if result else {})) or result
+        return result
+
+    def _plugin(self, verb: str, namespace: str, config: dict[str, Any]) -> dict[str, Any]:
+        environment = {
+            "CNI_COMMAND": verb,
+            "CNI_CONTAINERID": namespace,
+            "CNI_NETNS": f"/run/netns/{namespace}",
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": str(cni.PLUGIN_FOLDER),
+            "PATH": os.environ["PATH"],
+        }
+        with inside(self.node):
+            done = subprocess.run(
+                [cni.PLUGIN_FOLDER / config["type"]],
+                input=json.dumps(config), text=True, capture_output=True, env=environment,
+            )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{config['type']} {verb}: {done.stdout} {done.stderr}")
+        return json.loads(done.stdout) if done.stdout else {}
+
+
+def _client(protocol: str) -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+
+
+def _serve_tcp(server: socket.socket, name: str) -> None:
+    while True:
+        try:
+            connection, client = server.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(10)
+            connection.sendall(f"{name} {client[0]}".encode())
+
+
+def _serve_udp(server: socket.socket, name: str) -> None:
+    while True:
+        try:
+            _, client = server.recvfrom(100)
+            server.sendto(f"{name} {client[0]}".encode(), client)
+        except OSError:
+            return
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(("ip", *words), check=True, capture_output=True)
