@@ -125,7 +125,13 @@ class EventRecorder:
     async def _drain(self) -> None:
         try:
             while self._queue:
-                await self._write(self._joined(self._queue.popleft()))
+                waiting: dict[Any, tuple[Note, int]] = {}
+                while self._queue:
+                    note = self._joined(self._queue.popleft())
+                    key = _key(note)
+                    waiting[key] = (note, waiting[key][1] + 1 if key in waiting else 1)
+                for key, (note, times) in waiting.items():
+                    await self._write(key, note, times)
         finally:
             self._draining = False
 
@@ -141,15 +147,14 @@ class EventRecorder:
         similar.messages.add(note.message)
         return note
 
-    async def _write(self, note: Note) -> None:
-        message = "(combined)" if note.message.startswith("(combined from") else note.message
-        key = (note.subject, note.type, note.reason, message)
+    async def _write(self, key: Any, note: Note, times: int) -> None:
+        """Writes a note that was made `times` times since the last write: one call, however many."""
         known = self._written.pop(key, None)
         try:
-            written = await (self._bump(known, note) if known else self._create(note))
+            written = await (self._bump(known, note, times) if known else self._create(note, times))
         except ApiError as error:
             if known and error.code == 404:
-                written = await self._create_or_none(note)
+                written = await self._create_or_none(note, times)
             else:
                 log.warning("event not written reason=%s error=%s", note.reason, error)
                 return
@@ -160,19 +165,19 @@ class EventRecorder:
             self._sent += 1
             self._written.recall(key, lambda: (written.metadata.name, written.metadata.namespace, written.count or 1))
 
-    async def _bump(self, known: tuple[str, str, int], note: Note) -> Any:
+    async def _bump(self, known: tuple[str, str, int], note: Note, times: int) -> Any:
         name, namespace, count = known
-        patch = {"count": count + 1, "lastTimestamp": timestamp(note.at), "message": note.message}
+        patch = {"count": count + times, "lastTimestamp": timestamp(note.at), "message": note.message}
         return await self._client.patch(core_v1.Event, name, namespace, patch, type="merge")
 
-    async def _create_or_none(self, note: Note) -> Any:
+    async def _create_or_none(self, note: Note, times: int) -> Any:
         try:
-            return await self._create(note)
+            return await self._create(note, times)
         except (ApiError, ClientError) as error:
             log.warning("event not written reason=%s error=%s", note.reason, error)
             return None
 
-    async def _create(self, note: Note) -> Any:
+    async def _create(self, note: Note, times: int) -> Any:
         at = timestamp(note.at)
         namespace = note.reference.namespace or "default"
         return await self._client.create(
@@ -185,7 +190,7 @@ class EventRecorder:
                 source=core_v1.EventSource(component=self._component, host=self._host or None),
                 firstTimestamp=at,
                 lastTimestamp=at,
-                count=1,
+                count=times,
                 reportingComponent=self._component,
                 reportingInstance=self._host,
             )
@@ -195,6 +200,12 @@ class EventRecorder:
         """The object's name, then a number no other recorder takes: the nanoseconds, with chance in the low bits."""
         unique = int(note.at * 1e6) * 1024 + self._rng.randrange(1024)
         return f"{note.reference.name[:236]}.{unique:016x}"
+
+
+def _key(note: Note) -> tuple[Any, ...]:
+    """What makes two notes one Event: everything but the time; joint notes whatever their message."""
+    message = "(combined)" if note.message.startswith("(combined from") else note.message
+    return (note.subject, note.type, note.reason, message)
 
 
 def reference(obj: Any, field_path: str = "") -> Any:

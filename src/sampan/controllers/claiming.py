@@ -15,7 +15,9 @@ from sampan.controllers.writer import Writer
 log = logging.getLogger(__name__)
 
 
-async def claimed(client: Client, write: Writer, owner: Any, selector: Selector, candidates: Iterable[Any]) -> list[Any]:
+async def claimed(
+    client: Client, write: Writer, owner: Any, selector: Selector, candidates: Iterable[Any]
+) -> list[Any]:
     """What `owner` controls after adopting and releasing; the objects as they then are.
 
     Before adopting, the owner is read anew: a cache that does not know of its deletion must not bind orphans to it.

@@ -11,12 +11,14 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
 from sampan.controllers.context import Config, Context
+from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 
 log = logging.getLogger(__name__)
 
 CONTROLLERS: tuple[type[Controller], ...] = (
+    DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
 )
@@ -38,9 +40,7 @@ class ControllerManager:
         enabled = self.context.config.enabled
         chosen = [kind for kind in controllers if enabled is None or kind.name in enabled]
         self.controllers = [kind(self.context) for kind in chosen]
-        self._owner = TaskOwner(
-            "controllers", clock=clock, backoff=Backoff(base=1.0, cap=60.0, rng=rng, jitter=0.2)
-        )
+        self._owner = TaskOwner("controllers", clock=clock, backoff=Backoff(base=1.0, cap=60.0, rng=rng, jitter=0.2))
 
     async def run(self) -> None:
         """Runs every controller until cancelled; raises what ends one of them for good, such as NotLeader."""

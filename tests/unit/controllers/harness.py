@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sampan.aio.clock import timestamp
 from sampan.api import defaults
 from sampan.api.kinds import apps_v1, core_v1, meta_v1
-from sampan.aio.clock import timestamp
 from sampan.api.registry import builtin
 from sampan.controllers.context import Config
 from sampan.controllers.manager import ControllerManager
@@ -32,9 +32,7 @@ class World:
 
     async def start(self) -> None:
         rng = random.Random(self._seed)
-        self.manager = ControllerManager(
-            self.api, self.clock, rng, self._config, controllers=tuple(self._controllers)
-        )
+        self.manager = ControllerManager(self.api, self.clock, rng, self._config, controllers=tuple(self._controllers))
         self._task = asyncio.create_task(self.manager.run())
         await self.settle()
 
@@ -55,7 +53,8 @@ class World:
     def become_ready(self, *names: str) -> None:
         """Those pods (all when none is named) run on a node and are ready."""
         for pod in self.pods():
-            if not names or pod.metadata.name in names:
+            ready = pod.status is not None and pod.status.phase == "Running"
+            if not ready and (not names or pod.metadata.name in names):
                 self.api.change(core_v1.Pod, pod.metadata.name, pod.metadata.namespace, self._ready)
 
     def _ready(self, pod: Any) -> None:
@@ -119,3 +118,26 @@ def pod(name: str, *, mutate: Callable[[Any], None] = lambda pod: None, **fields
     made = core_v1.Pod(metadata=meta(name, labels=labels, **fields), spec=core_v1.PodSpec(containers=[]))
     mutate(made)
     return made
+
+
+def deployment(name: str = "web", replicas: int = 3, image: str = "sample:1", **spec: Any) -> Any:
+    selector = meta_v1.LabelSelector(matchLabels={"app": "web"})
+    made = apps_v1.Deployment(
+        metadata=meta(name),
+        spec=apps_v1.DeploymentSpec(replicas=replicas, selector=selector, template=template(), **spec),
+    )
+    made.spec.template.spec.containers[0].image = image
+    return defaulted(made)
+
+
+async def roll_out(world: World, steps: int = 30, each: Callable[[], None] = lambda: None) -> None:
+    """Plays the kubelet until nothing changes: pods become ready, deleted ones end; `each` looks on after each step."""
+    for _ in range(steps):
+        before = world.api.revision
+        world.become_ready()
+        world.end_pods()
+        await world.settle(1)
+        each()
+        if world.api.revision == before:
+            return
+    raise AssertionError(f"still changing after {steps} steps")

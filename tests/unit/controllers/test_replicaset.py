@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.controllers.harness import meta, pod, replicaset, world
 
 from sampan.api import errors
 from sampan.api.kinds import apps_v1, core_v1, meta_v1
@@ -13,6 +12,7 @@ from sampan.client.errors import Unreachable
 from sampan.controllers.ownership import reference_to
 from sampan.controllers.replicaset import decide, ranking
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from tests.unit.controllers.harness import meta, pod, replicaset, world
 
 
 async def test_it_makes_the_missing_pods_and_reports() -> None:

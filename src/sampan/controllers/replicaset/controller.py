@@ -84,14 +84,14 @@ class ReplicaSetController(Controller):
         if plan.create:
             self.write.unanswered(owner.metadata.uid, {pod.metadata.name for pod in pods})
             _, failure = await batches.slow_start(plan.create, lambda: self._create(owner))
-            return None if _namespace_ends(failure) else failure
+            return None if namespace_ends(failure) else failure
         return await batches.at_once(plan.delete, lambda pod: self._delete(owner, pod))
 
     async def _create(self, owner: Any) -> None:
         try:
             pod = await self.write.create_once(owner.metadata.uid, from_template(owner.spec.template, owner))
         except ApiError as error:
-            if not _namespace_ends(error):
+            if not namespace_ends(error):
                 self.events.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
         self.events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
@@ -135,7 +135,7 @@ def _reason(plan: decide.Plan, failure: BaseException | None) -> tuple[str, str]
     return ("FailedCreate" if plan.create else "FailedDelete", str(failure))
 
 
-def _namespace_ends(error: BaseException | None) -> bool:
+def namespace_ends(error: BaseException | None) -> bool:
     """The namespace is being deleted: that no pod can be made there is as it should be."""
     if not isinstance(error, ApiError):
         return False

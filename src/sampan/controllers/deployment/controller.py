@@ -1,0 +1,143 @@
+"""The edge of the Deployment controller: gather, let `decide` say what to do, do it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from sampan.api.errors import AlreadyExists, ApiError, NotFound
+from sampan.api.kinds import apps_v1, core_v1
+from sampan.api.selectors import from_label_selector
+from sampan.client.cache import key_of
+from sampan.controllers import conditions, ownership
+from sampan.controllers.claiming import claimed
+from sampan.controllers.context import Context
+from sampan.controllers.deployment import progress, revisions
+from sampan.controllers.deployment.decide import Decision, decide
+from sampan.controllers.pods import ENDED, phase
+from sampan.controllers.reconciler import Controller, Permanent
+from sampan.controllers.replicaset.controller import by_uid, namespace_ends
+
+log = logging.getLogger(__name__)
+
+
+class DeploymentController(Controller):
+    name = "deployment"
+    component = "deployment-controller"
+    workers = 8
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.deployments = self.informer(apps_v1.Deployment, namespace=ownership.by_namespace, uid=by_uid)
+        self.sets = self.informer(
+            apps_v1.ReplicaSet,
+            controller=ownership.by_controller,
+            orphans=ownership.orphans_by_namespace,
+            uid=by_uid,
+        )
+        self.pods = self.informer(core_v1.Pod, controller=ownership.by_controller)
+        self.deployments.add_handler(self.enqueue_self)
+        self.sets.add_handler(self._set_changed)
+        self.pods.add_handler(self._pod_changed)
+
+    def _set_changed(self, old: Any, new: Any) -> None:
+        for one in (old, new):
+            if one is not None:
+                self._enqueue_owner(one)
+        if new is not None and ownership.controller_of(new) is None and new.metadata.deletionTimestamp is None:
+            for deployment in self.deployments.index("namespace", new.metadata.namespace):
+                if from_label_selector(deployment.spec.selector).matches(new.metadata.labels):
+                    self.queue.add(key_of(deployment))
+
+    def _enqueue_owner(self, one: Any) -> None:
+        reference = ownership.controller_of(one)
+        if reference is not None:
+            for deployment in self.deployments.index("uid", reference.uid):
+                self.queue.add(key_of(deployment))
+
+    def _pod_changed(self, old: Any, new: Any) -> None:
+        """The strategy Recreate waits for the last old pod to end, which no ReplicaSet's size tells."""
+        if old is None or (new is not None and phase(new) not in ENDED):
+            return
+        reference = ownership.controller_of(old)
+        if reference is not None:
+            for one in self.sets.index("uid", reference.uid):
+                self._enqueue_owner(one)
+
+    async def reconcile(self, key: str) -> float | None:
+        deployment = self.deployments.get(key)
+        if deployment is None:
+            return None
+        selector = from_label_selector(deployment.spec.selector)
+        if selector.everything:
+            message = "This deployment is selecting all pods. A non-empty selector is required."
+            self.events.event(deployment, "Warning", "SelectingAll", message)
+            raise Permanent(message)
+        own = self.sets.index("controller", deployment.metadata.uid)
+        orphans = self.sets.index("orphans", deployment.metadata.namespace)
+        sets = await claimed(self.client, self.write, deployment, selector, [*own, *orphans])
+        decision = decide(deployment, sets, self._pods_run, self.clock.now())
+        return await self._carry_out(deployment, decision)
+
+    def _pods_run(self, sets: Sequence[Any]) -> bool:
+        pods = (pod for one in sets for pod in self.pods.index("controller", one.metadata.uid))
+        return any(phase(pod) not in ENDED for pod in pods)
+
+    async def _carry_out(self, deployment: Any, decision: Decision) -> float | None:
+        if decision.create is not None and not await self._create(deployment, decision):
+            return 0.0
+        for one, patch in decision.resize:
+            await self.write.patch(one, patch)
+        for note in decision.notes:
+            self.events.event(deployment, "Normal", "ScalingReplicaSet", note)
+        for one in decision.delete:
+            await self.write.delete(one, propagation="Background", resource_version=one.metadata.resourceVersion)
+        if decision.revision is not None:
+            annotations = {revisions.REVISION: decision.revision}
+            deployment = await self.write.patch(deployment, {"metadata": {"annotations": annotations}})
+        await self._write_status(deployment, decision.status)
+        return decision.look_again
+
+    async def _create(self, deployment: Any, decision: Decision) -> bool:
+        """Makes the new set; False when its name was taken and the next try will use another."""
+        wanted = decision.create
+        try:
+            await self.write.create(wanted)
+        except AlreadyExists:
+            return await self._resolve_collision(deployment, wanted)
+        except ApiError as error:
+            if namespace_ends(error):
+                raise Permanent(str(error)) from error
+            message = f'Failed to create new replica set "{wanted.metadata.name}": {error}'
+            self.events.event(deployment, "Warning", "ReplicaSetCreateError", message)
+            if progress.has_deadline(deployment):
+                now = self.clock.now()
+                progress.put(decision.status, "Progressing", "False", "ReplicaSetCreateError", message, now)
+                await self._write_status(deployment, decision.status)
+            raise
+        return True
+
+    async def _resolve_collision(self, deployment: Any, wanted: Any) -> bool:
+        """The name exists: ours with the same template (an answer that was lost), or another template's hash."""
+        existing = await self.client.get(apps_v1.ReplicaSet, wanted.metadata.name, wanted.metadata.namespace)
+        reference = ownership.controller_of(existing)
+        same = revisions.template_bytes(existing.spec.template) == revisions.template_bytes(wanted.spec.template)
+        if same and reference is not None and reference.uid == deployment.metadata.uid:
+            self.sets.observe(existing)
+            return True
+        status = deployment.status or apps_v1.DeploymentStatus()
+        collisions = (status.collisionCount or 0) + 1
+        log.info("hash collision deployment=%s count=%d", key_of(deployment), collisions)
+        await self._write_status(deployment, msgspec.structs.replace(status, collisionCount=collisions))
+        return False
+
+    async def _write_status(self, deployment: Any, status: Any) -> None:
+        if conditions.same(status, deployment.status):
+            return
+        try:
+            await self.write.update_status(msgspec.structs.replace(deployment, status=status))
+        except NotFound:
+            log.debug("gone before its status was written key=%s", key_of(deployment))
