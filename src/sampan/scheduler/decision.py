@@ -163,6 +163,14 @@ class Decider:
                 mask = mask & named.check.passes(rows)
         return mask
 
+    def explain_row(self, pod: PodRecord, row: int) -> list[str]:
+        """The messages of the first plugin against one row; none if the row would take the pod."""
+        rows = np.array([row])
+        for named in self._ordered(self.evaluation(pod), self._checks_elsewhere(pod)):
+            if not named.check.passes(rows)[0]:
+                return [refusal.message for refusal in named.check.refusals(rows) if refusal.where[0]]
+        return []
+
     def looks_elsewhere(self, pod: PodRecord) -> bool:
         """Whether a change in one row can make room for the pod in another."""
         return bool(self._checks_elsewhere(pod))
@@ -199,12 +207,14 @@ class Decider:
         """The reasons of the first plugin against each row."""
         if not checks:
             return evaluation.refused()
-        ordered = sorted([*evaluation.checks, *checks], key=lambda named: self._order[named.plugin])
-        return explain(self.table, ordered)
+        return explain(self.table, self._ordered(evaluation, checks))
+
+    def _ordered(self, evaluation: Evaluation, checks: list[NamedCheck]) -> list[NamedCheck]:
+        return sorted([*evaluation.checks, *checks], key=lambda named: self._order[named.plugin])
 
 
 def _own_scale(scorer: Scorer, fits: Mask) -> Scores:
-    return scorer.scaled_score(fits)  # type: ignore[attr-defined,no-any-return]
+    return scorer.scaled_score(fits)  # type: ignore[attr-defined]
 
 
 def explain(table: NodeTable, checks: list[NamedCheck]) -> Refused:

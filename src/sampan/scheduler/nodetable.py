@@ -52,8 +52,8 @@ class NodeFacts:
 
 
 class NodeTable:
-    """`allocatable` and `requested` are indexed [resource column, row]; `changed` has the version of a row's last
-    change, `version` the table's."""
+    """`allocatable` and `requested` are indexed [resource column, row], and so is each part of `requested` in
+    `by_priority`; `changed` has the version of a row's last change, `version` the table's."""
 
     def __init__(self, capacity: int = SMALLEST) -> None:
         self.capacity = capacity
@@ -74,6 +74,7 @@ class NodeTable:
         self.unschedulable: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.taints: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.changed: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.by_priority: dict[int, NDArray[np.int64]] = {}
         self.ports: dict[tuple[str, int], dict[int, list[str]]] = {}
         self.images: dict[str, dict[int, int]] = {}
         self._rows: dict[str, int] = {}
@@ -151,10 +152,12 @@ class NodeTable:
         vector = pod.needs.vector
         if len(vector) > len(self.requested):
             self._widen()
-        if sign > 0:
-            self.requested[: len(vector), row] += vector
-        else:
-            self.requested[: len(vector), row] -= vector
+        part = self.by_priority.get(pod.priority)
+        if part is None:
+            part = self.by_priority[pod.priority] = np.zeros_like(self.requested)
+        change = vector if sign > 0 else -vector
+        self.requested[: len(vector), row] += change
+        part[: len(vector), row] += change
         for address, protocol, port in pod.needs.ports:
             used = self.ports.setdefault((protocol, port), {}).setdefault(row, [])
             if sign > 0:
@@ -200,6 +203,7 @@ class NodeTable:
         self.names += [""] * more
         self.facts += [None] * more
         self.pods += [{} for _ in range(more)]
+        self.by_priority = {p: np.pad(part, ((0, 0), (0, more))) for p, part in self.by_priority.items()}
         self.labels.grow(capacity)
         self.census.grow(capacity)
         self.capacity = capacity
@@ -209,6 +213,7 @@ class NodeTable:
         more = len(self.resources) - len(self.requested)
         self.allocatable = np.pad(self.allocatable, ((0, more), (0, 0)))
         self.requested = np.pad(self.requested, ((0, more), (0, 0)))
+        self.by_priority = {p: np.pad(part, ((0, more), (0, 0))) for p, part in self.by_priority.items()}
 
     def widen_for(self, pod: PodRecord) -> None:
         """Makes sure that there is a column for everything the pod asks for."""

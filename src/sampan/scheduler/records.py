@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sampan.aio.clock import parse_timestamp
 from sampan.api.kinds import core_v1
 from sampan.scheduler.census import Identity
 from sampan.scheduler.needs import Needs
+
+Hold = Literal["none", "nominated", "assumed", "bound"]
+"""Why a pod's resources are taken: room was made for it, its binding is on the way, or it is bound."""
 
 FINISHED = ("Succeeded", "Failed")
 NOWHERE = -1
@@ -18,8 +21,9 @@ NOWHERE = -1
 class PodRecord:
     """A pod as scheduling sees it. `row` is the row of the node table that it is counted in, or NOWHERE.
 
-    `node` is the name of the node it is bound to, assumed on or nominated for. `created` and `started` are seconds
-    since the epoch; `told` is the last message its PodScheduled condition was given.
+    `hold` says why it is counted there, `node` is that node's name. `nominated` is the node that its status names.
+    `created` and `started` are seconds since the epoch; `told` is the last message its PodScheduled condition was
+    given. The fields from `attempts` on belong to the queue; there, times are monotonic.
     """
 
     namespace: str
@@ -35,6 +39,7 @@ class PodRecord:
     generation: int | None = None
     node: str = ""
     row: int = NOWHERE
+    hold: Hold = "none"
     nominated: str = ""
     told: str = ""
     attempts: int = 0
@@ -58,6 +63,31 @@ class PodRecord:
 def finished(pod: Any) -> bool:
     """Whether a `core_v1.Pod` has ended and holds nothing any more."""
     return pod.status is not None and pod.status.phase in FINISHED
+
+
+def gated(pod: Any) -> bool:
+    """Whether a `core_v1.Pod` is held back by scheduling gates (KEP-3521)."""
+    return bool(pod.spec.schedulingGates)
+
+
+def record(pod: Any, needs: Needs, identity: Identity) -> PodRecord:
+    """The record of a `core_v1.Pod` that is counted nowhere yet."""
+    meta, spec, status = pod.metadata, pod.spec, pod.status
+    return PodRecord(
+        namespace=meta.namespace or "default",
+        name=meta.name,
+        uid=meta.uid or "",
+        needs=needs,
+        identity=identity,
+        priority=spec.priority or 0,
+        preempts=spec.preemptionPolicy != "Never",
+        created=seconds(meta.creationTimestamp),
+        started=seconds(status and status.startTime),
+        terminating=meta.deletionTimestamp is not None,
+        generation=meta.generation,
+        nominated=(status and status.nominatedNodeName) or "",
+        told=condition_message(pod),
+    )
 
 
 def owner_of(pod: Any) -> str:

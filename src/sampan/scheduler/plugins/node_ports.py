@@ -42,4 +42,4 @@ class NodePortsCheck:
     def _held(self, port: HostPort, row: int) -> bool:
         address = port[0]
         used = self._table.ports.get(port[1:], {}).get(row)
-        return bool(used) and (address == EVERY_ADDRESS or EVERY_ADDRESS in used or address in used)
+        return used is not None and (address == EVERY_ADDRESS or EVERY_ADDRESS in used or address in used)

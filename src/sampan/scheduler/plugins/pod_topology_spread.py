@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sampan.api.selectors import Selector
 from sampan.scheduler.census import Counts, Identity
@@ -66,7 +67,7 @@ class Domains:
         self.table = table
         self.all = slice(0, table.height)
 
-    def codes(self, constraint: SpreadConstraint) -> Scores:
+    def codes(self, constraint: SpreadConstraint) -> NDArray[np.int32]:
         return self.table.labels.column(constraint.topology_key).codes[self.all]
 
     def counts(self, constraint: SpreadConstraint) -> Counts:

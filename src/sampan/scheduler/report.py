@@ -1,0 +1,84 @@
+"""Telling the world that a pod cannot be placed: its PodScheduled condition, and a FailedScheduling event.
+
+The condition is written only when its text changes. Of several reports on one pod the last counts, so a pod that is
+tried often costs one write at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from sampan.aio.clock import Clock, timestamp
+from sampan.api.errors import ApiError
+from sampan.api.kinds import core_v1
+from sampan.client.errors import ClientError
+from sampan.client.events import EventRecorder
+from sampan.client.interface import Client
+from sampan.scheduler.binding import observed
+from sampan.scheduler.outbox import Outbox
+from sampan.scheduler.records import PodRecord
+
+log = logging.getLogger(__name__)
+
+UNSCHEDULABLE = "Unschedulable"
+SCHEDULER_ERROR = "SchedulerError"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    reason: str
+    message: str
+    nominated: str
+
+
+class Reporter:
+    def __init__(self, *, client: Client, clock: Clock, recorder: EventRecorder, outbox: Outbox) -> None:
+        self._client = client
+        self._clock = clock
+        self._recorder = recorder
+        self._outbox = outbox
+        self._latest: dict[str, Verdict] = {}
+
+    def failed(
+        self, pod: PodRecord, message: str, *, reason: str = UNSCHEDULABLE, nominated: str | None = None
+    ) -> None:
+        """A pod was not placed; `nominated` is the node that room is made on, "" to take a nomination back, None to
+        leave it."""
+        self._recorder.event(pod.reference(), "Warning", "FailedScheduling", message)
+        if nominated is None:
+            nominated = pod.nominated
+        if pod.told == message and pod.nominated == nominated:
+            return
+        pod.told = message
+        pod.nominated = nominated
+        waiting = pod.uid in self._latest
+        self._latest[pod.uid] = Verdict(reason, message, nominated)
+        if not waiting:
+            self._outbox.put(lambda: self._write(pod))
+
+    async def _write(self, pod: PodRecord) -> None:
+        verdict = self._latest.pop(pod.uid)
+        try:
+            await self._client.patch(
+                core_v1.Pod, pod.name, pod.namespace, self._patch(pod, verdict), type="strategic", subresource="status"
+            )
+        except ApiError as error:
+            log.info("condition not written pod=%s error=%s", pod.key, error)
+        except ClientError as error:
+            pod.told = ""
+            log.warning("condition not written pod=%s error=%s", pod.key, error)
+
+    def _patch(self, pod: PodRecord, verdict: Verdict) -> dict[str, Any]:
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": verdict.reason,
+            "message": verdict.message,
+            "lastProbeTime": None,
+            "lastTransitionTime": timestamp(self._clock.now()),
+            **observed(pod),
+        }
+        status: dict[str, Any] = {"conditions": [condition], "nominatedNodeName": verdict.nominated or None}
+        return {"metadata": {"uid": pod.uid}, "status": status}
