@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -191,10 +192,18 @@ class Scheduler:
             answer = self._decider.decide(pod)
         if isinstance(answer, Refused):
             self._refused(pod, answer)
+            self._give_up(nominee, kept=pod.row)
             self.metrics.attempt("unschedulable", self._clock.monotonic() - started)
         else:
             self._place(pod, answer)
+            self._give_up(nominee, kept=answer)
             self.metrics.attempt("scheduled", self._clock.monotonic() - started)
+
+    def _give_up(self, nominee: int, *, kept: int) -> None:
+        """A pod that had a row reserved for it no longer needs it: others may."""
+        if nominee not in (NOWHERE, kept):
+            self.book.freed.add(nominee)
+            self._happened.set()
 
     def _place(self, pod: PodRecord, row: int) -> None:
         """Assumes the pod in the row and sends the binding."""
@@ -202,7 +211,7 @@ class Scheduler:
         assert facts is not None
         self.book.hold(pod, node, "assumed")
         self.queue.settled(pod)
-        self._bindings.put(lambda: self._binder.bind(pod, node, facts.uid))
+        self._bindings.put(partial(self._binder.bind, pod, node, facts.uid))
 
     def _refused(self, pod: PodRecord, refused: Refused) -> None:
         if not refused.nodes:
@@ -241,7 +250,7 @@ class Scheduler:
         self.queue.park_alone(pod)
         for victim in running:
             if not victim.terminating:
-                self._bindings.put(lambda victim=victim: self._binder.evict(victim, pod, node))
+                self._bindings.put(partial(self._binder.evict, victim, pod, node))
 
     def _bound(self, pod: PodRecord) -> None:
         self.metrics.bound(self._clock.monotonic() - pod.queued)
