@@ -60,7 +60,7 @@ class ApiError(Exception):
 
     def status(self) -> Any:
         """The `metav1.Status` to answer with."""
-        details = msgspec.convert(self.details, meta_v1.StatusDetails) if self.details else None
+        details = msgspec.convert(self.details, meta_v1.StatusDetails) if self.details is not None else None
         return meta_v1.Status(
             kind="Status",
             apiVersion="v1",

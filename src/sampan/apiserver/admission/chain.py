@@ -1,0 +1,142 @@
+"""The order of admission plugins, and running those that concern a write.
+
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sampan.apiserver.admission.defaultingressclass import DefaultIngressClass
+from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
+from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from sampan.apiserver.admission.namespaceautoprovision import NamespaceAutoProvision, NamespaceExists
+from sampan.apiserver.admission.namespacelifecycle import NamespaceLifecycle
+from sampan.apiserver.admission.plugin import Plugin
+from sampan.apiserver.admission.priority import Priority
+from sampan.apiserver.admission.runtimeclass import RuntimeClass
+from sampan.apiserver.admission.serviceaccount import ServiceAccount
+from sampan.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
+from sampan.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
+from sampan.apiserver.write import Write
+
+if TYPE_CHECKING:
+    from sampan.apiserver.server import ApiServer
+
+PLUGINS: tuple[type[Plugin], ...] = (
+    NamespaceAutoProvision,
+    NamespaceLifecycle,
+    NamespaceExists,
+    ServiceAccount,
+    TaintNodesByCondition,
+    Priority,
+    DefaultTolerationSeconds,
+    DefaultStorageClass,
+    StorageObjectInUseProtection,
+    RuntimeClass,
+    DefaultIngressClass,
+)
+KNOWN_ELSEWHERE = frozenset(
+    {
+        "AlwaysAdmit",
+        "AlwaysDeny",
+        "AlwaysPullImages",
+        "CertificateApproval",
+        "CertificateSigning",
+        "CertificateSubjectRestriction",
+        "ClusterTrustBundleAttest",
+        "DenyServiceExternalIPs",
+        "EventRateLimit",
+        "ExtendedResourceToleration",
+        "ImagePolicyWebhook",
+        "LimitPodHardAntiAffinityTopology",
+        "LimitRanger",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionWebhook",
+        "NodeRestriction",
+        "OwnerReferencesPermissionEnforcement",
+        "PersistentVolumeClaimResize",
+        "PodNodeSelector",
+        "PodSecurity",
+        "PodTolerationRestriction",
+        "PodTopologyLabels",
+        "ResourceQuota",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionWebhook",
+    }
+)
+"""Names upstream knows and this server has not yet: accepted on the command line, so that one set of flags serves both."""
+
+
+class Admission:
+    """The enabled plugins. Which of them want to see a kind of write is found once and remembered."""
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._plugins = tuple(plugins)
+        self._mutating: dict[tuple[str, str, str, str], tuple[Callable[[Write], Awaitable[None] | None], ...]] = {}
+        self._validating: dict[tuple[str, str, str, str], tuple[Callable[[Write], Awaitable[None] | None], ...]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(plugin.name for plugin in self._plugins)
+
+    def mutate(self, write: Write) -> Awaitable[None] | None:
+        """Run the plugins' `mutate` in order."""
+        kind = write.kind
+        key = (kind.group, kind.plural, write.subresource, write.operation)
+        concerned = self._mutating.get(key)
+        if concerned is None:
+            concerned = self._mutating[key] = self._concerned(key, "mutate")
+        return _run(concerned, write)
+
+    def validate(self, write: Write) -> Awaitable[None] | None:
+        """Run the plugins' `validate` in order."""
+        kind = write.kind
+        key = (kind.group, kind.plural, write.subresource, write.operation)
+        concerned = self._validating.get(key)
+        if concerned is None:
+            concerned = self._validating[key] = self._concerned(key, "validate")
+        return _run(concerned, write)
+
+    def _concerned(self, key: tuple[str, str, str, str], method: str) -> tuple[Callable[[Write], Awaitable[None] | None], ...]:
+        return tuple(
+            getattr(plugin, method)
+            for plugin in self._plugins
+            if getattr(type(plugin), method) is not getattr(Plugin, method) and plugin.handles(*key)
+        )
+
+
+def _run(concerned: tuple[Callable[[Write], Awaitable[None] | None], ...], write: Write) -> Awaitable[None] | None:
+    """Plugins that answer at once cost no task; from the first that waits on, the rest is awaited."""
+    for index, plugin in enumerate(concerned):
+        wait = plugin(write)
+        if wait is not None:
+            return _rest(wait, concerned[index + 1 :], write)
+    return None
+
+
+async def _rest(wait: Awaitable[None], rest: tuple[Callable[[Write], Awaitable[None] | None], ...], write: Write) -> None:
+    await wait
+    for plugin in rest:
+        further = plugin(write)
+        if further is not None:
+            await further
+
+
+def build(server: ApiServer, enable: Sequence[str], disable: Sequence[str]) -> Admission:
+    """The plugins on by default, and those named. Raises ValueError for a name nobody knows or one both on and off."""
+    known = {plugin.name for plugin in PLUGINS} | KNOWN_ELSEWHERE
+    for name in (*enable, *disable):
+        if name not in known:
+            raise ValueError(f'unknown admission plugin "{name}": known are {", ".join(sorted(known))}')
+    both = sorted(set(enable) & set(disable))
+    if both:
+        raise ValueError(f"admission plugins both enabled and disabled: {', '.join(both)}")
+    return Admission(
+        [
+            plugin(server)
+            for plugin in PLUGINS
+            if plugin.name not in disable and (plugin.on_by_default or plugin.name in enable)
+        ]
+    )

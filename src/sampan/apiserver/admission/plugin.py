@@ -1,0 +1,51 @@
+"""What an admission plugin is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, ClassVar
+
+from sampan.api import errors
+from sampan.api.errors import Forbidden
+from sampan.apiserver.write import Write
+
+if TYPE_CHECKING:
+    from sampan.apiserver.server import ApiServer
+
+
+class Plugin:
+    """`resources` names what the plugin wants to see as (group, plural); empty: everything. Likewise `operations`.
+
+    A subresource is only shown to a plugin that lists it in `subresources` ("" is the object itself).
+    """
+
+    name: ClassVar[str]
+    on_by_default: ClassVar[bool] = True
+    resources: ClassVar[frozenset[tuple[str, str]]] = frozenset()
+    operations: ClassVar[frozenset[str]] = frozenset({"CREATE", "UPDATE"})
+    subresources: ClassVar[frozenset[str]] = frozenset({""})
+
+    def __init__(self, server: ApiServer) -> None:
+        self.server = server
+
+    def mutate(self, write: Write) -> Awaitable[None] | None:
+        """Change `write.new` in place, or raise ApiError."""
+        return None
+
+    def validate(self, write: Write) -> Awaitable[None] | None:
+        """Raise ApiError, or let it pass."""
+        return None
+
+    def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
+        """Whether the plugin wants to see such a write."""
+        return (
+            (not self.resources or (group, plural) in self.resources)
+            and operation in self.operations
+            and ("*" in self.subresources or subresource in self.subresources)
+        )
+
+
+def forbid(write: Write, why: str) -> Forbidden:
+    """403 about the object being written, for a plugin to raise."""
+    kind = write.kind
+    return errors.forbidden(kind.group, kind.plural, write.name, why)

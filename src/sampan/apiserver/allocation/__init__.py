@@ -1,0 +1,1 @@
+"""What is given out once only: cluster addresses and node ports."""

@@ -1,0 +1,115 @@
+"""Authorization: a list of authorizers, asked in order; the first with an opinion decides, none means no.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authorization/
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from sampan.apiserver.auth.user import MASTERS_GROUP, User
+
+
+class Attributes(NamedTuple):
+    """What is asked for. For a resource `path` is ""; for anything else only `verb` and `path` are filled."""
+
+    verb: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+class Decision(enum.Enum):
+    """An authorizer's word."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    NO_OPINION = "no opinion"
+
+
+class Authorizer(Protocol):
+    """One source of permissions. Decides from memory; never blocks."""
+
+    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+        """The decision and its reason in words ("" when there is nothing to say)."""
+
+
+class Union:
+    """The configured authorizers in order."""
+
+    def __init__(self, authorizers: Sequence[Authorizer]) -> None:
+        self._authorizers = tuple(authorizers)
+
+    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+        reasons = []
+        for authorizer in self._authorizers:
+            decision, reason = authorizer.decide(user, attributes)
+            if decision is not Decision.NO_OPINION:
+                return decision, reason
+            if reason:
+                reasons.append(reason)
+        return Decision.NO_OPINION, "\n".join(reasons)
+
+
+class PrivilegedGroup:
+    """Members of system:masters may do everything, whatever the rules say (upstream's `superuser` authorizer)."""
+
+    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+        return (Decision.ALLOW, "") if MASTERS_GROUP in user.groups else (Decision.NO_OPINION, "")
+
+
+COMPONENTS = frozenset(
+    {"system:apiserver", "system:kube-scheduler", "system:kube-controller-manager", "system:kube-proxy", "system:kube-dns"}
+)
+NODES_GROUP = "system:nodes"
+
+
+class Components:
+    """The cluster's own components may do everything until roles are enforced (issue 5 puts RBAC and the node authorizer here)."""
+
+    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+        node = user.name.startswith("system:node:") and NODES_GROUP in user.groups
+        return (Decision.ALLOW, "") if node or user.name in COMPONENTS else (Decision.NO_OPINION, "")
+
+
+HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
+
+
+class Health:
+    """Anybody may ask whether the server is well."""
+
+    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+        path = attributes.path
+        well = attributes.verb == "get" and path.startswith(HEALTH_PATHS) and path.split("/")[1] in ("healthz", "livez", "readyz")
+        return (Decision.ALLOW, "") if well else (Decision.NO_OPINION, "")
+
+
+DISCOVERY_PATHS = frozenset({"/", "/api", "/apis", "/version", "/openapi/v2", "/openapi/v3"})
+
+
+class Discovery:
+    """Every authenticated user may see which APIs there are (upstream's role system:discovery)."""
+
+    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+        path = attributes.path
+        if not path or attributes.verb != "get" or "system:authenticated" not in user.groups:
+            return Decision.NO_OPINION, ""
+        known = path in DISCOVERY_PATHS or path.startswith(("/api/", "/apis/", "/openapi/"))
+        return (Decision.ALLOW, "") if known else (Decision.NO_OPINION, "")
+
+
+def refusal(user: User, attributes: Attributes, reason: str) -> str:
+    """Upstream's words for a request that was not allowed."""
+    if attributes.path:
+        text = f'User "{user.name}" cannot {attributes.verb} path "{attributes.path}"'
+    else:
+        resource = f"{attributes.resource}/{attributes.subresource}" if attributes.subresource else attributes.resource
+        scope = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
+        text = f'User "{user.name}" cannot {attributes.verb} resource "{resource}" in API group "{attributes.group}" {scope}'
+    return f"{text}: {reason}" if reason else text

@@ -1,0 +1,36 @@
+"""The identity a request carries once it is authenticated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ANONYMOUS = "system:anonymous"
+AUTHENTICATED_GROUP = "system:authenticated"
+UNAUTHENTICATED_GROUP = "system:unauthenticated"
+MASTERS_GROUP = "system:masters"
+
+
+class User:
+    """Name, unique id, groups and extra values (authentication.k8s.io/v1 UserInfo). Treated as read-only once made.
+
+    `verdicts` is the authorizer's memory of what it decided for this very object; it lives and dies with it.
+    """
+
+    __slots__ = ("extra", "groups", "name", "uid", "verdicts")
+
+    def __init__(
+        self, name: str, *, uid: str = "", groups: tuple[str, ...] = (), extra: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
+        self.name = name
+        self.uid = uid
+        self.groups = groups
+        self.extra = extra or {}
+        self.verdicts: dict[object, object] = {}
+
+    def __repr__(self) -> str:
+        return f"User(name={self.name!r}, groups={self.groups!r})"
+
+
+def anonymous() -> User:
+    """The identity of a request without credentials."""
+    return User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))

@@ -1,0 +1,87 @@
+"""Objects made at start when they are absent: namespaces, priority classes, the `kubernetes` service.
+
+They are written through the same stages as everybody else's, by the server's own identity.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sampan.api.errors import AlreadyExists
+from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
+from sampan.apiserver.auth.user import MASTERS_GROUP, User
+from sampan.apiserver.http.exchange import Exchange
+from sampan.apiserver.request import Request
+from sampan.apiserver.routes import Target
+from sampan.apiserver.verbs.create import create_object
+
+if TYPE_CHECKING:
+    from sampan.apiserver.server import ApiServer
+
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+IDENTITY = User("system:apiserver", groups=(MASTERS_GROUP,))
+AGENT = b"kube-apiserver/v1.36"
+
+
+class Bootstrap:
+    """Creates what is missing; leaves alone what is there."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._port = 0
+
+    async def run(self, port: int) -> None:
+        """Everything, in order of dependence."""
+        self._port = port or self._server.config.port
+        for name in NAMESPACES:
+            await self.ensure(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
+        for priority_class in system_priority_classes():
+            await self.ensure(priority_class)
+
+    def advertised(self) -> str:
+        """Where clients outside the cluster reach this server, as host:port."""
+        config = self._server.config
+        host = config.advertise_address or config.bind_address
+        return f"{host}:{self._port or config.port}"
+
+    async def ensure(self, obj: Any) -> None:
+        """Create an object unless it exists."""
+        request = self.request(obj)
+        cache = self._server.resource(request.kind)
+        if cache.get(obj.metadata.namespace, obj.metadata.name) is not None:
+            return
+        try:
+            await create_object(request, obj)
+        except AlreadyExists:
+            return
+
+    def request(self, obj: Any) -> Request:
+        """A request of the server's own to create `obj`."""
+        server = self._server
+        target = Target("", {})
+        target.kind = server.registry.of(obj)
+        target.verb = "create"
+        target.group, target.version, target.plural = target.kind.group, target.kind.version, target.kind.plural
+        target.namespace = obj.metadata.namespace or ""
+        exchange = Exchange(method="POST", target="", headers={b"user-agent": AGENT})
+        request = Request(server, exchange, target, server.clock.monotonic())
+        request.user = IDENTITY
+        return request
+
+
+def system_priority_classes() -> list[Any]:
+    """The two classes that system pods use (scheduling/v1 API reference)."""
+    return [
+        scheduling_v1.PriorityClass(
+            metadata=meta_v1.ObjectMeta(name="system-node-critical"),
+            value=2000001000,
+            description="Used for system critical pods that must not be moved from their current node.",
+            preemptionPolicy="PreemptLowerPriority",
+        ),
+        scheduling_v1.PriorityClass(
+            metadata=meta_v1.ObjectMeta(name="system-cluster-critical"),
+            value=2000000000,
+            description="Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+            preemptionPolicy="PreemptLowerPriority",
+        ),
+    ]

@@ -1,0 +1,37 @@
+"""What an API server is told when it starts; the command line's flags in one value."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BODY_LIMIT_BYTES = 3 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """`certificate` and `key` None: serve without TLS (in-process use only). Port 0: a free one.
+
+    `service_network` is where cluster addresses come from, `node_ports` the first and last node port.
+    `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
+    """
+
+    bind_address: str = "127.0.0.1"
+    port: int = 6443
+    advertise_address: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    client_authority: Path | None = None
+    token_file: Path | None = None
+    service_network: ipaddress.IPv4Network | ipaddress.IPv6Network = field(
+        default_factory=lambda: ipaddress.ip_network("10.96.0.0/16")
+    )
+    node_ports: tuple[int, int] = (30000, 32767)
+    kubelet_certificate: Path | None = None
+    kubelet_key: Path | None = None
+    kubelet_authority: Path | None = None
+    enable_plugins: tuple[str, ...] = ()
+    disable_plugins: tuple[str, ...] = ()
+    allow_privileged: bool = True
+    body_limit: int = BODY_LIMIT_BYTES

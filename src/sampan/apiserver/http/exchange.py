@@ -1,0 +1,100 @@
+"""One HTTP request and the forms its answer may take.
+
+An `Exchange` is what the connection hands to the handler: raw bytes, decoded only where somebody looks. The handler gives back a
+`Response` at once (the read path: no task, no future is made), or an awaitable of one when it has to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+
+class Peer(Protocol):
+    """What a handler may ask about the other end of the connection."""
+
+    def certificate(self) -> dict[str, Any] | None:
+        """The verified client certificate as `ssl.SSLSocket.getpeercert` gives it; None when none was shown."""
+
+    def address(self) -> str:
+        """The client's IP address, or "" where there is no socket."""
+
+
+class Exchange:
+    """One request as it came over the wire.
+
+    `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is complete.
+    """
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "peer", "target")
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        target: str,
+        headers: dict[bytes, bytes],
+        body: bytes = b"",
+        peer: Peer | None = None,
+        keep_alive: bool = True,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.keep_alive = keep_alive
+
+    def header(self, name: bytes) -> str:
+        """The header's value, "" when it is absent. `name` in lower case."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+
+class Response:
+    """A complete answer. `body` may be several pieces, which are written one after the other without being joined."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes | list[bytes],
+        content_type: bytes = b"application/json",
+        headers: list[tuple[bytes, bytes]] | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+
+    def bytes(self) -> bytes:
+        """The whole body in one piece."""
+        return self.body if type(self.body) is bytes else b"".join(self.body)
+
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """Append a header; the same name may be there several times (`Warning`)."""
+        if self.headers is None:
+            self.headers = []
+        self.headers.append((name, value))
+
+
+class Stream:
+    """An answer of unknown length. `chunks` ends the answer by ending; the connection closes it (`aclose`) when the client goes."""
+
+    __slots__ = ("chunks", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        content_type: bytes = b"application/json",
+        headers: list[tuple[bytes, bytes]] | None = None,
+        status: int = 200,
+    ) -> None:
+        self.status = status
+        self.chunks = chunks
+        self.content_type = content_type
+        self.headers = headers
+
+
+Answer = Response | Stream
+Handler = Callable[[Exchange], Answer | Awaitable[Answer]]

@@ -1,0 +1,66 @@
+"""Status lines and headers as bytes. RFC 9112; what every answer of the API carries is joined once."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from sampan.apiserver.http.exchange import Response, Stream
+
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_LINES = {code: b"HTTP/1.1 %d %b\r\nCache-Control: no-cache, private\r\n" % (code, text) for code, text in REASONS.items()}
+
+
+def _first(status: int) -> bytes:
+    return _LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+
+
+def encode_head(response: Response, length: int, date: bytes, keep_alive: bool) -> bytes:
+    """The head of an answer whose body is `length` bytes. `date` is an IMF-fixdate (RFC 9110, 5.6.7)."""
+    extra = b""
+    if response.headers:
+        extra = b"".join(b"%b: %b\r\n" % pair for pair in response.headers)
+    if not keep_alive:
+        extra += b"Connection: close\r\n"
+    return b"%bContent-Type: %b\r\nDate: %b\r\n%bContent-Length: %d\r\n\r\n" % (
+        _first(response.status),
+        response.content_type,
+        date,
+        extra,
+        length,
+    )
+
+
+def encode(response: Response, date: bytes, keep_alive: bool = True, head_only: bool = False) -> bytes:
+    """A whole answer, to be given to the transport in one piece."""
+    body = response.bytes()
+    head = encode_head(response, len(body), date, keep_alive)
+    return head if head_only else head + body
+
+
+def stream_head(stream: Stream, date: bytes) -> bytes:
+    """The head of a chunked answer (RFC 9112, 7.1)."""
+    extra = b"".join(b"%b: %b\r\n" % pair for pair in stream.headers or ())
+    return b"%bContent-Type: %b\r\nDate: %b\r\n%bTransfer-Encoding: chunked\r\n\r\n" % (
+        _first(stream.status),
+        stream.content_type,
+        date,
+        extra,
+    )
+
+
+def internal_error() -> Response:
+    """For a bug in a handler: says nothing of its inside."""
+    return Response(
+        500,
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Internal error occurred",'
+        b'"reason":"InternalError","details":{"causes":[{"message":"internal error"}]},"code":500}\n',
+    )
+
+
+def too_large(limit: int) -> Response:
+    """413 in upstream's words; `limit` in bytes."""
+    return Response(
+        413,
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is %d",'
+        b'"reason":"RequestEntityTooLarge","code":413}\n' % limit,
+    )

@@ -1,0 +1,167 @@
+"""Why a JSON document is no object of a kind, in the words of Go's decoder.
+
+Only asked after the typed decoder has refused a document, so speed does not matter here. Upstream reports the first mismatch in the
+order of the document and names the Go struct and field; both follow from the schema.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sampan.api import quantity
+from sampan.api.errors import BadRequest
+from sampan.api.registry import Kind
+from sampan.api.schema import Field, TypeInfo
+
+QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+JSON_TYPES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+GO_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "": (-(2**63), 2**63 - 1)}
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
+
+
+def may_have_duplicates(data: bytes) -> bool:
+    """False when no member name occurs twice anywhere in the document, which a scan tells quickly for small documents.
+
+    Names do repeat in honest documents (`name` of each container), so True only means: look closer.
+    """
+    names = _KEY.findall(data)
+    return len(set(names)) != len(names)
+
+
+def json_type(value: Any) -> str:
+    """Go's name for the type of a JSON value."""
+    return next((name for type_, name in JSON_TYPES if isinstance(value, type_)), "null")
+
+
+def malformed(kind: Kind, data: bytes, error: Exception) -> BadRequest:
+    """For bytes that are no JSON at all."""
+    shown = data[:20].decode("utf-8", "replace")
+    text = str(error)
+    what = "unexpected end of JSON input" if "truncated" in text else _invalid_character(data, text)
+    if not data.strip():
+        what = "unexpected end of JSON input"
+        return BadRequest(f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse error: {what} (<empty>)")
+    suffix = " ...)" if len(data) > 20 else ")"
+    return BadRequest(
+        f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse error: "
+        f"{what} ({shown}{suffix}"
+    )
+
+
+def _invalid_character(data: bytes, text: str) -> str:
+    match = re.search(r"byte (\d+)", text)
+    at = int(match[1]) if match else 0
+    character = data[at : at + 1].decode("latin-1")
+    return f"invalid character '{character}' looking for beginning of value"
+
+
+def kind_or_version(kind: Kind, document: Any, data: bytes) -> BadRequest | None:
+    """The wrong type of `kind` or `apiVersion`, which upstream looks at before anything else."""
+    if not isinstance(document, dict):
+        what = f"json: cannot unmarshal {json_type(document)} into Go value of type struct " + (
+            '{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+        )
+        return _unrecognized(kind, what, data)
+    for name in ("apiVersion", "kind"):
+        value = document.get(name)
+        if value is not None and not isinstance(value, str):
+            what = f"json: cannot unmarshal {json_type(value)} into Go struct field .{name} of type string"
+            return _unrecognized(kind, what, data)
+    return None
+
+
+def _unrecognized(kind: Kind, what: str, data: bytes) -> BadRequest:
+    shown = data[:27].decode("utf-8", "replace")
+    return BadRequest(
+        f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse error: "
+        f"{what} ({shown} ...)"
+    )
+
+
+def first_mismatch(info: TypeInfo, value: Any, path: str = "") -> str | None:
+    """What is wrong first, or None when nothing is found."""
+    if value is None:
+        return None
+    for name, item in value.items():
+        field = info.fields.get(name)
+        if field is None or item is None:
+            continue
+        here = f"{path}.{name}" if path else name
+        wrong = _field(info, field, item, here)
+        if wrong:
+            return wrong
+    return None
+
+
+def _field(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    if field.shape == "json":
+        return None
+    if field.shape == "list":
+        if not isinstance(value, list):
+            return _cannot(value, info, path, f"[]{_go_type(field)}")
+        items = value
+    elif field.shape == "map":
+        if not isinstance(value, dict):
+            return _cannot(value, info, path, f"map[string]{_go_type(field)}")
+        items = list(value.values())
+    else:
+        items = [value]
+    for item in items:
+        wrong = _leaf(info, field, item, path)
+        if wrong:
+            return wrong
+    return None
+
+
+def _leaf(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    if value is None:
+        return None
+    if field.type is not None:
+        if not isinstance(value, dict):
+            return _cannot(value, info, path, _go_type(field))
+        return first_mismatch(field.type, value, path)
+    check = {"string": _string, "integer": _integer, "boolean": _boolean, "Quantity": _quantity}.get(field.scalar)
+    return check(info, field, value, path) if check else None
+
+
+def _string(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    return None if isinstance(value, str) else _cannot(value, info, path, _go_type(field))
+
+
+def _boolean(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    return None if isinstance(value, bool) else _cannot(value, info, path, "bool")
+
+
+def _integer(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _cannot(value, info, path, _go_type(field))
+    low, high = GO_INTEGERS.get(field.format, GO_INTEGERS[""])
+    if isinstance(value, float) or not low <= value <= high:
+        return _cannot(value, info, path, _go_type(field), shown=f"number {value}")
+    return None
+
+
+def _quantity(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    if isinstance(value, dict | list | bool):
+        return QUANTITY
+    try:
+        quantity.Quantity(str(value))
+    except ValueError:
+        return QUANTITY
+    return None
+
+
+def _cannot(value: Any, info: TypeInfo, path: str, go_type: str, *, shown: str = "") -> str:
+    plain = re.sub(r"\[\d+\]", "", path)
+    return f"json: cannot unmarshal {shown or json_type(value)} into Go struct field {info.name}.{plain} of type {go_type}"
+
+
+def _go_type(field: Field) -> str:
+    """The Go type of a field's leaf as reflect prints it."""
+    if field.type is not None:
+        version = field.definition.rsplit(".", 2)[1]
+        return f"{version}.{field.definition.rsplit('.', 1)[1]}"
+    if field.scalar == "integer":
+        return field.format or "int64"
+    return {"boolean": "bool", "Time": "v1.Time", "Quantity": "resource.Quantity"}.get(field.scalar, field.scalar or "string")

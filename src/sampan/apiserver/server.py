@@ -1,0 +1,190 @@
+"""The API server: a store, a watch cache over it, and the stages that lead a request to them."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable
+from typing import Any
+
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.api.errors import ApiError
+from sampan.api.registry import Kind, Registry, builtin
+from sampan.apiserver import selection, stages
+from sampan.apiserver.admission import chain
+from sampan.apiserver.admission.namespacelifecycle import is_ending
+from sampan.apiserver.allocation.services import Allocators
+from sampan.apiserver.answers import error_answer
+from sampan.apiserver.auth import authenticator, authorizer
+from sampan.apiserver.auth.certificate import CertificateAuthenticator
+from sampan.apiserver.auth.token import TokenAuthenticator, read_tokens
+from sampan.apiserver.auth.user import User
+from sampan.apiserver.bootstrap.objects import Bootstrap
+from sampan.apiserver.config import Config
+from sampan.apiserver.documents import Documents
+from sampan.apiserver.health import Health
+from sampan.apiserver.http import tls
+from sampan.apiserver.http.exchange import Answer, Exchange, Response
+from sampan.apiserver.http.listener import Listener
+from sampan.apiserver.metrics import Metrics
+from sampan.apiserver.request import Request
+from sampan.apiserver.routes import Routes
+from sampan.apiserver.storefailure import as_api_error
+from sampan.store.cache import Entry, ResourceCache, WatchCache
+from sampan.store.errors import StoreError
+from sampan.store.interface import Store
+
+log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """Serves the kinds of its registry from `store`, which it starts and closes.
+
+    Use it over the network (`start`, `close`) or in the same process (`start(listen=False)`, then `handle`).
+    """
+
+    def __init__(
+        self, config: Config, store: Store, clock: Clock, rng: random.Random, registry: Registry | None = None
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.clock = clock
+        self.rng = rng
+        self.registry = registry or builtin()
+        self.cache = WatchCache(store)
+        self.local = bool(getattr(store, "local", True))
+        self.routes = Routes(self.registry)
+        self.metrics = Metrics(self)
+        self.health = Health(self)
+        self.documents = Documents(self)
+        self.bootstrap = Bootstrap(self)
+        self.allocators = Allocators(self)
+        self.admission = chain.build(self, config.enable_plugins, config.disable_plugins)
+        self.authenticator = self._authenticator()
+        self.authorizer: authorizer.Authorizer = authorizer.Union(
+            [
+                authorizer.PrivilegedGroup(),
+                authorizer.Health(),
+                authorizer.Components(),
+                authorizer.Discovery(),
+            ]
+        )
+        self.tasks = TaskOwner("apiserver")
+        self.ready = False
+        self._resources: dict[Kind, ResourceCache] = {}
+        self._decoded: dict[Entry, Any] = {}
+        self._listener: Listener | None = None
+        self.namespaces = self._configured("", "namespaces")
+
+    # life
+
+    async def start(self, *, listen: bool = True) -> int:
+        """Open the store, fill the cache, make what every cluster has, and serve. Gives the port (0 when not listening).
+
+        Raises OSError for an address in use and StoreError for a store that cannot be opened.
+        """
+        port = 0
+        await self.store.start()
+        for group, plural in selection.FIELDS:
+            self._configured(group, plural)
+        await self.cache.start()
+        self.allocators.load()
+        if listen:
+            config = self.config
+            self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit)
+            port = await self._listener.start(config.bind_address, config.port, tls.server_context(config))
+        await self.bootstrap.run(port)
+        self.ready = True
+        log.info("serving port=%d revision=%d", port, self.cache.revision)
+        return port
+
+    async def close(self) -> None:
+        """Stop accepting, end what runs, close the store."""
+        self.ready = False
+        await self.tasks.close()
+        await self.cache.close()
+        if self._listener is not None:
+            await self._listener.close()
+        await self.store.close()
+
+    # requests
+
+    def handle(self, exchange: Exchange) -> Answer | Awaitable[Answer]:
+        """Answer one request: at once when nothing has to be waited for."""
+        request = Request(self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic())
+        try:
+            for stage in stages.REQUEST:
+                stage(request)
+            answer = stages.dispatch(request)
+        except ApiError as error:
+            answer = error_answer(request, error)
+        if type(answer) is Response:
+            self.metrics.observe(request, answer.status)
+            return answer
+        return self._later(request, answer)
+
+    async def _later(self, request: Request, answer: Answer | Awaitable[Answer]) -> Answer:
+        self.metrics.in_flight += 1
+        try:
+            if isinstance(answer, Awaitable):
+                answer = await answer
+        except ApiError as error:
+            answer = error_answer(request, error)
+        except StoreError as error:
+            answer = error_answer(request, as_api_error(error))
+        finally:
+            self.metrics.in_flight -= 1
+        self.metrics.observe(request, answer.status)
+        return answer
+
+    def decide(self, user: User, asked: authorizer.Attributes) -> tuple[authorizer.Decision, str]:
+        """The authorizer's word, remembered with the user where it cannot change."""
+        return self.authorizer.decide(user, asked)
+
+    # state
+
+    def resource(self, kind: Kind) -> ResourceCache:
+        """The cache that holds the kind's objects, in whichever version they are stored."""
+        found = self._resources.get(kind)
+        if found is None:
+            found = self._resources[kind] = self._configured(*kind.stored[:2])
+        return found
+
+    def decoded(self, entry: Entry) -> Any:
+        """An entry's object, decoded once per revision; for small kinds that plugins look at on every write. Read only."""
+        found = self._decoded.get(entry)
+        if found is None:
+            _, _, group, plural, _ = entry.key.split("/", 4)
+            kind = next(k for k in self.registry.kinds() if k.stored[:2] == ("" if group == "core" else group, plural))
+            if len(self._decoded) > 4096:
+                self._decoded.clear()
+            found = self._decoded[entry] = self.registry.stored(kind).decode(entry.data)
+        return found
+
+    def namespace_is_ending(self, entry: Entry) -> bool:
+        """Whether a namespace is being deleted."""
+        known = self._decoded.get(entry)
+        if known is None:
+            if len(self._decoded) > 4096:
+                self._decoded.clear()
+            known = self._decoded[entry] = is_ending(entry.data)
+        return bool(known)
+
+    def _configured(self, group: str, plural: str) -> ResourceCache:
+        return self.cache.resource(group, plural, fields=selection.FIELDS.get((group, plural)))
+
+    def _authenticator(self) -> authenticator.Authenticator:
+        ways: list[authenticator.Authenticator] = [CertificateAuthenticator()]
+        if self.config.token_file is not None:
+            ways.append(TokenAuthenticator(read_tokens(self.config.token_file)))
+        return authenticator.Chain(ways)
+
+    def statistics(self) -> dict[str, Any]:
+        """Figures for an operator."""
+        return {
+            "in_flight": self.metrics.in_flight,
+            "connections": len(self._listener.connections) if self._listener else 0,
+            "cache": self.cache.statistics(),
+            "store": self.store.statistics(),
+        }

@@ -1,0 +1,168 @@
+"""The way of a request, in order. This list is the API server; everything else is one stage, one verb or one plugin of it.
+
+    identify request -> authenticate -> (audit) -> (flow control) -> authorize
+        reads:  get, list, watch: the watch cache
+        writes: decode -> default -> own -> mutate -> allocate -> prepare -> validate -> approve -> store
+    respond
+
+Audit and flow control have their places kept, between `authenticate` and `authorize`. A stage of a request takes the `Request`, a stage
+of a write the `Write`; each may answer an awaitable, and says no by raising an `ApiError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sampan.api import defaults, errors, strategy, validation
+from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
+from sampan.apiserver import managedfields, metadata, verbs
+from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.authorizer import HEALTH_PATHS, Attributes, Decision, refusal
+from sampan.apiserver.auth.user import anonymous
+from sampan.apiserver.http.exchange import Answer
+from sampan.apiserver.request import Request
+from sampan.apiserver.write import CREATE, Write
+
+NOT_FOUND = "the server could not find the requested resource"
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
+
+
+def authenticate(request: Request) -> None:
+    """Who asks. Without credentials only the health endpoints answer. Raises Unauthorized."""
+    try:
+        user = request.server.authenticator.authenticate(request.exchange)
+    except Rejected:
+        raise Unauthorized("Unauthorized") from None
+    if user is None:
+        if not request.target.path.startswith(HEALTH_PATHS):
+            raise Unauthorized("Unauthorized")
+        user = anonymous()
+    request.user = user
+
+
+def authorize(request: Request) -> None:
+    """May they. Raises Forbidden."""
+    asked = attributes(request)
+    user = request.user
+    verdict = user.verdicts.get(asked)
+    if verdict is None:
+        verdict = request.server.decide(user, asked)
+    decision, reason = verdict
+    if decision is Decision.ALLOW:
+        return
+    text = refusal(user, asked, reason)
+    if asked.path:
+        raise Forbidden(f"forbidden: {text}", details={})
+    raise errors.forbidden(asked.group, asked.resource, asked.name, text)
+
+
+def attributes(request: Request) -> Attributes:
+    """What the request is for, as authorizers see it."""
+    target = request.target
+    if not target.plural:
+        return Attributes(target.verb, path=target.path)
+    namespace = target.namespace or (target.name if target.plural == "namespaces" and not target.group else "")
+    return Attributes(
+        target.verb, target.group, target.version, target.plural, target.subresource, namespace, target.name
+    )
+
+
+def dispatch(request: Request) -> Answer | Awaitable[Answer]:
+    """Hand the request to its verb. Raises NotFound and MethodNotAllowed."""
+    target = request.target
+    if target.kind is None:
+        return request.server.documents.answer(request)
+    if target.subresource:
+        return _subresource(request)
+    if target.verb not in target.kind.verbs or (target.verb == "create" and target.name):
+        raise MethodNotAllowed(NOT_ALLOWED, details={})
+    if target.kind.namespaced and not target.namespace and target.verb not in ("list", "watch"):
+        raise MethodNotAllowed(NOT_ALLOWED, details={})
+    return verbs.VERBS[target.verb](request)
+
+
+def _subresource(request: Request) -> Answer | Awaitable[Answer]:
+    target = request.target
+    known = request.kind.subresources.get(target.subresource.split("/", 1)[0])
+    if known is None:
+        raise NotFound(NOT_FOUND, details={})
+    if target.verb not in known.verbs:
+        raise MethodNotAllowed(NOT_ALLOWED, details={})
+    return verbs.for_subresource(request, known)(request)
+
+
+REQUEST: tuple[Callable[[Request], None], ...] = (
+    authenticate,
+    # audit: the record of a request is opened here
+    # flow control: a request waits here for its turn
+    authorize,
+)
+
+
+def default(write: Write) -> None:
+    """Fill in what the client left out (the API reference's "Defaults to")."""
+    defaults.apply(write.kind, write.new)
+
+
+def own(write: Write) -> None:
+    """Record who owns which field (KEP-555)."""
+    managedfields.record(write)
+
+
+def mutate(write: Write) -> Awaitable[None] | None:
+    """Admission plugins that change the object."""
+    return write.request.server.admission.mutate(write)
+
+
+def allocate(write: Write) -> None:
+    """Cluster addresses and node ports."""
+    write.request.server.allocators.allocate(write)
+
+
+def prepare(write: Write) -> None:
+    """Each endpoint may touch only its part of the object; the rest stays as it is stored, and generations count."""
+    if write.operation == CREATE:
+        strategy.prepare_create(write.kind, write.new)
+    else:
+        strategy.prepare_update(write.kind, write.new, write.old, write.subresource)
+
+
+def validate(write: Write) -> None:
+    """All violations of the kind's rules in one answer. Raises Invalid."""
+    if write.operation == CREATE:
+        wrong: list[FieldError] = validation.create(write.kind, write.new)
+    else:
+        wrong = validation.update(write.kind, write.new, write.old, write.subresource)
+    if wrong:
+        raise errors.invalid(write.kind.group, write.kind.kind, write.name, wrong)
+
+
+def approve(write: Write) -> Awaitable[None] | None:
+    """Admission plugins that may only say no."""
+    return write.request.server.admission.validate(write)
+
+
+WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (
+    default,
+    own,
+    mutate,
+    allocate,
+    prepare,
+    validate,
+    approve,
+)
+
+
+async def through(write: Write) -> None:
+    """Take a decoded write through its stages, up to the store. Raises ApiError; what was allocated is then given back."""
+    try:
+        for stage in WRITE:
+            wait = stage(write)
+            if wait is not None:
+                await wait
+    except BaseException:
+        write.abandon()
+        raise
+
+
+__all__ = ["REQUEST", "WRITE", "authenticate", "authorize", "dispatch", "metadata", "through"]

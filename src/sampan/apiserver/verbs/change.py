@@ -1,0 +1,88 @@
+"""The read-modify-write loop under update and patch, and under every subresource that changes a stored object.
+
+Optimistic concurrency: whoever names a resourceVersion writes over that version or not at all (409); whoever names none gets the change
+made on whatever is newest, and a lost race is run again unseen.
+https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sampan.api import errors
+from sampan.apiserver import lifecycle, metadata, stages, stored
+from sampan.apiserver.listoptions import parse_version
+from sampan.apiserver.request import Request
+from sampan.apiserver.verbs.get import shown_name
+from sampan.apiserver.write import UPDATE, Write, commit
+from sampan.store.cache import Entry
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+ATTEMPTS = 64
+
+Change = Callable[[Any, Entry], Any]
+"""From the stored object (the callee's own copy) and its cache entry to the object wanted."""
+
+
+async def change(request: Request, make: Change, *, subresource: str | None = None) -> bytes:
+    """Apply `make` to the object the request names, through all write stages; gives the bytes to show.
+
+    Raises NotFound, Conflict, Invalid and what the stages raise. An update that changes nothing is not written.
+    """
+    server, target, kind = request.server, request.target, request.kind
+    cache = server.resource(kind)
+    await cache.fresh()
+    for _ in range(ATTEMPTS):
+        entry = cache.get(target.namespace or None, target.name)
+        if entry is None:
+            raise errors.not_found(kind.group, kind.plural, shown_name(target.name))
+        new = make(stored.from_bytes(kind, entry.data), entry)
+        write = Write(request, UPDATE, new=new, old=stored.from_bytes(kind, entry.data), revision=entry.revision, subresource=subresource)
+        conditional = check_version(write, entry)
+        metadata.check_place(write)
+        metadata.check_name(write)
+        metadata.carry(write)
+        await stages.through(write)
+        if lifecycle.ends_with_update(write):
+            data = await lifecycle.end(write)
+        else:
+            data = await store(write, entry)
+        if data:
+            return data
+        if conditional:
+            break
+    raise conflict(request, target.name)
+
+
+def check_version(write: Write, entry: Entry) -> bool:
+    """Whether the client named a resourceVersion, which must then be the stored one. Raises Conflict and BadRequest."""
+    meta = metadata.ensure(write.new)
+    named = meta.resourceVersion
+    if meta.uid and meta.uid != write.old.metadata.uid:
+        raise conflict(
+            write.request,
+            write.name,
+            f"StorageError: invalid object, Code: 4, Key: {entry.key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {write.old.metadata.uid}",
+        )
+    if not named or named == "0":
+        return False
+    if parse_version(named) != entry.revision:
+        raise conflict(write.request, write.name)
+    return True
+
+
+async def store(write: Write, entry: Entry) -> bytes:
+    """Commit; b"" when somebody else was faster."""
+    data = stored.to_bytes(write.kind, write.new)
+    if stored.splice(write.kind, data, entry.revision) == entry.data:
+        write.abandon()
+        return entry.data
+    outcome, data = await commit(write)
+    return data if outcome is None or outcome.succeeded else b""
+
+
+def conflict(request: Request, name: str, why: str = MODIFIED) -> errors.Conflict:
+    """409 in upstream's words."""
+    return errors.conflict(request.kind.group, request.kind.plural, name, why)

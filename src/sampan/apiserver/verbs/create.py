@@ -1,0 +1,55 @@
+"""POST to a collection."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sampan.api import errors
+from sampan.api.errors import ApiError
+from sampan.apiserver import decode, metadata, stages
+from sampan.apiserver.answers import object_answer
+from sampan.apiserver.http.exchange import Response
+from sampan.apiserver.request import Request
+from sampan.apiserver.write import CREATE, Write, commit
+
+NAME_ATTEMPTS = 8
+REVIEW_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+
+
+async def create(request: Request) -> Response:
+    """201 with the object as stored. Raises AlreadyExists, Invalid, BadRequest and what admission says."""
+    obj = decode.body(request, request.kind)
+    data = await create_object(request, obj)
+    return object_answer(request, data, 201)
+
+
+async def create_object(request: Request, obj: object, *, applied: bool = False) -> bytes:
+    """Take a decoded object through the write stages; gives the bytes to show.
+
+    A name made from generateName that happens to be taken is made anew (KEP-4420).
+    """
+    generated = not obj.metadata.name if obj.metadata is not None else False  # type: ignore[attr-defined]
+    generated = generated and bool(obj.metadata.generateName)  # type: ignore[attr-defined]
+    attempts = NAME_ATTEMPTS if generated else 1
+    spare = msgspec.json.encode(obj) if generated else b""
+    for attempt in range(attempts):
+        write = Write(request, CREATE, new=obj)
+        write.applied = applied
+        metadata.check_place(write)
+        server = request.server
+        metadata.begin(write, server.rng, server.clock.now())
+        await stages.through(write)
+        if write.dry_run and request.server.resource(write.kind).get(write.namespace or None, write.name) is not None:
+            write.abandon()
+            raise exists(write)
+        outcome, data = await commit(write)
+        if outcome is None or outcome.succeeded:
+            return data
+        if attempt + 1 < attempts:
+            obj = write.kind.decode(spare)
+    raise exists(write)
+
+
+def exists(write: Write) -> ApiError:
+    """409 for a name that is taken."""
+    return errors.already_exists(write.kind.group, write.kind.plural, write.name)

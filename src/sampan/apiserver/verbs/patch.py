@@ -1,0 +1,113 @@
+"""PATCH of one object in four forms: JSON patch (RFC 6902), merge patch (RFC 7386), strategic merge patch, and server-side apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sampan.api import errors, schema
+from sampan.api.errors import ApiError, BadRequest, FieldError, NotFound
+from sampan.apiserver import decode, managedfields, negotiation
+from sampan.apiserver.answers import object_answer
+from sampan.apiserver.http.exchange import Response
+from sampan.apiserver.request import Request
+from sampan.apiserver.routes import truthy
+from sampan.apiserver.verbs.change import change
+from sampan.apiserver.verbs.create import create_object
+from sampan.codec import json, jsonpatch, mergepatch, strategic
+from sampan.codec.errors import CodecError, PatchError
+from sampan.store.cache import Entry
+
+JSON_PATCH = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+READABLE = (
+    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+    "application/apply-patch+yaml, application/apply-patch+cbor"
+)
+
+Patch = Callable[[Any], Any]
+
+
+async def patch(request: Request) -> Response:
+    """200 with the object as stored; an apply of an absent object creates it (201). Raises as `change`, and for the patch itself."""
+    media = request.exchange.header(b"content-type").split(";", 1)[0].strip().lower()
+    if media == APPLY[0]:
+        return await _apply(request)
+    if request.parameter("force"):
+        wrong = [FieldError(errors.FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch")]
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", wrong)
+    try:
+        merge = _prepared(request, media)
+    except (CodecError, PatchError) as error:
+        raise _refused(error) from None
+    return object_answer(request, await change(request, _changer(request, merge)))
+
+
+def _prepared(request: Request, media: str) -> Patch:
+    """The patch, decoded once, as a function on JSON values."""
+    body = request.exchange.body
+    if media == JSON_PATCH:
+        operations = jsonpatch.decode(body)
+        return lambda document: jsonpatch.apply(document, operations)
+    if media == MERGE:
+        merge = mergepatch.decode(body)
+        return lambda document: mergepatch.apply(document, merge)
+    if media == STRATEGIC:
+        changes = strategic.decode(body)
+        info = schema.info(request.kind.struct)
+        return lambda document: strategic.apply(document, changes, info)
+    raise negotiation.unsupported(READABLE)
+
+
+def _changer(request: Request, merge: Patch) -> Callable[[Any, Entry], Any]:
+    kind = request.kind
+    strictness = decode.field_validation(request)
+    duplicates = json.duplicates(request.exchange.body) if strictness != "Ignore" and decode.may_repeat(request.exchange.body) else []
+
+    def apply(old: Any, entry: Entry) -> Any:
+        old.metadata.resourceVersion = str(entry.revision)
+        before = json.decode(kind.encode(old))
+        try:
+            document = merge(before)
+        except (CodecError, PatchError) as error:
+            raise _refused(error) from None
+        if not isinstance(document, dict):
+            raise BadRequest("json: cannot unmarshal into an object")
+        obj, unknown = decode.value(kind, document)
+        request.warnings.clear()
+        decode.report(request, kind, strictness, unknown, duplicates)
+        if obj.metadata is not None and obj.metadata.resourceVersion == str(entry.revision):
+            obj.metadata.resourceVersion = None
+        return obj
+
+    return apply
+
+
+def _refused(error: Exception) -> ApiError:
+    """A patch that is no patch, or does not fit, with the code upstream gives it."""
+    code = getattr(error, "code", 400)
+    reason = getattr(error, "reason", None)
+    made = errors.BY_REASON.get(reason or {400: "BadRequest", 413: "RequestEntityTooLarge", 422: "Invalid"}.get(code, ""), ApiError)
+    return made(str(error), code=code, reason=reason)
+
+
+async def _apply(request: Request) -> Response:
+    """Server-side apply (KEP-555)."""
+    if not request.parameter("fieldManager"):
+        wrong = [FieldError(errors.REQUIRED, "fieldManager", "Required value: is required for apply patch")]
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", wrong)
+    force = truthy(request.target.parameters.get("force"))
+    configuration = managedfields.configuration(request)
+
+    def merge(old: Any, entry: Entry) -> Any:
+        return managedfields.apply(request, old, configuration, force=force)
+
+    try:
+        return object_answer(request, await change(request, merge))
+    except NotFound:
+        if request.target.subresource:
+            raise
+    created = managedfields.apply(request, None, configuration, force=force)
+    return object_answer(request, await create_object(request, created, applied=True), 201)

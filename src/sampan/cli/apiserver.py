@@ -1,0 +1,176 @@
+"""`sampan apiserver`: an API server alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+from pathlib import Path
+
+import click
+
+from sampan.aio.clock import SystemClock
+from sampan.apiserver.config import Config
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("apiserver")
+@click.option("--data-dir", default=str(DEFAULT_DATA_DIR), show_default=True, help="Where the store and certificates lie.")
+@click.option("--bind-address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", "--secure-port", default=6443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any.")
+@click.option("--advertise-address", default="", help="Address told to clients.  [default: the bind address]")
+@click.option("--store", default="sqlite", show_default=True, help="sqlite, or memory: nothing is kept.")
+@click.option("--token-auth-file", type=FILE, help='Lines of token,user,uid,"group1,group2".')
+@click.option("--client-ca-file", type=FILE, help="Authority of client certificates.  [default: its own]")
+@click.option("--tls-cert-file", type=FILE, help="Serving certificate.  [default: its own]")
+@click.option("--tls-private-key-file", type=FILE, help="Key of the serving certificate.")
+@click.option("--kubelet-client-certificate", type=FILE, help="Certificate to show to kubelets.  [default: its own]")
+@click.option("--kubelet-client-key", type=FILE, help="Key of that certificate.")
+@click.option("--kubelet-certificate-authority", type=FILE, help="Authority of kubelets' certificates.  [default: its own]")
+@click.option(
+    "--service-cluster-ip-range",
+    "--service-cidr",
+    "service_cidr",
+    default="10.96.0.0/16",
+    show_default=True,
+    help="Network of Service addresses.",
+)
+@click.option("--service-node-port-range", default="30000-32767", show_default=True, help="Ports of NodePort services.")
+@click.option("--enable-admission-plugins", default="", help="Plugins to enable besides the default ones, with commas.")
+@click.option("--disable-admission-plugins", default="", help="Plugins to disable, with commas.")
+@click.option("--allow-privileged/--no-allow-privileged", default=True, hidden=True)
+@click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
+def command(
+    data_dir: str,
+    store: str,
+    bind_address: str,
+    port: int,
+    advertise_address: str,
+    token_auth_file: Path | None,
+    client_ca_file: Path | None,
+    tls_cert_file: Path | None,
+    tls_private_key_file: Path | None,
+    kubelet_client_certificate: Path | None,
+    kubelet_client_key: Path | None,
+    kubelet_certificate_authority: Path | None,
+    service_cidr: str,
+    service_node_port_range: str,
+    enable_admission_plugins: str,
+    disable_admission_plugins: str,
+    allow_privileged: bool,
+    log_level: str,
+) -> None:
+    """Run an API server alone, with certificates of its own unless others are named.
+
+    \b
+    Example:
+      sampan apiserver --data-dir /tmp/api --port 8443 --token-auth-file tokens.csv
+    """
+    import logging
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if bool(tls_cert_file) != bool(tls_private_key_file):
+        raise ClusterError("--tls-cert-file and --tls-private-key-file go together: name both, or neither")
+    layout = Layout(Path(data_dir).absolute())
+    network = _network(service_cidr)
+    if tls_cert_file is None or client_ca_file is None or kubelet_client_certificate is None:
+        _own_certificates(layout, network, bind_address)
+    pki = layout.pki
+    config = Config(
+        bind_address=bind_address,
+        port=port,
+        advertise_address=advertise_address,
+        certificate=tls_cert_file or pki / "apiserver.crt",
+        key=tls_private_key_file or pki / "apiserver.key",
+        client_authority=client_ca_file or pki / "ca.crt",
+        token_file=token_auth_file,
+        service_network=network,
+        node_ports=_ports(service_node_port_range),
+        kubelet_certificate=kubelet_client_certificate or pki / "apiserver-kubelet-client.crt",
+        kubelet_key=kubelet_client_key or pki / "apiserver-kubelet-client.key",
+        kubelet_authority=kubelet_certificate_authority or pki / "ca.crt",
+        enable_plugins=_words(enable_admission_plugins),
+        disable_plugins=_words(disable_admission_plugins),
+        allow_privileged=allow_privileged,
+    )
+    from sampan.cluster import process
+
+    try:
+        process.run(lambda: serve(config, store, layout))
+    except (OSError, ValueError) as error:
+        raise ClusterError(_explained(error, config)) from error
+
+
+async def serve(config: Config, store: str, layout: Layout) -> None:
+    """Serve until cancelled."""
+    from sampan.apiserver.server import ApiServer
+
+    clock = SystemClock()
+    server = ApiServer(config, _store(store, layout, clock), clock, random.Random())
+    try:
+        port = await server.start()
+        click.echo(f"serving on https://{config.bind_address}:{port}")
+        await asyncio.Event().wait()
+    finally:
+        with contextlib.suppress(asyncio.CancelledError):
+            await server.close()
+
+
+def _store(name: str, layout: Layout, clock: SystemClock):  # type: ignore[no-untyped-def]
+    if name == "memory":
+        from sampan.store.memory import MemoryStore
+
+        return MemoryStore(clock)
+    if name == "sqlite":
+        from sampan.store.sqlite import SqliteStore
+
+        layout.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return SqliteStore(layout.store, clock)
+    raise ClusterError(f"--store {name}: only sqlite and memory are supported by this version")
+
+
+def _own_certificates(layout: Layout, network: ipaddress.IPv4Network | ipaddress.IPv6Network, bind_address: str) -> None:
+    """Make what is missing below the data directory's pki."""
+    from sampan.cluster import certificates
+    from sampan.cluster.options import machine_address
+
+    address = machine_address()
+    service_ip = str(next(network.hosts()))
+    hosts = certificates.api_hosts(service_ip, "cluster.local", bind_address=bind_address, node_ip=address)
+    authority = certificates.Authority(layout.pki, SystemClock())
+    needed = ("admin", "apiserver-kubelet-client")
+    for identity in certificates.COMPONENTS:
+        if identity.file in needed:
+            authority.ensure(identity)
+    authority.ensure(certificates.Identity(file="apiserver", user="kube-apiserver", hosts=tuple(hosts), client=False))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ClusterError(f"--service-cluster-ip-range {text}: {error}") from None
+
+
+def _ports(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+        raise ClusterError(f"--service-node-port-range {text}: want first-last, such as 30000-32767")
+    return int(first), int(last)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _explained(error: Exception, config: Config) -> str:
+    """What to do about it."""
+    import errno
+
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{config.bind_address}:{config.port} is in use: stop what listens there, or choose another --port"
+    return str(error)
