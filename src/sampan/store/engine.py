@@ -19,7 +19,7 @@ from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
-from sampan.store.errors import Compacted, FutureRevision, LeaseNotFound, QuotaExceeded, Unavailable
+from sampan.store.errors import Compacted, FutureRevision, LeaseNotFound, QuotaExceeded, StoreError, Unavailable
 from sampan.store.feed import Feed, FeedWatch
 from sampan.store.index import Grant, Group, Index, Request, Revoke
 from sampan.store.interface import Commit, Compare, KeyValue, Operation, Range
@@ -61,7 +61,7 @@ class Engine:
     def _adopt(self, contents: Contents) -> None:
         now = self._clock.monotonic()
         self._index = Index(contents)
-        self._compact_target = self._compact_done = self.compacted = contents.compacted
+        self._compact_done = self.compacted = contents.compacted
         self._retention = Retention(self._policy, revision=contents.revision, now=now)
         self._deadlines.load(contents.leases.items(), now)
 
@@ -73,10 +73,11 @@ class Engine:
         contents = await self.log.open()
         self._loop = asyncio.get_running_loop()
         self._lease_added, self._compact_wanted = asyncio.Event(), asyncio.Event()
+        self._compacting = asyncio.Lock()
         self._adopt(contents)
         self._refusal = None
         self._tasks.start(self._expire_leases, name="leases")
-        self._tasks.start(self._compact_behind, name="compaction", policy="log")
+        self._tasks.start(self._compact_behind, name="compaction")
 
     async def close(self) -> None:
         self._refusal = self._refusal or "the store is closed"
@@ -212,6 +213,7 @@ class Engine:
             # After a failed write the disk's state is unknown: only opening the file anew can tell.
             self._refusal = f"the store stopped after a failed write and must be restarted: {error}"
             log.error("store failed error=%s", error)
+            self._feed.close(Unavailable(self._refusal))
         waiting = [outcome.request for outcome in group.outcomes]
         if self._refusal is not None:
             waiting += self._queue
@@ -227,7 +229,8 @@ class Engine:
         size = sum(len(row.value) + len(row.key) for row in group.unit.rows if row.value is not None)
         due = self._retention.wrote(size, group.revision, self._clock.monotonic())
         if due is not None and due > self.compacted:
-            self._compact_to(due)
+            self.compacted = due
+            self._compact_wanted.set()
 
     async def compact(self, revision: int) -> None:
         self._check_open()
@@ -235,18 +238,23 @@ class Engine:
             raise Compacted(self.compacted)
         if revision > self._index.revision:
             raise FutureRevision(revision, self._index.revision)
-        self._compact_to(revision)
-
-    def _compact_to(self, revision: int) -> None:
-        self.compacted = self._compact_target = revision
-        self._compact_wanted.set()
+        self.compacted = revision
+        await self._compact_log()
 
     async def _compact_behind(self) -> None:
         while True:
             await self._compact_wanted.wait()
             self._compact_wanted.clear()
-            while self._compact_done < self._compact_target:
-                until = min(self._compact_done + COMPACT_STEP, self._compact_target)
+            try:
+                await self._compact_log()
+            except StoreError as error:
+                log.warning("compaction failed and will be tried again after later writes error=%s", error)
+
+    async def _compact_log(self) -> None:
+        """Removes from the log what `compacted` allows, step by step between commits."""
+        async with self._compacting:
+            while self._compact_done < self.compacted:
+                until = min(self._compact_done + COMPACT_STEP, self.compacted)
                 await self.log.compact(self._compact_done, until, self._index.revision)
                 self._compact_done = until
 
@@ -262,7 +270,7 @@ class Engine:
     async def lease_renew(self, lease: int) -> int:
         self._check_open()
         seconds = self._index.leases.get(lease)
-        if seconds is None:
+        if seconds is None or lease not in self._deadlines:
             raise LeaseNotFound(lease)
         self._deadlines.set(lease, self._clock.monotonic() + seconds)
         return seconds

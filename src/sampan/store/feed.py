@@ -17,7 +17,8 @@ from sampan.store.interface import Event
 from sampan.store.log import Log, Row, first_id, key_value
 
 BUFFER = 4096
-"""Events a live watch may hold for its reader before it falls back to reading the log."""
+"""Events a live watch may hold for its reader before it falls back to reading the log. A reader that keeps up gets
+any group at once, however large, or it would not find what was acknowledged."""
 CHUNK = 512
 """Rows a lagging watch reads at once, unless a single commit has more."""
 
@@ -55,7 +56,7 @@ class FeedWatch:
             return
         if events and events[0].revision <= self._reached:
             events = [event for event in events if event.revision > self._reached]
-        if len(self._pending) + len(events) > BUFFER:
+        if self._pending and len(self._pending) + len(events) > BUFFER:
             self._pending = []
             self._lagging = True
         else:

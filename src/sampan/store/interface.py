@@ -168,7 +168,7 @@ class Store(Protocol):
         ...
 
     async def compact(self, revision: int) -> None:
-        """Discards history before `revision`, which itself stays readable. Returns when that is decided.
+        """Discards history before `revision`, which itself stays readable; durable on return.
 
         Raises `Compacted` when it already is, `FutureRevision`.
         """

@@ -14,6 +14,10 @@ class Deadlines:
     def set(self, lease: int, moment: float) -> None:
         self._ends[lease] = moment
 
+    def __contains__(self, lease: int) -> bool:
+        """False once the lease's end has been decided, even if that is still to be written."""
+        return lease in self._ends
+
     def drop(self, lease: int) -> None:
         self._ends.pop(lease, None)
 

@@ -1,0 +1,203 @@
+"""The store and the watch cache by themselves: `python bench/store.py [--seconds S] [--directory D]`.
+
+Every write is a create of a 1 kB pod with compare-and-swap, acknowledged when it is on disk (SQLite) and in the cache.
+"busy" rows spend 150 µs of Python per write on the event loop first, as the API server around it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from sampan.aio.clock import SystemClock
+from sampan.store import keys
+from sampan.store.cache import Batch, ResourceCache, WatchCache, Watcher
+from sampan.store.engine import Engine
+from sampan.store.interface import Compare, Put
+from sampan.store.memory import MemoryStore
+from sampan.store.sqlite import SqliteStore
+
+PODS = 12_800
+FILLER = "x" * 800
+Rows = list[tuple[str, str, str]]
+
+
+def pod(name: str, node: str = "") -> bytes:
+    text = (
+        '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"%s","namespace":"default","labels":{"app":"bench"}},'
+        '"spec":{"containers":[{"name":"c","image":"%s"}],"nodeName":"%s"}}'
+    )
+    return (text % (name, FILLER, node)).encode()
+
+
+@asynccontextmanager
+async def opened(kind: str, directory: Path) -> AsyncIterator[tuple[Engine, WatchCache, ResourceCache]]:
+    store: Engine = MemoryStore()
+    if kind == "sqlite":
+        store = SqliteStore(Path(tempfile.mkdtemp(dir=directory)) / "store.db", SystemClock())
+    await store.start()
+    cache = WatchCache(store)
+    pods = cache.resource("", "pods", fields=["spec.nodeName"])
+    await cache.start()
+    yield store, cache, pods
+    await cache.close()
+    await store.close()
+
+
+async def create(store: Engine, name: str, node: str = "") -> int:
+    key = keys.key("", "pods", "default", name)
+    return (await store.commit((Compare(key, 0),), (Put(key, pod(name, node)),))).revision
+
+
+async def fill(store: Engine, pods: int, writers: int) -> None:
+    numbers = iter(range(pods))
+
+    async def writer() -> None:
+        for number in numbers:
+            await create(store, f"pod-{number}", f"node-{number % 100}")
+
+    await asyncio.gather(*(writer() for _ in range(writers)))
+
+
+def spend(seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+async def writes(store: Engine, writers: int, seconds: float, work: float = 0.0) -> tuple[float, float, list[float]]:
+    """Writes per second, CPU microseconds per write (of which `work`), and latencies in ms, sorted."""
+    numbers, latencies, until = count(), [], time.perf_counter() + seconds
+    run = os.urandom(4).hex()
+
+    async def writer() -> None:
+        while (begun := time.perf_counter()) < until:
+            spend(work)
+            await create(store, f"{run}-{next(numbers)}")
+            latencies.append((time.perf_counter() - begun) * 1e3)
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(writer() for _ in range(writers)))
+    elapsed, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    return len(latencies) / elapsed, cpu / len(latencies) * 1e6, sorted(latencies)
+
+
+async def write_rows(directory: Path, seconds: float) -> Rows:
+    rows = []
+    for kind in ("memory", "sqlite"):
+        for writers, work in ((1, 0.0), (16, 0.0), (256, 0.0), (1, 150e-6), (16, 150e-6)):
+            async with opened(kind, directory) as (store, _, _):
+                rate, cpu, latencies = await writes(store, writers, seconds, work)
+            p50, p99 = latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
+            name = f"{kind}: {writers} writers{', busy' if work else ''}"
+            rows.append((name, f"{rate:,.0f} writes/s", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {cpu:.0f} µs CPU each"))
+    return rows
+
+
+def rate(function: Callable[[], Any], seconds: float = 0.3) -> float:
+    """Calls per second."""
+    calls, begun = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        function()
+        calls += 1
+    return calls / elapsed
+
+
+async def read_rows(directory: Path) -> Rows:
+    before = rss()
+    async with opened("sqlite", directory) as (store, cache, pods):
+        await fill(store, PODS, 16)
+        after = rss()
+        size = sum(len(entry.data) for entry in pods.list())
+        joined = rate(lambda: b",".join([entry.data for entry in pods.page(limit=500).entries]))
+        whole = rate(lambda: b",".join([entry.data for entry in pods.list()]))
+        selected = rate(lambda: [entry for entry in pods.list() if entry.field("spec.nodeName") == "node-7"])
+        second = WatchCache(store)
+        begun = time.perf_counter()
+        await second.start()
+        load = time.perf_counter() - begun
+        return [
+            ("cache: GET", f"{rate(lambda: pods.get('default', 'pod-77')):,.0f}/s", ""),
+            (f"cache: LIST 500 of {PODS:,}, joined", f"{joined:,.0f}/s", ""),
+            (f"cache: LIST {PODS:,}, joined", f"{1e3 / whole:.1f} ms", ""),
+            (f"cache: LIST {PODS:,} by field", f"{1e3 / selected:.1f} ms", "decoded once"),
+            (f"cache: load {PODS:,} from SQLite", f"{load * 1e3:.0f} ms", ""),
+            (f"memory of {PODS:,} pods", f"{(after - before) / 1e6:.0f} MB", f"of which {size / 1e6:.0f} MB are JSON"),
+        ]
+
+
+def rss() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+async def fan_out(store: Engine, pods: ResourceCache, watchers: int, creates: int, writers: int) -> tuple[float, float]:
+    """Seconds and CPU seconds until every watcher has every event's bytes."""
+    expected, seen, done = watchers * creates, 0, asyncio.Event()
+
+
+    async def read(watcher: Watcher) -> None:
+        async for batch in watcher:
+            nonlocal seen
+            seen += len(batch)
+            assert batch.wire
+            if seen == expected:
+                done.set()
+
+    opened = [pods.watch(from_revision=pods.revision) for _ in range(watchers)]
+    tasks = [asyncio.create_task(read(watcher)) for watcher in opened]
+    await asyncio.sleep(0.1)
+    run, names = os.urandom(4).hex(), iter(range(creates))
+
+    async def writer() -> None:
+        for name in names:
+            await create(store, f"{run}-{name}")
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(writer() for _ in range(writers)))
+    await done.wait()
+    elapsed, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    for watcher in opened:
+        watcher.close()
+    await asyncio.gather(*tasks)
+    return elapsed, cpu
+
+
+async def watch_rows(directory: Path) -> Rows:
+    rows = []
+    for watchers, creates, writers in ((1000, 100, 16), (1000, 100, 1), (10_000, 1, 1), (10_000, 10, 1)):
+        async with opened("sqlite", directory) as (store, _, pods):
+            elapsed, cpu = await fan_out(store, pods, watchers, creates, writers)
+        events = watchers * creates
+        name = f"watch: {watchers:,} watchers, {creates} creates, {writers} writers"
+        rows.append((name, f"{events / elapsed:,.0f} events/s", f"{elapsed * 1e3:.0f} ms, {cpu:.3f} CPU-s"))
+    return rows
+
+
+async def main(seconds: float, directory: Path) -> None:
+    table = Table("what", "figure", "notes", title="store and watch cache")
+    for row in [*await read_rows(directory), *await write_rows(directory, seconds), *await watch_rows(directory)]:
+        table.add_row(*row)
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of each write run")
+    parser.add_argument("--directory", type=Path, help="where the files are written: the disk to measure")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as scratch:
+        uvloop.run(main(arguments.seconds, Path(scratch)))
