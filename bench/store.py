@@ -24,7 +24,7 @@ from rich.table import Table
 
 from sampan.aio.clock import SystemClock
 from sampan.store import keys
-from sampan.store.cache import Batch, ResourceCache, WatchCache, Watcher
+from sampan.store.cache import ResourceCache, WatchCache, Watcher
 from sampan.store.engine import Engine
 from sampan.store.interface import Compare, Put
 from sampan.store.memory import MemoryStore
@@ -147,7 +147,6 @@ def rss() -> int:
 async def fan_out(store: Engine, pods: ResourceCache, watchers: int, creates: int, writers: int) -> tuple[float, float]:
     """Seconds and CPU seconds until every watcher has every event's bytes."""
     expected, seen, done = watchers * creates, 0, asyncio.Event()
-
 
     async def read(watcher: Watcher) -> None:
         async for batch in watcher:

@@ -43,7 +43,9 @@ class Model:
     def at(self, revision: int) -> list[KeyValue]:
         return [item for _, item in sorted(self.states[revision - self.base].items())]
 
-    def commit(self, compares: list[Compare], operations: list[Operation]) -> tuple[bool, int, dict[str, KeyValue | None]]:
+    def commit(
+        self, compares: list[Compare], operations: list[Operation]
+    ) -> tuple[bool, int, dict[str, KeyValue | None]]:
         now = self.states[-1]
         found = {compare.key: now.get(compare.key) for compare in compares}
         if any((item.mod_revision if (item := found[c.key]) else 0) != c.mod_revision for c in compares):

@@ -28,7 +28,11 @@ async def test_changes_arrive_as_they_happen(store: Store) -> None:
     watch = store.watch("/", "0", from_revision=base)
     await store.commit([], [Put("/a", b"1"), Put("/b", b"1")])
     await store.commit([], [Delete("/a")])
-    assert brief(await until(watch, base + 2)) == [("/a", b"1", base + 1), ("/b", b"1", base + 1), ("/a", None, base + 2)]
+    assert brief(await until(watch, base + 2)) == [
+        ("/a", b"1", base + 1),
+        ("/b", b"1", base + 1),
+        ("/a", None, base + 2),
+    ]
 
 
 async def test_history_is_replayed_and_joins_the_present_without_a_gap(store: Store) -> None:

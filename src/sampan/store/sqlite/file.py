@@ -18,8 +18,8 @@ from sampan.store.sqlite import schema
 COLUMNS = "id, key, create_revision, version, lease, previous, value"
 ROWS_AT_ONCE = 64
 IDS_AT_ONCE = 256
-VACUUM_FROM = 1024
-VACUUM_PAGES = 256
+FREE_PAGES = 1024
+RECLAIMED_PAGES = 256
 
 
 @lru_cache
@@ -91,7 +91,7 @@ def changes(connection: sqlite3.Connection, after: int, until: int, limit: int, 
 
 
 def compact(connection: sqlite3.Connection, compacted: int, until: int, revision: int) -> None:
-    """One step of compaction, in one transaction; then gives some free pages back when there are many."""
+    """One step of compaction, in one transaction."""
     span = (first_id(compacted + 1), first_id(until + 1))
     with Transaction(connection):
         connection.execute(
@@ -99,15 +99,27 @@ def compact(connection: sqlite3.Connection, compacted: int, until: int, revision
         )
         connection.execute("DELETE FROM log WHERE id >= ? AND id < ? AND value IS NULL", span)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('compacted', ?), ('revision', ?)", (until, revision))
-    if connection.execute("PRAGMA freelist_count").fetchone()[0] > VACUUM_FROM:
-        connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+
+
+def reclaim(connection: sqlite3.Connection) -> bool:
+    """Gives some free pages back to the file system if there are more than later writes will soon use; whether it did.
+
+    Moving pages costs writes, so up to a quarter of the file may stay free.
+    """
+    if _pragma(connection, "freelist_count") <= max(FREE_PAGES, _pragma(connection, "page_count") // 4):
+        return False
+    connection.execute(f"PRAGMA incremental_vacuum({RECLAIMED_PAGES})").fetchall()
+    return True
 
 
 def size(connection: sqlite3.Connection) -> int:
     """Bytes of the file that hold data."""
-    pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-    return int((pages - free) * connection.execute("PRAGMA page_size").fetchone()[0])
+    pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
+    return pages * _pragma(connection, "page_size")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 class Transaction:

@@ -69,7 +69,12 @@ class SqliteLog:
         return await self._read(partial(file.changes, self._reader, after, until, limit, values))
 
     async def compact(self, compacted: int, until: int, revision: int) -> None:
-        await self._writing.run(self._guarded(partial(file.compact, self._writer, compacted, until, revision)))
+        await self._write(partial(file.compact, self._writer, compacted, until, revision))
+        while await self._write(partial(file.reclaim, self._writer)):
+            pass
+
+    async def _write(self, job: Callable[[], T]) -> T:
+        return await self._writing.run(self._guarded(job))
 
     async def _read(self, job: Callable[[], T]) -> T:
         return await self._reading.run(self._guarded(job))
