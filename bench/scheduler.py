@@ -16,7 +16,7 @@ import random
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -195,14 +195,18 @@ async def measure_stub(nodes: int, pods: int, workload: str) -> None:
     started, cpu = time.monotonic(), time.process_time()
     task = asyncio.ensure_future(scheduler.run())
     done = "unschedulable" if workload == "churn" else "bound"
-    while scheduler.metrics.counts[done] < expected and not task.done():
-        await asyncio.sleep(0.01)
+    await until(lambda: scheduler.metrics.counts[done] >= expected or task.done())
     elapsed, used = time.monotonic() - started, time.process_time() - cpu
     if task.done():
         task.result()
     print(scheduler.statistics(), file=sys.stderr)
     task.cancel()
     show(workload, expected, elapsed, used)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - what is measured shall not have to tell
+        await asyncio.sleep(0.01)
 
 
 def show(workload: str, pods: int, elapsed: float, used: float) -> None:
@@ -243,8 +247,7 @@ async def measure_server(kubeconfig: Path, nodes: int, pods: int, workload: str)
         scheduler = Scheduler(client=client, clock=SystemClock(), rng=random.Random(1))
         started, cpu = time.monotonic(), time.process_time()
         task = asyncio.ensure_future(scheduler.run())
-        while scheduler.metrics.counts["bound"] < pods and not task.done():
-            await asyncio.sleep(0.01)
+        await until(lambda: scheduler.metrics.counts["bound"] >= pods or task.done())
         elapsed, used = time.monotonic() - started, time.process_time() - cpu
         print(scheduler.statistics(), file=sys.stderr)
         task.cancel()
