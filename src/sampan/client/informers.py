@@ -20,17 +20,23 @@ class Informers:
         self._client = client
         self._clock = clock
         self._rng = rng
-        self._informers: dict[tuple[Any, str | None], Informer[Any]] = {}
+        self._informers: dict[tuple[Any, str | None, str], Informer[Any]] = {}
         self._owner: TaskOwner | None = None
 
     def of(
-        self, kind: Any, indexers: Mapping[str, Indexer] | None = None, *, namespace: str | None = None
+        self,
+        kind: Any,
+        indexers: Mapping[str, Indexer] | None = None,
+        *,
+        namespace: str | None = None,
+        fields: str = "",
     ) -> Informer[Any]:
-        """The shared informer of a struct class or `Resource` (in one namespace), with these indexes among others."""
-        informer = self._informers.get((kind, namespace))
+        """The shared informer of a struct class or `Resource`, with these indexes among others; of one namespace or a
+        field selector's objects when given."""
+        informer = self._informers.get((kind, namespace, fields))
         if informer is None:
-            informer = Informer(self._client, kind, self._clock, self._rng, namespace=namespace)
-            self._informers[kind, namespace] = informer
+            informer = Informer(self._client, kind, self._clock, self._rng, namespace=namespace, fields=fields)
+            self._informers[kind, namespace, fields] = informer
             if self._owner is not None:
                 self._run(self._owner, informer)
         for name, indexer in (indexers or {}).items():
@@ -38,8 +44,8 @@ class Informers:
         return informer
 
     def known(self, kind: Any) -> Informer[Any] | None:
-        """The informer of all namespaces if there is one already."""
-        return self._informers.get((kind, None))
+        """The informer of all objects of a kind, if there is one already."""
+        return self._informers.get((kind, None, ""))
 
     def start(self, owner: TaskOwner) -> None:
         """Runs every informer as a task of `owner`."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sampan.aio.clock import Clock
 from sampan.client.events import EventRecorder
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Context:
         self.config = config or Config()
         self.informers = Informers(client, clock, rng)
         self._recorders: dict[str, EventRecorder] = {}
+        self._shared: dict[Any, Any] = {}
 
     def recorder(self, component: str) -> EventRecorder:
         """The event recorder of a controller, under upstream's name for it (`deployment-controller`)."""
@@ -51,6 +55,13 @@ class Context:
         if recorder is None:
             recorder = self._recorders[component] = EventRecorder(self.client, component, "", self.clock, self.rng)
         return recorder
+
+    def share(self, make: Callable[[Context], T]) -> T:
+        """What `make(self)` gave the first time: one of its kind for all controllers."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        made: T = self._shared[make]
+        return made
 
     async def close(self) -> None:
         for recorder in self._recorders.values():

@@ -11,7 +11,12 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
 from sampan.controllers.context import Config, Context
+from sampan.controllers.defaults import RootCaController, ServiceAccountController
 from sampan.controllers.deployment.controller import DeploymentController
+from sampan.controllers.endpoints.legacy import EndpointsController
+from sampan.controllers.endpoints.slices import EndpointSliceController
+from sampan.controllers.namespace import NamespaceController
+from sampan.controllers.nodeipam import NodeIpamController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 
@@ -21,6 +26,12 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
+    EndpointSliceController,
+    EndpointsController,
+    NamespaceController,
+    ServiceAccountController,
+    RootCaController,
+    NodeIpamController,
 )
 
 

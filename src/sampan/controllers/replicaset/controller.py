@@ -60,7 +60,7 @@ class ReplicaSetController(Controller):
         pods = await self._pods_of(owner)
         plan = decide.plan(owner, pods, self._related(owner), self.clock.now())
         failure = await self._carry_out(owner, plan, pods)
-        pods = self.pods.index("controller", owner.metadata.uid)
+        pods = list(self.pods.index("controller", owner.metadata.uid))
         now = self.clock.now()
         await self._write_status(owner, decide.status(owner, pods, _reason(plan, failure), now))
         if failure is not None:

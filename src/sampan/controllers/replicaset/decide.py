@@ -27,7 +27,7 @@ class Plan:
 
 
 def plan(owner: Any, pods: Sequence[Any], related: Iterable[Any], now: float) -> Plan:
-    """`pods` are the owner's own; those ended or being deleted count for nothing. An owner being deleted plans nothing."""
+    """`pods` are the owner's own; those ended or ending count for nothing. An owner being deleted plans nothing."""
     if owner.metadata.deletionTimestamp is not None:
         return Plan()
     active = [pod for pod in pods if pod_facts.is_active(pod)]

@@ -1,0 +1,120 @@
+"""The EndpointSlice controller: every Service with a selector has slices that say where it is served."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from sampan.api.kinds import core_v1, discovery_v1, meta_v1
+from sampan.controllers.context import Context
+from sampan.controllers.endpoints import facts
+from sampan.controllers.endpoints.membership import Membership
+from sampan.controllers.endpoints.packing import Layout, pack
+from sampan.controllers.ownership import reference_to
+from sampan.controllers.reconciler import Controller
+
+log = logging.getLogger(__name__)
+
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+HEADLESS = "service.kubernetes.io/headless"
+MANAGER = "endpointslice-controller.k8s.io"
+PLAIN = frozenset({SERVICE_NAME, MANAGED_BY, HEADLESS})
+
+
+class EndpointSliceController(Controller):
+    name = "endpointslice"
+    component = "endpoint-slice-controller"
+    workers = 8
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.services = self.informer(core_v1.Service)
+        self.nodes = self.informer(core_v1.Node)
+        self.members = context.share(Membership)
+        self.slices = self.informer(discovery_v1.EndpointSlice, service=by_service)
+        self.members.listen(self.queue.add)
+        self.slices.add_handler(self._slice_changed)
+
+    def _slice_changed(self, old: Any, new: Any) -> None:
+        for one in (old, new):
+            for key in by_service(one) if one is not None else ():
+                self.queue.add(key)
+
+    async def reconcile(self, key: str) -> float | None:
+        service = self.services.get(key)
+        if service is None or not service.spec.selector or service.metadata.deletionTimestamp is not None:
+            return None
+        existing = self.slices.index("service", key)
+        types = facts.address_types(service)
+        for one in existing:
+            if one.addressType not in types:
+                await self.write.delete(one)
+        for address_type in types:
+            await self._reconcile_type(service, address_type, [s for s in existing if s.addressType == address_type])
+        return None
+
+    async def _reconcile_type(self, service: Any, address_type: str, existing: list[Any]) -> None:
+        packing = pack(existing, self._desired(service, address_type))
+        labels = labels_for(service)
+        for layout in packing.write:
+            await self._write(service, address_type, labels, layout)
+        for one in packing.unchanged:
+            if one.metadata.labels != labels:
+                await self._update(one, labels)
+        for one in packing.delete:
+            await self.write.delete(one)
+
+    def _desired(self, service: Any, address_type: str) -> dict[facts.Ports, list[Any]]:
+        desired: dict[facts.Ports, list[Any]] = {}
+        for pod in self.members.pods_of(service):
+            made = facts.endpoint(service, pod, address_type, self._zone(pod))
+            if made is not None:
+                desired.setdefault(facts.ports(service, pod), []).append(made)
+        return desired
+
+    def _zone(self, pod: Any) -> str | None:
+        node = self.nodes.get(pod.spec.nodeName or "")
+        return (node.metadata.labels or {}).get(facts.ZONE) if node is not None else None
+
+    async def _write(self, service: Any, address_type: str, labels: dict[str, str], layout: Layout) -> None:
+        ports = [
+            discovery_v1.EndpointPort(name=name, protocol=protocol, port=number, appProtocol=application)
+            for name, protocol, number, application in layout.ports
+        ]
+        if layout.of is not None:
+            await self._update(layout.of, labels, endpoints=layout.endpoints, ports=ports)
+            return
+        metadata = meta_v1.ObjectMeta(
+            generateName=f"{service.metadata.name}-",
+            namespace=service.metadata.namespace,
+            labels=labels,
+            ownerReferences=[reference_to(service)],
+        )
+        made = discovery_v1.EndpointSlice(
+            metadata=metadata, addressType=address_type, endpoints=layout.endpoints, ports=ports
+        )
+        await self.write.create_once(service.metadata.uid, made)
+
+    async def _update(self, one: Any, labels: dict[str, str], **changes: Any) -> None:
+        metadata = msgspec.structs.replace(one.metadata, labels=labels)
+        await self.write.update(msgspec.structs.replace(one, metadata=metadata, **changes))
+
+
+def by_service(one: Any) -> list[str]:
+    """Indexer: the key of the Service a slice of ours belongs to."""
+    labels = one.metadata.labels or {}
+    if labels.get(MANAGED_BY) != MANAGER or SERVICE_NAME not in labels:
+        return []
+    return [f"{one.metadata.namespace}/{labels[SERVICE_NAME]}"]
+
+
+def labels_for(service: Any) -> dict[str, str]:
+    """The Service's labels and those that say whose slice this is."""
+    labels = {key: value for key, value in (service.metadata.labels or {}).items() if key not in PLAIN}
+    labels |= {SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
+    if service.spec.clusterIP == "None":
+        labels[HEADLESS] = ""
+    return labels

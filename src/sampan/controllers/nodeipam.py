@@ -1,0 +1,106 @@
+"""The node IPAM controller: each node gets a part of the cluster's pod network, and no two the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from sampan.api.kinds import core_v1
+from sampan.controllers.context import Context
+from sampan.controllers.reconciler import Controller, Permanent
+
+Network = IPv4Network | IPv6Network
+
+
+class Ranges:
+    """The cluster's network cut into equal ranges, and which of them are taken. Pure."""
+
+    def __init__(self, cluster: str, mask_size: int) -> None:
+        self._cluster = ip_network(cluster)
+        self._mask_size = mask_size
+        self._step = 2 ** (self._cluster.max_prefixlen - mask_size)
+        self.count = 2 ** (mask_size - self._cluster.prefixlen)
+        self._taken: dict[int, str] = {}
+        self._next = 0
+
+    def take(self, cidr: str, owner: str) -> bool:
+        """Notes that `owner` has the range; False when another has it. One outside the cluster concerns nobody."""
+        place = self._place(cidr)
+        return place is None or self._taken.setdefault(place, owner) == owner
+
+    def free(self, cidr: str, owner: str) -> None:
+        place = self._place(cidr)
+        if place is not None and self._taken.get(place) == owner:
+            del self._taken[place]
+
+    def next_free(self) -> str | None:
+        """A range nobody has, going round so that one just freed is used last; None when all are taken."""
+        for offset in range(self.count):
+            place = (self._next + offset) % self.count
+            if place not in self._taken:
+                self._next = place + 1
+                return f"{self._cluster.network_address + place * self._step}/{self._mask_size}"
+        return None
+
+    def _place(self, cidr: str) -> int | None:
+        try:
+            network: Any = ip_network(cidr, strict=False)
+        except ValueError:
+            return None
+        if network.version != self._cluster.version or not network.subnet_of(self._cluster):
+            return None
+        return (int(network.network_address) - int(self._cluster.network_address)) // self._step
+
+
+class NodeIpamController(Controller):
+    name = "nodeipam"
+    component = "cidrAllocator"
+    workers = 1
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        cidr = self.config.cluster_cidr
+        self.ranges = Ranges(cidr, self.config.node_mask_size) if cidr else None
+        self.nodes = self.informer(core_v1.Node)
+        self._waiting: set[str] = set()
+        if self.ranges is not None:
+            self.nodes.add_handler(self._node_changed)
+
+    def _node_changed(self, old: Any, new: Any) -> None:
+        assert self.ranges is not None
+        if new is None:
+            for cidr in cidrs(old):
+                self.ranges.free(cidr, old.metadata.name)
+            while self._waiting:
+                self.queue.add(self._waiting.pop())
+            return
+        for cidr in cidrs(new):
+            self.ranges.take(cidr, new.metadata.name)
+        if not cidrs(new):
+            self.queue.add(new.metadata.name)
+
+    async def reconcile(self, key: str) -> float | None:
+        node = self.nodes.get(key)
+        if node is None or self.ranges is None or cidrs(node) or node.metadata.deletionTimestamp is not None:
+            return None
+        cidr = self.ranges.next_free()
+        if cidr is None:
+            self._waiting.add(key)
+            self.events.event(node, "Normal", "CIDRNotAvailable", f"Node {key} status is now: CIDRNotAvailable")
+            raise Permanent(f"all {self.ranges.count} pod networks of {self.config.cluster_cidr} are taken")
+        self.ranges.take(cidr, key)
+        try:
+            await self.write.patch(node, {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
+        except Exception:
+            self.ranges.free(cidr, key)
+            raise
+        return None
+
+
+def cidrs(node: Any) -> Iterable[str]:
+    """The pod networks a node has."""
+    spec = node.spec
+    if spec is None:
+        return ()
+    return spec.podCIDRs or ((spec.podCIDR,) if spec.podCIDR else ())
