@@ -1,0 +1,75 @@
+"""An answer made before it is asked for: all its bytes but the query's identifier and question.
+
+The parts behind the header do not depend on the query, since owners point to the question and other names are written
+out; of the header only two bits do, which gives four ready-made ones. What remains for each query is to join four
+pieces. Address records all have one length, so that they can be turned by slicing (clients take the first one; turning
+spreads them) and cut when they do not fit.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from sampan.network.dns.wire import AA, NOERROR, OPT_RECORD, QR, RA, RD, TC, UDP_SIZE, Query
+
+
+class Answer:
+    """`answers`, `authority` and `additional` are encoded records; `authoritative` sets AA."""
+
+    __slots__ = ("additional", "answers", "authority", "body", "heads", "rcode", "stride", "total")
+
+    def __init__(
+        self,
+        answers: Sequence[bytes] = (),
+        *,
+        rcode: int = NOERROR,
+        authority: Sequence[bytes] = (),
+        additional: Sequence[bytes] = (),
+        turns: bool = False,
+    ) -> None:
+        self.rcode = rcode
+        self.answers = tuple(answers)
+        self.authority = tuple(authority)
+        self.additional = tuple(additional)
+        self.stride = len(answers[0]) if turns and len(answers) > 1 else 0
+        self.total = len(b"".join(answers))
+        self.body = b"".join((*answers, *authority, *additional))
+        self.heads = self._heads(len(self.answers), len(self.authority), len(self.additional))
+
+    def respond(self, data: bytes, end: int, edns: bool, limit: int, turn: int) -> bytes:
+        """The whole message. `end`: offset behind the question; `limit`: bytes it may have; `turn`: any number."""
+        body = self.body
+        if self.stride:
+            cut = turn % len(self.answers) * self.stride
+            body = body[cut : self.total] + body[:cut] + body[self.total :]
+        if len(body) + end + 11 > limit:
+            return self._cut(data, end, edns, limit, turn)
+        head = self.heads[(data[2] & 1) | edns << 1]
+        return data[:2] + head + data[12:end] + body + (OPT_RECORD if edns else b"")
+
+    def to(self, query: Query, *, tcp: bool = False, turn: int = 0) -> bytes:
+        """The whole message for a query that came by UDP or TCP."""
+        limit = 65535 if tcp else min(query.size, UDP_SIZE)
+        return self.respond(query.data, query.end, query.edns, limit, turn)
+
+    def _cut(self, data: bytes, end: int, edns: bool, limit: int, turn: int) -> bytes:
+        """Leaves out additional records first, which is no loss; then answers, with TC set (RFC 2181 section 9)."""
+        room = limit - end - (11 if edns else 0) - len(b"".join(self.authority))
+        start = turn % len(self.answers) if self.stride else 0
+        kept: list[bytes] = []
+        for record in (*self.answers[start:], *self.answers[:start]):
+            room -= len(record)
+            if room < 0:
+                break
+            kept.append(record)
+        whole = len(kept) == len(self.answers)
+        head = self._heads(len(kept), len(self.authority), 0, 0 if whole else TC)[(data[2] & 1) | edns << 1]
+        body = b"".join((*kept, *self.authority))
+        return data[:2] + head + data[12:end] + body + (OPT_RECORD if edns else b"")
+
+    def _heads(self, answers: int, authority: int, additional: int, extra: int = 0) -> tuple[bytes, ...]:
+        """Header bytes 2 to 12, by (recursion desired, EDNS)."""
+        flags = QR | AA | RA | self.rcode | extra
+        counts = ((edns, rd) for edns in (0, 1) for rd in (0, RD))
+        return tuple(struct.pack(">HHHHH", flags | rd, 1, answers, authority, additional + edns) for edns, rd in counts)

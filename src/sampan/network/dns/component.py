@@ -1,0 +1,189 @@
+"""Answers cluster DNS on this node, from what the API says about services, endpoints and namespaces.
+
+The answers live in this process: while the API server is away, names stay as they were last heard of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sampan.aio.backoff import Backoff
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.api.kinds import core_v1, discovery_v1
+from sampan.client.cache import key_of
+from sampan.client.informer import Informer
+from sampan.client.interface import Client
+from sampan.network.dns import interface
+from sampan.network.dns.cache import AnswerCache
+from sampan.network.dns.exchange import SocketExchange
+from sampan.network.dns.forwarding import Exchange, Forwarder, nameservers
+from sampan.network.dns.records import service_records
+from sampan.network.dns.resolver import Resolver
+from sampan.network.dns.responder import Responder
+from sampan.network.dns.server import Listener
+from sampan.network.dns.zone import Zone
+from sampan.network.proxy.model import HEADLESS_LABEL, SERVICE_NAME_LABEL
+
+log = logging.getLogger(__name__)
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+REREAD_SECONDS = 10.0
+
+
+class DnsServer:
+    """`addresses` and `port`: where to answer; `interface_name`: made with those addresses, "" to use what is there;
+    `networks`: pod and service ranges, whose addresses nobody outside is asked for; `upstreams`: servers for other
+    names, None for those of `resolv_conf`, read again when it changes."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        clock: Clock,
+        rng: random.Random,
+        addresses: Sequence[str] = ("10.96.0.10",),
+        port: int = 53,
+        interface_name: str = interface.NAME,
+        zone: str = "cluster.local",
+        networks: Sequence[str] = (),
+        ttl: int = 5,
+        upstreams: Sequence[str] | None = None,
+        resolv_conf: Path = RESOLV_CONF,
+        exchange: Exchange | None = None,
+    ) -> None:
+        self._clock = clock
+        self._addresses = tuple(addresses)
+        self._port = port
+        self._interface = interface_name
+        self._upstreams = upstreams
+        self._resolv_conf = resolv_conf
+        self._resolv_text: str | None = None
+        self.zone = Zone(
+            zone, ttl=ttl, serial=int(clock.now()) & 0xFFFFFFFF, server_addresses=addresses, networks=networks
+        )
+        self._forwarder = Forwarder(exchange=exchange or SocketExchange(), clock=clock, rng=rng, cache=AnswerCache())
+        self.responder = Responder(self.zone, lambda: self._synced)
+        self._resolver = Resolver(self.zone, self._forwarder, ttl)
+        self._services: Informer[Any] = Informer(client, core_v1.Service, clock, rng)
+        self._slices: Informer[Any] = Informer(
+            client, discovery_v1.EndpointSlice, clock, rng,
+            labels=HEADLESS_LABEL, indexers={"service": _service_of},
+        )  # fmt: skip
+        self._namespaces: Informer[Any] = Informer(client, core_v1.Namespace, clock, rng)
+        self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
+        self._synced = False
+        self._listening = asyncio.Event()
+        self._listener: Listener | None = None
+        self.bound_port = 0
+
+    async def run(self) -> None:
+        """Until cancelled. Raises when the address cannot be had (Busy, Unusable, OSError)."""
+        async with TaskOwner("dns", clock=self._clock, backoff=self._backoff) as owner:
+            try:
+                await self._open(owner)
+                self._follow_api(owner)
+                owner.start(self._follow_resolv_conf, name="resolvers", policy="restart")
+                await owner.wait()
+            finally:
+                self._forwarder.close()
+                if self._listener is not None:
+                    self._listener.close()
+
+    async def listening(self) -> None:
+        """Returns once queries are answered, if only with SERVFAIL for want of the API."""
+        await self._listening.wait()
+
+    async def remove(self) -> None:
+        """Deletes the interface, for tear-down; to be called when `run` has ended."""
+        if self._interface:
+            await interface.remove(self._interface)
+
+    def healthy(self) -> bool:
+        """Whether the cluster's names are known and answered."""
+        return self._synced and self._listening.is_set()
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "synced": self._synced,
+            "zone": self.zone.statistics(),
+            "fast": self.responder.fast,
+            "read": self.responder.read,
+            "malformed": self.responder.malformed,
+            "sockets": self._listener.statistics() if self._listener else {},
+            "upstream": self._forwarder.statistics(),
+        }
+
+    async def _open(self, owner: TaskOwner) -> None:
+        if self._interface:
+            await interface.ensure(self._addresses, self._interface)
+        self._listener = Listener(responder=self.responder, resolver=self._resolver, clock=self._clock, owner=owner)
+        for address in self._addresses:
+            self.bound_port = await self._listener.open(address, self._port)
+        self._listening.set()
+        log.info("answering names addresses=%s port=%d", ",".join(self._addresses), self.bound_port)
+
+    def _follow_api(self, owner: TaskOwner) -> None:
+        self._services.add_handler(self._on_service)
+        self._slices.add_handler(self._on_slice)
+        self._namespaces.add_handler(self._on_namespace)
+        owner.start(self._slices.run, name="endpoint slices")
+        owner.start(self._services.run, name="services")
+        owner.start(self._namespaces.run, name="namespaces")
+        owner.start(self._wait_for_sync, name="sync", policy="log")
+
+    async def _wait_for_sync(self) -> None:
+        for informer in (self._services, self._slices, self._namespaces):
+            await informer.synced()
+        self._synced = True
+        log.info("names complete %s", " ".join(f"{key}={value}" for key, value in self.zone.statistics().items()))
+
+    def _on_service(self, old: Any, new: Any) -> None:
+        self._update(key_of(new or old))
+
+    def _on_slice(self, old: Any, new: Any) -> None:
+        for key in {key for piece in (old, new) if piece is not None for key in _service_of(piece)}:
+            self._update(key)
+
+    def _on_namespace(self, old: Any, new: Any) -> None:
+        if old is None:
+            self.zone.add_namespace(new.metadata.name)
+        elif new is None:
+            self.zone.remove_namespace(old.metadata.name)
+
+    def _update(self, key: str) -> None:
+        service = self._services.get(key)
+        slices = self._slices.index("service", key)
+        self.zone.replace(key, service_records(service, slices, self.zone.name) if service else frozenset())
+
+    async def _follow_resolv_conf(self) -> None:
+        while True:
+            if self._upstreams is not None:
+                text = "\n".join(f"nameserver {address}" for address in self._upstreams)
+            else:
+                text = self._read_resolv_conf()
+            if text != self._resolv_text:
+                self._resolv_text = text
+                servers = nameservers(text, self._addresses)
+                self._forwarder.use(servers)
+                log.info("resolvers for other names servers=%s", ",".join(servers) or "none")
+                await self._forwarder.find_loops()
+            await self._clock.sleep(REREAD_SECONDS)
+
+    def _read_resolv_conf(self) -> str:
+        try:
+            return self._resolv_conf.read_text(errors="replace")
+        except OSError as error:
+            log.warning("cannot read the resolvers path=%s error=%s", self._resolv_conf, error)
+            return ""
+
+
+def _service_of(piece: Any) -> list[str]:
+    """The service an EndpointSlice belongs to, as an index value."""
+    name = (piece.metadata.labels or {}).get(SERVICE_NAME_LABEL)
+    return [f"{piece.metadata.namespace}/{name}"] if name else []

@@ -1,0 +1,141 @@
+"""Messages from upstream: where their records are, which of them count, how long they may be kept.
+
+A message is kept and passed on as it came, compression and all; only identifier, flags, question, lifetimes and the
+number of records are written anew. Source: RFC 1035 section 4, RFC 2308 (negative answers), RFC 6891 (EDNS).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from sampan.network.dns.wire import CNAME, NOERROR, NXDOMAIN, OPT, OPT_RECORD, QR, RA, RD, SOA, TC, Query
+
+MAXIMUM_RECORDS = 2000
+
+
+class Broken(Exception):
+    """The message does not follow the rules."""
+
+
+class Part(NamedTuple):
+    """One record of a message. `section`: 0 answer, 1 authority, 2 additional; `data` is where its data begins."""
+
+    section: int
+    type: int
+    start: int
+    data: int
+    end: int
+
+
+class Message(NamedTuple):
+    """A response without OPT: `data` is all of it, `end` the offset behind the question."""
+
+    data: bytes
+    end: int
+    parts: tuple[Part, ...]
+
+    @property
+    def flags(self) -> int:
+        return int(struct.unpack_from(">H", self.data, 2)[0])
+
+    @property
+    def rcode(self) -> int:
+        return self.flags & 15
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.flags & TC)
+
+
+def query_bytes(identifier: int, question: bytes) -> bytes:
+    """A query for upstream: recursion desired, EDNS with our datagram size."""
+    return struct.pack(">HHHHHH", identifier, RD, 1, 0, 0, 1) + question + OPT_RECORD
+
+
+def parse(data: bytes, identifier: int, question: bytes) -> Message:
+    """Reads the response to `query_bytes(identifier, question)`; raises Broken when it is not one."""
+    try:
+        given, flags, questions, *counts = struct.unpack_from(">HHHHHH", data)
+        end = 12 + len(question)
+        if given != identifier or not flags & QR or questions != 1 or data[12:end].lower() != question.lower():
+            raise Broken("not the response to the query")
+        if sum(counts) > MAXIMUM_RECORDS:
+            raise Broken("too many records")
+        return _without_opt(data, end, _parts(data, end, counts))
+    except (struct.error, IndexError):
+        raise Broken("ends in the middle") from None
+
+
+def _parts(data: bytes, offset: int, counts: list[int]) -> list[Part]:
+    parts = []
+    for section, count in enumerate(counts):
+        for _ in range(count):
+            start, offset = offset, _skip_name(data, offset)
+            kind, _, _, length = struct.unpack_from(">HHIH", data, offset)
+            offset += 10
+            parts.append(Part(section, kind, start, offset, offset + length))
+            offset += length
+            if offset > len(data):
+                raise Broken("ends in the middle")
+    return parts
+
+
+def _skip_name(data: bytes, offset: int) -> int:
+    while True:
+        length = data[offset]
+        if length == 0:
+            return offset + 1
+        if length >= 0xC0:
+            return offset + 2
+        if length > 63:
+            raise Broken("a label of an unknown kind")
+        offset += length + 1
+
+
+def _without_opt(data: bytes, end: int, parts: list[Part]) -> Message:
+    """OPT is between us and upstream. In the midst of others it stays for its removal would move what is pointed to."""
+    tail = parts[-1].end if parts else end
+    if parts and parts[-1].type == OPT:
+        tail = parts.pop().start
+    if any(part.type == OPT for part in parts):
+        raise Broken("an OPT record that is not the last")
+    return Message(data[:tail], end, tuple(parts))
+
+
+def lifetime(message: Message) -> int:
+    """Seconds the message may be kept: its shortest record's; a negative one by its SOA; 0 for not at all."""
+    if message.rcode not in (NOERROR, NXDOMAIN) or message.truncated:
+        return 0
+    answers = [part for part in message.parts if part.section == 0]
+    if message.rcode == NXDOMAIN or not any(part.type != CNAME for part in answers):
+        soas = [_negative_lifetime(message.data, part) for part in message.parts if part.type == SOA]
+        return min([*soas, *(_ttl(message.data, part) for part in answers)]) if soas else 0
+    return min(_ttl(message.data, part) for part in message.parts)
+
+
+def reply(message: Message, query: Query, limit: int, age: int = 0) -> bytes:
+    """The message as the answer to `query`, lifetimes shorter by `age` seconds, cut to `limit` bytes with TC set."""
+    room = limit - (len(OPT_RECORD) if query.edns else 0)
+    kept = [part for part in message.parts if part.end <= room]
+    cut = len(kept) < len(message.parts) and any(part.section < 2 for part in message.parts[len(kept) :])
+    counts = [sum(part.section == section for part in kept) for section in range(3)]
+    rd = struct.unpack_from(">H", query.data, 2)[0] & RD
+    flags = QR | RA | rd | message.rcode | (TC if cut or message.truncated else 0)
+    body = bytearray(message.data[message.end : kept[-1].end if kept else message.end])
+    for part in kept:
+        offset = part.data - 6 - message.end
+        struct.pack_into(">I", body, offset, max(_ttl(message.data, part) - age, 0))
+    counts[2] += query.edns
+    header = query.data[:2] + struct.pack(">HHHHH", flags, 1, *counts)
+    return header + query.question + bytes(body) + (OPT_RECORD if query.edns else b"")
+
+
+def _ttl(data: bytes, part: Part) -> int:
+    ttl = int(struct.unpack_from(">I", data, part.data - 6)[0])
+    return 0 if ttl & 0x80000000 else ttl
+
+
+def _negative_lifetime(data: bytes, part: Part) -> int:
+    minimum = int(struct.unpack_from(">I", data, part.end - 4)[0])
+    return min(_ttl(data, part), minimum)

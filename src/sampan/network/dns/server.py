@@ -1,0 +1,149 @@
+"""The sockets: datagrams taken in batches, TCP connections bounded in number and time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.network.dns.resolver import Resolver
+from sampan.network.dns.responder import Responder
+from sampan.network.dns.wire import Query
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Datagrams answered before other tasks get their turn."""
+SLOW_AT_ONCE = 4000
+CONNECTIONS = 256
+IDLE_SECONDS = 10.0
+
+
+class Busy(Exception):
+    """The address and port are taken; the text names them."""
+
+
+class Listener:
+    """Answers on one address, UDP and TCP. `owner` has the tasks of slow queries and connections."""
+
+    def __init__(self, *, responder: Responder, resolver: Resolver, clock: Clock, owner: TaskOwner) -> None:
+        self._responder = responder
+        self._resolver = resolver
+        self._clock = clock
+        self._owner = owner
+        self._udp: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._slow = 0
+        self._connections = 0
+        self._counts = {"udp": 0, "tcp": 0, "slow": 0, "dropped": 0}
+
+    async def open(self, address: str, port: int) -> int:
+        """Starts to answer there; gives the port, chosen by the system when it was 0. Raises Busy, OSError."""
+        try:
+            server = await asyncio.start_server(self._connected, address, port, backlog=128, limit=2**16)
+            bound: int = server.sockets[0].getsockname()[1]
+            self._servers.append(server)
+            self._listen(address, bound)
+        except OSError as error:
+            if error.errno == 98:
+                raise Busy(
+                    f"{address} port {port} is in use by another DNS server: stop it or choose another"
+                ) from None
+            raise
+        return bound
+
+    def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for udp in self._udp:
+            loop.remove_reader(udp.fileno())
+            udp.close()
+        for server in self._servers:
+            server.close()
+        self._udp.clear()
+        self._servers.clear()
+
+    def statistics(self) -> dict[str, Any]:
+        return {**self._counts, "slowNow": self._slow, "connections": self._connections}
+
+    def _listen(self, address: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        udp.setblocking(False)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        udp.bind((address, port))
+        self._udp.append(udp)
+        asyncio.get_running_loop().add_reader(udp.fileno(), self._reader(udp))
+
+    def _reader(self, udp: socket.socket) -> Callable[[], None]:
+        receive, send, immediate, counts = udp.recvfrom, udp.sendto, self._responder.immediate, self._counts
+
+        def readable() -> None:
+            for _ in range(BATCH):
+                try:
+                    data, client = receive(4096)
+                except OSError:
+                    return
+                counts["udp"] += 1
+                answer = immediate(data)
+                if isinstance(answer, Query):
+                    answer = self._later(udp, answer, client)
+                if answer is not None:
+                    try:
+                        send(answer, client)
+                    except OSError:
+                        counts["dropped"] += 1
+
+        return readable
+
+    def _later(self, udp: socket.socket, query: Query, client: Any) -> bytes | None:
+        """What is in the cache; else None, and a task that sends the answer when it comes."""
+        known = self._resolver.known(query, tcp=False)
+        if known is not None:
+            return known
+        if self._slow >= SLOW_AT_ONCE:
+            self._counts["dropped"] += 1
+            return None
+        self._slow += 1
+        self._owner.start(lambda: self._resolve(udp, query, client), name="query", policy="log")
+        return None
+
+    async def _resolve(self, udp: socket.socket, query: Query, client: Any) -> None:
+        self._counts["slow"] += 1
+        try:
+            answer = await self._resolver.resolve(query, tcp=False)
+            udp.sendto(answer, client)
+        except OSError:
+            self._counts["dropped"] += 1
+        finally:
+            self._slow -= 1
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= CONNECTIONS:
+            writer.close()
+            return
+        self._connections += 1
+        try:
+            await self._converse(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            length = await self._clock.wait_for(reader.readexactly(2), IDLE_SECONDS)
+            data = await self._clock.wait_for(reader.readexactly(struct.unpack(">H", length)[0]), IDLE_SECONDS)
+            self._counts["tcp"] += 1
+            answer = self._responder.immediate(data, tcp=True)
+            if isinstance(answer, Query):
+                answer = await self._resolver.resolve(answer, tcp=True)
+            if answer is None:
+                return
+            writer.write(struct.pack(">H", len(answer)) + answer)
+            await self._clock.wait_for(writer.drain(), IDLE_SECONDS)
