@@ -20,6 +20,7 @@ What a Struct cannot say (patch strategy, list type, merge keys, required, forma
 
 from __future__ import annotations
 
+import hashlib
 import keyword
 import re
 from collections.abc import Iterator
@@ -139,6 +140,13 @@ def descriptions_of(definitions: set[str]) -> dict[str, dict[str, str]]:
     wanted = msgspec.defstruct("Wanted", fields, rename=names)
     found = msgspec.json.decode((HERE / "descriptions.json").read_bytes(), type=wanted)
     return {name: getattr(found, short) for short, name in names.items()}
+
+
+@cache
+def fingerprint() -> str:
+    """Names the schema's content, prose included."""
+    names = ("definitions.json", "descriptions.json")
+    return hashlib.sha256(b"".join((HERE / name).read_bytes() for name in names)).hexdigest()
 
 
 def raw_definitions() -> dict[str, Any]:
