@@ -17,7 +17,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1, discovery_v1
 from sampan.client.cache import key_of
-from sampan.client.informer import Informer
+from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network.dns import interface
 from sampan.network.dns.cache import AnswerCache
@@ -28,7 +28,7 @@ from sampan.network.dns.resolver import Resolver
 from sampan.network.dns.responder import Responder
 from sampan.network.dns.server import Listener
 from sampan.network.dns.zone import Zone
-from sampan.network.proxy.model import HEADLESS_LABEL, SERVICE_NAME_LABEL
+from sampan.network.serviceindex import SERVICE_INDEX, services_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ REREAD_SECONDS = 10.0
 class DnsServer:
     """`addresses` and `port`: where to answer; `interface_name`: made with those addresses, "" to use what is there;
     `networks`: pod and service ranges, whose addresses nobody outside is asked for; `upstreams`: servers for other
-    names, None for those of `resolv_conf`, read again when it changes."""
+    names, None for those of `resolv_conf`, read again when it changes;
+    `informers`: those of the process, started by their owner; None for own ones."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class DnsServer:
         upstreams: Sequence[str] | None = None,
         resolv_conf: Path = RESOLV_CONF,
         exchange: Exchange | None = None,
+        informers: Informers | None = None,
     ) -> None:
         self._clock = clock
         self._addresses = tuple(addresses)
@@ -70,12 +72,11 @@ class DnsServer:
         self._forwarder = Forwarder(exchange=exchange or SocketExchange(), clock=clock, rng=rng, cache=AnswerCache())
         self.responder = Responder(self.zone, lambda: self._synced)
         self._resolver = Resolver(self.zone, self._forwarder, ttl)
-        self._services: Informer[Any] = Informer(client, core_v1.Service, clock, rng)
-        self._slices: Informer[Any] = Informer(
-            client, discovery_v1.EndpointSlice, clock, rng,
-            labels=HEADLESS_LABEL, indexers={"service": _service_of},
-        )  # fmt: skip
-        self._namespaces: Informer[Any] = Informer(client, core_v1.Namespace, clock, rng)
+        self._own_informers = informers is None
+        self._informers = informers or Informers(client, clock, rng)
+        self._services = self._informers.of(core_v1.Service)
+        self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
+        self._namespaces = self._informers.of(core_v1.Namespace)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._synced = False
         self._listening = asyncio.Event()
@@ -132,9 +133,8 @@ class DnsServer:
         self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
         self._namespaces.add_handler(self._on_namespace)
-        owner.start(self._slices.run, name="endpoint slices")
-        owner.start(self._services.run, name="services")
-        owner.start(self._namespaces.run, name="namespaces")
+        if self._own_informers:
+            self._informers.start(owner)
         owner.start(self._wait_for_sync, name="sync", policy="log")
 
     async def _wait_for_sync(self) -> None:
@@ -147,8 +147,10 @@ class DnsServer:
         self._update(key_of(new or old))
 
     def _on_slice(self, old: Any, new: Any) -> None:
-        for key in {key for piece in (old, new) if piece is not None for key in _service_of(piece)}:
-            self._update(key)
+        for key in {key for piece in (old, new) if piece is not None for key in services_of(piece)}:
+            service = self._services.get(key)
+            if service is not None and service.spec.clusterIP == "None":
+                self._update(key)
 
     def _on_namespace(self, old: Any, new: Any) -> None:
         if old is None:
@@ -158,7 +160,7 @@ class DnsServer:
 
     def _update(self, key: str) -> None:
         service = self._services.get(key)
-        slices = self._slices.index("service", key)
+        slices = self._slices.index(SERVICE_INDEX, key)
         self.zone.replace(key, service_records(service, slices, self.zone.name) if service else frozenset())
 
     async def _follow_resolv_conf(self) -> None:
@@ -181,9 +183,3 @@ class DnsServer:
         except OSError as error:
             log.warning("cannot read the resolvers path=%s error=%s", self._resolv_conf, error)
             return ""
-
-
-def _service_of(piece: Any) -> list[str]:
-    """The service an EndpointSlice belongs to, as an index value."""
-    name = (piece.metadata.labels or {}).get(SERVICE_NAME_LABEL)
-    return [f"{piece.metadata.namespace}/{name}"] if name else []

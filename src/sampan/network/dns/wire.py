@@ -33,7 +33,7 @@ class Malformed(Exception):
 
 
 class Query(NamedTuple):
-    """`end` is the offset behind the question; `size` what the client takes in a datagram; `edns` whether it said so."""
+    """`end` is the offset behind the question; `size`: what the client takes in a datagram; `edns`: it said so."""
 
     data: bytes
     name: bytes

@@ -18,13 +18,14 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1, discovery_v1
 from sampan.client.cache import key_of
-from sampan.client.informer import Informer
+from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network.errors import RefusedByKernel, Unusable
 from sampan.network.proxy.backend import Backend, Change, Ports
-from sampan.network.proxy.model import SERVICE_NAME_LABEL, Viewpoint, service_ports
+from sampan.network.proxy.model import Viewpoint, service_ports
 from sampan.network.proxy.nftables.backend import NftablesBackend
 from sampan.network.proxy.nftables.ruleset import Settings
+from sampan.network.serviceindex import SERVICE_INDEX, services_of
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ CHECK_SECONDS = 5.0
 class ServiceProxy:
     """`cluster_cidr`: pod addresses (clients outside it are masqueraded); `service_cidr`: service addresses;
     `local_addresses`: service addresses that this node answers itself (the cluster DNS), left alone;
-    `zone`: this node's, for topology hints; `backend`: nftables when None."""
+    `zone`: this node's, for topology hints; `backend`: nftables when None; `informers`: those of the
+    process, started by their owner; None for own ones."""
 
     def __init__(
         self,
@@ -51,16 +53,17 @@ class ServiceProxy:
         local_addresses: frozenset[str] | set[str] = frozenset(),
         zone: str = "",
         backend: Backend | None = None,
+        informers: Informers | None = None,
     ) -> None:
         self._clock = clock
         self._view = Viewpoint(node_name, zone, "IPv4", frozenset(local_addresses))
         self._backend = backend or NftablesBackend(
             Settings(cluster_cidr=cluster_cidr, service_cidr=service_cidr, skip=tuple(sorted(local_addresses)))
         )
-        self._services: Informer[Any] = Informer(client, core_v1.Service, clock, rng)
-        self._slices: Informer[Any] = Informer(
-            client, discovery_v1.EndpointSlice, clock, rng, indexers={"service": _service_of}
-        )
+        self._own_informers = informers is None
+        self._informers = informers or Informers(client, clock, rng)
+        self._services = self._informers.of(core_v1.Service)
+        self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._applied: dict[str, Ports] = {}
         self._pending: set[str] = set()
@@ -75,8 +78,8 @@ class ServiceProxy:
         self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
         async with TaskOwner("service-proxy") as owner:
-            owner.start(self._services.run, name="services")
-            owner.start(self._slices.run, name="endpoint slices")
+            if self._own_informers:
+                self._informers.start(owner)
             await self._services.synced()
             await self._slices.synced()
             owner.start(self._apply_forever, name="apply")
@@ -106,7 +109,7 @@ class ServiceProxy:
 
     def _on_slice(self, old: Any, new: Any) -> None:
         for piece in (old, new):
-            for key in _service_of(piece) if piece is not None else ():
+            for key in services_of(piece) if piece is not None else ():
                 self._mark(key)
 
     def _mark(self, key: str) -> None:
@@ -167,7 +170,7 @@ class ServiceProxy:
         service = self._services.get(key)
         if service is None:
             return ()
-        return service_ports(service, self._slices.index("service", key), self._view)
+        return service_ports(service, self._slices.index(SERVICE_INDEX, key), self._view)
 
     async def _check_forever(self) -> None:
         while True:
@@ -184,9 +187,3 @@ class ServiceProxy:
         except (Unusable, OSError) as error:
             log.warning("cannot check the service rules error=%s", error)
             return False
-
-
-def _service_of(piece: Any) -> list[str]:
-    """The service an EndpointSlice belongs to, as an index value; none when its label is missing."""
-    name = (piece.metadata.labels or {}).get(SERVICE_NAME_LABEL)
-    return [f"{piece.metadata.namespace}/{name}"] if name else []
