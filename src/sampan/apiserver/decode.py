@@ -50,8 +50,11 @@ def body(request: Request, kind: Kind) -> Any:
     strictness = field_validation(request)
     data = exchange.body
     duplicates: list[str] = []
-    if negotiation.sent(exchange.headers.get(b"content-type", b"")) is negotiation.YAML:
+    form = negotiation.sent(exchange.headers.get(b"content-type", b""))
+    if form is negotiation.YAML:
         data, duplicates = _from_yaml(data, strictness)
+    elif form is negotiation.PROTOBUF:
+        data = from_protobuf(data)
     elif strictness != "Ignore" and may_repeat(data):
         duplicates = _duplicates(data)
     obj, unknown = typed(kind, data)
@@ -117,6 +120,16 @@ def _from_yaml(data: bytes, strictness: str) -> tuple[bytes, list[str]]:
         return json.encode(yaml.decode(data, strict=strictness == "Strict")), []
     except CodecError as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
+
+
+def from_protobuf(data: bytes) -> bytes:
+    """A protobuf body as JSON. Raises BadRequest."""
+    from sampan.codec import protobuf
+
+    try:
+        return json.encode(protobuf.decode(data))
+    except CodecError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _check_type(kind: Kind, name: str | None, api_version: str | None) -> None:

@@ -13,6 +13,7 @@ from sampan.api.errors import NotAcceptable, UnsupportedMediaType
 
 JSON = b"application/json"
 YAML = b"application/yaml"
+PROTOBUF = b"application/vnd.kubernetes.protobuf"
 AVAILABLE = (
     "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, "
     "application/vnd.kubernetes.protobuf;stream=watch"
@@ -77,12 +78,14 @@ def _known_shape(shape: str) -> bool:
 
 
 def sent(content_type: bytes) -> bytes:
-    """The form of a request body: JSON or YAML. Raises UnsupportedMediaType for any other; a missing header means JSON."""
+    """The form of a request body: JSON, YAML or PROTOBUF; a missing header means JSON. Raises UnsupportedMediaType."""
     media = content_type.split(b";", 1)[0].strip().lower()
     if not media or media == JSON:
         return JSON
     if media in (YAML, b"application/x-yaml", b"text/yaml"):
         return YAML
+    if media == PROTOBUF:
+        return PROTOBUF
     raise unsupported(READABLE)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from sampan.api import errors
 from sampan.api.errors import BadRequest
 from sampan.api.kinds import meta_v1
-from sampan.apiserver import lifecycle, negotiation, policies, stored
+from sampan.apiserver import decode, lifecycle, negotiation, policies, stored
 from sampan.apiserver.answers import object_answer, struct_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.lifecycle import Step
@@ -46,7 +46,10 @@ def delete_options(request: Request) -> Any:
     exchange = request.exchange
     if exchange.body.strip():
         data = exchange.body
-        if negotiation.sent(exchange.headers.get(b"content-type", b"")) is negotiation.YAML:
+        form = negotiation.sent(exchange.headers.get(b"content-type", b""))
+        if form is negotiation.PROTOBUF:
+            data = decode.from_protobuf(data)
+        elif form is negotiation.YAML:
             from sampan.codec import json, yaml
             from sampan.codec.errors import CodecError
 
