@@ -5,8 +5,9 @@ take JSON back. A body is the four bytes `k8s\\0` and a `runtime.Unknown` messag
 2 the object's own message, 3 and 4 its content encoding and type (API concepts, "Kubernetes Protobuf encoding").
 
 What a message's fields are called and hold, the schema says already; their numbers stand in `fields/`, one file a
-group, a line a type: `name=number`, and `number(...)` for a Go struct that is embedded, whose fields JSON shows as the outer
-object's own. A field that is not listed there is refused, not dropped: an acknowledged object must be what was sent.
+group, a line a type: `name=number`, and `number(...)` for a Go struct that is embedded, whose fields JSON shows as the
+outer object's own. A field that is not listed there is refused, not dropped: an acknowledged object must be what was
+sent.
 """
 
 from __future__ import annotations
