@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sampan.aio.clock import Clock
+from sampan.aio.mounts import unmount_below
 from sampan.cri.builtin import PAUSE_IMAGE
 from sampan.cri.client import CriClient
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
-from sampan.cri.teardown import end_shims, unmount_below
+from sampan.cri.teardown import end_shims
 
 log = logging.getLogger(__name__)
 CAP_SYS_RESOURCE = 24
@@ -187,7 +188,8 @@ class Containerd:
             await remove_all_sandboxes(self.socket)
         await self.stop()
         end_shims(self.socket)
-        unmount_below(self.directory)
+        for failure in unmount_below(self.directory):
+            log.warning("could not unmount %s", failure)
         shutil.rmtree(self.directory, ignore_errors=True)
         for folder in SHARED_FOLDERS:
             with contextlib.suppress(OSError):

@@ -1,21 +1,16 @@
-"""What is left of a containerd whose CRI can no longer be asked: shims, container processes and mounts.
+"""What is left of a containerd whose CRI can no longer be asked: shims and their containers' processes.
 
-Everything is recognised by our own paths (a shim's command line names our socket, a mount lies under our folder), so
-another containerd on the machine is never touched.
+They are recognised by our own socket in a shim's command line, so another containerd on the machine is never touched.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import logging
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-log = logging.getLogger(__name__)
-MNT_DETACH = 2
 SHIM = "containerd-shim"
 
 
@@ -46,18 +41,3 @@ def lineage(pid: int, parents: dict[int, int]) -> Iterator[int]:
     while pid in parents:
         yield pid
         pid = parents[pid]
-
-
-def mounts_below(directory: Path, mounts: str) -> list[str]:
-    """Mount points in `directory` or deeper, deepest first, from the text of /proc/self/mounts."""
-    prefix = str(directory).rstrip("/") + "/"
-    points = [line.split()[1].encode().decode("unicode_escape") for line in mounts.splitlines()]
-    return [point for point in reversed(points) if point.startswith(prefix)]
-
-
-def unmount_below(directory: Path) -> None:
-    """Unmounts everything under `directory`, lazily where it is still busy."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for point in mounts_below(directory, Path("/proc/self/mounts").read_text()):
-        if libc.umount2(os.fsencode(point), MNT_DETACH):
-            log.warning("could not unmount path=%s error=%s", point, os.strerror(ctypes.get_errno()))

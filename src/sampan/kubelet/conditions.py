@@ -1,0 +1,89 @@
+"""A pod's conditions, from its containers' statuses: pure ("Pod Lifecycle", pod conditions).
+
+The kubelet owns PodReadyToStartContainers, Initialized, ContainersReady, Ready and PodScheduled; all others belong to
+someone else and are left as they are. A condition keeps its transition time as long as its status stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sampan.aio.clock import timestamp
+from sampan.api.kinds import core_v1
+from sampan.kubelet.phase import TERMINAL
+from sampan.kubelet.restarts import is_sidecar
+from sampan.kubelet.spec import init_containers
+
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+
+
+def conditions_of(
+    pod: Any, phase: str, init: Sequence[Any], apps: Sequence[Any], *, sandbox_ready: bool, now: float
+) -> list[Any]:
+    """The conditions the kubelet owns, in their order in OWNED, with transition times kept from the pod's status."""
+    containers_ready = ready_containers(pod, phase, init, apps)
+    found = [
+        condition("PodReadyToStartContainers", sandbox_ready),
+        initialized(pod, phase, init, apps),
+        ready(pod, containers_ready),
+        containers_ready,
+        condition("PodScheduled", True),
+    ]
+    known = {old.type: old for old in (pod.status.conditions if pod.status else None) or ()}
+    for new in found:
+        old = known.get(new.type)
+        kept = old.lastTransitionTime if old is not None and old.status == new.status else None
+        new.lastTransitionTime = kept or timestamp(now)
+        new.observedGeneration = pod.metadata.generation
+    return found
+
+
+def condition(type_: str, value: bool, reason: str | None = None, message: str | None = None) -> Any:
+    return core_v1.PodCondition(type=type_, status="True" if value else "False", reason=reason, message=message)
+
+
+def initialized(pod: Any, phase: str, init: Sequence[Any], apps: Sequence[Any]) -> Any:
+    if phase == "Succeeded":
+        return condition("Initialized", True, "PodCompleted")
+    if any(status.containerID for status in apps):
+        return condition("Initialized", True)
+    missing = [
+        status.name
+        for spec, status in zip(init_containers(pod), init, strict=True)
+        if not (status.started if is_sidecar(spec) else status.ready)
+    ]
+    if not missing:
+        return condition("Initialized", True)
+    return condition("Initialized", False, "ContainersNotInitialized", listed("incomplete", missing))
+
+
+def ready_containers(pod: Any, phase: str, init: Sequence[Any], apps: Sequence[Any]) -> Any:
+    if phase in TERMINAL:
+        return condition("ContainersReady", False, "PodCompleted" if phase == "Succeeded" else "PodFailed")
+    sidecars = [status for spec, status in zip(init_containers(pod), init, strict=True) if is_sidecar(spec)]
+    unready = [status.name for status in [*sidecars, *apps] if not status.ready]
+    if unready:
+        return condition("ContainersReady", False, "ContainersNotReady", listed("unready", unready))
+    return condition("ContainersReady", True)
+
+
+def ready(pod: Any, containers_ready: Any) -> Any:
+    """Ready is ContainersReady and every readiness gate (KEP-580)."""
+    if containers_ready.status != "True":
+        return condition("Ready", False, containers_ready.reason, containers_ready.message)
+    known = {c.type: c.status for c in (pod.status.conditions if pod.status else None) or ()}
+    gates = [gate.conditionType for gate in pod.spec.readinessGates or ()]
+    wrong = [gate for gate in gates if known.get(gate) != "True"]
+    if not wrong:
+        return condition("Ready", True)
+    texts = [
+        f'corresponding condition of pod readiness gate "{gate}" '
+        + (f'does not have status "True", it has status "{known[gate]}"' if gate in known else "does not exist.")
+        for gate in wrong
+    ]
+    return condition("Ready", False, "ReadinessGatesNotReady", texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
+
+
+def listed(what: str, names: Sequence[str]) -> str:
+    return f"containers with {what} status: [{' '.join(names)}]"

@@ -1,0 +1,59 @@
+"""The kubelet's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sampan.kubelet.restarts import CrashBackoff
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubeletConfig:
+    """Times in seconds. `node_ips` are the node's addresses, the main one first; they must not be empty.
+
+    `cgroup_driver` is "cgroupfs" or "systemd", as the runtime's (`Containerd.cgroup_driver`); `cgroup_root` the name
+    of the cgroup (or slice) above all pods. `reserved` maps resources to what pods may not have of the node.
+    """
+
+    node_name: str
+    node_ips: Sequence[str]
+    root: Path
+    log_root: Path = Path("/var/log/pods")
+    hostname: str = ""
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    node_taints: Sequence[tuple[str, str, str]] = ()
+    cluster_dns: Sequence[str] = ("10.96.0.10",)
+    cluster_domain: str = "cluster.local"
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    cgroup_driver: str = "cgroupfs"
+    cgroup_root: str = "kubepods"
+    cgroup_mount: Path = Path("/sys/fs/cgroup")
+    max_pods: int = 110
+    reserved: Mapping[str, str] = field(default_factory=dict)
+
+    bind_address: str = "0.0.0.0"
+    port: int = 10250
+    server_cert: Path | None = None
+    server_key: Path | None = None
+    client_ca: Path | None = None
+
+    lease_seconds: float = 40.0
+    lease_renewal: float = 10.0
+    status_report: float = 300.0
+    status_check: float = 10.0
+    relist: float = 60.0
+    relist_without_events: float = 1.0
+    volume_refresh: float = 60.0
+    housekeeping: float = 60.0
+    crash_backoff: CrashBackoff = field(default_factory=CrashBackoff)
+    image_backoff_base: float = 10.0
+    image_backoff_cap: float = 300.0
+    max_parallel_pulls: int = 5
+    disk_pressure_percent: float = 10.0
+    memory_pressure_bytes: int = 100 << 20
+    image_gc_high_percent: float = 85.0
+    image_gc_low_percent: float = 80.0
+    log_max_bytes: int = 10 << 20
+    log_max_files: int = 5

@@ -1,0 +1,145 @@
+"""The `containerStatuses` of a pod, from what was observed and remembered: pure.
+
+A container that is to run (again) but does not is "waiting", with the reason people look for: ContainerCreating,
+PodInitializing, ErrImagePull, ImagePullBackOff, CreateContainerConfigError, CrashLoopBackOff, ... (API reference, ContainerStatus).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.aio.clock import timestamp
+from sampan.api.kinds import core_v1
+from sampan.kubelet.memory import Failure, Memory
+from sampan.kubelet.observed import Container, Observed
+from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts
+from sampan.kubelet.spec import full_name, init_containers
+
+ERROR_SHOWN_SECONDS = 3.0
+"""How long a failed pull shows as itself before it shows as being backed off from."""
+BACKED_OFF = {"ErrImagePull": "ImagePullBackOff"}
+RUNTIME = "containerd"
+
+
+class ContainerStatuses:
+    """Builds the status of each container of one pod at one time."""
+
+    def __init__(self, pod: Any, seen: Observed, memory: Memory, now: float, backoff: CrashBackoff, done: bool) -> None:
+        self.pod = pod
+        self.seen = seen
+        self.memory = memory
+        self.now = now
+        self.backoff = backoff
+        self.done = done
+        """The pod is over: nothing in it waits any more."""
+
+    def of(self, spec: Any, *, init: bool = False) -> Any:
+        instances = self.seen.instances(spec.name)
+        latest = instances[0] if instances and instances[0].state != "created" else None
+        if instances and latest is None:
+            instances = instances[1:]
+            latest = instances[0] if instances else None
+        previous = instances[1] if len(instances) > 1 else None
+        state, last = self._states(spec, latest, previous, init)
+        started = latest is not None and state.running is not None and self.is_started(spec, latest)
+        plain_init = init and not is_sidecar(spec)
+        return core_v1.ContainerStatus(
+            name=spec.name,
+            image=(latest.image if latest else "") or spec.image or "",
+            imageID=latest.image_id if latest else "",
+            containerID=f"{RUNTIME}://{latest.id}" if latest else None,
+            restartCount=latest.restarts if latest else 0,
+            state=state,
+            lastState=last or core_v1.ContainerState(),
+            started=bool(started),
+            ready=self._init_done(latest) if plain_init else bool(started and self._is_ready(spec, latest)),
+        )
+
+    def is_started(self, spec: Any, container: Container) -> bool:
+        if container.id in self.memory.hooks:
+            return False
+        probes = self.memory.probes.get(container.id)
+        return spec.startupProbe is None or (probes is not None and probes.startup is True)
+
+    def _is_ready(self, spec: Any, container: Container | None) -> bool:
+        if spec.readinessProbe is None or container is None:
+            return True
+        probes = self.memory.probes.get(container.id)
+        return probes is not None and probes.readiness is True
+
+    @staticmethod
+    def _init_done(container: Container | None) -> bool:
+        return container is not None and container.state == "exited" and container.exit_code == 0
+
+    def _states(self, spec: Any, latest: Container | None, previous: Container | None, init: bool) -> tuple[Any, Any]:
+        """The state, and the last state if there is one."""
+        before = terminated(previous) if previous is not None and previous.state == "exited" else None
+        if latest is None:
+            return (lost(self.seen) if self.done else self._waiting(spec, init)), before
+        if latest.alive and latest.id in self.memory.hooks:
+            return waiting("ContainerCreating"), before
+        if latest.alive:
+            running = core_v1.ContainerStateRunning(startedAt=timestamp(latest.started or latest.created))
+            return core_v1.ContainerState(running=running), before
+        if self._will_restart(spec, latest, init):
+            return self._waiting(spec, init, latest), terminated(latest)
+        return terminated(latest), before
+
+    def _will_restart(self, spec: Any, ended: Container, init: bool) -> bool:
+        if self.done or self.memory.ending is not None:
+            return False
+        if init and ended.exit_code == 0 and not is_sidecar(spec):
+            return False
+        return restarts(self.pod, spec, ended, init=init)
+
+    def _waiting(self, spec: Any, init: bool, ended: Container | None = None) -> Any:
+        failure = self.memory.images.get(spec.name)
+        if not isinstance(failure, Failure):
+            failure = self.memory.failures.get(spec.name)
+        if failure is not None:
+            return self._failed(spec, failure)
+        if ended is not None:
+            delay = self.backoff.next_delay(ended)
+            if ended.finished + delay > self.now:
+                text = f"back-off {duration(delay)} restarting failed container={spec.name} pod={full_name(self.pod)}"
+                return waiting("CrashLoopBackOff", text)
+        return waiting("PodInitializing" if init_containers(self.pod) else "ContainerCreating")
+
+    def _failed(self, spec: Any, failure: Failure) -> Any:
+        shown = BACKED_OFF.get(failure.reason)
+        if shown is None or self.now < failure.at + ERROR_SHOWN_SECONDS:
+            return waiting(failure.reason, failure.message)
+        return waiting(shown, f'Back-off pulling image "{spec.image}": {failure.reason}: {failure.message}')
+
+
+def waiting(reason: str, message: str | None = None) -> Any:
+    return core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=reason, message=message))
+
+
+def terminated(container: Container) -> Any:
+    """The state of an ended instance; `Completed` and `Error` when the runtime gives no reason."""
+    state = core_v1.ContainerStateTerminated(
+        exitCode=container.exit_code,
+        reason=container.reason or ("Error" if container.exit_code else "Completed"),
+        message=container.message or None,
+        startedAt=timestamp(container.started or container.created),
+        finishedAt=timestamp(container.finished),
+        containerID=f"{RUNTIME}://{container.id}",
+    )
+    return core_v1.ContainerState(terminated=state)
+
+
+def lost(seen: Observed) -> Any:
+    """The state of a container that never ran, or of which the runtime knows nothing any more, in a pod that is over."""
+    if seen.sandboxes:
+        return waiting("ContainerCreating")
+    message = "The container could not be located when the pod was terminated"
+    return core_v1.ContainerState(
+        terminated=core_v1.ContainerStateTerminated(exitCode=137, reason="ContainerStatusUnknown", message=message)
+    )
+
+
+def duration(seconds: float) -> str:
+    """As Go prints a duration: `10s`, `1m20s`, `5m0s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -1,0 +1,48 @@
+"""What every pod worker is given: the node's side of its work."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sampan.aio.clock import Clock
+from sampan.cri.interface import Runtime
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.dns import Resolver
+from sampan.kubelet.handlers import Handlers
+from sampan.kubelet.images import Images
+from sampan.kubelet.publisher import StatusPublisher
+from sampan.kubelet.watcher import RuntimeWatcher
+from sampan.volumes.interface import Objects
+from sampan.volumes.mounter import Mounter
+
+
+class Recorder(Protocol):
+    """Where events go: `sampan.client.events.EventRecorder`."""
+
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeContext:
+    """`service_variables(pod)` gives the environment variables for services; `memory` is the node's, in bytes."""
+
+    config: KubeletConfig
+    runtime: Runtime
+    clock: Clock
+    rng: random.Random
+    handlers: Handlers
+    images: Images
+    objects: Objects
+    mounter: Mounter
+    recorder: Recorder
+    publisher: StatusPublisher
+    watcher: RuntimeWatcher
+    resolver: Resolver
+    node_hosts: str
+    memory: int
+    allocatable: Mapping[str, str]
+    service_variables: Callable[[Any], Mapping[str, str]]
+    remove_cgroup: Callable[[Any], None]

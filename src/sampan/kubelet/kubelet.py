@@ -1,0 +1,221 @@
+"""The kubelet: wires its parts together and runs them.
+
+Order of start: the runtime's state is asked for, the node is registered, its pods and the services are listed, and only then
+workers begin; they find what already runs and go on with it. What belongs to no pod is cleared after that.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sampan.aio.backoff import Backoff
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.api.kinds import core_v1
+from sampan.client.events import EventRecorder
+from sampan.client.informer import Informer
+from sampan.client.interface import Client
+from sampan.cri.errors import RuntimeFailure
+from sampan.cri.interface import Runtime
+from sampan.kubelet import cgroups, dns, node
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.context import NodeContext
+from sampan.kubelet.environment import service_variables
+from sampan.kubelet.handlers import Handlers, NodeHandlers
+from sampan.kubelet.heartbeat import Heartbeat
+from sampan.kubelet.images import Images
+from sampan.kubelet.machine import Machine, Usage, machine, usage
+from sampan.kubelet.objects import ApiObjects
+from sampan.kubelet.orphans import Orphans
+from sampan.kubelet.pods import PodWorkers
+from sampan.kubelet.publisher import StatusPublisher
+from sampan.kubelet.resources import cgroup_parent
+from sampan.kubelet.rotation import LogRotation
+from sampan.kubelet.server import KubeletServer
+from sampan.kubelet.watcher import RuntimeWatcher
+from sampan.volumes.mounter import KernelMounter, Mounter
+
+log = logging.getLogger(__name__)
+
+
+class Kubelet:
+    """`on_pod_cidr` is called with the node's pod network when it is known and when it changes; it makes the CNI
+    configuration. `mounter`, `handlers`, `the_machine` and `measure` are for tests; None means the real ones."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        rng: random.Random,
+        config: KubeletConfig,
+        on_pod_cidr: Callable[[str], None] = lambda cidr: None,
+        mounter: Mounter | None = None,
+        handlers: Handlers | None = None,
+        the_machine: Machine | None = None,
+        measure: Callable[[Path], Usage] = usage,
+    ) -> None:
+        self._client = client
+        self._runtime = runtime
+        self._clock = clock
+        self._config = config
+        self._on_pod_cidr = on_pod_cidr
+        self._pod_cidr: str | None = None
+        self._machine = the_machine or machine()
+        self._measure = measure
+        self._mounter = mounter or KernelMounter()
+        self._handlers = handlers or NodeHandlers(runtime, clock)
+        self._owner = TaskOwner("kubelet", clock=clock, backoff=Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.2))
+        self._version = ""
+        config.root.mkdir(parents=True, exist_ok=True)
+
+        self.recorder = EventRecorder(client, "kubelet", config.node_name, clock, rng)
+        self.publisher = StatusPublisher(client, clock, rng)
+        self.heartbeat = Heartbeat(
+            client, clock, config, self._machine, describe=self._describe, on_node=self._node_seen
+        )
+        self.watcher = RuntimeWatcher(
+            runtime,
+            clock,
+            rng,
+            relist=config.relist,
+            relist_without_events=config.relist_without_events,
+            changed=self.heartbeat.changed,
+        )
+        objects = ApiObjects(client, clock)
+        self.images = Images(runtime, objects, clock, parallel=config.max_parallel_pulls)
+        self._services: Informer[Any] = Informer(
+            client, core_v1.Service, clock, rng, indexers={"namespace": lambda s: [s.metadata.namespace]}
+        )
+        self._pod_informer: Informer[Any] = Informer(
+            client, core_v1.Pod, clock, rng, fields=f"spec.nodeName={config.node_name}"
+        )
+        whole = node.capacity(config, self._machine, measure(config.root))
+        self._context = NodeContext(
+            config=config,
+            runtime=runtime,
+            clock=clock,
+            rng=rng,
+            handlers=self._handlers,
+            images=self.images,
+            objects=objects,
+            mounter=self._mounter,
+            recorder=self.recorder,
+            publisher=self.publisher,
+            watcher=self.watcher,
+            resolver=dns.parse(read_text(config.resolv_conf)),
+            node_hosts=read_text(Path("/etc/hosts")),
+            memory=self._machine.memory,
+            allocatable=node.allocatable(config, whole),
+            service_variables=self._service_variables,
+            remove_cgroup=self._remove_cgroup,
+        )
+        self.pods = PodWorkers(self._context, self._owner)
+        self.server = KubeletServer(config, clock, self.pods, statistics=self.statistics)
+        self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
+        self._rotation = LogRotation(runtime, self.pods, config)
+
+    async def run(self) -> None:
+        """Runs until cancelled; containers go on without it."""
+        try:
+            await self.server.start()
+            self._owner.start(self.watcher.run, name="runtime watcher", policy="restart")
+            self._owner.start(self.publisher.run, name="pod status", policy="restart")
+            self._owner.start(self._services.run, name="services", policy="restart")
+            await self.heartbeat.register()
+            self._owner.start(self.heartbeat.run, name="heartbeat", policy="restart")
+            self._owner.start(self._pod_informer.run, name="pods", policy="restart")
+            await self._services.synced()
+            await self._pod_informer.synced()
+            self._pod_informer.add_handler(self.pods.changed)
+            self._owner.start(self._housekeep, name="housekeeping", policy="restart")
+            await self._owner.wait()
+        finally:
+            await self._close()
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "node": self._config.node_name,
+            "runtime": self.watcher.statistics(),
+            "heartbeat": {"renewals": self.heartbeat.renewals, "writes": self.heartbeat.writes},
+            "status": self.publisher.statistics(),
+            "events": self.recorder.statistics(),
+            "images": self.images.statistics(),
+            "pods": self.pods.statistics(),
+        }
+
+    async def _close(self) -> None:
+        await self._owner.close()
+        await self.server.close()
+        await self.images.close()
+        await self.recorder.close()
+        if isinstance(self._handlers, NodeHandlers):
+            await self._handlers.close()
+
+    async def _housekeep(self) -> None:
+        while True:
+            if self.watcher.available:
+                try:
+                    await self._orphans.clear()
+                    await self._rotation.rotate()
+                except RuntimeFailure as error:
+                    log.warning("housekeeping was cut short error=%s", error)
+            await self._clock.sleep(self._config.housekeeping)
+
+    def _known_uids(self) -> set[str]:
+        return self.pods.uids() | {pod.metadata.uid for pod in self._pod_informer.list()}
+
+    def _node_seen(self, seen: Any) -> None:
+        cidr = seen.spec.podCIDR if seen.spec else None
+        if cidr and cidr != self._pod_cidr:
+            self._pod_cidr = cidr
+            self._on_pod_cidr(cidr)
+            self.heartbeat.changed()
+
+    async def _describe(self, known: Any) -> Any:
+        """The node's status as it is now."""
+        listed: Any = []
+        not_ready = self.watcher.reason
+        try:
+            if not self._version:
+                version = await self._runtime.version()
+                self._version = f"{version.runtime_name}://{version.runtime_version}"
+            listed = await self._runtime.list_images()
+            failed = [c for c in (await self._runtime.status()).status.conditions if not c.status]
+            not_ready = "; ".join(f"container runtime {c.reason}: {c.message}" for c in failed)
+        except RuntimeFailure as error:
+            not_ready = not_ready or f"container runtime is down: {error}"
+        return node.node_status(
+            self._config,
+            self._machine,
+            self._measure(self._config.root),
+            runtime_version=self._version or "unknown://",
+            listed_images=listed,
+            not_ready=not_ready,
+            port=self.server.port,
+            now=self._clock.now(),
+            known=known,
+        )
+
+    def _service_variables(self, pod: Any) -> Mapping[str, str]:
+        namespace = pod.metadata.namespace
+        nearby = [*self._services.index("namespace", namespace)]
+        if namespace != "default":
+            nearby += self._services.index("namespace", "default")
+        return service_variables(nearby, namespace, links=pod.spec.enableServiceLinks is not False)
+
+    def _remove_cgroup(self, pod: Any) -> None:
+        parent = cgroup_parent(pod, driver=self._config.cgroup_driver, root=self._config.cgroup_root)
+        cgroups.remove_tree(self._config.cgroup_mount, parent)
+
+
+def read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,91 @@
+"""What this machine is and has: the kubelet's only look at /proc and its neighbours."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Fixed while the node runs; memory in bytes."""
+
+    cpus: int
+    memory: int
+    architecture: str
+    operating_system: str
+    kernel: str
+    os_image: str
+    machine_id: str
+    system_uuid: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What changes: bytes of memory available, bytes and inodes of the node's file system, and process ids."""
+
+    memory_available: int
+    disk_bytes: int
+    disk_available: int
+    disk_inodes: int
+    disk_inodes_free: int
+    pids: int
+    pids_most: int
+
+
+def machine(root: Path = Path("/")) -> Machine:
+    release = os.uname()
+    return Machine(
+        cpus=len(os.sched_getaffinity(0)),
+        memory=meminfo(root)["MemTotal"],
+        architecture=ARCHITECTURES.get(platform.machine(), platform.machine()),
+        operating_system="linux",
+        kernel=release.release,
+        os_image=os_image(root),
+        machine_id=text(root / "etc/machine-id"),
+        system_uuid=text(root / "sys/class/dmi/id/product_uuid") or text(root / "etc/machine-id"),
+        boot_id=text(root / "proc/sys/kernel/random/boot_id"),
+    )
+
+
+def usage(path: Path, root: Path = Path("/")) -> Usage:
+    """`path` is on the file system that pods fill."""
+    disk = os.statvfs(path)
+    running = text(root / "proc/loadavg").split()[3].partition("/")[2]
+    return Usage(
+        memory_available=meminfo(root)["MemAvailable"],
+        disk_bytes=shutil.disk_usage(path).total,
+        disk_available=disk.f_bavail * disk.f_frsize,
+        disk_inodes=disk.f_files,
+        disk_inodes_free=disk.f_ffree,
+        pids=int(running),
+        pids_most=int(text(root / "proc/sys/kernel/pid_max")),
+    )
+
+
+def meminfo(root: Path) -> dict[str, int]:
+    """/proc/meminfo in bytes."""
+    lines = (line.split() for line in text(root / "proc/meminfo").splitlines())
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
+
+
+def os_image(root: Path) -> str:
+    for path in ("etc/os-release", "usr/lib/os-release"):
+        for line in text(root / path).splitlines():
+            if line.startswith("PRETTY_NAME="):
+                return line.partition("=")[2].strip('"')
+    return "Linux"
+
+
+def text(path: Path) -> str:
+    """A file's text, stripped; "" when it cannot be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

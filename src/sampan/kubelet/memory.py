@@ -1,0 +1,83 @@
+"""What a pod's worker knows beside the spec and the runtime: work under way, failures, probe results.
+
+It may all be lost at any moment: a kubelet that starts anew begins with an empty memory and comes to the same place.
+Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Something that did not work: how it shows in the status, and when to try it again."""
+
+    reason: str
+    message: str
+    at: float
+    retry_at: float
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReady:
+    """The image is on the node; `reference` is the runtime's name for it, `details` its Image message."""
+
+    reference: str
+    details: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePulling:
+    since: float
+
+
+ImageState = ImageReady | ImagePulling | Failure
+
+
+@dataclass(slots=True, kw_only=True)
+class ProbeResults:
+    """The last word of each probe of one container instance; None until it has spoken."""
+
+    startup: bool | None = None
+    readiness: bool | None = None
+    liveness: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The pod is to end although it would go on: since when, with how many seconds of grace, and why.
+
+    `phase` is what the status shall say when the end is not a deletion: evicted or over its deadline.
+    """
+
+    since: float
+    grace: float
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Memory:
+    """Maps are keyed by container name (`images`, `failures`) or by container id (the others)."""
+
+    volumes_ready: bool = False
+    volumes: Failure | None = None
+    sandbox: Failure | None = None
+    images: dict[str, ImageState] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    probes: dict[str, ProbeResults] = field(default_factory=dict)
+    hooks: set[str] = field(default_factory=set)
+    stopping: set[str] = field(default_factory=set)
+    ending: Ending | None = None
+    removed: bool = False
+    """The API no longer has the pod."""
+    torn_down: bool = False
+    """Volumes and cgroups of an ended pod have been given back."""
+
+    @property
+    def stage(self) -> Literal["run", "end"]:
+        return "end" if self.ending else "run"

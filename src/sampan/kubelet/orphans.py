@@ -1,0 +1,87 @@
+"""Clearing away what belongs to no pod: sandboxes, folders and logs of pods that were deleted while nobody looked.
+
+Only what carries a pod's uid in the place the kubelet puts it is touched. A running orphan is ended with the grace noted on
+its containers.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sampan.cri.errors import RuntimeFailure
+from sampan.cri.interface import Runtime
+from sampan.cri.messages import pb
+from sampan.kubelet import labels
+from sampan.volumes import kinds
+from sampan.volumes.errors import VolumeError
+from sampan.volumes.mounter import Mounter
+
+log = logging.getLogger(__name__)
+DEFAULT_GRACE = 30
+
+
+class Orphans:
+    """`known()` are the uids of the pods that have a worker."""
+
+    def __init__(
+        self, runtime: Runtime, mounter: Mounter, known: Callable[[], set[str]], *, root: Path, log_root: Path
+    ) -> None:
+        self._runtime = runtime
+        self._mounter = mounter
+        self._known = known
+        self._pods = root / "pods"
+        self._log_root = log_root
+
+    async def clear(self) -> int:
+        """Clears once; returns how many pods' remains were found. Raises RuntimeFailure when the runtime is away."""
+        uids = await self._clear_sandboxes()
+        uids |= self._clear_folders(uids)
+        self._clear_logs()
+        return len(uids)
+
+    async def _clear_sandboxes(self) -> set[str]:
+        found = set()
+        for sandbox in await self._runtime.list_sandboxes():
+            uid = sandbox.labels.get(labels.POD_UID)
+            if not uid or uid in self._known():
+                continue
+            found.add(uid)
+            log.info("clearing an orphaned pod namespace=%s name=%s", sandbox.metadata.namespace, sandbox.metadata.name)
+            try:
+                await self._end(sandbox)
+            except RuntimeFailure as error:
+                log.warning("an orphaned pod could not be cleared uid=%s error=%s", uid, error)
+        return found
+
+    async def _end(self, sandbox: Any) -> None:
+        for container in await self._runtime.list_containers({labels.POD_UID: sandbox.labels[labels.POD_UID]}):
+            if container.pod_sandbox_id == sandbox.id and container.state == pb.CONTAINER_RUNNING:
+                grace = int(container.annotations.get(labels.GRACE_PERIOD, DEFAULT_GRACE))
+                await self._runtime.stop_container(container.id, grace)
+        await self._runtime.stop_sandbox(sandbox.id)
+        await self._runtime.remove_sandbox(sandbox.id)
+
+    def _clear_folders(self, just_ended: set[str]) -> set[str]:
+        if not self._pods.is_dir():
+            return set()
+        orphans = {folder.name for folder in self._pods.iterdir()} - self._known()
+        for uid in orphans:
+            try:
+                kinds.tear_down(self._pods / uid, self._mounter)
+            except (VolumeError, OSError) as error:
+                log.warning("the folder of an orphaned pod could not be removed uid=%s error=%s", uid, error)
+        return orphans
+
+    def _clear_logs(self) -> None:
+        """Log folders end in the pod's uid: `<namespace>_<name>_<uid>`."""
+        if not self._log_root.is_dir():
+            return
+        known = self._known()
+        for folder in self._log_root.iterdir():
+            parts = folder.name.split("_")
+            if len(parts) == 3 and parts[2] not in known:
+                shutil.rmtree(folder, ignore_errors=True)

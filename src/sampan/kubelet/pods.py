@@ -1,0 +1,69 @@
+"""The workers of all pods on this node: one for each uid, from the first sight of the pod until nothing is left of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from sampan.aio.tasks import TaskOwner
+from sampan.kubelet.context import NodeContext
+from sampan.kubelet.worker import PodWorker
+
+log = logging.getLogger(__name__)
+
+
+class PodWorkers:
+    """`changed(old, new)` is an informer's handler."""
+
+    def __init__(self, context: NodeContext, owner: TaskOwner) -> None:
+        self._context = context
+        self._owner = owner
+        self._workers: dict[str, PodWorker] = {}
+
+    def changed(self, old: Any, new: Any) -> None:
+        if new is None:
+            self._removed(old)
+            return
+        worker = self._workers.get(new.metadata.uid)
+        if worker is None:
+            self._begin(new)
+        else:
+            worker.update(new)
+
+    def get(self, uid: str) -> PodWorker | None:
+        return self._workers.get(uid)
+
+    def find(self, namespace: str, name: str) -> PodWorker | None:
+        """The worker of the newest pod of that name."""
+        found = [
+            worker
+            for worker in self._workers.values()
+            if worker.pod.metadata.namespace == namespace and worker.pod.metadata.name == name
+        ]
+        return max(found, key=lambda worker: worker.pod.metadata.creationTimestamp or "", default=None)
+
+    def all(self) -> Iterable[PodWorker]:
+        return list(self._workers.values())
+
+    def uids(self) -> set[str]:
+        return set(self._workers)
+
+    def statistics(self) -> dict[str, Any]:
+        return {worker.owner.name: worker.statistics() for worker in self._workers.values()}
+
+    def _removed(self, pod: Any) -> None:
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is not None:
+            worker.remove()
+
+    def _begin(self, pod: Any) -> None:
+        worker = self._workers[pod.metadata.uid] = PodWorker(pod, self._context)
+        self._owner.start(lambda: self._run(worker), name=worker.owner.name, policy="log")
+
+    async def _run(self, worker: PodWorker) -> None:
+        try:
+            await worker.run()
+        finally:
+            self._workers.pop(worker.uid, None)
+            self._context.publisher.forget(worker.uid)

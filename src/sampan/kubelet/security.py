@@ -1,0 +1,163 @@
+"""Security contexts in the runtime's words: pod's and container's, the container's winning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sampan.cri.messages import pb
+from sampan.kubelet.environment import ConfigError
+
+MASKED_PATHS = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def namespaces(pod: Any, container: Any | None = None) -> Any:
+    """Which namespaces are the pod's, the container's own, or the node's."""
+    spec = pod.spec
+    process = pb.CONTAINER
+    if spec.hostPID:
+        process = pb.NODE
+    elif spec.shareProcessNamespace:
+        process = pb.POD
+    return pb.NamespaceOption(
+        network=pb.NODE if spec.hostNetwork else pb.POD,
+        ipc=pb.NODE if spec.hostIPC else pb.POD,
+        pid=process,
+    )
+
+
+def sandbox_security(pod: Any, seccomp_root: Path) -> Any:
+    context = pod.spec.securityContext
+    return pb.LinuxSandboxSecurityContext(
+        namespace_options=namespaces(pod),
+        privileged=any(is_privileged(c) for c in [*(pod.spec.initContainers or ()), *pod.spec.containers]),
+        run_as_user=number(context.runAsUser if context else None),
+        run_as_group=number(context.runAsGroup if context and context.runAsUser is not None else None),
+        supplemental_groups=groups(pod),
+        seccomp=pb.SecurityProfile(profile_type=pb.SecurityProfile.RuntimeDefault),
+        selinux_options=selinux(context.seLinuxOptions if context else None),
+    )
+
+
+def container_security(pod: Any, container: Any, image: Any, seccomp_root: Path) -> Any:
+    """The container's LinuxContainerSecurityContext; `image` is the runtime's Image message. Raises ConfigError."""
+    privileged = is_privileged(container)
+    own = container.securityContext
+    user = effective(pod, container, "runAsUser")
+    verify_not_root(pod, container, image, user)
+    named = user is None and image is not None and not image.HasField("uid") and image.username
+    if user is None and image is not None and image.HasField("uid"):
+        user = image.uid.value
+    group = effective(pod, container, "runAsGroup")
+    unmasked = privileged or (own is not None and own.procMount == "Unmasked")
+    return pb.LinuxContainerSecurityContext(
+        namespace_options=namespaces(pod, container),
+        privileged=privileged,
+        capabilities=capabilities(own.capabilities if own else None),
+        run_as_user=number(user),
+        run_as_username=image.username if named else "",
+        # The runtime refuses a group without a user; root is what it would have taken.
+        run_as_group=number(group),
+        readonly_rootfs=bool(own and own.readOnlyRootFilesystem),
+        supplemental_groups=groups(pod),
+        no_new_privs=own is not None and own.allowPrivilegeEscalation is False,
+        masked_paths=() if unmasked else MASKED_PATHS,
+        readonly_paths=() if unmasked else READONLY_PATHS,
+        seccomp=seccomp(pod, container, seccomp_root, privileged),
+        apparmor=apparmor(pod, container),
+        selinux_options=selinux(effective(pod, container, "seLinuxOptions")),
+    )
+
+
+def verify_not_root(pod: Any, container: Any, image: Any, user: int | None) -> None:
+    """runAsNonRoot, in upstream's words."""
+    if not effective(pod, container, "runAsNonRoot"):
+        return
+    if user is None and image is not None:
+        if image.HasField("uid"):
+            user = image.uid.value
+        elif image.username:
+            raise ConfigError(
+                f"container has runAsNonRoot and image has non-numeric user ({image.username}), cannot verify user is non-root"
+            )
+        else:
+            user = 0
+        if user == 0:
+            raise ConfigError("container has runAsNonRoot and image will run as root")
+    if user == 0:
+        raise ConfigError("container's runAsUser breaks non-root policy")
+
+
+def effective(pod: Any, container: Any, field: str) -> Any:
+    """A field that pod and container both have; the container's value wins where it has one."""
+    for context in (container.securityContext, pod.spec.securityContext):
+        value = getattr(context, field, None) if context is not None else None
+        if value is not None:
+            return value
+    return None
+
+
+def is_privileged(container: Any) -> bool:
+    return bool(container.securityContext and container.securityContext.privileged)
+
+
+def groups(pod: Any) -> list[int]:
+    context = pod.spec.securityContext
+    if context is None:
+        return []
+    found = list(context.supplementalGroups or ())
+    return found if context.fsGroup is None else [*found, context.fsGroup]
+
+
+def capabilities(given: Any) -> Any:
+    if given is None:
+        return None
+    return pb.Capability(add_capabilities=given.add or (), drop_capabilities=given.drop or ())
+
+
+def seccomp(pod: Any, container: Any, root: Path, privileged: bool) -> Any:
+    profile = effective(pod, container, "seccompProfile")
+    return security_profile(profile, root, default=pb.SecurityProfile.Unconfined)
+
+
+def apparmor(pod: Any, container: Any) -> Any:
+    profile = effective(pod, container, "appArmorProfile")
+    if profile is None:
+        return None
+    kind = getattr(pb.SecurityProfile, profile.type)
+    return pb.SecurityProfile(profile_type=kind, localhost_ref=profile.localhostProfile or "")
+
+
+def security_profile(profile: Any, root: Path, default: int) -> Any:
+    """A seccomp profile; one of the node's own is a file under `root` (`<kubelet>/seccomp`)."""
+    if profile is None:
+        return pb.SecurityProfile(profile_type=default)
+    kind = getattr(pb.SecurityProfile, profile.type)
+    reference = str(root / profile.localhostProfile) if profile.type == "Localhost" else ""
+    return pb.SecurityProfile(profile_type=kind, localhost_ref=reference)
+
+
+def selinux(options: Any) -> Any:
+    if options is None:
+        return None
+    return pb.SELinuxOption(
+        user=options.user or "", role=options.role or "", type=options.type or "", level=options.level or ""
+    )
+
+
+def number(value: int | None) -> Any:
+    return pb.Int64Value(value=value) if value is not None else None

@@ -1,0 +1,201 @@
+"""The node's HTTP server: what the API server asks a kubelet for. Its routes stand in one table.
+
+TLS with a client certificate is required; the certificate must be the API server's own (its name is in `CLIENT_NAMES`) or an
+administrator's. Exec, attach and port-forward have their place in the table and come with a later issue.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sampan.aio.clock import Clock, parse_timestamp
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.containerconfig import log_path, pod_log_folder
+from sampan.kubelet.logs import LogOptions, read
+from sampan.kubelet.observed import Container
+from sampan.kubelet.pods import PodWorkers
+from sampan.kubelet.spec import container_by_name
+
+log = logging.getLogger(__name__)
+CLIENT_NAMES = frozenset(("kube-apiserver-kubelet-client", "kube-apiserver", "system:kube-apiserver"))
+ADMINISTRATORS = "system:masters"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class KubeletServer:
+    def __init__(
+        self, config: KubeletConfig, clock: Clock, pods: PodWorkers, *, statistics: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._pods = pods
+        self._statistics = statistics
+        self._runner: web.AppRunner | None = None
+        self.port = config.port
+        self._routes: list[tuple[str, str, Handler]] = [
+            ("GET", "/healthz", self._healthz),
+            ("GET", "/pods", self._list_pods),
+            ("GET", "/containerLogs/{namespace}/{pod}/{container}", self._container_logs),
+            ("GET", "/metrics", self._metrics),
+            ("GET", "/statusz", self._statusz),
+            ("*", "/exec/{namespace}/{pod}/{container}", self._later),
+            ("*", "/attach/{namespace}/{pod}/{container}", self._later),
+            ("*", "/portForward/{namespace}/{pod}", self._later),
+        ]
+
+    async def start(self) -> int:
+        """Listens; returns the port (the configured one, or a free one when that is 0)."""
+        application = web.Application(middlewares=[self._authorize])
+        for method, path, handler in self._routes:
+            application.router.add_route(method, path, handler)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._config.bind_address, self._config.port, ssl_context=tls(self._config))
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self.port
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._config.client_ca is not None:
+            certificate = request.transport.get_extra_info("peercert") if request.transport else None
+            if not is_allowed(certificate):
+                return web.Response(status=403, text="Forbidden: this certificate may not use the kubelet's server\n")
+        return await handler(request)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _list_pods(self, _: web.Request) -> web.Response:
+        items = [msgspec.to_builtins(worker.pod) for worker in self._pods.all()]
+        body = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
+        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+    async def _statusz(self, _: web.Request) -> web.Response:
+        return web.Response(text=json.dumps(self._statistics(), indent=1, default=str), content_type="application/json")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        workers = list(self._pods.all())
+        running = sum(c.state == "running" for worker in workers for c in worker.seen.containers)
+        sandboxes = sum(s.ready for worker in workers for s in worker.seen.sandboxes)
+        rows = [
+            ("kubelet_running_pods", "gauge", "Number of pods that have a running pod sandbox", sandboxes),
+            ("kubelet_running_containers", "gauge", "Number of containers currently running", running),
+            ("kubelet_desired_pods", "gauge", "Number of pods bound to this node", len(workers)),
+        ]
+        text = "".join(f"# HELP {n} {about}\n# TYPE {n} {kind}\n{n} {value}\n" for n, kind, about, value in rows)
+        return web.Response(text=text)
+
+    async def _later(self, _: web.Request) -> web.Response:
+        return web.Response(status=501, text="exec, attach and port-forward are not available on this node yet\n")
+
+    async def _container_logs(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["container"]
+        worker = self._pods.find(request.match_info["namespace"], request.match_info["pod"])
+        if worker is None:
+            return web.Response(status=404, text=f'pod "{request.match_info["pod"]}" does not exist\n')
+        pod = worker.pod
+        if container_by_name(pod, name) is None:
+            return web.Response(status=404, text=f'container "{name}" not found in pod "{pod.metadata.name}"\n')
+        try:
+            options = log_options(request, self._clock.now())
+        except ValueError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        instances = [c for c in worker.seen.instances(name) if c.state != "created"]
+        index = 1 if is_true(request.query.get("previous")) else 0
+        if len(instances) <= index:
+            return web.Response(status=400, text=missing(pod, name, previous=bool(index)))
+        chosen = instances[index]
+        path = pod_log_folder(pod, self._config.log_root) / log_path(name, chosen.restarts)
+
+        def ended() -> bool:
+            # A worker that is gone has taken its pod with it.
+            return self._pods.get(worker.uid) is None or not is_alive(worker.seen.instances(name), chosen.id)
+
+        return await self._send_log(request, path, options, ended)
+
+    async def _send_log(
+        self, request: web.Request, path: Path, options: LogOptions, ended: Callable[[], bool]
+    ) -> web.StreamResponse:
+        pieces = read(path, options, clock=self._clock, ended=ended)
+        response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+        response.enable_chunked_encoding()
+        try:
+            await response.prepare(request)
+            async for piece in pieces:
+                await response.write(piece)
+            await response.write_eof()
+        except OSError as error:
+            log.info("a log could not be read path=%s error=%s", path, error)
+        finally:
+            await pieces.aclose()  # type: ignore[attr-defined]
+        return response
+
+
+def log_options(request: web.Request, now: float) -> LogOptions:
+    """From the query, with the names of PodLogOptions; raises ValueError."""
+    query = request.query
+    since = None
+    if "sinceTime" in query:
+        since = parse_timestamp(query["sinceTime"])
+    elif "sinceSeconds" in query:
+        since = now - int(query["sinceSeconds"])
+    return LogOptions(
+        follow=is_true(query.get("follow")),
+        tail=int(query["tailLines"]) if "tailLines" in query else None,
+        since=since,
+        timestamps=is_true(query.get("timestamps")),
+        limit=int(query["limitBytes"]) if "limitBytes" in query else None,
+        stream=query.get("stream", "All"),
+    )
+
+
+def is_true(text: str | None) -> bool:
+    return text is not None and text.lower() in ("1", "t", "true")
+
+
+def is_alive(instances: Iterable[Container], container_id: str) -> bool:
+    return any(container.id == container_id and container.alive for container in instances)
+
+
+def missing(pod: Any, name: str, *, previous: bool) -> str:
+    """Why there is no log, in upstream's words."""
+    if previous:
+        return f'previous terminated container "{name}" in pod "{pod.metadata.name}" not found\n'
+    statuses = [*((pod.status.initContainerStatuses if pod.status else None) or ())]
+    statuses += (pod.status.containerStatuses if pod.status else None) or ()
+    waiting = next((s.state.waiting for s in statuses if s.name == name and s.state and s.state.waiting), None)
+    reason = waiting.reason if waiting else "ContainerCreating"
+    if waiting is not None and reason not in ("ContainerCreating", "PodInitializing") and waiting.message:
+        return f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {waiting.message}\n'
+    return f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {reason}\n'
+
+
+def is_allowed(certificate: Any) -> bool:
+    """Whether a verified peer certificate (as `ssl` gives it) may use this server."""
+    subject = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
+    names = {value for key, value in subject if key == "commonName"}
+    groups = {value for key, value in subject if key == "organizationName"}
+    return bool(names & CLIENT_NAMES) or ADMINISTRATORS in groups
+
+
+def tls(config: KubeletConfig) -> ssl.SSLContext | None:
+    """None without certificates, for tests alone."""
+    if config.server_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=config.client_ca)
+    context.load_cert_chain(config.server_cert, config.server_key)
+    context.verify_mode = ssl.CERT_REQUIRED if config.client_ca is not None else ssl.CERT_NONE
+    return context

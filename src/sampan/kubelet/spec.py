@@ -1,0 +1,52 @@
+"""Questions about a pod's spec that several places ask."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from sampan.kubelet.memory import ProbeResults
+
+DEFAULT_GRACE = 30.0
+
+
+def init_containers(pod: Any) -> list[Any]:
+    return pod.spec.initContainers or []
+
+
+def app_containers(pod: Any) -> list[Any]:
+    return pod.spec.containers or []
+
+
+def all_containers(pod: Any) -> list[Any]:
+    return [*init_containers(pod), *app_containers(pod)]
+
+
+def container_by_name(pod: Any, name: str) -> Any | None:
+    return next((container for container in all_containers(pod) if container.name == name), None)
+
+
+def full_name(pod: Any) -> str:
+    """`name_namespace(uid)`, as messages name a pod."""
+    return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
+
+
+def spec_hash(container: Any) -> str:
+    """Changes with what may change in a running pod and needs a new container: its image."""
+    return hashlib.sha256(f"{container.name}\0{container.image}".encode()).hexdigest()[:16]
+
+
+def host_network(pod: Any) -> bool:
+    return bool(pod.spec.hostNetwork)
+
+
+def grace_seconds(pod: Any, container: Any | None = None, probes: ProbeResults | None = None) -> float:
+    """The grace of the pod, or that of a probe of its own which has failed (terminationGracePeriodSeconds, KEP-2238)."""
+    pod_grace = pod.spec.terminationGracePeriodSeconds
+    grace = DEFAULT_GRACE if pod_grace is None else float(pod_grace)
+    if container is None or probes is None:
+        return grace
+    for probe, result in ((container.startupProbe, probes.startup), (container.livenessProbe, probes.liveness)):
+        if result is False and probe is not None and probe.terminationGracePeriodSeconds is not None:
+            return float(probe.terminationGracePeriodSeconds)
+    return grace

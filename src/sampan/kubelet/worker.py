@@ -1,0 +1,300 @@
+"""One pod's worker: looks, decides, acts, until there is nothing to do; then sleeps until woken.
+
+All changes to a pod are made by its one worker, one after the other, so no two can meet. What takes long (a pull, a hook,
+waiting for a container to stop) runs beside it as a task of the worker and wakes it at the end; what it found is in the
+memory. A failure is noted there too, with the time to try again, and shows in the pod's status; nothing a pod does can
+stop its worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+
+from sampan.aio.clock import parse_timestamp
+from sampan.aio.tasks import TaskOwner
+from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
+from sampan.kubelet.actions import Action
+from sampan.kubelet.containerconfig import pod_log_folder
+from sampan.kubelet.context import NodeContext
+from sampan.kubelet.decide import deadline_of, decide
+from sampan.kubelet.memory import Ending, Memory, ProbeResults
+from sampan.kubelet.observed import NOTHING, Observed
+from sampan.kubelet.observer import Observer
+from sampan.kubelet.phase import TERMINAL
+from sampan.kubelet.podstatus import known_status, pod_status
+from sampan.kubelet.probes import Prober, Target, Which
+from sampan.kubelet.spec import container_by_name, grace_seconds, host_network
+from sampan.kubelet.steps import Interrupted, Steps
+from sampan.kubelet.watcher import Subscriber
+
+log = logging.getLogger(__name__)
+STEPS_PER_ROUND = 50
+RUNTIME_RETRY = 1.0
+RUNTIME_AWAY = 10.0
+EVENT_LAG = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Seconds after which to look again when the runtime's lists still show a container alive whose end it has told."""
+
+
+class PodWorker:
+    def __init__(self, pod: Any, context: NodeContext) -> None:
+        self.pod = pod
+        self.uid = pod.metadata.uid
+        self.memory = Memory()
+        self.seen: Observed = NOTHING
+        self.finished = False
+        self.rounds = 0
+        self.owner = TaskOwner(f"pod {pod.metadata.namespace}/{pod.metadata.name}")
+        self._context = context
+        self._observer = Observer(context.runtime, self.uid, pod_log_folder(pod, context.config.log_root))
+        self._wake = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._told_ended: dict[str, int] = {}
+        self._reported: Any = None
+        self._steps = Steps(self, context)
+        self._prober = Prober(
+            context.handlers,
+            context.clock,
+            context.rng,
+            results=self.memory.probes,
+            changed=self.wake,
+            unhealthy=self._unhealthy,
+        )
+
+    # What others tell the worker.
+
+    def update(self, pod: Any) -> None:
+        """The API's newest form of the pod; one that differs only in its status wakes nobody."""
+        old, self.pod = self.pod, pod
+        if old.metadata.deletionTimestamp != pod.metadata.deletionTimestamp or differs(old, pod):
+            self._note_ending()
+            self.wake()
+
+    def remove(self) -> None:
+        """The API has the pod no more: end what is left of it."""
+        self.memory.removed = True
+        self._note_ending()
+        self.wake()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def ended(self, container_id: str) -> None:
+        """The runtime says that this container or sandbox has ended; its lists may say so a little later."""
+        self._told_ended[container_id] = 0
+        self.wake()
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Returns when nothing is left of the pod."""
+        self._context.watcher.subscribe(self.uid, Subscriber(wake=self.wake, ended=self.ended))
+        try:
+            while not self.finished:
+                self._wake.clear()
+                wake_at = await self._round()
+                if not self.finished:
+                    await self._rest(wake_at)
+        finally:
+            self._context.watcher.unsubscribe(self.uid)
+            await self._prober.close()
+            await self.owner.close()
+
+    async def _rest(self, wake_at: float | None) -> None:
+        seconds = None if wake_at is None else max(wake_at - self._context.clock.now(), 0.0)
+        try:
+            await self._context.clock.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _round(self) -> float | None:
+        """Acts until there is nothing to do; returns when to look again."""
+        self.rounds += 1
+        try:
+            for _ in range(STEPS_PER_ROUND):
+                self._note_ending()
+                await self._look()
+                pod, now = self._known_pod(), self._context.clock.now()
+                plan = decide(pod, self.seen, self.memory, now, self._context.config.crash_backoff)
+                self._report(pod, now)
+                if not plan.actions or self.finished:
+                    return self._soonest(plan.wake_at, now)
+                for action in plan.actions:
+                    await self._act(action)
+            log.warning("a pod is never done pod=%s actions=%s", self.owner.name, plan.actions)
+        except RuntimeUnavailable as error:
+            # The watcher wakes everybody when it is back.
+            log.debug("the runtime is away pod=%s error=%s", self.owner.name, error)
+            return self._context.clock.now() + RUNTIME_AWAY
+        except RuntimeFailure as error:
+            log.warning("the runtime refused pod=%s error=%s", self.owner.name, error)
+        except Exception:
+            # A mistake of ours in one pod must not take the others down, nor leave this one for ever.
+            log.exception("a pod's worker failed pod=%s", self.owner.name)
+        return self._context.clock.now() + RUNTIME_RETRY
+
+    async def _look(self) -> None:
+        self.seen = await self._observer.observe()
+        ids = [*(c.id for c in self.seen.containers), *(s.id for s in self.seen.sandboxes)]
+        self._context.watcher.belongs(ids, self.uid)
+        if self.rounds == 1:
+            self._adopt()
+        await self._prober.watch(self._targets())
+
+    def _adopt(self) -> None:
+        """Takes over what the API says of probes of containers that ran before us, until their next probe says else."""
+        status = self.pod.status
+        known = [*((status.initContainerStatuses if status else None) or ())]
+        known += (status.containerStatuses if status else None) or ()
+        for told in known:
+            container = self.seen.latest.get(told.name)
+            if container is not None and container.alive and (told.containerID or "").endswith(container.id):
+                results = ProbeResults(startup=told.started or None, readiness=told.ready or None)
+                self.memory.probes[container.id] = results
+
+    async def _act(self, action: Action) -> None:
+        log.debug("acting pod=%s action=%s", self.owner.name, action)
+        await self._steps.do(action)
+
+    async def or_ending(self, work: Any) -> Any:
+        """The result of `work`, unless the pod is told to end first: then it is cancelled and Interrupted raised."""
+        if self.memory.ending is not None:
+            return await work
+        task = asyncio.ensure_future(work)
+        told = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Interrupted
+        finally:
+            told.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def _soonest(self, planned: float | None, now: float) -> float | None:
+        """The plan's time, or earlier when the runtime still owes us the end of a container it told of."""
+        alive = {c.id for c in self.seen.containers if c.alive} | {s.id for s in self.seen.sandboxes if s.ready}
+        self._told_ended = {known: tries for known, tries in self._told_ended.items() if known in alive}
+        times = [planned] if planned is not None else []
+        for known, tries in list(self._told_ended.items()):
+            if tries < len(EVENT_LAG):
+                self._told_ended[known] = tries + 1
+                times.append(now + EVENT_LAG[tries])
+            else:
+                del self._told_ended[known]
+        return min(times, default=None)
+
+    # Its end.
+
+    def _note_ending(self) -> None:
+        """Starts the end of the pod when it is deleted, gone or over its deadline; a shorter grace replaces a longer."""
+        ending = self._wanted_ending()
+        if ending is None:
+            return
+        known = self.memory.ending
+        if known is not None and not is_sharper(known, ending):
+            return
+        if known is not None:
+            # Containers are being stopped with more time than they have now: begin again with less.
+            self._steps.interrupt_stops()
+        self.memory.ending = ending
+        self.memory.hooks.clear()
+        self._ending.set()
+        self.wake()
+
+    def _wanted_ending(self) -> Ending | None:
+        now, meta = self._context.clock.now(), self.pod.metadata
+        if meta.deletionTimestamp is not None:
+            asked = meta.deletionGracePeriodSeconds
+            grace = grace_seconds(self.pod) if asked is None else float(asked)
+            since = min(max(parse_timestamp(meta.deletionTimestamp) - grace, now - grace), now)
+            return Ending(since=since, grace=grace)
+        if self.memory.removed:
+            return Ending(since=now, grace=grace_seconds(self.pod))
+        deadline = deadline_of(self._known_pod())
+        if deadline is not None and deadline <= now and self._phase() not in TERMINAL:
+            return Ending(
+                since=now,
+                grace=grace_seconds(self.pod),
+                phase="Failed",
+                reason="DeadlineExceeded",
+                message="Pod was active on the node longer than the specified deadline",
+            )
+        return None
+
+    def evict(self, reason: str, message: str, grace: float) -> None:
+        """Ends the pod as failed although nobody asked for it."""
+        if self.memory.ending is None:
+            now = self._context.clock.now()
+            self.memory.ending = Ending(since=now, grace=grace, phase="Failed", reason=reason, message=message)
+            self._ending.set()
+            self.wake()
+
+    # What it tells others.
+
+    def _known_pod(self) -> Any:
+        """The pod with the status last worked out here, which the API may not have yet."""
+        return msgspec.structs.replace(self.pod, status=known_status(self.pod.status, self._reported))
+
+    def _phase(self) -> str | None:
+        status = self._reported or self.pod.status
+        return status.phase if status else None
+
+    def _report(self, pod: Any, now: float) -> None:
+        if self.memory.removed or (self.memory.torn_down and self._reported is not None):
+            # Sandboxes are being removed: what is seen now says less than what was reported.
+            return
+        config = self._context.config
+        status = pod_status(
+            pod, self.seen, self.memory, now=now, backoff=config.crash_backoff, host_ips=config.node_ips
+        )
+        self._reported = status
+        self._context.publisher.report(self.pod, status)
+
+    def _targets(self) -> list[Target]:
+        if self.memory.ending is not None or self.seen.sandbox is None:
+            return []
+        config, sandbox = self._context.config, self.seen.sandbox
+        ips = config.node_ips if host_network(self.pod) else sandbox.ips
+        running = [c for c in self.seen.latest.values() if c.state == "running" and c.sandbox_id == sandbox.id]
+        specs = [(container, container_by_name(self.pod, container.name)) for container in running]
+        return [
+            Target(container_id=container.id, spec=spec, ip=ips[0] if ips else "")
+            for container, spec in specs
+            if spec is not None and container.id not in self.memory.hooks and container.id not in self.memory.stopping
+        ]
+
+    def _unhealthy(self, spec: Any, which: Which, message: str) -> None:
+        self._steps.tell(spec.name, "Warning", "Unhealthy", message)
+
+    def statistics(self) -> dict[str, Any]:
+        return {"rounds": self.rounds, "stage": self.memory.stage, "tasks": self.owner.statistics()}
+
+
+def is_sharper(known: Ending, wanted: Ending) -> bool:
+    """Whether the new end comes clearly before the old one."""
+    return wanted.since + wanted.grace < known.since + known.grace - 1.0
+
+
+def differs(old: Any, new: Any) -> bool:
+    """Whether anything but status and bookkeeping changed."""
+    before, after = old.metadata, new.metadata
+    return bool(
+        old.spec != new.spec
+        or before.labels != after.labels
+        or before.annotations != after.annotations
+        or before.deletionGracePeriodSeconds != after.deletionGracePeriodSeconds
+        or gates(old) != gates(new)
+    )
+
+
+def gates(pod: Any) -> list[tuple[str, str]]:
+    """The conditions that readiness gates look at."""
+    wanted = {gate.conditionType for gate in pod.spec.readinessGates or ()}
+    conditions = (pod.status.conditions if pod.status else None) or ()
+    return [(condition.type, condition.status) for condition in conditions if condition.type in wanted]

@@ -1,0 +1,62 @@
+"""The kinds of volume this node knows, and the few steps over all volumes of a pod."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sampan.volumes.config_map import ConfigMap
+from sampan.volumes.downward_api import DownwardAPI
+from sampan.volumes.empty_dir import EmptyDir
+from sampan.volumes.errors import UnsupportedVolume, VolumeError
+from sampan.volumes.host_path import HostPath
+from sampan.volumes.interface import PodVolumes, VolumeKind
+from sampan.volumes.mounter import Mounter
+from sampan.volumes.projected import Projected
+from sampan.volumes.secret import Secret
+
+KINDS: tuple[VolumeKind, ...] = (EmptyDir(), HostPath(), ConfigMap(), Secret(), Projected(), DownwardAPI())
+
+
+def kind_of(volume: Any) -> VolumeKind:
+    """Raises UnsupportedVolume."""
+    for kind in KINDS:
+        if getattr(volume, kind.source) is not None:
+            return kind
+    asked = [name for name in volume.__struct_fields__ if name != "name" and getattr(volume, name) is not None]
+    raise UnsupportedVolume(f"this node cannot make volumes of the kind {', '.join(asked) or 'none given'}")
+
+
+async def set_up(pod: PodVolumes) -> dict[str, Path]:
+    """Makes every volume of the pod; returns their paths by name. Raises VolumeError, naming the volume."""
+    paths = {}
+    for volume in pod.pod.spec.volumes or ():
+        try:
+            paths[volume.name] = await kind_of(volume).set_up(volume, pod)
+        except (VolumeError, OSError) as error:
+            raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+    return paths
+
+
+async def refresh(pod: PodVolumes) -> None:
+    """Brings every volume that shows changing things up to date; raises VolumeError, naming the volume."""
+    for volume in pod.pod.spec.volumes or ():
+        try:
+            await kind_of(volume).refresh(volume, pod)
+        except (VolumeError, OSError) as error:
+            raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+
+
+def has_changing(pod: Any) -> bool:
+    """Whether any volume of the pod shows things that may change while it runs."""
+    return any(kind_of(volume).changes for volume in pod.spec.volumes or ())
+
+
+def tear_down(directory: Path, mounter: Mounter) -> None:
+    """Unmounts and deletes a pod's folder; never deletes through a mount that would not go. Raises VolumeError."""
+    failures = mounter.unmount_below(directory)
+    if failures:
+        raise VolumeError("; ".join(failures))
+    if directory.exists():
+        shutil.rmtree(directory)
