@@ -12,6 +12,7 @@ BODY_LIMIT_BYTES = 3 * 1024 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """`certificate` and `key` None: serve without TLS (in-process use only). Port 0: a free one.
+    `more_addresses` are listened on besides `bind_address`.
 
     `service_network` is where cluster addresses come from, `node_ports` the first and last node port.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
@@ -19,6 +20,7 @@ class Config:
 
     bind_address: str = "127.0.0.1"
     port: int = 6443
+    more_addresses: tuple[str, ...] = ()
     advertise_address: str = ""
     certificate: Path | None = None
     key: Path | None = None

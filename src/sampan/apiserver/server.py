@@ -89,11 +89,10 @@ class ApiServer:
         for group, plural in selection.FIELDS:
             self._configured(group, plural)
         await self.cache.start()
-        self.allocators.load()
         if listen:
             config = self.config
             self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit)
-            port = await self._listener.start(config.bind_address, config.port, tls.server_context(config))
+            port = await self._listener.start((config.bind_address, *config.more_addresses), config.port, tls.server_context(config))
         await self.bootstrap.run(port)
         self.ready = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)

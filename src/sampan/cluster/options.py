@@ -35,6 +35,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def reachable(self) -> bool:
+        """Whether pods reach the API server where it is told to listen; else it listens on the node's address, too."""
+        return self.bind_address in ("0.0.0.0", "::", self.node_ip)
+
+    @property
     def service_ip(self) -> str:
         """The `kubernetes` Service's address: the first of the service network."""
         return str(next(ipaddress.ip_network(self.service_cidr).hosts()))

@@ -12,14 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sampan.aio.clock import Clock
+from sampan.aio.mounts import unmount_below
 from sampan.cluster import supervise
 from sampan.cluster.layout import Layout
+from sampan.cluster.node import remove_network
 from sampan.cluster.options import Options
 from sampan.cluster.supervision.processes import Record, Records
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd, remove_all_sandboxes
 from sampan.cri.errors import RuntimeFailure
-from sampan.cri.teardown import unmount_below
 
 STOP_SECONDS = 20.0
 FIRST_TO_STOP = (supervise.GUARDIAN, supervise.SUPERVISOR)
@@ -34,7 +35,7 @@ async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Ca
     if runtime := records.load(supervise.CONTAINERD):
         stop(runtime)
         records.remove(supervise.CONTAINERD)
-    remove_network(options)
+    await remove_network(options)
     tell("service rules and interfaces removed")
     unmount_below(layout.kubelet)
     remove_files(layout, keep_data)
@@ -87,11 +88,6 @@ async def answers(socket: Path) -> bool:
     finally:
         await client.close()
     return True
-
-
-def remove_network(options: Options) -> None:
-    """Takes away the firewall table, the DNS interface and what CNI left."""
-    raise NotImplementedError
 
 
 def remove_files(layout: Layout, keep_data: bool) -> None:

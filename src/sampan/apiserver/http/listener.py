@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Sequence
 from email.utils import formatdate
 
 from sampan.aio.clock import Clock
@@ -32,11 +33,11 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
+    async def start(self, hosts: Sequence[str], port: int, tls: ssl.SSLContext | None) -> int:
         """Bind and serve; gives the port. OSError when the address is taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), host, port, ssl=tls, backlog=4096, ssl_handshake_timeout=10 if tls else None
+            lambda: Connection(self), list(hosts), port, ssl=tls, backlog=4096, ssl_handshake_timeout=10 if tls else None
         )
         self._sweeper = loop.create_task(self._sweep(), name="http-sweep")
         return int(self._server.sockets[0].getsockname()[1])

@@ -1,0 +1,141 @@
+"""What runs on a node: kubelet, service proxy and DNS, each made from the cluster's options."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+
+from sampan.aio.backoff import Backoff
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.client.interface import Client
+from sampan.cluster.options import Options
+from sampan.cri.client import CriClient
+from sampan.cri.containerd import Host
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.kubelet import Kubelet
+from sampan.network import cni
+from sampan.network.cni import PodNetwork
+from sampan.network.dns import interface
+from sampan.network.dns.component import DnsServer
+from sampan.network.proxy.component import ServiceProxy
+from sampan.network.proxy.nftables.backend import NftablesBackend
+from sampan.network.proxy.nftables.ruleset import Settings
+
+log = logging.getLogger(__name__)
+
+
+class NodeKubelet:
+    """A kubelet with its connection to the runtime, and the pod network installed as soon as its range is known."""
+
+    def __init__(self, options: Options, client: Client, clock: Clock, rng: random.Random) -> None:
+        self._options = options
+        self._clock = clock
+        self._rng = rng
+        self._ranges: asyncio.Queue[str] = asyncio.Queue()
+        self._runtime = CriClient(options.runtime_socket)
+        self._kubelet = Kubelet(
+            client=client,
+            runtime=self._runtime,
+            clock=clock,
+            rng=rng,
+            config=kubelet_config(options),
+            on_pod_cidr=self._ranges.put_nowait,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        backoff = Backoff(base=1.0, cap=60.0, rng=self._rng, jitter=0.2)
+        try:
+            async with TaskOwner("node", clock=self._clock, backoff=backoff) as tasks:
+                tasks.start(self._install_networks, name="pod network", policy="restart")
+                tasks.start(self._kubelet.run, name="kubelet")
+                await tasks.wait()
+        finally:
+            await self._runtime.close()
+
+    async def _install_networks(self) -> None:
+        while True:
+            pod_cidr = await self._ranges.get()
+            try:
+                remarks = await cni.install(pod_network(self._options, pod_cidr))
+            except BaseException:
+                self._ranges.put_nowait(pod_cidr)
+                raise
+            log.info("pod network installed cidr=%s", pod_cidr)
+            for remark in remarks:
+                log.warning("pod network remark=%s", remark)
+
+
+def kubelet(options: Options, client: Client, clock: Clock, rng: random.Random) -> NodeKubelet:
+    return NodeKubelet(options, client, clock, rng)
+
+
+def kubelet_config(options: Options) -> KubeletConfig:
+    layout = options.layout
+    return KubeletConfig(
+        node_name=options.node_name,
+        node_ips=(options.node_ip,),
+        root=layout.kubelet,
+        log_root=layout.pod_logs,
+        cluster_dns=(options.dns_ip,),
+        cluster_domain=options.cluster_domain,
+        cgroup_driver="systemd" if Host.detect().systemd else "cgroupfs",
+        server_cert=layout.pki / "kubelet.crt",
+        server_key=layout.pki / "kubelet.key",
+        client_ca=layout.pki / "ca.crt",
+    )
+
+
+def proxy(options: Options, client: Client, clock: Clock, rng: random.Random) -> ServiceProxy:
+    return ServiceProxy(
+        client=client,
+        clock=clock,
+        rng=rng,
+        node_name=options.node_name,
+        cluster_cidr=options.cluster_cidr,
+        service_cidr=options.service_cidr,
+        local_addresses={options.dns_ip},
+    )
+
+
+def dns(options: Options, client: Client, clock: Clock, rng: random.Random) -> DnsServer:
+    return DnsServer(
+        client=client,
+        clock=clock,
+        rng=rng,
+        addresses=(options.dns_ip,),
+        zone=options.cluster_domain,
+        networks=(options.cluster_cidr, options.service_cidr),
+    )
+
+
+async def remove_network(options: Options) -> None:
+    """Takes away service rules, the DNS interface and the pod network, whoever left them."""
+    settings = Settings(cluster_cidr=options.cluster_cidr, service_cidr=options.service_cidr)
+    await NftablesBackend(settings).remove()
+    await interface.remove()
+    await cni.remove(pod_network(options, installed_range(options) or options.cluster_cidr))
+
+
+def installed_range(options: Options) -> str:
+    """The range of pod addresses in the CNI configuration; "" when there is none."""
+    try:
+        written = json.loads((options.layout.cni / "net.d" / cni.FILE_NAME).read_text())
+    except FileNotFoundError:
+        return ""
+    return str(written["plugins"][0]["ipam"]["ranges"][0][0]["subnet"])
+
+
+def pod_network(options: Options, pod_cidr: str) -> PodNetwork:
+    """The CNI set-up for this node's range of pod addresses."""
+    folder = options.layout.cni
+    return PodNetwork(
+        pod_cidr=pod_cidr,
+        cluster_cidr=options.cluster_cidr,
+        service_cidr=options.service_cidr,
+        configuration=folder / "net.d",
+        state=folder / "state",
+    )
