@@ -118,7 +118,7 @@ def rate(function: Callable[[], Any], seconds: float = 0.3) -> float:
 
 async def read_rows(directory: Path) -> Rows:
     before = rss()
-    async with opened("sqlite", directory) as (store, cache, pods):
+    async with opened("sqlite", directory) as (store, _, pods):
         await fill(store, PODS, 16)
         after = rss()
         size = sum(len(entry.data) for entry in pods.list())
@@ -140,8 +140,7 @@ async def read_rows(directory: Path) -> Rows:
 
 
 def rss() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def fan_out(store: Engine, pods: ResourceCache, watchers: int, creates: int, writers: int) -> tuple[float, float]:

@@ -25,15 +25,20 @@ from sampan.store.index import Grant, Group, Index, Request, Revoke
 from sampan.store.interface import Commit, Compare, KeyValue, Operation, Range
 from sampan.store.lease import Deadlines
 from sampan.store.log import Contents, Log, Row, empty, first_id, key_value
+from sampan.store.quota import Quota
 from sampan.store.retention import Policy, Retention
 
 log = logging.getLogger(__name__)
 COMPACT_STEP = 256
 """Revisions compacted at once, so that commits wait for milliseconds at most."""
+EXPIRY_RETRY_SECONDS = 5.0
 
 
 class Engine:
-    """Implements `Store` over a log. `lease_id` makes new leases' ids (etcd's are random 63-bit numbers too)."""
+    """Implements `Store` over a log.
+
+    `quota` limits its size in bytes (0: no limit); `lease_id` makes new leases' ids (etcd's are random numbers too).
+    """
 
     def __init__(
         self,
@@ -41,12 +46,14 @@ class Engine:
         clock: Clock,
         *,
         retention: Policy | None = None,
+        quota: int = 0,
         lease_id: Callable[[], int] = lambda: secrets.randbits(62) + 1,
     ) -> None:
         self.log = journal
         self.compacted = 1
         self._clock = clock
         self._policy = retention or Policy()
+        self._quota = Quota(quota)
         self._lease_id = lease_id
         self._tasks = TaskOwner("store")
         self._feed = Feed()
@@ -75,6 +82,7 @@ class Engine:
         self._lease_added, self._compact_wanted = asyncio.Event(), asyncio.Event()
         self._compacting = asyncio.Lock()
         self._adopt(contents)
+        self._quota.measured(await self.log.size())
         self._refusal = None
         self._tasks.start(self._expire_leases, name="leases")
         self._tasks.start(self._compact_behind, name="compaction")
@@ -175,7 +183,9 @@ class Engine:
         """Makes what has queued the group in flight."""
         self._cut_scheduled = False
         requests, self._queue = self._queue, []
-        self._group = group = self._index.decide(requests, previous=self._feed.wants_previous)
+        self._group = group = self._index.decide(
+            requests, previous=self._feed.wants_previous, no_new_keys=self._quota.refusal()
+        )
         if group.is_read_only():
             self._written(None, {})
         else:
@@ -226,8 +236,12 @@ class Engine:
     # History
 
     def _note_written(self, group: Group) -> None:
-        size = sum(len(row.value) + len(row.key) for row in group.unit.rows if row.value is not None)
+        rows = group.unit.rows
+        size = sum(len(row.value) + len(row.key) for row in rows if row.value is not None)
         due = self._retention.wrote(size, group.revision, self._clock.monotonic())
+        self._quota.wrote(size, len(rows))
+        if self._quota.doubtful:
+            due = group.revision
         if due is not None and due > self.compacted:
             self.compacted = due
             self._compact_wanted.set()
@@ -247,14 +261,16 @@ class Engine:
             self._compact_wanted.clear()
             try:
                 await self._compact_log()
+                self._quota.measured(await self.log.size())
             except StoreError as error:
                 log.warning("compaction failed and will be tried again after later writes error=%s", error)
 
     async def _compact_log(self) -> None:
-        """Removes from the log what `compacted` allows, step by step between commits."""
+        """Removes from the log what `compacted` allows at the call, step by step between commits."""
         async with self._compacting:
-            while self._compact_done < self.compacted:
-                until = min(self._compact_done + COMPACT_STEP, self.compacted)
+            target = self.compacted
+            while self._compact_done < target:
+                until = min(self._compact_done + COMPACT_STEP, target)
                 await self.log.compact(self._compact_done, until, self._index.revision)
                 self._compact_done = until
 
@@ -294,8 +310,11 @@ class Engine:
     async def _expire(self, lease: int) -> None:
         try:
             await self._enqueue((), (Revoke(lease),))
-        except LeaseNotFound:
-            log.debug("lease ended before it expired lease=%d", lease)
+        except QuotaExceeded as error:
+            log.warning("lease could not be ended and will be tried again lease=%d error=%s", lease, error)
+            self._deadlines.set(lease, self._clock.monotonic() + EXPIRY_RETRY_SECONDS)
+        except (LeaseNotFound, Unavailable) as error:
+            log.debug("lease was not ended lease=%d error=%s", lease, error)
 
     def statistics(self) -> dict[str, Any]:
         index = self._index

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from sampan.store.errors import InvalidCommit, LeaseNotFound, StoreError
+from sampan.store.errors import InvalidCommit, LeaseNotFound, QuotaExceeded, StoreError
 from sampan.store.interface import MAX_OPERATIONS, Commit, Compare, Delete, Event, KeyValue, Operation, Put
 from sampan.store.log import SHIFT, Contents, Head, Row, Unit, key_value
 from sampan.store.order import SortedKeys
@@ -65,6 +65,7 @@ class Group(msgspec.Struct):
     unit: Unit
     outcomes: list[Outcome] = []
     heads: dict[str, Head | None] = {}
+    no_new_keys: str | None = None
 
     def is_read_only(self) -> bool:
         return not (self.unit.rows or self.unit.leases or self.unit.reads)
@@ -98,9 +99,12 @@ class Index:
             if head.lease:
                 self._attached.setdefault(head.lease, set()).add(key)
 
-    def decide(self, requests: Sequence[Request], *, previous: bool = False) -> Group:
-        """The group these requests make; `previous` says that the replaced rows are to be read as well."""
-        group = Group(self.revision, Unit([], {}, set()))
+    def decide(self, requests: Sequence[Request], *, previous: bool = False, no_new_keys: str | None = None) -> Group:
+        """The group these requests make.
+
+        `previous` says that the replaced rows are to be read as well; `no_new_keys` is why no key may be created now.
+        """
+        group = Group(self.revision, Unit([], {}, set()), no_new_keys=no_new_keys)
         for request in requests:
             group.outcomes.append(self._outcome(request, group))
         if previous:
@@ -160,7 +164,10 @@ class Index:
         changes: dict[str, Put | None] = {}
         for operation in operations:
             if type(operation) is Put:
-                self._check_lease(operation.lease, group)
+                if operation.lease:
+                    self._check_lease(operation.lease, group)
+                if group.no_new_keys is not None and self._head(operation.key, group) is None:
+                    raise QuotaExceeded(group.no_new_keys)
                 changes[operation.key] = operation
             elif type(operation) is Delete:
                 changes[operation.key] = None
@@ -180,7 +187,7 @@ class Index:
         return {key: None for key in keys if (head := self._head(key, group)) and head.lease == operation.lease}
 
     def _check_lease(self, lease: int, group: Group) -> None:
-        if lease and group.unit.leases.get(lease, self.leases.get(lease)) is None:
+        if group.unit.leases.get(lease, self.leases.get(lease)) is None:
             raise LeaseNotFound(lease)
 
     def _add(self, changes: dict[str, Put | None], group: Group) -> None:

@@ -51,6 +51,9 @@ class MemoryLog:
     def _present(self, ids: Sequence[int] | set[int]) -> dict[int, Row]:
         return {id_: self._rows[id_] for id_ in ids if id_ in self._rows}
 
+    async def size(self) -> int:
+        return sum(len(row.key) + len(row.value or b"") for row in self._rows.values())
+
     def statistics(self) -> dict[str, Any]:
         return {"kind": "memory", "rows": len(self._rows)}
 
@@ -58,5 +61,5 @@ class MemoryLog:
 class MemoryStore(Engine):
     """`Store` in memory; without a clock, leases go by the machine's."""
 
-    def __init__(self, clock: Clock | None = None, *, retention: Policy | None = None) -> None:
-        super().__init__(MemoryLog(), clock or SystemClock(), retention=retention)
+    def __init__(self, clock: Clock | None = None, *, retention: Policy | None = None, quota: int = 0) -> None:
+        super().__init__(MemoryLog(), clock or SystemClock(), retention=retention, quota=quota)

@@ -22,6 +22,8 @@ from sampan.store.sqlite.lock import FileLock
 from sampan.store.sqlite.worker import Worker
 
 T = TypeVar("T")
+QUOTA = 8 << 30
+"""Bytes; the largest size etcd's documentation suggests for its own --quota-backend-bytes."""
 
 
 class SqliteLog:
@@ -73,6 +75,9 @@ class SqliteLog:
         while await self._write(partial(file.reclaim, self._writer)):
             pass
 
+    async def size(self) -> int:
+        return await self._write(partial(file.size, self._writer))
+
     async def _write(self, job: Callable[[], T]) -> T:
         return await self._writing.run(self._guarded(job))
 
@@ -91,11 +96,22 @@ class SqliteLog:
         return guarded
 
     def statistics(self) -> dict[str, Any]:
-        return {"kind": "sqlite", "path": str(self._path), "groups": self._groups, "rows_written": self._rows_written}
+        return {
+            "kind": "sqlite",
+            "path": str(self._path),
+            "groups": self._groups,
+            "rows_written": self._rows_written,
+            "file_bytes": _size(self._path),
+            "wal_bytes": _size(self._path.with_name(self._path.name + "-wal")),
+        }
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 class SqliteStore(Engine):
-    """`Store` in one file. `retention` says how much history is kept."""
+    """`Store` in one file. `retention` says how much history is kept, `quota` how many bytes in all."""
 
-    def __init__(self, path: Path | str, clock: Clock, *, retention: Policy | None = None) -> None:
-        super().__init__(SqliteLog(Path(path)), clock, retention=retention)
+    def __init__(self, path: Path | str, clock: Clock, *, retention: Policy | None = None, quota: int = QUOTA) -> None:
+        super().__init__(SqliteLog(Path(path)), clock, retention=retention, quota=quota)

@@ -1,6 +1,6 @@
 """The file stays bounded, and an idle store leaves the disk alone."""
 
-# ruff: noqa: ASYNC221, ASYNC240
+# ruff: noqa: ASYNC240
 from __future__ import annotations
 
 import asyncio
