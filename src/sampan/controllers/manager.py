@@ -16,6 +16,9 @@ from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.endpoints.legacy import EndpointsController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from sampan.controllers.namespace import NamespaceController
+from sampan.controllers.node.eviction import TaintEvictionController
+from sampan.controllers.node.lifecycle import NodeLifecycleController
+from sampan.controllers.node.podgc import PodGcController
 from sampan.controllers.nodeipam import NodeIpamController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
@@ -32,6 +35,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ServiceAccountController,
     RootCaController,
     NodeIpamController,
+    NodeLifecycleController,
+    TaintEvictionController,
+    PodGcController,
 )
 
 

@@ -2,7 +2,7 @@
 
 A pod counts once it has an address and until it has ended. It is `serving` while it is ready, `terminating` once it is
 being deleted, and `ready` when it serves and does not terminate, or when the Service publishes unready addresses.
-Rules: discovery.k8s.io/v1 API reference; KEP-1672 (terminating endpoints), KEP-4444 and KEP-3015 (traffic distribution).
+Rules: discovery.k8s.io/v1 API reference; KEP-1672 (terminating endpoints); KEP-4444, KEP-3015 (traffic distribution).
 """
 
 from __future__ import annotations

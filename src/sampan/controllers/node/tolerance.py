@@ -1,0 +1,45 @@
+"""How long a pod may stay on a node with NoExecute taints. Pure. Rules: "Taints and Tolerations"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sampan.aio.clock import parse_timestamp
+
+
+def no_execute(node: Any) -> list[Any]:
+    return [taint for taint in (node.spec.taints if node.spec else None) or () if taint.effect == "NoExecute"]
+
+
+def tolerates(toleration: Any, taint: Any) -> bool:
+    """Whether one toleration matches one taint."""
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    if (toleration.operator or "Equal") == "Exists":
+        return True
+    return bool(toleration.key) and (toleration.value or "") == (taint.value or "")
+
+
+def stays(pod: Any, taints: Sequence[Any], now: float) -> float | None:
+    """Seconds the pod may still stay: 0 to go now, None for as long as it likes.
+
+    Time counts from when each taint was added, so that a restart of the controller does not grant it again.
+    """
+    ends = [_ends(pod, taint, now) for taint in taints]
+    bounded = [end for end in ends if end is not None]
+    return max(0.0, min(bounded) - now) if bounded else None
+
+
+def _ends(pod: Any, taint: Any, now: float) -> float | None:
+    """Epoch seconds at which one taint drives the pod off; None for never."""
+    matching = [toleration for toleration in pod.spec.tolerations or () if tolerates(toleration, taint)]
+    if not matching:
+        return now
+    seconds = [toleration.tolerationSeconds for toleration in matching if toleration.tolerationSeconds is not None]
+    if not seconds:
+        return None
+    added = parse_timestamp(taint.timeAdded) if taint.timeAdded else now
+    return added + max(0, min(seconds))
