@@ -84,6 +84,8 @@ class Compiler:
                 yield f"if {at} is None: {at} = {self._constant(field.type.struct)}()"  # type: ignore[union-attr]
         elif plan.shown(field):
             yield f"if {at} is None: {at} = {ZEROS[field.scalar]!r}"
+        elif field.name in plan.identity:
+            yield f"if not {at}: {at} = {plan.identity[field.name]!r}"
         elif plan.forgets(field):
             yield f'if {at} == "": {at} = None' if field.scalar == "string" else f"if {at} == 0: {at} = None"
 
@@ -124,7 +126,10 @@ class Plan:
     def __init__(self, name: str, info: schema.TypeInfo, constants: dict[str, Any]) -> None:
         self.constants = constants
         self._name = name
-        self._top = bool(info.kinds)
+        self.identity: dict[str, str] = {}
+        if len(info.kinds) == 1:
+            group, version, kind = info.kinds[0]
+            self.identity = {"kind": kind, "apiVersion": f"{group}/{version}" if group else version}
         self._values = presence.of(presence.VALUES, name)
         self._hidden = presence.of(presence.HIDDEN, name)
         self._shown = presence.of(presence.SHOWN, name)

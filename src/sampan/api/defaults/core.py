@@ -6,6 +6,8 @@ Source: API reference v1.36, "Defaults to" of each field.
 from __future__ import annotations
 
 import base64
+import re
+from functools import lru_cache
 from typing import Any
 
 from sampan.api.kinds import core_v1
@@ -66,6 +68,15 @@ CONSTANTS: dict[str, dict[str, Any]] = {
 }
 
 CLIENT_IP_TIMEOUT_SECONDS = 10800
+IMAGE_NAME_LENGTH = 255
+_HOST_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_HOST = rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+IMAGE = re.compile(
+    rf"(?P<name>(?:{_HOST}/)?{_PART}(?:/{_PART})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?"
+    r"(?P<digest>@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
+    re.ASCII,
+)
 
 
 def pod(o: Any) -> None:
@@ -123,12 +134,13 @@ def container(o: Any) -> None:
         o.imagePullPolicy = pull_policy(o.image or "")
 
 
+@lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
-    """Always for the tag `latest`, given or meant; IfNotPresent for any other, and for a digest."""
-    if "@" in image:
+    """Always for the tag `latest`, given or meant; IfNotPresent for any other, for a digest, and for what is no image."""
+    match = IMAGE.fullmatch(image)
+    if match is None or len(match["name"]) > IMAGE_NAME_LENGTH or match["digest"]:
         return "IfNotPresent"
-    tag = image.rsplit("/", 1)[-1].partition(":")[2]
-    return "Always" if image and tag in ("", "latest") else "IfNotPresent"
+    return "Always" if match["tag"] in (None, "latest") else "IfNotPresent"
 
 
 def volume(o: Any) -> None:

@@ -28,7 +28,7 @@ def prepare_create(kind: Kind, obj: Any) -> None:
     meta = obj.metadata
     meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
     meta.selfLink = None
-    if strategy.drops_status and has_field(obj, "status"):
+    if strategy.drops_status and "status" in kind.subresources:
         obj.status = None
         defaults.apply_to(obj)
     if strategy.generation:
@@ -73,6 +73,3 @@ def _only_subresource(strategy: Strategy, new: Any, old: Any, subresource: str) 
                 setattr(new, name, getattr(old, name))
         strategy.status_metadata(new.metadata, old.metadata)
 
-
-def has_field(obj: Any, name: str) -> bool:
-    return name in obj.__struct_fields__

@@ -74,7 +74,14 @@ def normalise_data_source(spec: Any) -> None:
         )
 
 
+def create_limit_range(o: Any) -> None:
+    """A limit range without a name gets one."""
+    if not o.metadata.name:
+        o.metadata.name = o.metadata.uid
+
+
 STRATEGIES: dict[str, Strategy] = {
+    "LimitRange": Strategy(create=create_limit_range),
     "Namespace": Strategy(
         create=create_namespace, update=update_namespace, subresources={"finalize": finalize_namespace}
     ),
@@ -84,6 +91,7 @@ STRATEGIES: dict[str, Strategy] = {
     "Pod": Strategy(
         generation=True,
         changed=spec_changed,
+        drops_status=False,
         create=create_pod,
         update=update_pod,
         subresources={

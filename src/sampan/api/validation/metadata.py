@@ -65,8 +65,7 @@ def common(meta: Any, errors: Errors, path: str) -> None:
     if meta.ownerReferences:
         owner_references(meta.ownerReferences, errors, f"{path}.ownerReferences")
     if meta.finalizers:
-        for finalizer in meta.finalizers:
-            finalizer_name(finalizer, errors, f"{path}.finalizers")
+        finalizers(meta.finalizers, errors, f"{path}.finalizers")
         _conflicting_finalizers(meta.finalizers, errors, f"{path}.finalizers")
     if meta.managedFields:
         managed_fields(meta.managedFields, errors, f"{path}.managedFields")
@@ -91,7 +90,7 @@ def annotations(values: Mapping[str, str], errors: Errors, path: str) -> None:
 
 def owner_references(references: Any, errors: Errors, path: str) -> None:
     controller = ""
-    for index, reference in enumerate(references):
+    for reference in references:
         owner_reference(reference, errors, path)
         if reference.controller:
             kind = f"{reference.kind or ''}/{reference.name or ''}"
@@ -100,7 +99,6 @@ def owner_references(references: Any, errors: Errors, path: str) -> None:
                 errors.append(invalid(path, references, f"{text} and {kind}"))
             else:
                 controller = kind
-        del index
 
 
 def owner_reference(reference: Any, errors: Errors, path: str) -> None:
@@ -120,19 +118,19 @@ def owner_reference(reference: Any, errors: Errors, path: str) -> None:
 STANDARD_FINALIZERS = ("kubernetes", "foregroundDeletion", "orphan")
 
 
-def finalizer_name(name: str, errors: Errors, path: str) -> None:
-    wrong = qualified(name)
-    errors.extend(each_invalid(path, name, wrong))
-    if wrong:
-        return
-    if "/" not in name and name not in STANDARD_FINALIZERS:
-        errors.append(invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"))
+def finalizers(given: list[str], errors: Errors, path: str) -> None:
+    for name in given:
+        errors.extend(each_invalid(path, name, qualified(name)))
+    for index, name in enumerate(given):
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid(f"{path}[{index}]", name, text))
 
 
-def _conflicting_finalizers(finalizers: list[str], errors: Errors, path: str) -> None:
-    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+def _conflicting_finalizers(given: list[str], errors: Errors, path: str) -> None:
+    if "orphan" in given and "foregroundDeletion" in given:
         text = "finalizer orphan and foregroundDeletion cannot be both set"
-        errors.append(invalid(path, finalizers, text))
+        errors.append(invalid(path, given, text))
 
 
 def managed_fields(entries: Any, errors: Errors, path: str) -> None:
@@ -193,3 +191,8 @@ def unique(value: Any, seen: set[Any], errors: Errors, path: str) -> None:
         errors.append(duplicate(path, value))
     else:
         seen.add(value)
+
+
+def long_name(text: str) -> tuple[str, ...]:
+    """A subdomain, judged as upstream's generated rules do: lengths are told in bytes."""
+    return tuple(w.replace("253 characters", "253 bytes") for w in names.subdomain(text))

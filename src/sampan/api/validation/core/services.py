@@ -1,0 +1,287 @@
+"""Rules for services. Source: API reference v1.36, Service; KEP-563 (dual stack), KEP-2086, KEP-4444."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.api.names import label, qualified, subdomain
+from sampan.api.validation.core.context import Errors
+from sampan.api.validation.metadata import labels
+from sampan.api.validation.network import (
+    PORT_RANGE,
+    PROTOCOLS,
+    cidr,
+    parse_address,
+    port,
+    port_or_name,
+    protocol,
+    routable,
+)
+from sampan.api.validation.problems import (
+    Shown,
+    duplicate,
+    each_invalid,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+
+AFFINITIES = ("ClientIP", "None")
+TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+TRAFFIC = ("Cluster", "Local")
+DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+FAMILIES = ("IPv4", "IPv6")
+FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
+LONGEST_AFFINITY_SECONDS = 86400
+KUBELET_PORT = 10250
+ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
+NOT_EXTERNAL_NAME = "may not be set for ExternalName services"
+WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
+
+
+def create(service: Any, errors: Errors) -> None:
+    judge(service, errors)
+
+
+def update(new: Any, old: Any, errors: Errors) -> None:
+    spec, before = new.spec, old.spec
+    if "ExternalName" not in (spec.type, before.type):
+        immutable_addresses(spec, before, errors)
+    class_change(spec, before, errors)
+    judge(new, errors)
+
+
+def headless(spec: Any) -> bool:
+    return spec.clusterIP == "None" or bool(spec.clusterIPs and spec.clusterIPs[0] == "None")
+
+
+def judge(service: Any, errors: Errors) -> None:
+    spec = service.spec
+    if not spec.ports and not headless(spec) and spec.type != "ExternalName":
+        errors.append(required("spec.ports"))
+    by_type(spec, errors)
+    ports(spec, errors)
+    if spec.selector:
+        labels(spec.selector, errors, "spec.selector")
+    affinity(spec, errors)
+    addresses(spec, errors)
+    for index, address in enumerate(spec.externalIPs or ()):
+        if parse_address(address) is None:
+            errors.append(invalid(f"spec.externalIPs[{index}]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+        else:
+            routable(address, errors, f"spec.externalIPs[{index}]")
+    if spec.type not in TYPES:
+        errors.append(not_supported("spec.type", spec.type, TYPES) if spec.type else required("spec.type"))
+    port_conflicts(spec, errors)
+    load_balancer(spec, errors)
+    traffic(spec, errors)
+
+
+def by_type(spec: Any, errors: Errors) -> None:
+    if spec.type == "LoadBalancer":
+        for index, each in enumerate(spec.ports or ()):
+            if each.port == KUBELET_PORT:
+                text = "may not expose port 10250 externally since it is used by kubelet"
+                errors.append(invalid(f"spec.ports[{index}]", each.port, text))
+    if spec.type in WITH_NODE_PORTS and headless(spec):
+        errors.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {spec.type} services"))
+    if spec.type == "ExternalName":
+        for field in ("clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            if getattr(spec, field):
+                errors.append(forbidden(f"spec.{field}", NOT_EXTERNAL_NAME))
+        name = (spec.externalName or "").removesuffix(".")
+        if not name:
+            errors.append(required("spec.externalName"))
+        else:
+            errors.extend(each_invalid("spec.externalName", name, subdomain(name)))
+
+
+def ports(spec: Any, errors: Errors) -> None:
+    names: set[str] = set()
+    many = len(spec.ports or ()) > 1
+    for index, each in enumerate(spec.ports or ()):
+        here = f"spec.ports[{index}]"
+        if each.name:
+            errors.extend(each_invalid(f"{here}.name", each.name, label(each.name)))
+            if each.name in names:
+                errors.append(duplicate(f"{here}.name", each.name))
+            names.add(each.name)
+        elif many:
+            errors.append(required(f"{here}.name"))
+        port(each.port, errors, f"{here}.port")
+        if each.protocol not in PROTOCOLS:
+            protocol(each.protocol, errors, f"{here}.protocol")
+        port_or_name(each.targetPort, errors, f"{here}.targetPort")
+        if each.appProtocol is not None:
+            errors.extend(each_invalid(f"{here}.appProtocol", each.appProtocol, qualified(each.appProtocol)))
+
+
+def affinity(spec: Any, errors: Errors) -> None:
+    value, config = spec.sessionAffinity, spec.sessionAffinityConfig
+    if value not in AFFINITIES:
+        errors.append(not_supported("spec.sessionAffinity", value, AFFINITIES) if value else required("spec.sessionAffinity"))
+    if value == "ClientIP":
+        client = config.clientIP if config is not None else None
+        path = "spec.sessionAffinityConfig.clientIP"
+        if client is None or client.timeoutSeconds is None:
+            errors.append(required(f"{path}.timeoutSeconds"))
+        elif not 1 <= client.timeoutSeconds <= LONGEST_AFFINITY_SECONDS:
+            text = f"must be greater than 0 and less than {LONGEST_AFFINITY_SECONDS}"
+            errors.append(invalid(f"{path}.timeoutSeconds", client.timeoutSeconds, text))
+    elif config is not None:
+        errors.append(forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None"))
+
+
+def addresses(spec: Any, errors: Errors) -> None:
+    """Families, their policy, and addresses that the request names."""
+    if spec.type == "ExternalName":
+        return
+    given = spec.clusterIPs or []
+    if spec.clusterIP and not given:
+        errors.append(required("spec.clusterIPs"))
+    elif given and spec.clusterIP != given[0]:
+        text = "first value must match `clusterIP`"
+        errors.append(invalid("spec.clusterIPs", given, text))
+    if spec.ipFamilyPolicy is not None and spec.ipFamilyPolicy not in FAMILY_POLICIES:
+        errors.append(not_supported("spec.ipFamilyPolicy", spec.ipFamilyPolicy, FAMILY_POLICIES))
+    seen: set[str] = set()
+    for index, family in enumerate(spec.ipFamilies or ()):
+        if family not in FAMILIES:
+            errors.append(not_supported(f"spec.ipFamilies[{index}]", family, FAMILIES))
+        elif family in seen:
+            errors.append(duplicate(f"spec.ipFamilies[{index}]", family))
+        seen.add(family)
+    if len(given) > 1 and "None" in given:
+        errors.append(invalid("spec.clusterIPs", given, "'None' must be the first and only value"))
+    if len(given) > 2:
+        errors.append(invalid("spec.clusterIPs", given, "may only hold up to 2 values"))
+    for index, text in enumerate(given):
+        named_address(spec, index, text, errors)
+
+
+def named_address(spec: Any, index: int, text: str, errors: Errors) -> None:
+    if text == "None":
+        return
+    path = f"spec.clusterIPs[{index}]"
+    address = parse_address(text)
+    if address is None:
+        errors.append(invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+        return
+    families = spec.ipFamilies or ()
+    if index < len(families) and families[index] in FAMILIES and families[index] != f"IPv{address.version}":
+        errors.append(invalid(path, text, f"expected an {families[index]} value as indicated by `ipFamilies[{index}]`"))
+
+
+def port_conflicts(spec: Any, errors: Errors) -> None:
+    if spec.type == "ClusterIP":
+        for index, each in enumerate(spec.ports or ()):
+            if each.nodePort:
+                errors.append(forbidden(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'"))
+    node_ports: set[tuple[Any, Any]] = set()
+    for index, each in enumerate(spec.ports or ()):
+        if not each.nodePort:
+            continue
+        key = (each.protocol, each.nodePort)
+        if key in node_ports:
+            errors.append(duplicate(f"spec.ports[{index}].nodePort", each.nodePort))
+        node_ports.add(key)
+    known: set[tuple[Any, Any]] = set()
+    for index, each in enumerate(spec.ports or ()):
+        pair = (each.protocol, each.port)
+        if pair in known:
+            errors.append(duplicate(f"spec.ports[{index}]", internal_port(each)))
+        known.add(pair)
+
+
+def internal_port(each: Any) -> Shown:
+    """A port as upstream's message shows it: by protocol and number alone, in its internal form."""
+    return Shown(
+        f'{{"Name":"","Protocol":"{each.protocol}","AppProtocol":null,"Port":{each.port},"TargetPort":0,"NodePort":0}}'
+    )
+
+
+def load_balancer(spec: Any, errors: Errors) -> None:
+    balanced = spec.type == "LoadBalancer"
+    for index, text in enumerate(spec.loadBalancerSourceRanges or ()):
+        if not balanced:
+            errors.append(forbidden("spec.LoadBalancerSourceRanges", ONLY_LOAD_BALANCER))
+            break
+        cidr(text.strip(), errors, f"spec.loadBalancerSourceRanges[{index}]")
+    if spec.allocateLoadBalancerNodePorts is not None and not balanced:
+        errors.append(forbidden("spec.allocateLoadBalancerNodePorts", ONLY_LOAD_BALANCER))
+    if balanced and spec.allocateLoadBalancerNodePorts is None:
+        errors.append(required("spec.allocateLoadBalancerNodePorts"))
+    if spec.loadBalancerClass is not None:
+        if not balanced:
+            errors.append(forbidden("spec.loadBalancerClass", ONLY_LOAD_BALANCER))
+        else:
+            errors.extend(each_invalid("spec.loadBalancerClass", spec.loadBalancerClass, qualified(spec.loadBalancerClass)))
+
+
+def traffic(spec: Any, errors: Errors) -> None:
+    external = spec.externalTrafficPolicy
+    reachable = spec.type in WITH_NODE_PORTS or (spec.type == "ClusterIP" and bool(spec.externalIPs))
+    if reachable:
+        if not external:
+            if spec.type in WITH_NODE_PORTS:
+                errors.append(required("spec.externalTrafficPolicy"))
+        elif external not in TRAFFIC:
+            errors.append(not_supported("spec.externalTrafficPolicy", external, TRAFFIC))
+    elif external:
+        errors.append(invalid("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"))
+    health(spec, errors)
+    internal = spec.internalTrafficPolicy
+    if internal is None:
+        if spec.type != "ExternalName":
+            errors.append(required("spec.internalTrafficPolicy"))
+    elif internal not in TRAFFIC:
+        errors.append(not_supported("spec.internalTrafficPolicy", internal, TRAFFIC))
+    if spec.trafficDistribution is not None and spec.trafficDistribution not in DISTRIBUTIONS:
+        errors.append(not_supported("spec.trafficDistribution", spec.trafficDistribution, DISTRIBUTIONS))
+
+
+def health(spec: Any, errors: Errors) -> None:
+    number = spec.healthCheckNodePort or 0
+    if spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local":
+        if number and not 1 <= number <= 65535:
+            errors.append(invalid("spec.healthCheckNodePort", number, PORT_RANGE))
+    elif number:
+        text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        errors.append(invalid("spec.healthCheckNodePort", number, text))
+
+
+def immutable_addresses(new: Any, old: Any, errors: Errors) -> None:
+    """The first address never changes; a second may come or go with its family."""
+    before, now = old.clusterIPs or [], new.clusterIPs or []
+    if before and before[0] and (not now or now[0] != before[0]):
+        errors.append(invalid("spec.clusterIPs[0]", now, "may not change once set"))
+    if len(before) > 1 and len(now) > 1 and before[1] != now[1]:
+        errors.append(invalid("spec.clusterIPs[1]", now, "may not change once set"))
+    families, current = old.ipFamilies or [], new.ipFamilies or []
+    if families and (not current or current[0] != families[0]):
+        errors.append(invalid("spec.ipFamilies[0]", current, "may not change once set"))
+
+
+def class_change(new: Any, old: Any, errors: Errors) -> None:
+    if old.type == new.type == "LoadBalancer" and new.loadBalancerClass != old.loadBalancerClass:
+        errors.append(invalid("spec.loadBalancerClass", new.loadBalancerClass, "may not change once set"))
+
+
+def update_status(new: Any, old: Any, errors: Errors) -> None:
+    balancer = new.status.loadBalancer if new.status is not None else None
+    ingress = (balancer.ingress if balancer is not None else None) or ()
+    if ingress and new.spec.type != "LoadBalancer":
+        errors.append(forbidden("status.loadBalancer.ingress", ONLY_LOAD_BALANCER))
+    for index, each in enumerate(ingress):
+        here = f"status.loadBalancer.ingress[{index}]"
+        if each.ip and parse_address(each.ip) is None:
+            errors.append(invalid(f"{here}.ip", each.ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+        if each.ip and each.ipMode not in (None, "Proxy", "VIP"):
+            errors.append(not_supported(f"{here}.ipMode", each.ipMode, ("Proxy", "VIP")))
+        if not each.ip and each.ipMode is not None:
+            errors.append(forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set"))
+        if each.hostname:
+            errors.extend(each_invalid(f"{here}.hostname", each.hostname, subdomain(each.hostname)))
+
+
