@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ class Terminal(Reporter):
     """A line for each step: on a terminal first what is being done, then what came of it."""
 
     def __init__(self) -> None:
-        self._live = click.get_text_stream("stdout").isatty()
+        self._live = sys.stdout.isatty()
 
     def begin(self, step: str) -> None:
         if self._live:

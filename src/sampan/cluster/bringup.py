@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from sampan.cluster import identities, options, preflight, sample, supervise
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
 from sampan.cluster.supervision.launch import executed
-from sampan.cluster.supervision.processes import Records
+from sampan.cluster.supervision.processes import Records, record
 from sampan.cri import builtin
 from sampan.cri.client import CriClient
-from sampan.cri.containerd import Containerd
+from sampan.cri.errors import RuntimeFailure
 from sampan.cri.oci import import_image
 
 POLL_SECONDS = 0.05
@@ -59,7 +60,10 @@ class Bringup:
             for title, step in STEPS:
                 began = self.clock.monotonic()
                 self.reporter.begin(title)
-                result = await step(self)
+                try:
+                    result = await step(self)
+                except RuntimeFailure as error:
+                    raise ClusterError(f"{title}: {error}") from None
                 if result:
                     self.reporter.done(title, result, self.clock.monotonic() - began)
 
@@ -84,15 +88,15 @@ class Bringup:
         if running and running.alive:
             return f"supervisor already runs, pid {running.pid}"
         pid = executed(supervise.command(self.options), layout.log / "supervisor.log")()
+        Records(layout.run).save(record(supervise.SUPERVISOR, pid, started=self.clock.now()))
         return f"supervisor started, pid {pid}"
 
     async def runtime(self) -> str:
         """Waits for CRI while the API server starts, and sees that the images made here are there."""
         socket = Path(self.options.runtime_socket)
-        if not self.options.container_runtime_endpoint:
-            await Containerd(self.options.layout.data_dir, clock=self.clock).ready(timeout=WAIT_SECONDS)
         client = CriClient(str(socket))
         try:
+            await self._until("the container runtime answers", partial(runtime_answers, client))
             version = await client.version()
             made = [await self._image(client, socket, reference, make) for reference, make in IMAGES]
         finally:
@@ -143,12 +147,34 @@ class Bringup:
             try:
                 if await ready():
                     return
-            except (ApiError, Unreachable) as error:
+            except (ApiError, Unreachable, RuntimeFailure) as error:
                 last = str(error)
+            self._check_supervisor()
             if self.clock.monotonic() > deadline:
                 log = self.options.layout.log
                 raise ClusterError(f"after {WAIT_SECONDS:.0f} s not yet: {what} (last: {last}); the logs are in {log}")
             await self.clock.sleep(POLL_SECONDS)
+
+    def _check_supervisor(self) -> None:
+        """Raises ClusterError with the end of its log when nobody keeps the processes running."""
+        layout = self.options.layout
+        entry = Records(layout.run).load(supervise.SUPERVISOR)
+        if entry is not None and not entry.alive:
+            log = layout.log / f"{supervise.SUPERVISOR}.log"
+            raise ClusterError(f"the supervisor has ended; the end of its log, {log}:\n{tail(log)}")
+
+
+async def runtime_answers(client: CriClient) -> bool:
+    await client.version()
+    return True
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    """The last lines of a log file."""
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return "(there is none)"
 
 
 IMAGES: tuple[tuple[str, Callable[[], bytes]], ...] = (
