@@ -27,6 +27,7 @@ from sampan.apiserver.health import Health
 from sampan.apiserver.http import tls
 from sampan.apiserver.http.exchange import Answer, Exchange, Response
 from sampan.apiserver.http.listener import Listener
+from sampan.apiserver.kubelets import Kubelets
 from sampan.apiserver.metrics import Metrics
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Routes
@@ -60,6 +61,7 @@ class ApiServer:
         self.documents = Documents(self)
         self.bootstrap = Bootstrap(self)
         self.allocators = Allocators(self)
+        self.kubelets = Kubelets(self)
         self.admission = chain.build(self, config.enable_plugins, config.disable_plugins)
         self.authenticator = self._authenticator()
         self.authorizer: authorizer.Authorizer = authorizer.Union(
@@ -105,6 +107,7 @@ class ApiServer:
         await self.cache.close()
         if self._listener is not None:
             await self._listener.close()
+        await self.kubelets.close()
         await self.store.close()
 
     # requests

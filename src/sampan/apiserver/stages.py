@@ -2,7 +2,7 @@
 
     identify request -> authenticate -> (audit) -> (flow control) -> authorize
         reads:  get, list, watch: the watch cache
-        writes: decode -> default -> own -> mutate -> allocate -> prepare -> validate -> approve -> store
+        writes: decode -> default -> own -> mutate -> prepare -> allocate -> validate -> approve -> store
     respond
 
 Audit and flow control have their places kept, between `authenticate` and `authorize`. A stage of a request takes the `Request`, a stage
@@ -146,8 +146,8 @@ WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (
     default,
     own,
     mutate,
-    allocate,
     prepare,
+    allocate,
     validate,
     approve,
 )

@@ -140,3 +140,9 @@ async def commit_delete(write: Write) -> Commit | None:
     else:
         write.abandon()
     return outcome
+
+
+def lost_beside(write: Write, outcome: Commit) -> bool:
+    """Whether a refused commit was refused for something beside the object (an address given out meanwhile): worth another try."""
+    found = outcome.found.get(write.kind.key(write.namespace, write.name))
+    return (found.mod_revision if found is not None else 0) == write.revision

@@ -1,27 +1,253 @@
-"""Cluster addresses and node ports of services."""
+"""Cluster addresses and node ports of services: each given out once.
+
+A number is taken when its own key is in the store, and that key is written (must not exist) or deleted in the very commit that writes or
+deletes the service: so no crash loses or leaks one, and several API servers over one store cannot give one out twice. The keys of
+addresses are those of `IPAddress` objects, which clients see (KEP-1880). Numbers of commits still on their way are kept in `_pending`, so
+that concurrent creates do not run into each other.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from sampan.aio.clock import timestamp
+from sampan.api import errors
+from sampan.api.errors import FieldError, Invalid
+from sampan.api.kinds import meta_v1, networking_v1
 from sampan.api.registry import Kind
+from sampan.apiserver.allocation import families, pool
+from sampan.apiserver.metadata import new_uid
 from sampan.apiserver.write import Write
+from sampan.store import keys
+from sampan.store.interface import Compare, Delete, Put
 
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
+NONE = families.NONE
+NETWORKING = "networking.k8s.io"
+PORTS = ("sampan.dev", "nodeports")
+WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
+MANAGED_BY = "ipallocator.k8s.io"
+FULL = "range is full"
+TAKEN_ADDRESS = "provided IP is already allocated"
+TAKEN_PORT = "provided port is already allocated"
+
+
+def is_service(kind: Kind) -> bool:
+    return kind.plural == "services" and not kind.group
+
 
 class Allocators:
-    """To be filled in."""
+    """Stateless but for what is on its way: what is taken is read from the watch cache."""
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
-
-    def load(self) -> None:
-        """Read what is taken from the watch cache."""
+        self._network = server.config.service_network
+        self._family = f"IPv{self._network.version}"
+        self._first_port, self._last_port = server.config.node_ports
+        self._pending: set[str] = set()
 
     def allocate(self, write: Write) -> None:
-        """Give a service what it asks for."""
+        """Give a service what it asks for or needs. Raises Invalid."""
+        if not is_service(write.kind) or write.subresource:
+            return
+        wrong = families.settle(write.new.spec, self._family)
+        if wrong:
+            raise errors.invalid("", "Service", write.name, wrong)
+        old = write.old.spec if write.old is not None else None
+        self._addresses(write, write.new.spec, old)
+        self._ports(write, write.new.spec, old)
 
     def release(self, kind: Kind, obj: Any, write: Write) -> None:
-        """Take back what an object that ends holds."""
+        """Take back, in the commit of `write`, what a service that ends holds."""
+        if is_service(kind) and obj is not None and obj.spec is not None:
+            for key in self._held(obj.spec):
+                write.operations.append(Delete(key))
+
+    # addresses
+
+    def _addresses(self, write: Write, new: Any, old: Any) -> None:
+        had = _addresses_of(old)
+        if new.type == "ExternalName":
+            self._give_back(write, [self._address_key(a) for a in had])
+            return
+        if new.clusterIP == NONE or (new.clusterIPs or [""])[0] == NONE:
+            return
+        wanted = [a for a in new.clusterIPs or ([new.clusterIP] if new.clusterIP else []) if a]
+        if wanted:
+            if had and wanted != had:
+                return
+            for address in wanted:
+                if address not in had:
+                    self._take_address(write, new, address)
+            new.clusterIP, new.clusterIPs = wanted[0], wanted
+            return
+        address = self._free_address()
+        if address is None:
+            raise errors.InternalError(f"Internal error occurred: failed to allocate a serviceIP: {FULL}")
+        self._record_address(write, address)
+        new.clusterIP, new.clusterIPs = address, [address]
+
+    def _take_address(self, write: Write, spec: Any, address: str) -> None:
+        """An address that the client named."""
+        try:
+            number = ipaddress.ip_address(address)
+        except ValueError:
+            return
+        if number not in self._network or not self._usable(int(number)):
+            why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self._network}"
+        elif self._is_taken(self._address_key(address)):
+            why = TAKEN_ADDRESS
+        else:
+            self._record_address(write, address)
+            return
+        shown = ",".join(f'"{a}"' for a in spec.clusterIPs or [address])
+        text = f"Invalid value: [{shown}]: failed to allocate IP {address}: {why}"
+        raise self._invalid(write, "spec.clusterIPs", text)
+
+    def _free_address(self) -> str | None:
+        size = self._network.num_addresses - 2
+        first = int(self._network.network_address) + 1
+        band = pool.reserved(size, least=16, most=256, divisor=16)
+        made = type(self._network.network_address)
+        number = pool.choose(
+            first, first + size - 1, band, lambda n: self._is_taken(self._address_key(str(made(n)))), self._server.rng
+        )
+        return None if number is None else str(made(number))
+
+    def _usable(self, number: int) -> bool:
+        """Neither the network's own address nor, for IPv4, its broadcast address."""
+        last = int(self._network.broadcast_address)
+        return int(self._network.network_address) < number and (number < last or self._network.version == 6)
+
+    def _record_address(self, write: Write, address: str) -> None:
+        server = self._server
+        labels = {"ipaddress.kubernetes.io/ip-family": self._family, "ipaddress.kubernetes.io/managed-by": MANAGED_BY}
+        metadata = meta_v1.ObjectMeta(
+            name=address,
+            uid=new_uid(server.rng),
+            creationTimestamp=timestamp(server.clock.now()),
+            generation=1,
+            labels=labels,
+        )
+        parent = networking_v1.ParentReference(resource="services", namespace=write.namespace, name=write.name)
+        obj = networking_v1.IPAddress(metadata=metadata, spec=networking_v1.IPAddressSpec(parentRef=parent))
+        self._take(write, self._address_key(address), Kind.encode(obj))
+
+    @staticmethod
+    def _address_key(address: str) -> str:
+        return keys.key(NETWORKING, "ipaddresses", None, address)
+
+    # node ports
+
+    def _ports(self, write: Write, new: Any, old: Any) -> None:
+        had = _ports_of(old)
+        if new.type in WITH_NODE_PORTS:
+            self._name_ports(write, new, had)
+            if new.type == "LoadBalancer" and new.externalTrafficPolicy == "Local":
+                self._health_port(write, new, had)
+        keep = _ports_of(new)
+        self._give_back(write, [self._port_key(port) for port in sorted(had - keep)])
+
+    def _name_ports(self, write: Write, new: Any, had: set[int]) -> None:
+        """Ports the client named first, so that none of them is given to another port of the same service."""
+        own: set[int] = set(had)
+        shared: dict[int, tuple[int, set[str]]] = {}
+        for index, port in enumerate(new.ports or ()):
+            if port.nodePort:
+                if port.nodePort not in own:
+                    self._take_port(write, port.nodePort, f"spec.ports[{index}].nodePort")
+                    own.add(port.nodePort)
+                shared.setdefault(port.port, (port.nodePort, set()))[1].add(port.protocol)
+        if new.type == "LoadBalancer" and new.allocateLoadBalancerNodePorts is False:
+            return
+        for port in new.ports or ():
+            if port.nodePort:
+                continue
+            number, protocols = shared.get(port.port, (0, set()))
+            if not number or port.protocol in protocols:
+                number, protocols = self._free_port(write), set()
+            port.nodePort = number
+            shared[port.port] = (number, protocols | {port.protocol})
+
+    def _health_port(self, write: Write, new: Any, had: set[int]) -> None:
+        if not new.healthCheckNodePort:
+            new.healthCheckNodePort = self._free_port(write)
+        elif new.healthCheckNodePort not in had:
+            self._take_port(write, new.healthCheckNodePort, "spec.healthCheckNodePort")
+
+    def _take_port(self, write: Write, port: int, field: str) -> None:
+        if not self._first_port <= port <= self._last_port:
+            span = f"{self._first_port}-{self._last_port}"
+            why = f"provided port is not in the valid range. The range of valid ports is {span}"
+        elif self._is_taken(self._port_key(port)):
+            why = TAKEN_PORT
+        else:
+            self._record_port(write, port)
+            return
+        raise self._invalid(write, field, f"Invalid value: {port}: {why}")
+
+    def _free_port(self, write: Write) -> int:
+        size = self._last_port - self._first_port + 1
+        band = pool.reserved(size, least=16, most=128, divisor=32)
+        port = pool.choose(
+            self._first_port, self._last_port, band, lambda n: self._is_taken(self._port_key(n)), self._server.rng
+        )
+        if port is None:
+            raise errors.InternalError(f"Internal error occurred: failed to allocate a nodePort: {FULL}")
+        self._record_port(write, port)
+        return port
+
+    def _record_port(self, write: Write, port: int) -> None:
+        owner = f"{write.namespace}/{write.name}"
+        value = b'{"kind":"NodePort","apiVersion":"sampan.dev/v1","metadata":{"name":"%d"},"owner":"%b"}'
+        self._take(write, self._port_key(port), value % (port, owner.encode()))
+
+    @staticmethod
+    def _port_key(port: int) -> str:
+        return keys.key(*PORTS, None, str(port))
+
+    # both
+
+    def _held(self, spec: Any) -> list[str]:
+        addresses = [] if spec.type == "ExternalName" else _addresses_of(spec)
+        return [*map(self._address_key, addresses), *map(self._port_key, sorted(_ports_of(spec)))]
+
+    def _is_taken(self, key: str) -> bool:
+        place = keys.split(key)
+        return key in self._pending or self._server.cache.resource(place.group, place.plural).get(None, place.name) is not None
+
+    def _take(self, write: Write, key: str, value: bytes) -> None:
+        """Join the commit; until that is decided nobody else gets the number."""
+        self._pending.add(key)
+        write.compares.append(Compare(key, 0))
+        write.operations.append(Put(key, value))
+        write.undo.append(lambda: self._pending.discard(key))
+        write.done.append(lambda: self._pending.discard(key))
+
+    @staticmethod
+    def _give_back(write: Write, held: list[str]) -> None:
+        write.operations.extend(Delete(key) for key in held)
+
+    @staticmethod
+    def _invalid(write: Write, field: str, message: str) -> Invalid:
+        return errors.invalid("", "Service", write.name, [FieldError(errors.INVALID, field, message)])
+
+
+def _addresses_of(spec: Any) -> list[str]:
+    if spec is None or spec.type == "ExternalName":
+        return []
+    addresses = spec.clusterIPs or ([spec.clusterIP] if spec.clusterIP else [])
+    return [a for a in addresses if a and a != NONE]
+
+
+def _ports_of(spec: Any) -> set[int]:
+    """Node ports a service holds, the health check's included."""
+    if spec is None or spec.type not in WITH_NODE_PORTS:
+        return set()
+    held = {port.nodePort for port in spec.ports or () if port.nodePort}
+    return held | {spec.healthCheckNodePort} if spec.healthCheckNodePort else held
+
+

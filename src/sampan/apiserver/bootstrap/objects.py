@@ -5,14 +5,17 @@ They are written through the same stages as everybody else's, by the server's ow
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from sampan.api.errors import AlreadyExists
 from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
+from sampan.apiserver.bootstrap import kubernetes
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Target
+from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.create import create_object
 
 if TYPE_CHECKING:
@@ -37,12 +40,28 @@ class Bootstrap:
             await self.ensure(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
         for priority_class in system_priority_classes():
             await self.ensure(priority_class)
+        await self._kubernetes()
+
+    async def _kubernetes(self) -> None:
+        """The service of this server; its endpoints follow the address and port it has now."""
+        config = self._server.config
+        await self.ensure(kubernetes.service_cidr(config.service_network))
+        await self.ensure(kubernetes.service(config.service_network, self._port))
+        address = self.address()
+        if ipaddress.ip_address(address).is_loopback:
+            # Endpoints must not be loopback addresses, and a server that only this machine reaches has none to tell pods.
+            return
+        for obj in (kubernetes.endpoints(address, self._port), kubernetes.endpoint_slice(address, self._port)):
+            await self.replace(obj)
+
+    def address(self) -> str:
+        """The IP address other machines reach this server at."""
+        config = self._server.config
+        return config.advertise_address or config.bind_address
 
     def advertised(self) -> str:
         """Where clients outside the cluster reach this server, as host:port."""
-        config = self._server.config
-        host = config.advertise_address or config.bind_address
-        return f"{host}:{self._port or config.port}"
+        return f"{self.address()}:{self._port or self._server.config.port}"
 
     async def ensure(self, obj: Any) -> None:
         """Create an object unless it exists."""
@@ -54,6 +73,14 @@ class Bootstrap:
             await create_object(request, obj)
         except AlreadyExists:
             return
+
+    async def replace(self, obj: Any) -> None:
+        """Create an object, or make an existing one be as `obj`."""
+        await self.ensure(obj)
+        request = self.request(obj)
+        request.target.verb, request.target.name = "update", obj.metadata.name
+        wanted = request.kind.encode(obj)
+        await change(request, lambda old, entry: request.kind.decode(wanted))
 
     def request(self, obj: Any) -> Request:
         """A request of the server's own to create `obj`."""

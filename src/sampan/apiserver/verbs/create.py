@@ -7,13 +7,13 @@ import msgspec
 from sampan.api import errors
 from sampan.api.errors import ApiError
 from sampan.apiserver import decode, metadata, stages
+from sampan.apiserver.allocation.services import is_service
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
-from sampan.apiserver.write import CREATE, Write, commit
+from sampan.apiserver.write import CREATE, Write, commit, lost_beside
 
-NAME_ATTEMPTS = 8
-REVIEW_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+ATTEMPTS = 8
 
 
 async def create(request: Request) -> Response:
@@ -28,25 +28,26 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
 
     A name made from generateName that happens to be taken is made anew (KEP-4420).
     """
-    generated = not obj.metadata.name if obj.metadata is not None else False  # type: ignore[attr-defined]
-    generated = generated and bool(obj.metadata.generateName)  # type: ignore[attr-defined]
-    attempts = NAME_ATTEMPTS if generated else 1
-    spare = msgspec.json.encode(obj) if generated else b""
-    for attempt in range(attempts):
+    meta = metadata.ensure(obj)
+    generated = not meta.name and bool(meta.generateName)
+    retried = generated or is_service(request.kind)
+    spare = msgspec.json.encode(obj) if retried else b""
+    for _ in range(ATTEMPTS):
         write = Write(request, CREATE, new=obj)
         write.applied = applied
         metadata.check_place(write)
         server = request.server
         metadata.begin(write, server.rng, server.clock.now())
         await stages.through(write)
-        if write.dry_run and request.server.resource(write.kind).get(write.namespace or None, write.name) is not None:
+        if write.dry_run and server.resource(write.kind).get(write.namespace or None, write.name) is not None:
             write.abandon()
             raise exists(write)
         outcome, data = await commit(write)
         if outcome is None or outcome.succeeded:
             return data
-        if attempt + 1 < attempts:
-            obj = write.kind.decode(spare)
+        if not generated and not lost_beside(write, outcome):
+            break
+        obj = write.kind.decode(spare)
     raise exists(write)
 
 

@@ -94,6 +94,7 @@ async def delete_entry(request: Request, entry: Entry, options: Any) -> tuple[by
         old=stored.from_bytes(kind, entry.data),
         revision=entry.revision,
         name=entry.name,
+        subresource="",
         dry_run=bool(options.dryRun),
     )
     write.namespace = entry.namespace or ""

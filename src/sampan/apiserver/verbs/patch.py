@@ -15,7 +15,7 @@ from sampan.apiserver.routes import truthy
 from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.create import create_object
 from sampan.codec import json, jsonpatch, mergepatch, strategic
-from sampan.codec.errors import CodecError, PatchError
+from sampan.codec.errors import CodecError
 from sampan.store.cache import Entry
 
 JSON_PATCH = "application/json-patch+json"
@@ -32,21 +32,26 @@ Patch = Callable[[Any], Any]
 
 async def patch(request: Request) -> Response:
     """200 with the object as stored; an apply of an absent object creates it (201). Raises as `change`, and for the patch itself."""
-    media = request.exchange.header(b"content-type").split(";", 1)[0].strip().lower()
+    media = media_of(request)
     if media == APPLY[0]:
         return await _apply(request)
     if request.parameter("force"):
         wrong = [FieldError(errors.FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch")]
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", wrong)
     try:
-        merge = _prepared(request, media)
-    except (CodecError, PatchError) as error:
-        raise _refused(error) from None
+        merge = prepared(request, media, schema.info(request.kind.struct))
+    except CodecError as error:
+        raise refused(error) from None
     return object_answer(request, await change(request, _changer(request, merge)))
 
 
-def _prepared(request: Request, media: str) -> Patch:
-    """The patch, decoded once, as a function on JSON values."""
+def media_of(request: Request) -> str:
+    """The patch's media type, without parameters."""
+    return request.exchange.header(b"content-type").split(";", 1)[0].strip().lower()
+
+
+def prepared(request: Request, media: str, info: schema.TypeInfo) -> Patch:
+    """The patch, decoded once, as a function on JSON values. Raises CodecError, and UnsupportedMediaType for another form."""
     body = request.exchange.body
     if media == JSON_PATCH:
         operations = jsonpatch.decode(body)
@@ -56,7 +61,6 @@ def _prepared(request: Request, media: str) -> Patch:
         return lambda document: mergepatch.apply(document, merge)
     if media == STRATEGIC:
         changes = strategic.decode(body)
-        info = schema.info(request.kind.struct)
         return lambda document: strategic.apply(document, changes, info)
     raise negotiation.unsupported(READABLE)
 
@@ -71,8 +75,8 @@ def _changer(request: Request, merge: Patch) -> Callable[[Any, Entry], Any]:
         before = json.decode(kind.encode(old))
         try:
             document = merge(before)
-        except (CodecError, PatchError) as error:
-            raise _refused(error) from None
+        except CodecError as error:
+            raise refused(error) from None
         if not isinstance(document, dict):
             raise BadRequest("json: cannot unmarshal into an object")
         obj, unknown = decode.value(kind, document)
@@ -85,12 +89,10 @@ def _changer(request: Request, merge: Patch) -> Callable[[Any, Entry], Any]:
     return apply
 
 
-def _refused(error: Exception) -> ApiError:
-    """A patch that is no patch, or does not fit, with the code upstream gives it."""
-    code = getattr(error, "code", 400)
-    reason = getattr(error, "reason", None)
-    made = errors.BY_REASON.get(reason or {400: "BadRequest", 413: "RequestEntityTooLarge", 422: "Invalid"}.get(code, ""), ApiError)
-    return made(str(error), code=code, reason=reason)
+def refused(error: CodecError) -> ApiError:
+    """A patch that is no patch, or does not fit, with the code, reason and details upstream gives it."""
+    made = errors.BY_REASON.get(error.reason, ApiError)
+    return made(str(error), code=error.code, reason=error.reason, details=getattr(error, "details", None))
 
 
 async def _apply(request: Request) -> Response:

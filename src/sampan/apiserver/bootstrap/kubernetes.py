@@ -1,0 +1,56 @@
+"""The service through which pods reach this server: `default/kubernetes`, with its endpoints, and the service network as an object."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from sampan.api.kinds import core_v1, discovery_v1, meta_v1, networking_v1
+
+NAME = "kubernetes"
+NAMESPACE = "default"
+LABELS = {"component": "apiserver", "provider": "kubernetes"}
+MIRRORING = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+
+
+def service(network: ipaddress.IPv4Network | ipaddress.IPv6Network, port: int) -> Any:
+    """The service on the first address of the service network."""
+    return core_v1.Service(
+        metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels=dict(LABELS)),
+        spec=core_v1.ServiceSpec(
+            clusterIP=str(next(network.hosts())),
+            ports=[core_v1.ServicePort(name="https", port=443, targetPort=port, protocol="TCP")],
+            sessionAffinity="None",
+            type="ClusterIP",
+        ),
+    )
+
+
+def endpoints(address: str, port: int) -> Any:
+    """The service's endpoints in the older form."""
+    subset = core_v1.EndpointSubset(
+        addresses=[core_v1.EndpointAddress(ip=address)],
+        ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+    )
+    labels = dict(MIRRORING)
+    return core_v1.Endpoints(metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels=labels), subsets=[subset])
+
+
+def endpoint_slice(address: str, port: int) -> Any:
+    """The service's endpoints in the newer form."""
+    return discovery_v1.EndpointSlice(
+        metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels={"kubernetes.io/service-name": NAME}),
+        addressType=f"IPv{ipaddress.ip_address(address).version}",
+        endpoints=[
+            discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))
+        ],
+        ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+    )
+
+
+def service_cidr(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Any:
+    """The service network (KEP-1880)."""
+    return networking_v1.ServiceCIDR(
+        metadata=meta_v1.ObjectMeta(name=NAME), spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network)])
+    )
+

@@ -1,0 +1,80 @@
+"""Talking to the kubelets of nodes: over TLS, with this server's client certificate.
+
+The HTTP client is imported when it is first needed; a server nobody asks for logs does without.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from sampan.api.errors import ApiError, InternalError
+
+if TYPE_CHECKING:
+    from sampan.apiserver.server import ApiServer
+
+ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
+DEFAULT_PORT = 10250
+CONNECT_SECONDS = 10
+
+
+class Kubelets:
+    """One client session for all nodes, made on first use."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._session: Any = None
+
+    async def get(self, node: str, path: str) -> Any:
+        """The kubelet's answer, unread (an `aiohttp.ClientResponse`). Raises InternalError when the kubelet cannot be reached."""
+        import aiohttp
+
+        host, port = self._endpoint(node)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"https://{shown}:{port}{path}"
+        from yarl import URL
+
+        try:
+            return await self._client().get(URL(url, encoded=True))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise InternalError(f'Get "{url}": {error}') from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _endpoint(self, name: str) -> tuple[str, int]:
+        """A node's address by preference and the port its kubelet has told. Raises InternalError."""
+        entry = self._server.cache.resource("", "nodes").get(None, name)
+        if entry is None:
+            raise InternalError(f'Internal error occurred: nodes "{name}" not found')
+        status = self._server.decoded(entry).status
+        by_type = {a.type: a.address for a in (status.addresses or ())} if status is not None else {}
+        address = next((by_type[t] for t in ADDRESS_TYPES if by_type.get(t)), None)
+        if not address:
+            raise InternalError(f"Internal error occurred: no preferred addresses found; known addresses: {list(by_type)}")
+        endpoints = status.daemonEndpoints
+        port = endpoints.kubeletEndpoint.Port if endpoints is not None and endpoints.kubeletEndpoint is not None else None
+        return address, port or DEFAULT_PORT
+
+    def _client(self) -> Any:
+        if self._session is None:
+            import aiohttp
+
+            config = self._server.config
+            context = ssl.create_default_context(cafile=config.kubelet_authority)
+            if config.kubelet_certificate is not None:
+                context.load_cert_chain(config.kubelet_certificate, config.kubelet_key)
+            timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=context, limit=0), timeout=timeout, auto_decompress=False
+            )
+        return self._session
+
+
+async def refusal(reply: Any, subject: str) -> ApiError:
+    """A kubelet's refusal as the client is to see it."""
+    text = (await reply.content.read(4096)).decode("utf-8", "replace").strip()
+    reply.close()
+    reasons = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 500: "InternalError", 503: "ServiceUnavailable"}
+    return ApiError(text or f"the kubelet refused {subject}", code=reply.status, reason=reasons.get(reply.status, "Unknown"))
