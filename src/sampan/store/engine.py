@@ -40,6 +40,8 @@ class Engine:
     `quota` limits its size in bytes (0: no limit); `lease_id` makes new leases' ids (etcd's are random numbers too).
     """
 
+    local = True
+
     def __init__(
         self,
         journal: Log,

@@ -123,6 +123,9 @@ class Watch(Protocol):
 class Store(Protocol):
     """A map from keys to values with one revision, history and watches; see the module's text for the guarantees."""
 
+    local: bool
+    """Whether every commit goes through this process, so that `revision` is always `latest()`."""
+
     @property
     def revision(self) -> int:
         """The newest revision this process knows of; 1 when nothing was ever written."""

@@ -117,8 +117,15 @@ class WatchCache:
 
     def _share_out(self, items: Sequence[KeyValue]) -> None:
         for item in items:
-            place = keys.split(item.key)
-            self.resource(place.group, place.plural).load((item,))
+            if (resource := self._holding(item.key)) is not None:
+                resource.load((item,))
+
+    def _holding(self, key: str) -> ResourceCache | None:
+        """The resource that a key belongs to; None for one that is no object's, which the cache passes over."""
+        parts = key.split("/", 4)
+        if len(parts) < 5 or not parts[4]:
+            return None
+        return self._resources.get((parts[2], parts[3])) or self.resource(parts[2], parts[3])
 
     async def _follow(self, watch: Watch) -> None:
         while True:
@@ -137,13 +144,12 @@ class WatchCache:
     def _apply(self, events: Iterable[Event], revision: int) -> None:
         touched: dict[ResourceCache, None] = {}
         for event in events:
-            _, _, group, plural, _ = event.key.split("/", 4)
-            resource = self._resources.get((group, plural)) or self.resource(group, plural)
-            resource.apply(event)
-            touched[resource] = None
+            if (resource := self._holding(event.key)) is not None:
+                resource.apply(event)
+                touched[resource] = None
         self.revision = revision
-        for resource in touched:
-            resource.flush()
+        for delivery in [delivery for resource in touched for delivery in resource.deliveries()]:
+            delivery.push()
         if self._waiting:
             self._release()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from sampan.store.cache.entry import Entry
 from sampan.store.cache.event import TRANSITIONS, Batch, Change, Type, WatchEvent
 from sampan.store.cache.watcher import Watcher
 
+log = logging.getLogger(__name__)
 LabelPredicate = Callable[[Mapping[str, str]], bool]
 EntryPredicate = Callable[[Entry], bool]
 
@@ -51,6 +53,21 @@ class Scope(NamedTuple):
         return TRANSITIONS[before, change.new is not None and self.matches(change.new)]
 
 
+class Delivery(NamedTuple):
+    """A batch on its way to watchers, fixed before any of them runs: who begins to watch meanwhile has it behind them."""
+
+    batch: Batch
+    watchers: tuple[Watcher, ...]
+
+    def push(self) -> None:
+        for watcher in self.watchers:
+            try:
+                watcher.push(self.batch)
+            except Exception:
+                log.exception("watcher failed and is ended")
+                watcher.abandon("stale")
+
+
 class Channel:
     """The watchers of one scope, and their events of the batch that is being applied."""
 
@@ -61,11 +78,32 @@ class Channel:
         self.watchers: dict[Watcher, None] = {}
         self.events: list[WatchEvent] = []
 
-    def flush(self) -> None:
-        """Gives the events, as one shared batch, to every watcher."""
-        batch, self.events = Batch(self.events), []
+    def add(self, change: Change, made: dict[Type, WatchEvent]) -> bool:
+        """Notes how the change looks here, if at all; `made` are its looks so far.
+
+        A predicate that fails ends this channel's watches, not the cache.
+        """
+        try:
+            look = self.scope.look(change)
+        except Exception:
+            log.exception("selector failed, its watches end key=%s", change.subject.key)
+            self.close("stale")
+            return False
+        if look is None:
+            return False
+        if look not in made:
+            made[look] = change.event(look)
+        self.events.append(made[look])
+        return True
+
+    def delivery(self) -> Delivery:
+        """The events noted, for those who watch now."""
+        events, self.events = self.events, []
+        return Delivery(Batch(events), tuple(self.watchers))
+
+    def close(self, reason: str) -> None:
         for watcher in tuple(self.watchers):
-            watcher.push(batch)
+            watcher.close(reason)
 
 
 class Channels:

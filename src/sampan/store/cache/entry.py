@@ -11,6 +11,8 @@ import msgspec
 from sampan.store import keys
 from sampan.store.cache.projection import Projection
 
+KEY_FIELDS = ("metadata.name", "metadata.namespace")
+"""Selectable fields every resource has; they are read from the key."""
 METADATA = b'"metadata":{'
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+
+log = logging.getLogger(__name__)
 
 
 class Selectable(msgspec.Struct, frozen=True):
@@ -26,11 +29,15 @@ class Projection:
     """What of one resource's objects can be selected by. May be configured anew while nothing has been decoded."""
 
     def __init__(self, fields: Fields = ()) -> None:
+        self._fields: dict[str, Selectable] | None = None
         self.configure(fields)
 
     def configure(self, fields: Fields) -> None:
         if not isinstance(fields, Mapping):
             fields = {name: Selectable((name,)) for name in fields}
+        if self._fields == fields:
+            return
+        self._fields = dict(fields)
         tree: dict[str, Any] = {"metadata": {"labels": None}}
         for field in fields.values():
             for path in field.paths:
@@ -43,12 +50,17 @@ class Projection:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct("Selected", tree))
 
     def decode(self, data: bytes) -> Any:
-        """The struct for `labels` and `value`; raises msgspec.DecodeError for what is no JSON object."""
-        return self._decoder.decode(data)
+        """The struct for `labels` and `value`. What is no object at all has nothing set: readers of others go on."""
+        try:
+            return self._decoder.decode(data)
+        except msgspec.DecodeError as error:
+            log.error("stored object cannot be decoded error=%s begins=%r", error, data[:200])
+            return self._decoder.decode(b"{}")
 
     @staticmethod
     def labels(decoded: Any) -> Mapping[str, str]:
-        return decoded.f_metadata.f_labels or NO_LABELS
+        metadata = decoded.f_metadata
+        return (metadata.f_labels if metadata is not None else None) or NO_LABELS
 
     def value(self, decoded: Any, name: str) -> str:
         """Raises KeyError for a field that is not selectable."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from sampan.store import keys
-from sampan.store.cache.channel import Channel, Channels, EntryPredicate, LabelPredicate, Scope
-from sampan.store.cache.entry import Entry, make
-from sampan.store.cache.event import Batch, Change
+from sampan.store.cache.channel import Channel, Channels, Delivery, EntryPredicate, LabelPredicate, Scope
+from sampan.store.cache.entry import KEY_FIELDS, Entry, make
+from sampan.store.cache.event import Batch, Change, Type, WatchEvent
 from sampan.store.cache.history import History
 from sampan.store.cache.projection import Fields, Projection
 from sampan.store.cache.watcher import Watcher
@@ -146,12 +146,14 @@ class ResourceCache:
         """Every change after `from_revision`, once and in order; raises `Compacted` when that is too old.
 
         `field` (a selectable field and the value it must have) is indexed, so such a watcher costs nothing for objects
-        of other values; `label` and `where` are evaluated once per change for all watchers that give equal ones.
-        A watcher with `ready` is not iterated: `ready()` is called, without delay, whenever `take()` began to have
-        something or the watch ended. `limit`: see `Watcher`.
+        of other values; KeyError when it is not selectable. `label` and `where` are evaluated once per change for all
+        watchers that give equal ones. A watcher with `ready` is not iterated: `ready()` is called, without delay,
+        whenever `take()` began to have something or the watch ended. `limit`: see `Watcher`.
         """
         if from_revision < self._history.floor:
             raise Compacted(self._history.floor)
+        if field is not None and field[0] not in self.projection.names and field[0] not in KEY_FIELDS:
+            raise KeyError(field[0])
         scope = _scope(namespace, name, field, label, where)
         backlog = self._backlog(scope, from_revision)
         channel = self._channels.open(scope._replace(after=from_revision if from_revision > self.revision else 0))
@@ -212,7 +214,7 @@ class ResourceCache:
             watcher.close("stale")
 
     def apply(self, event: Event) -> None:
-        """Makes the change; watchers get theirs on `flush`."""
+        """Makes the change; watchers get theirs by `deliveries`."""
         key = event.key
         old = self._entries.get(key)
         if event.value is None:
@@ -231,21 +233,15 @@ class ResourceCache:
         self._notify(change)
 
     def _notify(self, change: Change) -> None:
-        made: dict[str, Any] = {}
+        made: dict[Type, WatchEvent] = {}
         for channel in self._channels.concerned(change):
-            look = channel.scope.look(change)
-            if look is None:
-                continue
-            event = made.get(look)
-            if event is None:
-                event = made[look] = change.event(look)
-            channel.events.append(event)
-            self._touched[channel] = None
+            if channel.add(change, made):
+                self._touched[channel] = None
 
-    def flush(self) -> None:
+    def deliveries(self) -> list[Delivery]:
+        """What the changes applied since the last call have for watchers."""
         touched, self._touched = self._touched, {}
-        for channel in touched:
-            channel.flush()
+        return [channel.delivery() for channel in touched]
 
     def _make(self, item: KeyValue) -> Entry:
         return make(item.key, item.value, item.mod_revision, self.projection)

@@ -65,28 +65,44 @@ class Watcher:
     def close(self, reason: str = "closed") -> None:
         """Ends the watch; what was pending is dropped."""
         if self.reason is None:
-            self.reason = reason
-            self._pending = []
-            self._feeder.remove(self)
+            self.abandon(reason)
             self._wake()
+
+    def abandon(self, reason: str) -> None:
+        """Ends the watch without a word to its reader, whose `ready` failed."""
+        self.reason = reason
+        self._pending = []
+        self._feeder.remove(self)
 
     def __aiter__(self) -> Watcher:
         return self
 
     async def __anext__(self) -> Batch:
         while self.reason is None:
-            batch = self.take()
-            if batch is not None:
+            if (batch := await self.next()) is not None:
                 return batch
+        raise StopAsyncIteration
+
+    async def next(self) -> Batch | None:
+        """The next batch, or None when the watch has ended (see `reason`) or somebody called `nudge`.
+
+        Who waits for a deadline too lets a timer nudge, which spares the task that a timeout around each call makes.
+        """
+        if self.reason is None and not self._pending:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        raise StopAsyncIteration
+        return self.take()
+
+    def nudge(self) -> None:
+        """Makes a waiting `next` return."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _wake(self) -> None:
         if self._ready is not None:
             self._ready()
-        elif self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        else:
+            self.nudge()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import msgspec
 import pytest
 
 from sampan.store.cache import Entry, Selectable
@@ -89,8 +88,7 @@ def test_decoding_happens_once_and_only_on_demand() -> None:
         one.field("spec.unknown")
 
 
-def test_what_is_no_json_is_an_error_only_for_who_looks_inside() -> None:
-    broken = make("/registry/core/pods/default/a", b"\x00\x01", 7, Projection())
-    assert broken.data == b"\x00\x01"
-    with pytest.raises(msgspec.DecodeError):
-        _ = broken.labels
+@pytest.mark.parametrize("value", [b"\x00\x01", b"[]", b'{"metadata":[1],"spec":"x"}', b'{"metadata":null}'])
+def test_what_is_no_object_has_nothing_set(value: bytes) -> None:
+    broken = make("/registry/core/pods/default/a", value, 7, Projection(FIELDS))
+    assert (broken.data, broken.labels, broken.field("spec.nodeName")) == (value, {}, "")

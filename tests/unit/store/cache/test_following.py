@@ -98,6 +98,16 @@ async def test_fresh_counts_writes_outside_the_registry(cache: WatchCache, store
     assert await cache.fresh() == revision
 
 
+async def test_keys_that_are_no_objects_are_passed_over(cache: WatchCache, store: MemoryStore) -> None:
+    odd = [Put(f"/registry/{rest}", b"odd") for rest in ("", "x", "x/y", "x/y/")]
+    revision = (await store.commit([], odd)).revision
+    assert await cache.fresh() == revision
+    second = WatchCache(store, replayed=0)
+    await second.start()
+    assert second.statistics()["resources"] == {}
+    await second.close()
+
+
 async def test_watches_survive_a_restart_of_the_server(store: MemoryStore, cache: WatchCache, put, delete) -> None:
     start = cache.revision
     revisions = [await put("a"), await put("b"), await delete("a"), await put("c")]

@@ -204,6 +204,53 @@ async def test_list_and_watch_fit_together(pods: ResourceCache, put) -> None:
     assert brief(watcher.take()) == [("ADDED", "b", revision)]
 
 
+async def test_an_unknown_field_is_refused(pods: ResourceCache) -> None:
+    with pytest.raises(KeyError):
+        pods.watch(from_revision=pods.revision, field=("spec.unknown", "x"))
+
+
+async def test_a_failing_selector_or_reader_ends_its_own_watch_only(pods: ResourceCache, put) -> None:
+    def fail(*_: object) -> bool:
+        raise ValueError("broken")
+
+    start = pods.revision
+    broken = [
+        pods.watch(from_revision=start, label=fail),
+        pods.watch(from_revision=start, ready=fail),
+        pods.watch(from_revision=start, where=fail, field=("spec.nodeName", "")),
+    ]
+    steady = pods.watch(from_revision=start)
+    await put("a")
+    assert [watcher.reason for watcher in broken] == ["stale"] * 3
+    assert len(steady.take()) == 1
+    assert await pods.fresh() == pods.revision
+
+
+async def test_a_watch_opened_by_a_reader_does_not_see_the_event_it_was_opened_on(pods: ResourceCache, put) -> None:
+    opened: list[Watcher] = []
+
+    def open_others() -> None:
+        opened.extend(pods.watch(from_revision=pods.revision, namespace=place) for place in (None, "default"))
+
+    start = pods.revision
+    pods.watch(from_revision=start, ready=open_others)
+    pods.watch(from_revision=start, namespace="default")
+    await put("a")
+    assert [watcher.take() for watcher in opened] == [None, None]
+
+
+async def test_a_nudge_lets_a_reader_go(pods: ResourceCache, put) -> None:
+    watcher = pods.watch(from_revision=pods.revision)
+    waiting = asyncio.ensure_future(watcher.next())
+    await asyncio.sleep(0)
+    watcher.nudge()
+    assert await waiting is None
+    assert watcher.reason is None
+    await put("a")
+    watcher.nudge()
+    assert len(await watcher.next()) == 1
+
+
 async def test_closed_watchers_leave_nothing_behind(pods: ResourceCache) -> None:
     watchers = [
         pods.watch(from_revision=pods.revision, namespace=f"n{n}", field=field)
