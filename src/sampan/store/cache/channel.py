@@ -54,7 +54,7 @@ class Scope(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A batch on its way to watchers, fixed before any of them runs: who begins to watch meanwhile has it behind them."""
+    """A batch on its way to watchers, fixed before any of them runs: who begins to watch meanwhile has it behind."""
 
     batch: Batch
     watchers: tuple[Watcher, ...]

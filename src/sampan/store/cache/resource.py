@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sampan.store import keys
@@ -238,7 +238,7 @@ class ResourceCache:
             if channel.add(change, made):
                 self._touched[channel] = None
 
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self) -> Sequence[Delivery]:
         """What the changes applied since the last call have for watchers."""
         touched, self._touched = self._touched, {}
         return [channel.delivery() for channel in touched]

@@ -42,6 +42,8 @@ class Watcher:
 
     def push(self, batch: Batch) -> None:
         """Called by the feeder."""
+        if self.reason is not None:
+            return
         self._size += len(batch.events)
         if self._size > self._limit:
             self.close("overflow")
