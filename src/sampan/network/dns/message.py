@@ -98,6 +98,8 @@ def _without_opt(data: bytes, end: int, parts: list[Part]) -> Message:
     tail = parts[-1].end if parts else end
     if parts and parts[-1].type == OPT:
         tail = parts.pop().start
+        fewer = struct.unpack_from(">H", data, 10)[0] - 1
+        data = data[:10] + struct.pack(">H", fewer) + data[12:]
     if any(part.type == OPT for part in parts):
         raise Broken("an OPT record that is not the last")
     return Message(data[:tail], end, tuple(parts))

@@ -18,6 +18,7 @@ from sampan.network.dns.records import Record, address_record
 from sampan.network.dns.wire import AAAA, CNAME, HINFO, NS, PTR, SOA, SRV, TXT, A, ancestors, encode_name, record
 
 SCHEMA_VERSION = "1.1.0"
+REVERSE_ZONES = (encode_name("in-addr.arpa"), encode_name("ip6.arpa"))
 FIXED = ""
 """The owner of the records every zone has."""
 
@@ -40,10 +41,13 @@ class Zone:
         self._existing: Counter[bytes] = Counter()
         self._pods = encode_name(f"pod.{self.name}")
         self._networks = [ipaddress.ip_network(network) for network in networks]
-        self._soa = self._soa_record(serial)
+        self._soa = self._soa_record(self.apex, serial)
         self.nodata = Answer(authority=(self._soa,))
         self.nxdomain = Answer(rcode=wire.NXDOMAIN, authority=(self._soa,))
-        self._any = Answer((record(wire.OWNER, HINFO, 3600, wire.text_data("RFC8482") + b"\x00"),))
+        self._unused = {
+            zone: Answer(rcode=wire.NXDOMAIN, authority=(self._soa_record(zone, serial),)) for zone in REVERSE_ZONES
+        }
+        self._any = Answer((record(wire.OWNER, HINFO, 3600, wire.text_data("RFC8482") + wire.text_data("")),))
         self._count(encode_name(f"svc.{self.name}"), 1)
         self._count(self._pods, 1)
         self.replace(FIXED, self._fixed_records(server_addresses))
@@ -87,7 +91,11 @@ class Zone:
         alias = self.alias(name)
         if alias is not None:
             return Answer((record(wire.OWNER, CNAME, self._ttl, alias),))
-        return self._pod(name, kind) or (self.nodata if self._existing[name] else self.nxdomain)
+        if self._existing[name]:
+            return self.nodata
+        return self._pod(name, kind) or next(
+            (answer for zone, answer in self._unused.items() if name.endswith(zone)), self.nxdomain
+        )
 
     def alias(self, name: bytes) -> bytes | None:
         """The name an ExternalName service stands for."""
@@ -154,16 +162,16 @@ class Zone:
         return Answer((record(wire.OWNER, found.type, self._ttl, found.data),)) if found.type == kind else self.nodata
 
     def _is_own_address(self, name: bytes) -> bool:
-        if not self._networks or not name.endswith((b"\x07in-addr\x04arpa\x00", b"\x03ip6\x04arpa\x00")):
+        if not self._networks or not name.endswith(REVERSE_ZONES):
             return False
         address = _reversed_address(wire.labels(name))
         return address is not None and any(
             address in network for network in self._networks if network.version == address.version
         )
 
-    def _soa_record(self, serial: int) -> bytes:
+    def _soa_record(self, owner: bytes, serial: int) -> bytes:
         server, mailbox = encode_name(f"ns.dns.{self.name}"), encode_name(f"hostmaster.{self.name}")
-        return record(self.apex, SOA, self._ttl, wire.soa_data(server, mailbox, serial, self._ttl))
+        return record(owner, SOA, self._ttl, wire.soa_data(server, mailbox, serial, self._ttl))
 
     def _fixed_records(self, server_addresses: Iterable[str]) -> frozenset[Record]:
         server = encode_name(f"ns.dns.{self.name}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.nftables import ruleset
-from sampan.network.proxy.nftables.elements import Key, render
+from sampan.network.proxy.nftables.elements import Elements, Key, render
 from sampan.network.proxy.nftables.ruleset import Settings, Variant, chain_text
 
 Claim = tuple[str, str]
@@ -50,6 +50,10 @@ class Table:
         gone, come = self._differences(before)
         lines = [*self._rules(chains), *self._commands("delete", gone), *self._commands("add", come)]
         return "\n".join([*lines, ""]) if lines else ""
+
+    def elements(self) -> Elements:
+        """Every element the table holds when it is whole."""
+        return {key: value for key, (_, value) in self._held.items()}
 
     def chains(self) -> set[str]:
         """Every chain that has rules when the table is whole."""
@@ -143,7 +147,7 @@ class Table:
         return [f"table {self.name} {{", *texts, "}"] if texts else []
 
     def _all_elements(self) -> list[str]:
-        return self._commands("add", {key: value for key, (_, value) in self._held.items()})
+        return self._commands("add", self.elements())
 
     def _commands(self, verb: str, elements: Mapping[Key, str]) -> list[str]:
         by_map: dict[str, list[str]] = defaultdict(list)

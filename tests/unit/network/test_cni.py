@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sampan.network import cni, command, forwarding
+
+
+def network(**changes: object) -> cni.PodNetwork:
+    values = {"pod_cidr": "10.244.7.0/24", "cluster_cidr": "10.244.0.0/16", "service_cidr": "10.96.0.0/16"}
+    return cni.PodNetwork(**(values | changes), configuration=Path("/c"), state=Path("/s"))  # type: ignore[arg-type]
+
+
+def test_configuration() -> None:
+    plugins = cni.render(network(mtu=1400))["plugins"]
+    assert [plugin["type"] for plugin in plugins] == ["ptp", "portmap"]
+    assert plugins[0]["mtu"] == 1400
+    assert plugins[0]["ipam"] == {
+        "type": "host-local",
+        "ranges": [[{"subnet": "10.244.7.0/24", "gateway": "10.244.7.1"}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+        "dataDir": "/s",
+    }
+    assert "mtu" not in cni.render(network())["plugins"][0]
+
+
+def test_masquerades_only_what_leaves_the_cluster() -> None:
+    text = cni.masquerade_text(network())
+    assert "ip saddr 10.244.7.0/24 ip daddr != { 10.244.0.0/16, 10.96.0.0/16, 224.0.0.0/4 } masquerade" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"pod_cidr": "10.9.0.0/24"}, "not within"), ({"service_cidr": "10.244.0.0/20"}, "overlap")],
+)
+def test_clashing_ranges_are_told(changes: dict[str, str], words: str) -> None:
+    with pytest.raises(cni.Unfit, match=words):
+        cni.check(network(**changes))
+
+
+def test_missing_plugins_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cni, "PLUGIN_FOLDER", tmp_path)
+    with pytest.raises(cni.Unfit, match="apt-get install containernetworking-plugins"):
+        cni.check(network())
+
+
+def test_firewalls_that_drop_are_found() -> None:
+    def chain(family: str, name: str, **more: str) -> dict[str, dict[str, str]]:
+        return {"chain": {"family": family, "table": "filter", "name": name, **more}}
+
+    listing = [
+        {"metainfo": {}},
+        chain("ip", "FORWARD", hook="forward", policy="drop"),
+        chain("inet", "forward", hook="forward", policy="accept"),
+        chain("ip6", "FORWARD", hook="forward", policy="drop"),
+        chain("ip", "INPUT", hook="input", policy="drop"),
+        chain("ip", "plain"),
+    ]
+    assert forwarding.dropping_chains(listing) == [("ip", "filter", "FORWARD")]  # type: ignore[arg-type]
+
+
+def test_a_missing_program_names_its_package() -> None:
+    with pytest.raises(command.Missing, match="is not installed: apt-get install"):
+        asyncio.run(command.run(("sampan-no-such-program",)))

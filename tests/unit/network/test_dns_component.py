@@ -1,0 +1,104 @@
+"""The DNS server on loopback sockets, over a fake API."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import dnslib
+import pytest
+
+from sampan.aio.clock import SystemClock
+from sampan.api.kinds import core_v1
+from sampan.network.dns import DnsServer
+from sampan.network.dns.server import Busy
+from sampan.testing.fakeapi import FakeApi
+
+from .fakes import FakeResolvers
+from .objects import endpoint_slice, service
+
+
+class Setting:
+    def __init__(self, resolv_conf: Path) -> None:
+        self.api = FakeApi()
+        self.resolvers = FakeResolvers(a="x.org. 60 IN A 192.0.2.80")
+        self.resolv_conf = resolv_conf
+        self.server = self.make(0)
+
+    def make(self, port: int) -> DnsServer:
+        return DnsServer(
+            client=self.api, clock=SystemClock(), rng=random.Random(1), addresses=["127.0.0.1"], port=port,
+            interface_name="", upstreams=["192.0.2.53"], resolv_conf=self.resolv_conf, exchange=self.resolvers,
+        )  # fmt: skip
+
+    async def ask(self, name: str, kind: str = "A", *, tcp: bool = False) -> dnslib.DNSRecord:
+        query = bytes(dnslib.DNSRecord.question(name, kind).pack())
+        answer = await (self._tcp(query) if tcp else self._udp(query))
+        assert answer[:2] == query[:2]
+        return dnslib.DNSRecord.parse(answer)
+
+    async def _udp(self, query: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", self.server.bound_port))
+            await loop.sock_sendall(client, query)
+            return await asyncio.wait_for(loop.sock_recv(client, 4096), 5)
+
+    async def _tcp(self, query: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.bound_port)
+        writer.write(struct.pack(">H", len(query)) + query)
+        length = struct.unpack(">H", await asyncio.wait_for(reader.readexactly(2), 5))[0]
+        answer = await reader.readexactly(length)
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+
+@pytest.fixture
+async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
+    setting = Setting(tmp_path / "resolv.conf")
+    setting.resolvers.servers["192.0.2.53"] = "x.org. 60 IN A 192.0.2.80"
+    addresses = [f"10.244.{a}.{b}" for a in range(2) for b in range(1, 51)]
+    setting.api.add(service("web"), service("many", "None"), endpoint_slice("many", *addresses))
+    task = asyncio.create_task(setting.server.run())
+    async with asyncio.timeout(10):
+        await setting.server.listening()
+        while not setting.server.healthy():
+            await asyncio.sleep(0)
+    yield setting
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_names_follow_the_api(setting: Setting) -> None:
+    name = "web.default.svc.cluster.local"
+    assert str((await setting.ask(name)).a.rdata) == "10.96.0.5"
+    await setting.api.delete(core_v1.Service, "web", "default")
+    async with asyncio.timeout(10):
+        while (await setting.ask(name)).header.rcode != dnslib.RCODE.NXDOMAIN:
+            await asyncio.sleep(0)
+
+
+async def test_large_answers_by_tcp(setting: Setting) -> None:
+    name = "many.default.svc.cluster.local"
+    cut = await setting.ask(name)
+    assert cut.header.tc and len(cut.rr) < 30
+    assert len((await setting.ask(name, tcp=True)).rr) == 100
+
+
+async def test_other_names_are_forwarded(setting: Setting) -> None:
+    for tcp in (False, True):
+        assert str((await setting.ask("x.org", tcp=tcp)).a.rdata) == "192.0.2.80"
+    asked = [name for _, _, name in setting.resolvers.asked]
+    assert asked.count("x.org.") == 1
+    assert setting.server.statistics()["upstream"]["servers"] == {"192.0.2.53": "used"}
+
+
+async def test_a_taken_port_is_told(setting: Setting) -> None:
+    with pytest.raises(Busy, match="in use by another DNS server"):
+        await setting.make(setting.server.bound_port).run()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sampan.api.kinds import core_v1, discovery_v1
+from sampan.network.proxy import ServiceProxy
+from sampan.testing.clock import VirtualClock
+from sampan.testing.fakeapi import FakeApi
+
+from .fakes import FakeBackend
+from .objects import endpoint_slice, service
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.api = FakeApi(self.clock)
+        self.backend = FakeBackend()
+        self.proxy = ServiceProxy(
+            client=self.api, clock=self.clock, rng=random.Random(1), node_name="n1", backend=self.backend
+        )
+
+    def endpoints(self, name: str) -> list[str]:
+        return [endpoint.address for port in self.backend.rules[f"default/{name}"] for endpoint in port.everywhere]
+
+
+@pytest.fixture
+async def setting() -> AsyncIterator[Setting]:
+    setting = Setting()
+    setting.api.add(service("web"), endpoint_slice("web", "10.244.0.2"))
+    task = asyncio.create_task(setting.proxy.run())
+    await setting.clock.advance(1)
+    yield setting
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_writes_everything_once_then_only_changes(setting: Setting) -> None:
+    assert setting.backend.calls == ["replace"]
+    assert setting.proxy.healthy()
+    setting.api.add(service("other", "10.96.0.6"))
+    await setting.clock.advance(1)
+    setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", lambda piece: piece.endpoints.clear())
+    await setting.clock.advance(1)
+    assert setting.backend.calls == ["replace", "update default/other", "update default/web"]
+    assert setting.endpoints("web") == []
+
+
+async def test_a_change_that_changes_no_rule_is_not_applied(setting: Setting) -> None:
+    setting.api.change(core_v1.Service, "web", "default", lambda obj: setattr(obj.metadata, "annotations", {"a": "b"}))
+    await setting.clock.advance(1)
+    assert setting.backend.calls == ["replace"]
+
+
+async def test_changes_in_one_instant_share_a_transaction(setting: Setting) -> None:
+    setting.api.add(service("a", "10.96.0.7"), service("b", "10.96.0.8"), endpoint_slice("a", "10.244.0.3"))
+    await setting.clock.advance(1)
+    assert setting.backend.calls[1:] == ["update default/a default/b"]
+
+
+async def test_a_deleted_service_goes(setting: Setting) -> None:
+    await setting.api.delete(core_v1.Service, "web", "default")
+    await setting.clock.advance(1)
+    assert setting.backend.rules == {}
+
+
+async def test_a_refused_change_is_mended_by_writing_everything(setting: Setting) -> None:
+    setting.backend.refuse = 2
+    setting.api.add(service("other", "10.96.0.6"))
+    await setting.clock.advance(0.1)
+    assert not setting.proxy.healthy()
+    await setting.clock.advance(10)
+    assert setting.backend.calls == ["replace", "update default/other", "replace", "replace"]
+    assert setting.proxy.healthy()
+    assert set(setting.backend.rules) == {"default/web", "default/other"}
+
+
+async def test_foreign_damage_is_repaired(setting: Setting) -> None:
+    setting.backend.touched = True
+    await setting.clock.advance(6)
+    assert setting.backend.calls == ["replace", "replace"]
+    assert setting.proxy.statistics()["repairs"] == 1
