@@ -34,7 +34,8 @@ class KubeletConfig:
     reserved: Mapping[str, str] = field(default_factory=dict)
 
     bind_address: str = "0.0.0.0"
-    port: int = 10250
+    port: int | None = 10250
+    """0 takes a free one, None serves nothing."""
     server_cert: Path | None = None
     server_key: Path | None = None
     client_ca: Path | None = None

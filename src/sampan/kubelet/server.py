@@ -39,7 +39,7 @@ class KubeletServer:
         self._pods = pods
         self._statistics = statistics
         self._runner: web.AppRunner | None = None
-        self.port = config.port
+        self.port = config.port or 0
         self._routes: list[tuple[str, str, Handler]] = [
             ("GET", "/healthz", self._healthz),
             ("GET", "/pods", self._list_pods),
@@ -52,7 +52,9 @@ class KubeletServer:
         ]
 
     async def start(self) -> int:
-        """Listens; returns the port (the configured one, or a free one when that is 0)."""
+        """Listens; returns the port (the configured one, or a free one when that is 0), 0 when it is not to listen."""
+        if self._config.port is None:
+            return 0
         application = web.Application(middlewares=[self._authorize])
         for method, path, handler in self._routes:
             application.router.add_route(method, path, handler)
