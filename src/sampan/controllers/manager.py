@@ -15,6 +15,7 @@ from sampan.controllers.defaults import RootCaController, ServiceAccountControll
 from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.endpoints.legacy import EndpointsController
 from sampan.controllers.endpoints.slices import EndpointSliceController
+from sampan.controllers.garbage.controller import GarbageCollector
 from sampan.controllers.namespace import NamespaceController
 from sampan.controllers.node.eviction import TaintEvictionController
 from sampan.controllers.node.lifecycle import NodeLifecycleController
@@ -38,6 +39,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGcController,
+    GarbageCollector,
 )
 
 

@@ -1,4 +1,4 @@
-"""The node lifecycle controller: a silent node's conditions become Unknown, and taints follow every node's conditions."""
+"""The node lifecycle controller: a silent node's conditions become Unknown; taints follow all nodes' conditions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NodeLifecycleController(Controller):
         self.zones = Zones(self.config)
         self.nodes = self.informer(core_v1.Node)
         self.pods = self.informer(core_v1.Pod, node=by_node)
-        self.leases = context.informers.of(coordination_v1.Lease, namespace=LEASES)
+        self.leases = self.informer(coordination_v1.Lease)
         self.nodes.add_handler(self._node_changed)
         self.leases.add_handler(self._lease_changed)
 
@@ -64,7 +64,7 @@ class NodeLifecycleController(Controller):
 
     def _lease_changed(self, old: Any, new: Any) -> None:
         """Renewals come by the hundred a second at 5,000 nodes: a note, and no work unless the node was lost."""
-        if new is None or new.spec is None:
+        if new is None or new.spec is None or new.metadata.namespace != LEASES:
             return
         name = new.metadata.name
         pulse = self.pulses.get(name)

@@ -1,0 +1,79 @@
+"""A watch on the metadata of every kind that can be deleted, sharing the informers that other controllers have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sampan.api.errors import ApiError
+from sampan.api.registry import builtin
+from sampan.client.errors import ClientError
+from sampan.client.informer import Informer
+from sampan.client.interface import Resource, ServerResource
+from sampan.controllers.context import Context
+from sampan.controllers.discovery import Discovery
+
+log = logging.getLogger(__name__)
+NEEDED = frozenset({"list", "watch", "delete"})
+IGNORED = frozenset({"events"})
+Changed = Callable[[Informer[Any], Any, Any], None]
+
+
+class Monitors:
+    """`refresh` starts watching kinds that are new; `changed` is told of every change of every kind."""
+
+    def __init__(self, context: Context, changed: Changed) -> None:
+        self._context = context
+        self._discovery = context.share(Discovery)
+        self._changed = changed
+        self._informers: dict[tuple[str, str], Informer[Any]] = {}
+        self._resources: dict[int, Resource] = {}
+        self._kinds: dict[tuple[str, str], Resource] = {}
+
+    async def refresh(self) -> bool:
+        """Asks the server what it has; False when it could not be asked."""
+        try:
+            found = await self._discovery.resources()
+        except (ApiError, ClientError) as error:
+            log.warning("resources not discovered error=%s", error)
+            return False
+        self._kinds = {(one.resource.group, one.resource.kind): one.resource for one in found}
+        for one in watchable(found):
+            key = (one.resource.group, one.resource.plural)
+            if key not in self._informers:
+                self._watch(key, one.resource)
+        return True
+
+    async def synced(self) -> None:
+        for informer in list(self._informers.values()):
+            await informer.synced()
+
+    def resource_of(self, informer: Any) -> Resource:
+        return self._resources[id(informer)]
+
+    def resource_for(self, group: str, kind: str) -> Resource | None:
+        """The resource whose objects have that kind, as the server has it."""
+        return self._kinds.get((group, kind))
+
+    def __len__(self) -> int:
+        return len(self._informers)
+
+    def _watch(self, key: tuple[str, str], resource: Resource) -> None:
+        informer = self._shared(resource) or self._context.informers.of(replace(resource, metadata_only=True))
+        self._informers[key] = informer
+        self._resources[id(informer)] = resource
+        informer.add_handler(lambda old, new: self._changed(informer, old, new))
+
+    def _shared(self, resource: Resource) -> Informer[Any] | None:
+        """The informer of whole objects that another controller has already."""
+        try:
+            struct = builtin().resource(resource.group, resource.version, resource.plural).struct
+        except KeyError:
+            return None
+        return self._context.informers.known(struct)
+
+
+def watchable(found: Sequence[ServerResource]) -> list[ServerResource]:
+    return [one for one in found if one.verbs >= NEEDED and one.resource.plural not in IGNORED]
