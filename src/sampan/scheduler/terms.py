@@ -37,7 +37,8 @@ class PodTerm:
 
 @dataclass(frozen=True, slots=True)
 class SpreadConstraint:
-    """`hard` is whenUnsatisfiable DoNotSchedule. `min_domains` is at least 1."""
+    """`hard` is whenUnsatisfiable DoNotSchedule. `min_domains` is at least 1. With `of_owner` it counts the pods of the
+    same controller in place of those that `selector` matches."""
 
     max_skew: int
     topology_key: str
@@ -46,6 +47,7 @@ class SpreadConstraint:
     min_domains: int
     honor_affinity: bool
     honor_taints: bool
+    of_owner: bool = False
 
 
 def pod_terms(pod: Any, affinity: Any) -> tuple[PodTerm, ...]:

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sampan.api.selectors import Selector
+from sampan.api.selectors import NOTHING
 from sampan.scheduler.census import Counts, Identity
 from sampan.scheduler.nodelabels import Mask, Rows
 from sampan.scheduler.nodetable import NodeTable
@@ -28,16 +28,16 @@ MISMATCH = "node(s) didn't match pod topology spread constraints"
 NO_LABEL = f"{MISMATCH} (missing required label)"
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
-NO_SELECTOR = Selector(nothing=True)
 SYSTEM_DEFAULTS = tuple(
     SpreadConstraint(
         max_skew=skew,
         topology_key=key,
         hard=False,
-        selector=NO_SELECTOR,
+        selector=NOTHING,
         min_domains=1,
         honor_affinity=True,
         honor_taints=False,
+        of_owner=True,
     )
     for key, skew in ((HOSTNAME, 3), (ZONE, 5))
 )
@@ -72,7 +72,7 @@ class Domains:
 
     def counts(self, constraint: SpreadConstraint) -> Counts:
         census, namespace, selector = self.table.census, self.pod.identity.namespace, constraint.selector
-        if selector.nothing:
+        if constraint.of_owner:
             owner = self.pod.identity.owner
             counted = census.group(("owner", owner), lambda one: one.owner == owner, living_only=True)
             return counted[self.all]
