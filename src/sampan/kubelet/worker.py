@@ -27,7 +27,7 @@ from sampan.kubelet.observer import Observer
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podstatus import known_status, pod_status
 from sampan.kubelet.probes import Prober, Target, Which
-from sampan.kubelet.spec import container_by_name, grace_seconds, host_network
+from sampan.kubelet.spec import container_by_name, full_name, grace_seconds, host_network
 from sampan.kubelet.steps import Interrupted, Steps
 from sampan.kubelet.watcher import Subscriber
 
@@ -54,6 +54,7 @@ class PodWorker:
         self._ending = asyncio.Event()
         self._told_ended: dict[str, int] = {}
         self._reported: Any = None
+        self._backed_off: set[str] = set()
         self._steps = Steps(self, context)
         self._prober = Prober(
             context.handlers,
@@ -255,6 +256,17 @@ class PodWorker:
         )
         self._reported = status
         self._context.publisher.report(self.pod, status)
+        self._tell_backoff(status)
+
+    def _tell_backoff(self, status: Any) -> None:
+        """Says once for each instance that its successor has to wait."""
+        for told in [*(status.initContainerStatuses or ()), *(status.containerStatuses or ())]:
+            waiting = told.state.waiting
+            if waiting is None or waiting.reason != "CrashLoopBackOff" or told.containerID in self._backed_off:
+                continue
+            self._backed_off.add(told.containerID)
+            text = f"Back-off restarting failed container {told.name} in pod {full_name(self.pod)}"
+            self._steps.tell(told.name, "Warning", "BackOff", text)
 
     def _targets(self) -> list[Target]:
         if self.memory.ending is not None or self.seen.sandbox is None:

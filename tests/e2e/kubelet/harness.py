@@ -192,7 +192,9 @@ def is_ready(pod: Any) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in conditions)
 
 
-async def eventually(holds: Callable[[], Any], *, seconds: float = 20.0, about: Callable[[], Any] | None = None) -> None:
+async def eventually(
+    holds: Callable[[], Any], *, seconds: float = 20.0, about: Callable[[], Any] | None = None
+) -> None:
     """Returns once `holds()` (a value or an awaitable) is true; fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

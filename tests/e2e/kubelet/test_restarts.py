@@ -1,0 +1,91 @@
+"""Kubelet and containerd die and return; containers do not notice."""
+
+from __future__ import annotations
+
+import time
+
+from sampan.api.kinds import core_v1
+
+from .harness import Machine, Node, eventually
+
+FOREVER = [{"name": "c", "command": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]}]
+
+
+async def test_a_new_kubelet_takes_over_running_pods(node: Node) -> None:
+    node.pod(containers=[{**FOREVER[0], "readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}}])
+    await node.running()
+    before, sandboxes = node.container(), len(await node.runtime.list_sandboxes())
+    await node.stop()
+    await node.start()
+    await eventually(lambda: node.kubelet.pods.find("default", "p") is not None)
+    worker = node.kubelet.pods.find("default", "p")
+    await eventually(lambda: worker.rounds >= 1 and worker.seen.containers)
+    assert node.container().containerID == before.containerID
+    assert node.container().restartCount == 0
+    assert node.container().ready, "a pod that was ready stays so across a kubelet's restart"
+    assert len(await node.runtime.list_sandboxes()) == sandboxes
+
+
+async def test_what_was_deleted_meanwhile_is_cleared(node: Node) -> None:
+    node.pod(containers=FOREVER)
+    await node.running()
+    uid = node.get().metadata.uid
+    await node.stop()
+    node.api.remove(core_v1.Pod, "p", "default")
+    await node.start()
+
+    async def cleared() -> bool:
+        left = [s for s in await node.runtime.list_sandboxes() if s.metadata.uid == uid]
+        return not left and not (node.folder / "kubelet" / "pods" / uid).exists()
+
+    await eventually(cleared)
+    assert not list((node.folder / "logs").iterdir())
+
+
+async def test_what_ended_meanwhile_is_noticed(node: Node) -> None:
+    node.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["sh", "-c", "sleep 1; exit 4"]}])
+    await eventually(lambda: node.phase() == "Running")
+    await node.stop()
+    time.sleep(1.2)
+    await node.start()
+    await node.ended()
+    assert node.container().state.terminated.exitCode == 4
+
+
+async def test_containerd_dies_and_returns(node: Node, machine: Machine) -> None:
+    node.pod(containers=FOREVER)
+    await node.running()
+    before = node.container()
+    machine.kill()
+    try:
+        await eventually(lambda: "runtime is down" in not_ready(node))
+        node.pod(name="q", containers=FOREVER)
+        assert node.container().containerID == before.containerID
+    finally:
+        machine.run()
+    await node.running("q")
+    await eventually(lambda: not_ready(node) == "")
+    assert node.container().containerID == before.containerID
+    assert node.container().restartCount == 0
+    # Events are heard again: the end of a container is seen at once.
+    began = time.monotonic()
+    await node.runtime.stop_container(before.containerID.removeprefix("containerd://"), 1)
+    await eventually(lambda: node.container().restartCount == 1)
+    assert time.monotonic() - began < 3.0
+
+
+def not_ready(node: Node) -> str:
+    """Why the node is not ready, "" when it is."""
+    conditions = node.api.peek(core_v1.Node, "n1").status.conditions
+    ready = next(condition for condition in conditions if condition.type == "Ready")
+    return "" if ready.status == "True" else ready.message
+
+
+async def test_the_node_is_registered_and_alive(node: Node) -> None:
+    await eventually(lambda: node.api.peek(core_v1.Node, "n1") is not None)
+    await eventually(lambda: not_ready(node) == "")
+    status = node.api.peek(core_v1.Node, "n1").status
+    assert status.nodeInfo.containerRuntimeVersion.startswith("containerd://1.")
+    assert status.capacity["pods"] == "110"
+    assert any("sampan.dev/sample:1" in image.names for image in status.images)
+    assert status.daemonEndpoints.kubeletEndpoint.Port == node.kubelet.server.port
