@@ -25,7 +25,6 @@ CONSTANTS: dict[str, dict[str, Any]] = {
         "revisionHistoryLimit": 10,
         "persistentVolumeClaimRetentionPolicy": {},
     },
-    "apps_v1.StatefulSetUpdateStrategy": ROLLING,
 }
 
 
@@ -39,8 +38,15 @@ def rolling(struct: Any) -> Any:
     return strategy
 
 
+def stateful_strategy(o: Any) -> None:
+    """Only who names no type gets parameters as well."""
+    if not o.type:
+        o.type = "RollingUpdate"
+        o.rollingUpdate = o.rollingUpdate or apps_v1.RollingUpdateStatefulSetStrategy()
+
+
 HOOKS = {
     "apps_v1.DaemonSetUpdateStrategy": rolling(apps_v1.RollingUpdateDaemonSet),
     "apps_v1.DeploymentStrategy": rolling(apps_v1.RollingUpdateDeployment),
-    "apps_v1.StatefulSetUpdateStrategy": rolling(apps_v1.RollingUpdateStatefulSetStrategy),
+    "apps_v1.StatefulSetUpdateStrategy": stateful_strategy,
 }

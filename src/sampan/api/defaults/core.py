@@ -198,8 +198,11 @@ def namespace(o: Any) -> None:
 
 
 def node_spec(o: Any) -> None:
-    if o.podCIDR and not o.podCIDRs:
+    """`podCIDR` is the first of `podCIDRs`, and has the last word."""
+    if o.podCIDR and (not o.podCIDRs or o.podCIDRs[0] != o.podCIDR):
         o.podCIDRs = [o.podCIDR]
+    elif o.podCIDRs:
+        o.podCIDR = o.podCIDRs[0]
 
 
 def node_status(o: Any) -> None:

@@ -66,8 +66,8 @@ def taints(given: Any, errors: Errors, path: str) -> None:
 
 
 def update(new: Any, old: Any, errors: Errors) -> None:
+    create(new, errors)
     before, now = old.spec.podCIDRs or [], new.spec.podCIDRs or []
-    pod_networks(now, errors)
     if before and now != before:
         errors.append(forbidden("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid"))
     if old.spec.providerID and new.spec.providerID != old.spec.providerID:
@@ -75,7 +75,6 @@ def update(new: Any, old: Any, errors: Errors) -> None:
         errors.append(forbidden("spec.providerID", text))
     if new.spec.taints:
         taints(new.spec.taints, errors, TAINTS)
-    resources(new.status, errors)
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:

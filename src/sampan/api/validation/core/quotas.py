@@ -12,6 +12,7 @@ from sampan.api.validation.problems import duplicate, each_invalid, forbidden, i
 from sampan.api.validation.resources import container_resource_name, is_standard, quantity, quota_resource_name
 
 AMOUNTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
+LIMIT_TYPES = ("Pod", "Container", "PersistentVolumeClaim")
 SCOPES = (
     "Terminating",
     "NotTerminating",
@@ -34,11 +35,18 @@ def create_limit_range(obj: Any, errors: Errors) -> None:
     types: set[str] = set()
     for index, limit in enumerate(obj.spec.limits or ()):
         path, kind = f"spec.limits[{index}]", limit.type or ""
-        errors.extend(each_invalid(f"{path}.type", kind, qualified(kind)))
+        limit_type(kind, errors, f"{path}.type")
         if kind in types:
             errors.append(duplicate(f"{path}.type", kind))
         types.add(kind)
         limit_item(limit, kind, errors, path)
+
+
+def limit_type(kind: str, errors: Errors, path: str) -> None:
+    wrong = qualified(kind)
+    errors.extend(each_invalid(path, kind, wrong))
+    if not wrong and "/" not in kind and kind not in LIMIT_TYPES:
+        errors.append(invalid(path, kind, "must be a standard limit type or fully qualified"))
 
 
 def update_limit_range(new: Any, old: Any, errors: Errors) -> None:
