@@ -7,9 +7,11 @@ tried often costs one write at a time.
 from __future__ import annotations
 
 import logging
+import random
 from dataclasses import dataclass
 from typing import Any
 
+from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, timestamp
 from sampan.api.errors import ApiError
 from sampan.api.kinds import core_v1
@@ -34,11 +36,14 @@ class Verdict:
 
 
 class Reporter:
-    def __init__(self, *, client: Client, clock: Clock, recorder: EventRecorder, outbox: Outbox) -> None:
+    def __init__(
+        self, *, client: Client, clock: Clock, rng: random.Random, recorder: EventRecorder, outbox: Outbox
+    ) -> None:
         self._client = client
         self._clock = clock
         self._recorder = recorder
         self._outbox = outbox
+        self._backoff = Backoff(base=0.1, cap=5.0, rng=rng, jitter=0.5)
         self._latest: dict[str, Verdict] = {}
 
     def failed(
@@ -59,16 +64,25 @@ class Reporter:
             self._outbox.put(lambda: self._write(pod))
 
     async def _write(self, pod: PodRecord) -> None:
-        verdict = self._latest.pop(pod.uid)
-        try:
-            await self._client.patch(
-                core_v1.Pod, pod.name, pod.namespace, self._patch(pod, verdict), type="strategic", subresource="status"
-            )
-        except ApiError as error:
-            log.info("condition not written pod=%s error=%s", pod.key, error)
-        except ClientError as error:
-            pod.told = ""
-            log.warning("condition not written pod=%s error=%s", pod.key, error)
+        """Writes the latest verdict, however long the server cannot be reached."""
+        failures = 0
+        verdict: Verdict | None = None
+        while True:
+            verdict = self._latest.pop(pod.uid, verdict)
+            assert verdict is not None
+            patch = self._patch(pod, verdict)
+            try:
+                await self._client.patch(
+                    core_v1.Pod, pod.name, pod.namespace, patch, type="strategic", subresource="status"
+                )
+                return
+            except ApiError as error:
+                log.info("condition not written pod=%s error=%s", pod.key, error)
+                return
+            except ClientError as error:
+                failures += 1
+                log.warning("condition not written pod=%s failures=%d error=%s", pod.key, failures, error)
+                await self._clock.sleep(self._backoff.delay(failures))
 
     def _patch(self, pod: PodRecord, verdict: Verdict) -> dict[str, Any]:
         condition = {

@@ -71,7 +71,7 @@ class Scheduler:
         self._bindings = Outbox("binding", width=BINDINGS_AT_ONCE, length=BINDINGS_IN_LINE)
         self._reports = Outbox("report", width=REPORTS_AT_ONCE, length=REPORTS_IN_LINE)
         self._recorder = EventRecorder(client, DEFAULT_SCHEDULER, host, clock, rng)
-        self._reporter = Reporter(client=client, clock=clock, recorder=self._recorder, outbox=self._reports)
+        self._reporter = Reporter(client=client, clock=clock, rng=rng, recorder=self._recorder, outbox=self._reports)
         self._binder = Binder(
             client=client,
             clock=clock,
