@@ -29,8 +29,8 @@ from sampan.store.quota import Quota
 from sampan.store.retention import Policy, Retention
 
 log = logging.getLogger(__name__)
-COMPACT_STEP = 256
-"""Revisions compacted at once, so that commits wait for milliseconds at most."""
+COMPACT_STEPS = (256, 4096)
+"""Fewest and most revisions compacted at once: commits wait for milliseconds at most."""
 EXPIRY_RETRY_SECONDS = 5.0
 
 
@@ -272,7 +272,7 @@ class Engine:
         async with self._compacting:
             target = self.compacted
             while self._compact_done < target:
-                until = min(self._compact_done + COMPACT_STEP, target)
+                until = min(self._compact_done + compact_step(target - self._compact_done), target)
                 await self.log.compact(self._compact_done, until, self._index.revision)
                 self._compact_done = until
 
@@ -329,3 +329,9 @@ class Engine:
             "queued": len(self._queue),
             **self.log.statistics(),
         }
+
+
+def compact_step(backlog: int) -> int:
+    """Revisions to compact at once: more for a larger backlog, so that no rate of writes outruns compaction."""
+    least, most = COMPACT_STEPS
+    return min(max(backlog // 4, least), most)

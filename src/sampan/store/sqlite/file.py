@@ -139,7 +139,11 @@ class Transaction:
 
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """The writer's and the reader's connection to a file that has passed the checks."""
+    """The writer's and the reader's connection to a file that has passed the checks.
+
+    The file, which holds secrets, is its owner's alone; SQLite gives its log the same mode.
+    """
+    path.touch(0o600)
     writer = schema.connect(path)
     try:
         schema.prepare(writer, path)

@@ -62,5 +62,9 @@ class Worker:
                 result, error = job(), None
             except BaseException as caught:
                 result, error = None, caught
-            self._loop.call_soon_threadsafe(answer, error, result)
+            try:
+                self._loop.call_soon_threadsafe(answer, error, result)
+            except RuntimeError:
+                # The loop was closed under a store that was not: nobody waits for the answer.
+                return
             del item, job, answer, result, error
