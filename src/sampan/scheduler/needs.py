@@ -75,6 +75,14 @@ class Needs:
     preferred_pods: tuple[tuple[int, PodTerm], ...] = ()
     spread: tuple[SpreadConstraint, ...] = ()
     key: bytes = field(default=b"", repr=False)
+    plain: list[int] | None = field(default=None, repr=False)
+
+    def share(self, columns: list[int]) -> list[int]:
+        """What is asked for in each of these columns."""
+        if self.plain is None:
+            self.plain = self.vector.tolist()
+        plain = self.plain
+        return [plain[column] if column < len(plain) else 0 for column in columns]
 
     def tolerates(self, key: str, value: str, effect: str) -> bool:
         return any(toleration.tolerates(key, value, effect) for toleration in self.tolerations)

@@ -29,7 +29,7 @@ from sampan.scheduler.records import PodRecord
 from sampan.scheduler.requests import PODS
 
 CANDIDATES = 32
-"""Rows worked out exactly; chance picks them among those that look alike."""
+"""Rows worked out exactly; chance says where among those that look alike they begin."""
 
 NEVER = "not eligible due to preemptionPolicy=Never."
 WAITING = "not eligible due to terminating pod on the nominated node."
@@ -127,9 +127,9 @@ class Preemption:
         """The rows in the order to try them, in portions of CANDIDATES, each row once."""
         if local and len(rows) > CANDIDATES:
             rows = self._least_important(pod, rows)
-        order = rows.tolist()
-        self._rng.shuffle(order)
-        return [order[at : at + CANDIDATES] for at in range(0, len(order), CANDIDATES)]
+        start = self._rng.randrange(len(rows)) if len(rows) else 0
+        order = np.roll(rows, -start)
+        return [order[at : at + CANDIDATES].tolist() for at in range(0, len(order), CANDIDATES)]
 
     def _least_important(self, pod: PodRecord, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Of rows that will do, those that will with the least important victims; all where budgets may matter."""
@@ -156,15 +156,18 @@ class Preemption:
     def _count_back(self, pod: PodRecord, row: int, lower: list[PodRecord]) -> list[PodRecord] | None:
         """The victims where only amounts matter."""
         columns = pod.needs.columns
-        room = self._table.allocatable[columns, row] - self._table.requested[columns, row] - pod.needs.amounts
-        shares = [_share(p, columns) for p in lower]
-        room = room + sum(shares)
-        if (room < 0).any():
+        free = self._table.allocatable[columns, row] - self._table.requested[columns, row] - pod.needs.amounts
+        room = free.tolist()
+        shares = [other.needs.share(columns.tolist()) for other in lower]
+        for share in shares:
+            room = [left + part for left, part in zip(room, share, strict=True)]
+        if min(room) < 0:
             return None
         victims = []
         for other, share in zip(lower, shares, strict=True):
-            if (room >= share).all():
-                room = room - share
+            smaller = [left - part for left, part in zip(room, share, strict=True)]
+            if min(smaller) >= 0:
+                room = smaller
             else:
                 victims.append(other)
         return victims
@@ -199,10 +202,3 @@ class Preemption:
 def importance(pod: PodRecord) -> tuple[float, float]:
     """Sorts pods, the more important first: by priority, then by how long they have run."""
     return (-pod.priority, pod.started)
-
-
-def _share(pod: PodRecord, columns: NDArray[np.intp]) -> NDArray[np.int64]:
-    vector = pod.needs.vector
-    if len(columns) and columns[-1] >= len(vector):
-        vector = np.concatenate([vector, np.zeros(columns[-1] + 1 - len(vector), np.int64)])
-    return vector[columns]
