@@ -117,8 +117,7 @@ class Bringup:
         return self.options.server
 
     async def _api_ready(self) -> bool:
-        status, _ = await self.client.raw("GET", "/readyz")
-        return status == 200
+        return (await self.client.raw("GET", "/readyz")) == b"ok"
 
     async def node(self) -> str:
         await self._until(f"node {self.options.node_name} is Ready", self._node_ready)

@@ -20,6 +20,7 @@ NAMESPACE = "default"
 REPLICAS = 3
 PORT = 8080
 LABELS = {"app": NAME}
+GREETING = "Hello from"
 
 
 def deployment(version: str = "1") -> Any:
@@ -73,8 +74,11 @@ async def answer(client: Client, clock: Clock, seconds: float) -> tuple[Any, str
         while True:
             try:
                 async with session.get(f"http://{found.spec.clusterIP}/") as response:
-                    return found, (await response.text()).strip()
+                    text = (await response.text()).strip()
+                    if text.startswith(GREETING):
+                        return found, text
             except (aiohttp.ClientError, TimeoutError):
-                if clock.monotonic() > deadline:
-                    raise TimeoutError(f"the sample's Service did not answer within {seconds:.0f} s") from None
+                pass
+            if clock.monotonic() > deadline:
+                raise TimeoutError(f"the sample's Service did not answer within {seconds:.0f} s")
             await clock.sleep(0.05)

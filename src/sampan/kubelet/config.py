@@ -44,6 +44,7 @@ class KubeletConfig:
     lease_renewal: float = 10.0
     status_report: float = 300.0
     status_check: float = 10.0
+    unready_check: float = 0.2
     relist: float = 60.0
     relist_without_events: float = 1.0
     volume_refresh: float = 60.0

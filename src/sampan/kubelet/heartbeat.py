@@ -1,7 +1,7 @@
 """The node's life in the API: registered once, alive by its Lease, described by its status.
 
-The Lease in kube-node-lease is renewed every ten seconds and is all that says "alive" (KEP-589). The status is looked at
-as often, but written only when something in it changed, or after five minutes.
+The Lease in kube-node-lease is renewed every ten seconds and is all that says "alive" (KEP-589). The status is looked
+at as often, but written only when something in it changed, or after five minutes.
 """
 
 from __future__ import annotations
@@ -135,12 +135,18 @@ class Heartbeat:
             except (ApiError, ClientError) as error:
                 log.warning("node status not written name=%s error=%s", self._config.node_name, error)
             try:
-                await self._clock.wait_for(self._changed.wait(), self._config.status_check)
+                await self._clock.wait_for(self._changed.wait(), self._check_seconds())
             except TimeoutError:
                 continue
 
+    def _check_seconds(self) -> float:
+        """A node that is not ready is waited for, so it looks more often."""
+        return self._config.status_check if is_ready(self._written) else self._config.unready_check
+
     async def _report(self) -> None:
         status = await self._describe(self._written)
+        if not is_ready(status):
+            self._on_node(await self._client.get(core_v1.Node, self._config.node_name))
         due = self._clock.monotonic() - self._written_at >= self._config.status_report
         if self._written is not None and not due and same(self._written, status):
             return
@@ -156,6 +162,10 @@ class Heartbeat:
         self._on_node(node)
         self._written, self._written_at = status, self._clock.monotonic()
         self.writes += 1
+
+
+def is_ready(status: Any) -> bool:
+    return status is not None and any(c.type == "Ready" and c.status == "True" for c in status.conditions or ())
 
 
 def node_patch(status: Any) -> dict[str, Any]:

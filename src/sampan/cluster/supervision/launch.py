@@ -75,6 +75,7 @@ def _become(name: str, main: Callable[[], None], log_file: Path) -> None:
         signal.set_wakeup_fd(-1)
         _default_signals()
         os.setsid()
+        _close_logs()
         os.closerange(3, 4096)
         setproctitle.setproctitle(f"sampan: {name}")
         log_to(log_file)
@@ -88,6 +89,14 @@ def _become(name: str, main: Callable[[], None], log_file: Path) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _close_logs() -> None:
+    """The parent's log files, before their descriptors' numbers are given to others."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
 
 
 def _default_signals() -> None:
