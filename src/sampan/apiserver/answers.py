@@ -1,7 +1,7 @@
 """From stored bytes, or an error, to an answer: the last stage.
 
-The plain form of an object is the bytes that the watch cache holds; only a Table, partial metadata, YAML, `pretty` or another version
-of the kind makes anything be decoded.
+The plain form of an object is the bytes that the watch cache holds; only a Table, partial metadata, YAML, `pretty` or
+another version of the kind makes anything be decoded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from sampan.api.errors import ApiError
-from sampan.api.registry import Kind
 from sampan.apiserver import negotiation, tables
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.negotiation import PLAIN, YAML, Form
@@ -51,7 +50,10 @@ def object_shape(request: Request, form: Form, data: bytes) -> bytes:
 def partial(data: bytes, form: Form) -> bytes:
     """An object cut down to its metadata."""
     metadata = bytes(decode_metadata(data).metadata)
-    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}' % (form.version.encode(), metadata)
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}' % (
+        form.version.encode(),
+        metadata,
+    )
 
 
 def struct_answer(request: Request, value: Any, status: int = 200) -> Response:
@@ -62,10 +64,9 @@ def struct_answer(request: Request, value: Any, status: int = 200) -> Response:
 def finish(request: Request, data: bytes | list[bytes], form: Form, status: int) -> Response:
     """Encode for the wire: YAML, indentation, gzip, warnings."""
     headers = request.exchange.headers
-    if form.media is YAML:
-        data = as_yaml(data if type(data) is bytes else b"".join(data))
-    elif wants_pretty(request):
-        data = msgspec.json.format(data if type(data) is bytes else b"".join(data), indent=2) + b"\n"
+    if form.media is YAML or wants_pretty(request):
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        data = as_yaml(whole) if form.media is YAML else msgspec.json.format(whole, indent=2) + b"\n"
     response = Response(status, data, form.media)
     for warning in request.warnings:
         response.add_header(b"Warning", warning_header(warning))
@@ -98,12 +99,11 @@ def warning_header(text: str) -> bytes:
 def _compress(response: Response, accepted: bytes) -> None:
     if b"gzip" not in accepted:
         return
-    size = len(response.body) if type(response.body) is bytes else sum(map(len, response.body))
-    if size < GZIP_FROM_BYTES:
+    if response.length() < GZIP_FROM_BYTES:
         return
     import gzip
 
-    response.body = gzip.compress(response.bytes(), compresslevel=1, mtime=0)
+    response.body = gzip.compress(response.whole(), compresslevel=1, mtime=0)
     response.add_header(b"Content-Encoding", b"gzip")
     response.add_header(b"Vary", b"Accept-Encoding")
 

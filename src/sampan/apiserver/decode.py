@@ -45,20 +45,23 @@ def field_validation(request: Request) -> str:
 
 
 def body(request: Request, kind: Kind) -> Any:
-    """The body as an object of `kind`, in JSON or YAML. Raises BadRequest and UnsupportedMediaType in upstream's words."""
+    """The body as an object of `kind`, in JSON or YAML.
+
+    Raises BadRequest and UnsupportedMediaType in upstream's words.
+    """
     exchange = request.exchange
     strictness = field_validation(request)
     data = exchange.body
-    duplicates: list[str] = []
+    repeated: list[str] = []
     form = negotiation.sent(exchange.headers.get(b"content-type", b""))
     if form is negotiation.YAML:
-        data, duplicates = _from_yaml(data, strictness)
+        data = _from_yaml(data, strictness)
     elif form is negotiation.PROTOBUF:
         data = from_protobuf(data)
-    elif strictness != "Ignore" and may_repeat(data):
-        duplicates = _duplicates(data)
+    else:
+        repeated = duplicates(data, strictness)
     obj, unknown = typed(kind, data)
-    report(request, kind, strictness, unknown, duplicates)
+    report(request, kind, strictness, unknown, repeated)
     return obj
 
 
@@ -86,11 +89,11 @@ def value(kind: Kind, document: Any) -> tuple[Any, list[str]]:
     return obj, unknown
 
 
-def report(request: Request, kind: Kind, strictness: str, unknown: list[str], duplicates: list[str]) -> None:
+def report(request: Request, kind: Kind, strictness: str, unknown: list[str], repeated: list[str]) -> None:
     """Refuse or warn about unknown and duplicate fields."""
-    if not unknown and not duplicates or strictness == "Ignore":
+    if (not unknown and not repeated) or strictness == "Ignore":
         return
-    found = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in duplicates]
+    found = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in repeated]
     if strictness == "Warn":
         request.warnings.extend(found)
         return
@@ -101,23 +104,21 @@ def _handled_as(kind: Kind) -> str:
     return f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
 
 
-def may_repeat(data: bytes) -> bool:
-    """Whether an object key may occur twice: msgspec keeps the last silently, so the fast check compares lengths of what it kept."""
-    return mistyped.may_have_duplicates(data)
-
-
-def _duplicates(data: bytes) -> list[str]:
+def duplicates(data: bytes, strictness: str) -> list[str]:
+    """Paths of members that occur twice in a JSON body, when anybody wants to know."""
+    if strictness == "Ignore" or not mistyped.may_have_duplicates(data):
+        return []
     try:
         return json.duplicates(data)
     except CodecError:
         return []
 
 
-def _from_yaml(data: bytes, strictness: str) -> tuple[bytes, list[str]]:
+def _from_yaml(data: bytes, strictness: str) -> bytes:
     from sampan.codec import yaml
 
     try:
-        return json.encode(yaml.decode(data, strict=strictness == "Strict")), []
+        return json.encode(yaml.decode(data, strict=strictness == "Strict"))
     except CodecError as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
 
@@ -136,10 +137,10 @@ def _check_type(kind: Kind, name: str | None, api_version: str | None) -> None:
     """Empty means: as the URL says. Raises BadRequest when the body says it is something else."""
     if (name or kind.kind) == kind.kind and (api_version or kind.api_version) == kind.api_version:
         return
-    shown = (api_version or kind.api_version).rpartition("/")[2]
+    name, version = name or kind.kind, api_version or kind.api_version
     raise BadRequest(
-        f'{name or kind.kind} in version "{shown}" cannot be handled as a {kind.kind}: '
-        f'no kind "{name or kind.kind}" is registered for version "{api_version or kind.api_version}" in scheme "{SCHEME}"'
+        f'{name} in version "{version.rpartition("/")[2]}" cannot be handled as a {kind.kind}: '
+        f'no kind "{name}" is registered for version "{version}" in scheme "{SCHEME}"'
     )
 
 

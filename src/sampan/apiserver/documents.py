@@ -98,7 +98,9 @@ class Documents:
         if aggregated_version:
             make = aggregated.core if core else aggregated.groups
             data = self._keep("aggregated", f"{core}{aggregated_version}", lambda: make(registry, aggregated_version))
-            content_type = f"application/json;g=apidiscovery.k8s.io;v={aggregated_version};as=APIGroupDiscoveryList".encode()
+            content_type = (
+                f"application/json;g=apidiscovery.k8s.io;v={aggregated_version};as=APIGroupDiscoveryList".encode()
+            )
             etag = aggregated.etag(data).encode()
             return _tagged(request, data, content_type, etag)
         if core:
@@ -137,7 +139,16 @@ class Documents:
 
     def paths(self) -> list[str]:
         """Every path that answers a GET and is no object's."""
-        found = {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/statusz", "/version", *self._server.health.paths()}
+        found = {
+            "/api",
+            "/apis",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/statusz",
+            "/version",
+            *self._server.health.paths(),
+        }
         for kind in self._server.registry.kinds():
             if kind.group:
                 found |= {f"/apis/{kind.group}", f"/apis/{kind.group}/{kind.version}"}

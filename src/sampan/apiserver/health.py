@@ -24,7 +24,10 @@ class Health:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         always: dict[str, Check] = {"ping": lambda: "", "log": lambda: "", "etcd": self._store}
-        hooks = {f"poststarthook/{name}": self._started for name in ("bootstrap-controller", "start-system-namespaces-controller")}
+        hooks = {
+            f"poststarthook/{name}": self._started
+            for name in ("bootstrap-controller", "start-system-namespaces-controller")
+        }
         self._checks: dict[str, dict[str, Check]] = {
             "livez": always | hooks,
             "healthz": always | hooks,
@@ -40,7 +43,9 @@ class Health:
 
     def paths(self) -> list[str]:
         """All endpoints, for the index of paths."""
-        return [p for root, checks in self._checks.items() for p in (f"/{root}", *(f"/{root}/{name}" for name in checks))]
+        return [
+            p for root, checks in self._checks.items() for p in (f"/{root}", *(f"/{root}/{name}" for name in checks))
+        ]
 
     def answer(self, request: Request) -> Response | None:
         """200 `ok`, or 500 naming the checks that fail; None for a path that is no health endpoint."""
@@ -52,7 +57,11 @@ class Health:
             if name not in checks:
                 return Response(404, b"404 page not found\n", TEXT)
             wrong = checks[name]()
-            return Response(500, f"internal server error: {wrong}\n".encode(), TEXT) if wrong else Response(200, b"ok", TEXT)
+            return (
+                Response(500, f"internal server error: {wrong}\n".encode(), TEXT)
+                if wrong
+                else Response(200, b"ok", TEXT)
+            )
         excluded = request.target.parameters.get("exclude", "").split(",")
         results = {name: "" if name in excluded else check() for name, check in checks.items()}
         if any(results.values()):

@@ -26,7 +26,10 @@ class Kubelets:
         self._session: Any = None
 
     async def get(self, node: str, path: str) -> Any:
-        """The kubelet's answer, unread (an `aiohttp.ClientResponse`). Raises InternalError when the kubelet cannot be reached."""
+        """The kubelet's answer, unread (an `aiohttp.ClientResponse`).
+
+        Raises InternalError when the kubelet cannot be reached.
+        """
         import aiohttp
 
         host, port = self._endpoint(node)
@@ -52,9 +55,13 @@ class Kubelets:
         by_type = {a.type: a.address for a in (status.addresses or ())} if status is not None else {}
         address = next((by_type[t] for t in ADDRESS_TYPES if by_type.get(t)), None)
         if not address:
-            raise InternalError(f"Internal error occurred: no preferred addresses found; known addresses: {list(by_type)}")
+            raise InternalError(
+                f"Internal error occurred: no preferred addresses found; known addresses: {list(by_type)}"
+            )
         endpoints = status.daemonEndpoints
-        port = endpoints.kubeletEndpoint.Port if endpoints is not None and endpoints.kubeletEndpoint is not None else None
+        port = (
+            endpoints.kubeletEndpoint.Port if endpoints is not None and endpoints.kubeletEndpoint is not None else None
+        )
         return address, port or DEFAULT_PORT
 
     def _client(self) -> Any:
@@ -77,4 +84,6 @@ async def refusal(reply: Any, subject: str) -> ApiError:
     text = (await reply.content.read(4096)).decode("utf-8", "replace").strip()
     reply.close()
     reasons = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 500: "InternalError", 503: "ServiceUnavailable"}
-    return ApiError(text or f"the kubelet refused {subject}", code=reply.status, reason=reasons.get(reply.status, "Unknown"))
+    return ApiError(
+        text or f"the kubelet refused {subject}", code=reply.status, reason=reasons.get(reply.status, "Unknown")
+    )

@@ -1,10 +1,14 @@
 """How an object ends: grace, finalizers, propagation.
 
-An object is gone at once unless somebody has a say first. Pods have a grace period: a first delete only marks them, and the kubelet's
-delete with grace 0 ends them; a pod that no node has, or that has ended, needs none. Finalizers hold a marked object until whoever put
-them there takes them away; the update that takes the last one ends the object. The propagation policy is told to the garbage collector
+An object is gone at once unless somebody has a say first. Pods have a grace period: a first delete only marks them, and
+the kubelet's
+delete with grace 0 ends them; a pod that no node has, or that has ended, needs none. Finalizers hold a marked object
+until whoever put
+them there takes them away; the update that takes the last one ends the object. The propagation policy is told to the
+garbage collector
 as a finalizer (`foregroundDeletion`, `orphan`). A namespace is held by `spec.finalizers` besides.
-https://kubernetes.io/docs/concepts/architecture/garbage-collection/, .../concepts/workloads/pods/pod-lifecycle/#pod-termination
+https://kubernetes.io/docs/concepts/architecture/garbage-collection/,
+.../concepts/workloads/pods/pod-lifecycle/#pod-termination
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ def check_options(options: Any) -> None:
         text = f'Unsupported value: "{policy}": supported values: {known}'
         wrong.append(FieldError(errors.NOT_SUPPORTED, "propagationPolicy", text))
     if options.dryRun and options.dryRun != ["All"]:
-        text = 'Unsupported value: "%s": supported values: "All"' % options.dryRun[0]
+        text = f'Unsupported value: "{options.dryRun[0]}": supported values: "All"'
         wrong.append(FieldError(errors.NOT_SUPPORTED, "dryRun", text))
     if wrong:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", wrong)
@@ -70,8 +74,8 @@ def check_preconditions(kind: Kind, obj: Any, revision: int, options: Any) -> No
         raise errors.conflict(kind.group, kind.plural, name, why)
     if wanted.resourceVersion is not None and wanted.resourceVersion != str(revision):
         why = (
-            f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in record "
-            f"({revision}). The object might have been modified"
+            f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in "
+            f"record ({revision}). The object might have been modified"
         )
         raise errors.conflict(kind.group, kind.plural, name, why)
 
@@ -115,7 +119,7 @@ def _mark(obj: Any, now: float, grace: int) -> bool:
 
 
 def _grace(pod: Any, options: Any, now: float) -> Step:
-    """A pod's grace: MARK when it is marked (again), NOTHING when it is marked already and this delete is no shorter."""
+    """A pod's grace: MARK when it is marked (again), NOTHING when it is already and this delete is no shorter."""
     metadata, asked = pod.metadata, options.gracePeriodSeconds
     if metadata.deletionTimestamp is not None:
         current = metadata.deletionGracePeriodSeconds
@@ -163,7 +167,10 @@ def type_of(obj: Any, field: str) -> Any:
 
 
 def propagated(finalizers: list[str], options: Any, kind: Kind | None) -> list[str]:
-    """The finalizers with those that speak of propagation as the options say; an explicit policy overrides what is there."""
+    """The finalizers with those that speak of propagation as the options say;
+
+    an explicit policy overrides what is there.
+    """
     orphan, foreground = _policy(finalizers, options, kind)
     rest = [name for name in finalizers if name not in (ORPHAN, FOREGROUND)]
     if orphan:
@@ -181,8 +188,7 @@ def _policy(finalizers: list[str], options: Any, kind: Kind | None) -> tuple[boo
     for name in finalizers:
         if name in (ORPHAN, FOREGROUND):
             return name == ORPHAN, name == FOREGROUND
-    orphan_by_default = kind is not None and (kind.group, kind.plural) == ("", "replicationcontrollers")
-    return orphan_by_default, False
+    return kind is not None and policies.orphans(kind), False
 
 
 def ends_with_update(write: Write) -> bool:

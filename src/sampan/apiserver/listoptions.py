@@ -18,7 +18,10 @@ EXACT = "Exact"
 
 @dataclass(slots=True)
 class ListOptions:
-    """`revision` is -1 when no resourceVersion was given; `limit` 0 means all; `timeout` in seconds, None when not given."""
+    """`revision` is -1 when no resourceVersion was given; `limit` 0 means all;
+
+    `timeout` in seconds, None when not given.
+    """
 
     labels: selectors.Selector
     fields: selectors.Selector
@@ -102,7 +105,12 @@ def _contradictions(watch: bool, version: str, match: str, initial: str | None, 
             text = f"sendInitialEvents requires setting resourceVersionMatch to {NOT_OLDER_THAN}"
             wrong.append(_forbidden("resourceVersionMatch", text))
         elif initial is None and match:
-            wrong.append(_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+            wrong.append(
+                _forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                )
+            )
         if match and match != NOT_OLDER_THAN:
             wrong.append(_unsupported(match, [NOT_OLDER_THAN]))
         if continue_:
@@ -115,11 +123,15 @@ def _contradictions(watch: bool, version: str, match: str, initial: str | None, 
     if continue_:
         wrong.append(_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     if not version:
-        wrong.append(_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        wrong.append(
+            _forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+        )
     if match not in (EXACT, NOT_OLDER_THAN):
         wrong.append(_unsupported(match, [EXACT, NOT_OLDER_THAN, ""]))
     if match == EXACT and version == "0":
-        wrong.append(_forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+        wrong.append(
+            _forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+        )
     return wrong
 
 

@@ -1,6 +1,7 @@
 """The `own` stage: who owns which field, recorded in metadata.managedFields on every write (KEP-555).
 
-The algebra of field sets is `sampan.codec.apply`; here it is told which manager, operation, version and subresource a request stands for.
+The algebra of field sets is `sampan.codec.apply`; here it is told which manager, operation, version and subresource a
+request stands for.
 """
 
 from __future__ import annotations

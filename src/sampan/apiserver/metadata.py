@@ -43,9 +43,7 @@ def check_name(write: Write) -> None:
     if not metadata.name:
         metadata.name = write.name
     elif metadata.name != write.name:
-        raise BadRequest(
-            f"the name of the object ({metadata.name}) does not match the name on the URL ({write.name})"
-        )
+        raise BadRequest(f"the name of the object ({metadata.name}) does not match the name on the URL ({write.name})")
 
 
 def begin(write: Write, rng: random.Random, now: float) -> None:

@@ -1,7 +1,7 @@
 """Counters of what the server does, under upstream's names.
 
-Counted in plain dictionaries, in the event loop: an observation costs a microsecond, and the exposition text is made when somebody asks
-(https://prometheus.io/docs/instrumenting/exposition_formats/).
+Counted in plain dictionaries, in the event loop: an observation costs a microsecond, and the exposition text is made
+when somebody asks (https://prometheus.io/docs/instrumenting/exposition_formats/).
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Metrics:
         """Count a request that has been answered (a watch: that has begun)."""
         target = request.target
         verb = NAMES.get(target.verb) or request.exchange.method
-        scope = "" if not target.plural else "resource" if target.name else "namespace" if target.namespace else "cluster"
+        scope = (
+            "" if not target.plural else "resource" if target.name else "namespace" if target.namespace else "cluster"
+        )
         key = (verb, target.group, target.version, target.plural, target.subresource, scope)
         if target.plural and target.kind is None:
             key = (verb, "", "", "", "", "")
@@ -69,8 +71,13 @@ class Metrics:
         lines: list[str] = []
         _head(lines, "apiserver_request_total", "counter", "Requests by verb, resource and code.")
         for (*labels, code), count in self._requests.items():
-            lines.append(f"apiserver_request_total{{{_labels(labels)},code=\"{code}\"}} {count}")
-        _head(lines, "apiserver_request_duration_seconds", "histogram", "Time from reading a request to its answer, in seconds.")
+            lines.append(f'apiserver_request_total{{{_labels(labels)},code="{code}"}} {count}')
+        _head(
+            lines,
+            "apiserver_request_duration_seconds",
+            "histogram",
+            "Time from reading a request to its answer, in seconds.",
+        )
         for key, durations in self._durations.items():
             self._histogram(lines, _labels(key), durations)
         _head(lines, "apiserver_current_inflight_requests", "gauge", "Requests being answered.")
@@ -101,7 +108,9 @@ class Metrics:
             group = "" if group == "core" else group
             count = figures.get("watchers", 0)
             if count:
-                lines.append(f'apiserver_longrunning_requests{{verb="WATCH",group="{group}",resource="{plural}"}} {count}')
+                lines.append(
+                    f'apiserver_longrunning_requests{{verb="WATCH",group="{group}",resource="{plural}"}} {count}'
+                )
         _head(lines, "apiserver_storage_revision", "gauge", "Newest revision the watch cache has applied.")
         lines.append(f"apiserver_storage_revision {server.cache.revision}")
 

@@ -23,7 +23,10 @@ META_VERSIONS = frozenset({"v1", "v1beta1"})
 
 
 class Form(NamedTuple):
-    """The form of an answer. `shape` is "" for the object itself, else Table, PartialObjectMetadata or PartialObjectMetadataList."""
+    """The form of an answer.
+
+    `shape` is "" for the object itself, else Table, PartialObjectMetadata or PartialObjectMetadataList.
+    """
 
     media: bytes = JSON
     shape: str = ""
@@ -36,7 +39,10 @@ FORMATS = {"application/json": JSON, "*/*": JSON, "application/*": JSON, "applic
 
 @lru_cache(maxsize=512)
 def accepted(accept: bytes) -> Form:
-    """The first clause of highest quality that can be served. Raises NotAcceptable when there is none (RFC 9110, 12.5.1)."""
+    """The first clause of highest quality that can be served.
+
+    Raises NotAcceptable when there is none (RFC 9110, 12.5.1).
+    """
     if not accept.strip():
         return PLAIN
     best: tuple[float, Form] | None = None

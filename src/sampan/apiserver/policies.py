@@ -49,7 +49,6 @@ DELETED_OBJECT_SHOWN = frozenset(
         ("storage.k8s.io", "storageclasses"),
         ("storage.k8s.io", "csidrivers"),
         ("storage.k8s.io", "csinodes"),
-        ("storage.k8s.io", "csistoragecapacities"),
         ("storage.k8s.io", "volumeattachments"),
         ("storage.k8s.io", "volumeattributesclasses"),
         ("resource.k8s.io", "deviceclasses"),
@@ -59,6 +58,10 @@ DELETED_OBJECT_SHOWN = frozenset(
     }
 )
 """Kinds whose DELETE answers with the object; the others answer with a Status."""
+
+ORPHANING = frozenset({("", "replicationcontrollers"), ("batch", "jobs")})
+"""Kinds whose dependents are left alone when a delete does not say otherwise: so it was in their first clients' days.
+"""
 
 NOT_COLLECTED = frozenset({("", "events"), ("events.k8s.io", "events")})
 """Kinds the garbage collector leaves alone: propagation policies mean nothing to them."""
@@ -78,3 +81,7 @@ def shows_deleted(kind: Kind) -> bool:
 
 def collected(kind: Kind) -> bool:
     return (kind.group, kind.plural) not in NOT_COLLECTED
+
+
+def orphans(kind: Kind) -> bool:
+    return (kind.group, kind.plural) in ORPHANING

@@ -1,4 +1,7 @@
-"""A request on its way through the stages: what came over the wire, and what the stages have found out about it so far."""
+"""A request on its way through the stages:
+
+what came over the wire, and what the stages have found out about it so far.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ INT64 = range(-(2**63), 2**63)
 
 
 class Request:
-    """`kind` is the kind in the version asked for (only where `target.kind` is known). `warnings` become `Warning` headers."""
+    """`kind` is the kind in the version asked for (only where `target.kind` is known).
+
+    `warnings` become `Warning` headers.
+    """
 
     __slots__ = ("exchange", "kind", "server", "started", "target", "user", "warnings")
 
@@ -47,7 +53,10 @@ class Request:
 
     @property
     def manager(self) -> str:
-        """Who is recorded as owner of what this request writes: `fieldManager`, else the user agent up to its first slash."""
+        """Who is recorded as owner of what this request writes:
+
+        `fieldManager`, else the user agent up to its first slash.
+        """
         named = self.target.parameters.get("fieldManager")
         if named:
             return named
@@ -64,5 +73,3 @@ def parse_integer(text: str) -> int:
     if value not in INT64:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value
-
-

@@ -16,7 +16,8 @@ NO_PARAMETERS: dict[str, str] = {}
 
 
 class Target:
-    """What a request is for. `kind` is None for anything but an object or a collection; then `verb` is the method in lower case.
+    """What a request is for. `kind` is None for anything but an object or a collection; then `verb` is the method in
+    lower case.
 
     `path` is decoded; `parameters` holds the first value of each query parameter.
     """
@@ -69,7 +70,11 @@ class Routes:
         if watch:
             rest = rest[1:]
         size = len(rest)
-        if rest[0] == "namespaces" and size > 2 and not (size == 3 and rest[2] in NAMESPACE_SUBRESOURCES and not result.group):
+        if (
+            rest[0] == "namespaces"
+            and size > 2
+            and not (size == 3 and rest[2] in NAMESPACE_SUBRESOURCES and not result.group)
+        ):
             result.namespace = rest[1]
             rest = rest[2:]
             size -= 2
@@ -95,7 +100,7 @@ class Routes:
 
 
 def _in_scope(kind: Kind, target: Target) -> bool:
-    """A cluster-scoped object through a namespaced path, or the other way about, is no object at all (CVE-2019-11247)."""
+    """A cluster-scoped object through a namespaced path, or the reverse, is no object at all (CVE-2019-11247)."""
     if kind.namespaced:
         return bool(target.namespace) or not target.name
     return not target.namespace

@@ -1,7 +1,7 @@
 """Label and field selectors of a request as one predicate over cache entries.
 
-Which fields of a kind can be selected by is a table: `metadata.name` and `metadata.namespace` always, the rest as the API reference and
-upstream's conversion functions have it.
+Which fields of a kind can be selected by is a table: `metadata.name` and `metadata.namespace` always, the rest as the
+API reference and upstream's conversion functions have it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def fields_match(fields: selectors.Selector, entry: Entry) -> bool:
 
 
 class FieldPredicate:
-    """A field selector as a predicate that equals another of the same text, so that watchers may share a channel of the cache."""
+    """A field selector as a predicate that equals another of the same text, so that watchers may share a channel of the
+    cache.
+    """
 
     __slots__ = ("fields",)
 

@@ -82,7 +82,8 @@ class ApiServer:
     # life
 
     async def start(self, *, listen: bool = True) -> int:
-        """Open the store, fill the cache, make what every cluster has, and serve. Gives the port (0 when not listening).
+        """Open the store, fill the cache, make what every cluster has, and serve. Gives the port (0 when not
+        listening).
 
         Raises OSError for an address in use and StoreError for a store that cannot be opened.
         """
@@ -94,7 +95,9 @@ class ApiServer:
         if listen:
             config = self.config
             self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit)
-            port = await self._listener.start((config.bind_address, *config.more_addresses), config.port, tls.server_context(config))
+            port = await self._listener.start(
+                (config.bind_address, *config.more_addresses), config.port, tls.server_context(config)
+            )
         await self.bootstrap.run(port)
         self.ready = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)
@@ -114,7 +117,9 @@ class ApiServer:
 
     def handle(self, exchange: Exchange) -> Answer | Awaitable[Answer]:
         """Answer one request: at once when nothing has to be waited for."""
-        request = Request(self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic())
+        request = Request(
+            self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic()
+        )
         try:
             for stage in stages.REQUEST:
                 stage(request)
@@ -154,7 +159,10 @@ class ApiServer:
         return found
 
     def decoded(self, entry: Entry) -> Any:
-        """An entry's object, decoded once per revision; for small kinds that plugins look at on every write. Read only."""
+        """An entry's object, decoded once per revision; for small kinds that plugins look at on every write.
+
+        Read only.
+        """
         found = self._decoded.get(entry)
         if found is None:
             _, _, group, plural, _ = entry.key.split("/", 4)

@@ -1,12 +1,13 @@
-"""The way of a request, in order. This list is the API server; everything else is one stage, one verb or one plugin of it.
+"""The way of a request, in order. This list is the API server; everything else is one stage, one verb or one plugin of
+it.
 
     identify request -> authenticate -> (audit) -> (flow control) -> authorize
         reads:  get, list, watch: the watch cache
         writes: decode -> default -> own -> mutate -> prepare -> allocate -> validate -> approve -> store
     respond
 
-Audit and flow control have their places kept, between `authenticate` and `authorize`. A stage of a request takes the `Request`, a stage
-of a write the `Write`; each may answer an awaitable, and says no by raising an `ApiError`.
+Audit and flow control have their places kept, between `authenticate` and `authorize`. A stage of a request takes the
+`Request`, a stage of a write the `Write`; each may answer an awaitable, and says no by raising an `ApiError`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from sampan.api import defaults, errors, strategy, validation
 from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
-from sampan.apiserver import managedfields, metadata, verbs
+from sampan.apiserver import deprecations, managedfields, verbs
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.authorizer import HEALTH_PATHS, Attributes, Decision, refusal
 from sampan.apiserver.auth.user import anonymous
@@ -72,6 +73,9 @@ def dispatch(request: Request) -> Answer | Awaitable[Answer]:
     target = request.target
     if target.kind is None:
         return request.server.documents.answer(request)
+    warning = deprecations.KINDS.get((target.group, target.version, target.plural))
+    if warning is not None:
+        request.warnings.append(warning)
     if target.subresource:
         return _subresource(request)
     if target.verb not in target.kind.verbs or (target.verb == "create" and target.name):
@@ -154,7 +158,10 @@ WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (
 
 
 async def through(write: Write) -> None:
-    """Take a decoded write through its stages, up to the store. Raises ApiError; what was allocated is then given back."""
+    """Take a decoded write through its stages, up to the store. Raises ApiError;
+
+    what was allocated is then given back.
+    """
     try:
         for stage in WRITE:
             wait = stage(write)
@@ -163,6 +170,3 @@ async def through(write: Write) -> None:
     except BaseException:
         write.abandon()
         raise
-
-
-__all__ = ["REQUEST", "WRITE", "authenticate", "authorize", "dispatch", "metadata", "through"]

@@ -1,4 +1,6 @@
-"""Between an object as it is shown (a kind in one of its versions, with resourceVersion) and as it is stored (one version, without)."""
+"""Between an object as it is shown (a kind in one of its versions, with resourceVersion) and as it is stored (one
+version, without).
+"""
 
 from __future__ import annotations
 
@@ -46,6 +48,9 @@ def to_bytes(kind: Kind, obj: Any) -> bytes:
 
 
 def splice(kind: Kind, data: bytes, revision: int) -> bytes:
-    """Stored bytes with their resourceVersion put in behind the prefix; as any version of `kind`'s resource shows them."""
+    """Stored bytes with their resourceVersion put in behind the prefix;
+
+    as any version of `kind`'s resource shows them.
+    """
     at = len(hub_of(kind).prefix)
     return b'%b"resourceVersion":"%d",%b' % (data[:at], revision, data[at:])

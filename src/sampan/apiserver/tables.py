@@ -1,7 +1,7 @@
 """Objects as a `meta.k8s.io` Table, for people's tools.
 
-What the columns of each kind are stands in `sampan.api.tables`; here they are put around objects, and the column definitions of a kind
-are encoded once.
+What the columns of each kind are stands in `sampan.api.tables`; here they are put around objects, and the column
+definitions of a kind are encoded once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ def metadata_of(data: bytes) -> bytes:
 
 
 def table(request: Request, form: Form, items: list[bytes], metadata: bytes, *, definitions: bool = True) -> bytes:
-    """A Table of objects given as bytes. Without `definitions` the columns are left out, as in all but the first event of a watch."""
+    """A Table of objects given as bytes.
+
+    Without `definitions` the columns are left out, as in all but the first event of a watch.
+    """
     include = request.parameter("includeObject")
     if include not in POLICIES:
         raise BadRequest(f'unrecognized includeObject value: "{include}"')

@@ -1,8 +1,8 @@
 """An object on its way into the store: what the write stages read and change.
 
-A write is decided on a snapshot (`old` at `revision`) and committed by compare-and-swap, so whatever the stages see is what they get; a
-write that lost the race is begun again from the new state by its verb. Everything a write has to change beside the object itself (an
-allocation, a quota) joins the same commit through `compares` and `operations`.
+A write is decided on a snapshot (`old` at `revision`) and committed by compare-and-swap, so whatever the stages see is
+what they get; a write that lost the race is begun again from the new state by its verb. Everything a write has to
+change beside the object itself (an allocation, a quota) joins the same commit through `compares` and `operations`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ DELETE = "DELETE"
 
 
 class Write:
-    """`new` is what is to be stored (None for a delete), `old` what is (None for a create); both are this write's own to change.
+    """`new` is what is to be stored (None for a delete), `old` what is (None for a create); both are this write's own
+    to change.
 
-    `undo` are called when the write does not take place, `done` when it did. `name` may be empty until generateName is resolved.
+    `undo` are called when the write does not take place, `done` when it did. `name` may be empty until generateName is
+    resolved.
     """
 
     __slots__ = (
@@ -98,14 +100,19 @@ def is_dry_run(request: Request) -> bool:
     if not value:
         return False
     if value != "All":
-        wrong = [errors.FieldError(errors.NOT_SUPPORTED, "dryRun", f'Unsupported value: "{value}": supported values: "All"')]
+        wrong = [
+            errors.FieldError(errors.NOT_SUPPORTED, "dryRun", f'Unsupported value: "{value}": supported values: "All"')
+        ]
         verb = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
         raise errors.invalid("meta.k8s.io", verb.get(request.target.verb, "DeleteOptions"), "", wrong)
     return True
 
 
 async def commit(write: Write) -> tuple[Commit | None, bytes]:
-    """Put `write.new` into the store; gives the outcome (None for a dry run) and the object's bytes as they are to be shown."""
+    """Put `write.new` into the store;
+
+    gives the outcome (None for a dry run) and the object's bytes as they are to be shown.
+    """
     kind = write.kind
     data = stored.to_bytes(kind, write.new)
     key = kind.key(write.namespace, write.name)
@@ -143,6 +150,9 @@ async def commit_delete(write: Write) -> Commit | None:
 
 
 def lost_beside(write: Write, outcome: Commit) -> bool:
-    """Whether a refused commit was refused for something beside the object (an address given out meanwhile): worth another try."""
+    """Whether a refused commit was refused for something beside the object (an address given out meanwhile):
+
+    worth another try.
+    """
     found = outcome.found.get(write.kind.key(write.namespace, write.name))
     return (found.mod_revision if found is not None else 0) == write.revision

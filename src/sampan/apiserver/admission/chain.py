@@ -13,6 +13,7 @@ from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from sampan.apiserver.admission.namespaceautoprovision import NamespaceAutoProvision, NamespaceExists
 from sampan.apiserver.admission.namespacelifecycle import NamespaceLifecycle
+from sampan.apiserver.admission.nodedeclaredfeatures import NodeDeclaredFeatureValidator
 from sampan.apiserver.admission.plugin import Plugin
 from sampan.apiserver.admission.priority import Priority
 from sampan.apiserver.admission.runtimeclass import RuntimeClass
@@ -36,6 +37,7 @@ PLUGINS: tuple[type[Plugin], ...] = (
     StorageObjectInUseProtection,
     RuntimeClass,
     DefaultIngressClass,
+    NodeDeclaredFeatureValidator,
 )
 KNOWN_ELSEWHERE = frozenset(
     {
@@ -66,7 +68,10 @@ KNOWN_ELSEWHERE = frozenset(
         "ValidatingAdmissionWebhook",
     }
 )
-"""Names upstream knows and this server has not yet: accepted on the command line, so that one set of flags serves both."""
+"""Names upstream knows and this server has not yet:
+
+accepted on the command line, so that one set of flags serves both.
+"""
 
 
 class Admission:
@@ -99,7 +104,9 @@ class Admission:
             concerned = self._validating[key] = self._concerned(key, "validate")
         return _run(concerned, write)
 
-    def _concerned(self, key: tuple[str, str, str, str], method: str) -> tuple[Callable[[Write], Awaitable[None] | None], ...]:
+    def _concerned(
+        self, key: tuple[str, str, str, str], method: str
+    ) -> tuple[Callable[[Write], Awaitable[None] | None], ...]:
         return tuple(
             getattr(plugin, method)
             for plugin in self._plugins
@@ -116,7 +123,9 @@ def _run(concerned: tuple[Callable[[Write], Awaitable[None] | None], ...], write
     return None
 
 
-async def _rest(wait: Awaitable[None], rest: tuple[Callable[[Write], Awaitable[None] | None], ...], write: Write) -> None:
+async def _rest(
+    wait: Awaitable[None], rest: tuple[Callable[[Write], Awaitable[None] | None], ...], write: Write
+) -> None:
     await wait
     for plugin in rest:
         further = plugin(write)

@@ -21,12 +21,16 @@ class DefaultIngressClass(Plugin):
 
     def mutate(self, write: Write) -> None:
         ingress = write.new
-        if ingress.spec is None or ingress.spec.ingressClassName is not None or LEGACY in (ingress.metadata.annotations or {}):
+        if (
+            ingress.spec is None
+            or ingress.spec.ingressClassName is not None
+            or LEGACY in (ingress.metadata.annotations or {})
+        ):
             return
         classes = map(self.server.decoded, self.server.cache.resource(GROUP, "ingressclasses").list())
         defaults = [c for c in classes if (c.metadata.annotations or {}).get(ANNOTATION) == "true"]
         if defaults:
             newest = max(c.metadata.creationTimestamp for c in defaults)
-            ingress.spec.ingressClassName = min(c.metadata.name for c in defaults if c.metadata.creationTimestamp == newest)
-
-
+            ingress.spec.ingressClassName = min(
+                c.metadata.name for c in defaults if c.metadata.creationTimestamp == newest
+            )

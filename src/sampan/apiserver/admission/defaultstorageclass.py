@@ -28,4 +28,6 @@ class DefaultStorageClass(Plugin):
         defaults = [c for c in classes if any((c.metadata.annotations or {}).get(a) == "true" for a in ANNOTATIONS)]
         if defaults:
             newest = max(c.metadata.creationTimestamp for c in defaults)
-            claim.spec.storageClassName = min(c.metadata.name for c in defaults if c.metadata.creationTimestamp == newest)
+            claim.spec.storageClassName = min(
+                c.metadata.name for c in defaults if c.metadata.creationTimestamp == newest
+            )

@@ -41,8 +41,8 @@ class Priority(Plugin):
         if spec.preemptionPolicy is not None and spec.preemptionPolicy != policy:
             raise forbid(
                 write,
-                f"the string value of PreemptionPolicy ({spec.preemptionPolicy}) must not be provided in pod spec; priority "
-                f"admission controller computed {policy} from the given PriorityClass name",
+                f"the string value of PreemptionPolicy ({spec.preemptionPolicy}) must not be provided in pod spec; "
+                f"priority admission controller computed {policy} from the given PriorityClass name",
             )
         spec.preemptionPolicy = policy
 
@@ -67,5 +67,3 @@ class Priority(Plugin):
         entries: list[Entry] = self.server.cache.resource(GROUP, "priorityclasses").list()
         defaults = [c for c in map(self.server.decoded, entries) if c.globalDefault]
         return min(defaults, key=lambda c: c.value or 0, default=None)
-
-

@@ -50,10 +50,8 @@ class RuntimeClass(Plugin):
         selector = dict(spec.nodeSelector or {})
         for key, value in (scheduling.nodeSelector or {}).items():
             if selector.setdefault(key, value) != value:
-                raise forbid(
-                    write,
-                    f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = {selector[key]}",
-                )
+                classes, pods = "runtimeClass.scheduling.nodeSelector", "pod.spec.nodeSelector"
+                raise forbid(write, f"conflict: {classes}[{key}] = {value}; {pods}[{key}] = {selector[key]}")
         spec.nodeSelector = selector or None
         present = spec.tolerations or []
         spec.tolerations = [*present, *(t for t in scheduling.tolerations or () if t not in present)] or None

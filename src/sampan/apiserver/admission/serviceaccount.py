@@ -1,7 +1,7 @@
 """Pods run as a service account: `default` unless they say otherwise.
 
-The account's token volume and image pull secrets come with service-account tokens (issue 5); until tokens are issued a projected volume
-would keep every pod from starting.
+The account's token volume and image pull secrets come with service-account tokens (issue 5); until tokens are issued a
+projected volume would keep every pod from starting.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ from typing import ClassVar
 from sampan.apiserver.admission.plugin import Plugin
 from sampan.apiserver.write import Write
 
-FINALIZERS = {"persistentvolumeclaims": "kubernetes.io/pvc-protection", "persistentvolumes": "kubernetes.io/pv-protection"}
+FINALIZERS = {
+    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "persistentvolumes": "kubernetes.io/pv-protection",
+}
 
 
 class StorageObjectInUseProtection(Plugin):

@@ -1,7 +1,7 @@
 """Which IP families a service is of: pure rules (API reference, ServiceSpec `ipFamilies`, `ipFamilyPolicy`; KEP-563).
 
-The cluster has one service network, so it is of one family, and two only come about for headless services without a selector, whose
-addresses are not the cluster's business.
+The cluster has one service network, so it is of one family, and two only come about for headless services without a
+selector, whose addresses are not the cluster's business.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def family_of(address: str) -> str:
 
 
 def settle(spec: Any, own: str) -> list[FieldError]:
-    """Fill in `ipFamilies` and `ipFamilyPolicy` in place; gives what contradicts a cluster whose only family is `own`."""
+    """Fill in `ipFamilies` and `ipFamilyPolicy` in place; gives what contradicts a cluster of the family `own`."""
     if spec.type == "ExternalName":
         return []
     addresses = spec.clusterIPs or ([spec.clusterIP] if spec.clusterIP else [])

@@ -1,4 +1,5 @@
-"""Choosing a free number from a range: at random, from the upper band first, so that the lower stays for those who ask by name.
+"""Choosing a free number from a range: at random, from the upper band first, so that the lower stays for those who ask
+by name.
 
 https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
 """
@@ -12,7 +13,10 @@ ATTEMPTS = 64
 
 
 def reserved(size: int, *, least: int, most: int, divisor: int) -> int:
-    """How many numbers at the lower end are kept for those who ask: `min(max(least, size/divisor), most)`, 0 in a small range."""
+    """How many numbers at the lower end are kept for those who ask:
+
+    `min(max(least, size/divisor), most)`, 0 in a small range.
+    """
     band = min(max(least, size // divisor), most)
     return band if size > band else 0
 

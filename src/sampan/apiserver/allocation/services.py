@@ -1,9 +1,9 @@
 """Cluster addresses and node ports of services: each given out once.
 
-A number is taken when its own key is in the store, and that key is written (must not exist) or deleted in the very commit that writes or
-deletes the service: so no crash loses or leaks one, and several API servers over one store cannot give one out twice. The keys of
-addresses are those of `IPAddress` objects, which clients see (KEP-1880). Numbers of commits still on their way are kept in `_pending`, so
-that concurrent creates do not run into each other.
+A number is taken when its own key is in the store, and that key is written (must not exist) or deleted in the very
+commit that writes or deletes the service: so no crash loses or leaks one, and several API servers over one store cannot
+give one out twice. The keys of addresses are those of `IPAddress` objects, which clients see (KEP-1880). Numbers of
+commits still on their way are kept in `_pending`, so that concurrent creates do not run into each other.
 """
 
 from __future__ import annotations
@@ -217,7 +217,10 @@ class Allocators:
 
     def _is_taken(self, key: str) -> bool:
         place = keys.split(key)
-        return key in self._pending or self._server.cache.resource(place.group, place.plural).get(None, place.name) is not None
+        return (
+            key in self._pending
+            or self._server.cache.resource(place.group, place.plural).get(None, place.name) is not None
+        )
 
     def _take(self, write: Write, key: str, value: bytes) -> None:
         """Join the commit; until that is decided nobody else gets the number."""
@@ -249,5 +252,3 @@ def _ports_of(spec: Any) -> set[int]:
         return set()
     held = {port.nodePort for port in spec.ports or () if port.nodePort}
     return held | {spec.healthCheckNodePort} if spec.healthCheckNodePort else held
-
-

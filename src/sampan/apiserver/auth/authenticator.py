@@ -1,7 +1,7 @@
 """Authentication: a list of ways, asked in order; the first that knows the credential decides.
 
-A way gives a `User`, None ("not my kind of credential") or raises `Rejected` ("mine, and wrong"). Every way is memoised where its
-credential lives: certificates per connection, tokens per token.
+A way gives a `User`, None ("not my kind of credential") or raises `Rejected` ("mine, and wrong"). Every way is memoised
+where its credential lives: certificates per connection, tokens per token.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ class Rejected(Exception):
 
 
 class Authenticator(Protocol):
-    """One way of telling who asks. Must not block: what needs the network answers from a memory kept by a task of its own."""
+    """One way of telling who asks. Must not block:
+
+    what needs the network answers from a memory kept by a task of its own.
+    """
 
     def authenticate(self, exchange: Exchange) -> User | None:
         """The user, or None when the request shows no credential of this kind. Raises Rejected for a bad one."""
@@ -31,7 +34,10 @@ class Chain:
         self._ways = tuple(ways)
 
     def authenticate(self, exchange: Exchange) -> User | None:
-        """The first answer; None when no way knows a credential. Raises Rejected when one was shown and none accepts it."""
+        """The first answer; None when no way knows a credential.
+
+        Raises Rejected when one was shown and none accepts it.
+        """
         rejected: Rejected | None = None
         for way in self._ways:
             try:

@@ -65,13 +65,21 @@ class PrivilegedGroup:
 
 
 COMPONENTS = frozenset(
-    {"system:apiserver", "system:kube-scheduler", "system:kube-controller-manager", "system:kube-proxy", "system:kube-dns"}
+    {
+        "system:apiserver",
+        "system:kube-scheduler",
+        "system:kube-controller-manager",
+        "system:kube-proxy",
+        "system:kube-dns",
+    }
 )
 NODES_GROUP = "system:nodes"
 
 
 class Components:
-    """The cluster's own components may do everything until roles are enforced (issue 5 puts RBAC and the node authorizer here)."""
+    """The cluster's own components may do everything until roles are enforced (issue 5 puts RBAC and the node
+    authorizer here).
+    """
 
     def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
         node = user.name.startswith("system:node:") and NODES_GROUP in user.groups
@@ -86,7 +94,11 @@ class Health:
 
     def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
         path = attributes.path
-        well = attributes.verb == "get" and path.startswith(HEALTH_PATHS) and path.split("/")[1] in ("healthz", "livez", "readyz")
+        well = (
+            attributes.verb == "get"
+            and path.startswith(HEALTH_PATHS)
+            and path.split("/")[1] in ("healthz", "livez", "readyz")
+        )
         return (Decision.ALLOW, "") if well else (Decision.NO_OPINION, "")
 
 
@@ -111,5 +123,6 @@ def refusal(user: User, attributes: Attributes, reason: str) -> str:
     else:
         resource = f"{attributes.resource}/{attributes.subresource}" if attributes.subresource else attributes.resource
         scope = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
-        text = f'User "{user.name}" cannot {attributes.verb} resource "{resource}" in API group "{attributes.group}" {scope}'
+        what = f'resource "{resource}" in API group "{attributes.group}" {scope}'
+        text = f'User "{user.name}" cannot {attributes.verb} {what}'
     return f"{text}: {reason}" if reason else text

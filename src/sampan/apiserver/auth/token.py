@@ -16,7 +16,7 @@ SCHEME = b"bearer "
 
 
 class TokenAuthenticator:
-    """Looks bearer tokens up in a table that is read once, at start (upstream's behaviour: a change needs a restart)."""
+    """Looks bearer tokens up in a table that is read once, at start; as upstream, a change needs a restart."""
 
     def __init__(self, users: dict[bytes, User]) -> None:
         self._users = users
@@ -32,7 +32,10 @@ class TokenAuthenticator:
 
 
 def read_tokens(path: Path) -> dict[bytes, User]:
-    """Token to user. Raises OSError when the file cannot be read and ValueError, naming the line, when it is malformed."""
+    """Token to user.
+
+    Raises OSError when the file cannot be read and ValueError, naming the line, when it is malformed.
+    """
     users: dict[bytes, User] = {}
     with path.open(newline="", encoding="utf-8") as lines:
         for number, row in enumerate(csv.reader(lines), 1):
@@ -40,7 +43,7 @@ def read_tokens(path: Path) -> dict[bytes, User]:
             if not any(fields):
                 continue
             if len(fields) < 3 or not fields[0] or not fields[1]:
-                raise ValueError(f"{path}: line {number}: want token,user,uid[,\"groups\"]")
+                raise ValueError(f'{path}: line {number}: want token,user,uid[,"groups"]')
             groups = tuple(group.strip() for group in fields[3].split(",") if group.strip()) if len(fields) > 3 else ()
             users[fields[0].encode()] = User(fields[1], uid=fields[2], groups=(*groups, AUTHENTICATED_GROUP))
     return users

@@ -19,7 +19,12 @@ class User:
     __slots__ = ("extra", "groups", "name", "uid", "verdicts")
 
     def __init__(
-        self, name: str, *, uid: str = "", groups: tuple[str, ...] = (), extra: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        name: str,
+        *,
+        uid: str = "",
+        groups: tuple[str, ...] = (),
+        extra: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.name = name
         self.uid = uid

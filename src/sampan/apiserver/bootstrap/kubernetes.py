@@ -1,4 +1,7 @@
-"""The service through which pods reach this server: `default/kubernetes`, with its endpoints, and the service network as an object."""
+"""The service through which pods reach this server:
+
+`default/kubernetes`, with its endpoints, and the service network as an object.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ def endpoints(address: str, port: int) -> Any:
         ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")],
     )
     labels = dict(MIRRORING)
-    return core_v1.Endpoints(metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels=labels), subsets=[subset])
+    return core_v1.Endpoints(
+        metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels=labels), subsets=[subset]
+    )
 
 
 def endpoint_slice(address: str, port: int) -> Any:
@@ -41,9 +46,7 @@ def endpoint_slice(address: str, port: int) -> Any:
     return discovery_v1.EndpointSlice(
         metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels={"kubernetes.io/service-name": NAME}),
         addressType=f"IPv{ipaddress.ip_address(address).version}",
-        endpoints=[
-            discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))
-        ],
+        endpoints=[discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))],
         ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
     )
 
@@ -53,4 +56,3 @@ def service_cidr(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Any:
     return networking_v1.ServiceCIDR(
         metadata=meta_v1.ObjectMeta(name=NAME), spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network)])
     )
-

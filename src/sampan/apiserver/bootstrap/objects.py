@@ -49,7 +49,7 @@ class Bootstrap:
         await self.ensure(kubernetes.service(config.service_network, self._port))
         address = self.address()
         if ipaddress.ip_address(address).is_loopback:
-            # Endpoints must not be loopback addresses, and a server that only this machine reaches has none to tell pods.
+            # Endpoints must not be loopback addresses: a server only this machine reaches has none to tell.
             return
         for obj in (kubernetes.endpoints(address, self._port), kubernetes.endpoint_slice(address, self._port)):
             await self.replace(obj)
@@ -108,7 +108,8 @@ def system_priority_classes() -> list[Any]:
         scheduling_v1.PriorityClass(
             metadata=meta_v1.ObjectMeta(name="system-cluster-critical"),
             value=2000000000,
-            description="Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+            description="Used for system critical pods that must run in the cluster, but can be moved to another node if "
+            "necessary.",
             preemptionPolicy="PreemptLowerPriority",
         ),
     ]

@@ -1,14 +1,16 @@
 """One HTTP/1.1 connection as an asyncio protocol over llhttp (`httptools`).
 
-Why not a web framework: with the same 2.4 kB answer over TLS on uvloop, aiohttp's low-level server gave 25,000 answers/s and this
-65,000 on the same machine; the read path of the API server is shorter than the framework around it.
+Why not a web framework: with the same 2.4 kB answer over TLS on uvloop, aiohttp's low-level server gave 25,000
+answers/s and this 65,000 on the same machine; the read path of the API server is shorter than the framework around it.
 
 The rules kept here, so that nothing above has to know them:
-- requests of one connection are answered one at a time and in order; further (pipelined) ones wait in `_waiting`, and the socket is not
+- requests of one connection are answered one at a time and in order; further (pipelined) ones wait in `_waiting`, and
+  the socket is not
   read while more than a few wait;
 - a handler's answer that is ready at once is written in the same call; otherwise one task per connection awaits it;
 - head, body and number of waiting requests are bounded, and each bound has its refusal (431, 413, back-pressure);
-- a client that goes away cancels what is being done for it; a client that does not read stops its own stream, and nobody else's.
+- a client that goes away cancels what is being done for it; a client that does not read stops its own stream, and
+  nobody else's.
 """
 
 from __future__ import annotations
@@ -232,10 +234,10 @@ class Connection(asyncio.Protocol):
     def _write(self, exchange: Exchange, response: Response) -> None:
         listener = self._listener
         head_only = exchange.method == "HEAD"
-        if type(response.body) is bytes:
+        if isinstance(response.body, bytes):
             self._transport.write(wire.encode(response, listener.date(), exchange.keep_alive, head_only))
         else:
-            self._transport.write(wire.encode_head(response, sum(map(len, response.body)), listener.date(), exchange.keep_alive))
+            self._transport.write(wire.encode_head(response, response.length(), listener.date(), exchange.keep_alive))
             if not head_only:
                 self._transport.writelines(response.body)
         if not exchange.keep_alive:

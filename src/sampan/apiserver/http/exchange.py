@@ -1,7 +1,7 @@
 """One HTTP request and the forms its answer may take.
 
-An `Exchange` is what the connection hands to the handler: raw bytes, decoded only where somebody looks. The handler gives back a
-`Response` at once (the read path: no task, no future is made), or an awaitable of one when it has to wait.
+An `Exchange` is what the connection hands to the handler: raw bytes, decoded only where somebody looks. The handler
+gives back a `Response` at once (the read path: no task, no future is made), or an awaitable of one when it has to wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Peer(Protocol):
 class Exchange:
     """One request as it came over the wire.
 
-    `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is complete.
+    `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is
+    complete.
     """
 
     __slots__ = ("body", "headers", "keep_alive", "method", "peer", "target")
@@ -67,9 +68,13 @@ class Response:
         self.content_type = content_type
         self.headers = headers
 
-    def bytes(self) -> bytes:
-        """The whole body in one piece."""
-        return self.body if type(self.body) is bytes else b"".join(self.body)
+    def whole(self) -> bytes:
+        """The body in one piece."""
+        return self.body if isinstance(self.body, bytes) else b"".join(self.body)
+
+    def length(self) -> int:
+        """The body's length in bytes."""
+        return len(self.body) if isinstance(self.body, bytes) else sum(map(len, self.body))
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Append a header; the same name may be there several times (`Warning`)."""
@@ -79,7 +84,10 @@ class Response:
 
 
 class Stream:
-    """An answer of unknown length. `chunks` ends the answer by ending; the connection closes it (`aclose`) when the client goes."""
+    """An answer of unknown length. `chunks` ends the answer by ending;
+
+    the connection closes it (`aclose`) when the client goes.
+    """
 
     __slots__ = ("chunks", "content_type", "headers", "status")
 

@@ -1,4 +1,4 @@
-"""The listening socket and everything its connections share: handler, date line, limits, the sweep of stalled clients."""
+"""The listening socket and what its connections share: handler, date line, limits, the sweep of stalled clients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,12 @@ class Listener:
         """Bind and serve; gives the port. OSError when the address is taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), list(hosts), port, ssl=tls, backlog=4096, ssl_handshake_timeout=10 if tls else None
+            lambda: Connection(self),
+            list(hosts),
+            port,
+            ssl=tls,
+            backlog=4096,
+            ssl_handshake_timeout=10 if tls else None,
         )
         self._sweeper = loop.create_task(self._sweep(), name="http-sweep")
         return int(self._server.sockets[0].getsockname()[1])

@@ -7,7 +7,9 @@ from http import HTTPStatus
 from sampan.apiserver.http.exchange import Response, Stream
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_LINES = {code: b"HTTP/1.1 %d %b\r\nCache-Control: no-cache, private\r\n" % (code, text) for code, text in REASONS.items()}
+_LINES = {
+    code: b"HTTP/1.1 %d %b\r\nCache-Control: no-cache, private\r\n" % (code, text) for code, text in REASONS.items()
+}
 
 
 def _first(status: int) -> bytes:
@@ -32,7 +34,7 @@ def encode_head(response: Response, length: int, date: bytes, keep_alive: bool) 
 
 def encode(response: Response, date: bytes, keep_alive: bool = True, head_only: bool = False) -> bytes:
     """A whole answer, to be given to the transport in one piece."""
-    body = response.bytes()
+    body = response.whole()
     head = encode_head(response, len(body), date, keep_alive)
     return head if head_only else head + body
 
@@ -61,6 +63,6 @@ def too_large(limit: int) -> Response:
     """413 in upstream's words; `limit` in bytes."""
     return Response(
         413,
-        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is %d",'
-        b'"reason":"RequestEntityTooLarge","code":413}\n' % limit,
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",'
+        b'"message":"Request entity too large: limit is %d","reason":"RequestEntityTooLarge","code":413}\n' % limit,
     )

@@ -1,4 +1,7 @@
-"""Subresources that take another kind of object than their parent; the rest (status, resize, approval, ...) go the way of the parent's verbs."""
+"""Subresources that take another kind of object than their parent;
+
+the rest (status, resize, approval, ...) go the way of the parent's verbs.
+"""
 
 from __future__ import annotations
 

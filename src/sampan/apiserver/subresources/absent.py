@@ -11,5 +11,7 @@ def refuse(request: Request) -> Answer:
     """Raises ApiError 501."""
     target = request.target
     raise ApiError(
-        f"{target.plural}/{target.subresource} is not served by this version of Sampan", code=501, reason="NotImplemented"
+        f"{target.plural}/{target.subresource} is not served by this version of Sampan",
+        code=501,
+        reason="NotImplemented",
     )

@@ -85,5 +85,3 @@ def set_condition(pod: Any, type_: str, status: str, now: str, *, reason: str = 
     if current.status != status:
         current.status, current.lastTransitionTime = status, now
     current.reason, current.message = reason or None, message or None
-
-

@@ -15,6 +15,7 @@ from sampan.apiserver import decode, lifecycle, metadata, stored
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
+from sampan.apiserver.subresources import kinds
 from sampan.apiserver.subresources.binding import set_condition
 from sampan.apiserver.verbs.change import modify
 from sampan.apiserver.verbs.delete import delete_entry
@@ -28,7 +29,7 @@ SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction su
 async def evict(request: Request) -> Response:
     """201 with a Status. Raises NotFound, Conflict, and TooManyRequests when a budget does not allow it now."""
     server = request.server
-    eviction = decode.body(request, server.registry.kind("policy/v1", "Eviction"))
+    eviction = decode.body(request, kinds.eviction())
     name = metadata.ensure(eviction).name
     if name and name != request.target.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
@@ -57,7 +58,9 @@ def _free_to_go(pod: Any) -> bool:
 
 
 def _marked(pod: Any, now: str) -> Any:
-    set_condition(pod, "DisruptionTarget", "True", now, reason="EvictionByEvictionAPI", message="Eviction API: evicting")
+    set_condition(
+        pod, "DisruptionTarget", "True", now, reason="EvictionByEvictionAPI", message="Eviction API: evicting"
+    )
     return pod
 
 
@@ -94,7 +97,11 @@ def _unready_and_allowed(budget: Any, pod: Any) -> bool:
     status = budget.status
     if budget.spec.unhealthyPodEvictionPolicy == "AlwaysAllow":
         return True
-    return status is not None and (status.currentHealthy or 0) >= (status.desiredHealthy or 0) and (status.desiredHealthy or 0) > 0
+    return (
+        status is not None
+        and (status.currentHealthy or 0) >= (status.desiredHealthy or 0)
+        and (status.desiredHealthy or 0) > 0
+    )
 
 
 def taken(budget: Any, pod: str, now: str) -> Any:

@@ -7,19 +7,17 @@ from typing import Any
 from sampan.api import errors, schema
 from sampan.api.errors import BadRequest, FieldError
 from sampan.api.kinds import autoscaling_v1, meta_v1
-from sampan.api.registry import Kind
 from sampan.apiserver import decode, stored
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
+from sampan.apiserver.subresources import kinds
 from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.get import find
-from sampan.apiserver.verbs.patch import JSON_PATCH, MERGE, STRATEGIC, READABLE, media_of, prepared, refused
+from sampan.apiserver.verbs.patch import media_of, prepared, refused, unfit
 from sampan.codec import json
 from sampan.codec.errors import CodecError
 from sampan.store.cache import Entry
-
-SCALE_KIND = ("autoscaling", "v1", "Scale")
 
 
 def get(request: Request) -> Response:
@@ -30,7 +28,7 @@ def get(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """200 with the Scale as it is now. Raises as `change`."""
-    wanted = decode.body(request, scale_kind())
+    wanted = decode.body(request, kinds.scale())
 
     def replace(obj: Any, entry: Entry) -> Any:
         return _scaled(obj, wanted)
@@ -41,12 +39,9 @@ async def update(request: Request) -> Response:
 async def patch(request: Request) -> Response:
     """200 with the Scale as it is now; the patch is one of the Scale."""
     media = media_of(request)
-    if media not in (JSON_PATCH, MERGE, STRATEGIC):
-        from sampan.apiserver.negotiation import unsupported
-
-        raise unsupported(READABLE)
-    kind = scale_kind()
+    kind = kinds.scale()
     strictness = decode.field_validation(request)
+    told = len(request.warnings)
     try:
         merge = prepared(request, media, schema.info(kind.struct))
     except CodecError as error:
@@ -58,21 +53,17 @@ async def patch(request: Request) -> Response:
             document = merge(before)
         except CodecError as error:
             raise refused(error) from None
-        wanted, unknown = decode.value(kind, document)
-        request.warnings.clear()
+        try:
+            wanted, unknown = decode.value(kind, document)
+        except BadRequest as error:
+            raise unfit(document, error) from None
+        del request.warnings[told:]
         decode.report(request, kind, strictness, unknown, [])
         if wanted.metadata.resourceVersion == str(entry.revision):
             wanted.metadata.resourceVersion = None
         return _scaled(obj, wanted)
 
     return _answer(request, await change(request, apply))
-
-
-def scale_kind() -> Kind:
-    """The Kind of a Scale, which is nobody's resource and so in no registry."""
-    return Kind(
-        group="autoscaling", version="v1", kind="Scale", plural="scales", struct=autoscaling_v1.Scale, namespaced=True
-    )
 
 
 def scale_of(obj: Any, revision: int) -> Any:
@@ -91,7 +82,8 @@ def scale_of(obj: Any, revision: int) -> Any:
         ),
         spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or None),
         status=autoscaling_v1.ScaleStatus(
-            replicas=(status.replicas or 0) if status is not None else 0, selector=selector_text(obj.spec.selector) or None
+            replicas=(status.replicas or 0) if status is not None else 0,
+            selector=selector_text(obj.spec.selector) or None,
         ),
     )
 
@@ -105,7 +97,9 @@ def selector_text(selector: Any) -> str:
     terms = [(k, f"{k}={v}") for k, v in (selector.matchLabels or {}).items()]
     for e in selector.matchExpressions or ():
         values = ",".join(sorted(e.values or ()))
-        text = {"Exists": e.key, "DoesNotExist": f"!{e.key}"}.get(e.operator, f"{e.key} {e.operator.lower()} ({values})")
+        text = {"Exists": e.key, "DoesNotExist": f"!{e.key}"}.get(
+            e.operator, f"{e.key} {e.operator.lower()} ({values})"
+        )
         terms.append((e.key, text))
     return ",".join(text for _, text in sorted(terms))
 
@@ -114,11 +108,15 @@ def _scaled(obj: Any, wanted: Any) -> Any:
     """`obj` with the replicas wanted. Raises BadRequest and Invalid."""
     meta = wanted.metadata
     if meta is not None and meta.name and meta.name != obj.metadata.name:
-        raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({obj.metadata.name})")
+        raise BadRequest(
+            f"the name of the object ({meta.name}) does not match the name on the URL ({obj.metadata.name})"
+        )
     replicas = (wanted.spec.replicas if wanted.spec is not None else None) or 0
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise errors.invalid("autoscaling", "Scale", obj.metadata.name, [FieldError(errors.INVALID, "spec.replicas", text)])
+        raise errors.invalid(
+            "autoscaling", "Scale", obj.metadata.name, [FieldError(errors.INVALID, "spec.replicas", text)]
+        )
     obj.spec.replicas = replicas
     obj.metadata.resourceVersion = meta.resourceVersion if meta is not None else None
     return obj

@@ -31,10 +31,13 @@ VERBS: dict[str, Verb] = {
 
 
 def for_subresource(request: Request, subresource: Subresource) -> Verb:
-    """The verb for a subresource: its own where it takes another kind of object, else the parent's, told which part it may touch."""
+    """The verb for a subresource:
+
+    its own where it takes another kind of object, else the parent's, told which part it may touch.
+    """
     from sampan.apiserver import subresources
 
-    special = subresources.TABLE.get((request.kind.group, request.kind.plural, subresource.name)) or subresources.TABLE.get(
-        ("*", "*", subresource.name)
-    )
+    special = subresources.TABLE.get(
+        (request.kind.group, request.kind.plural, subresource.name)
+    ) or subresources.TABLE.get(("*", "*", subresource.name))
     return special[request.target.verb] if special else VERBS[request.target.verb]

@@ -1,6 +1,7 @@
 """The read-modify-write loop under update and patch, and under every subresource that changes a stored object.
 
-Optimistic concurrency: whoever names a resourceVersion writes over that version or not at all (409); whoever names none gets the change
+Optimistic concurrency: whoever names a resourceVersion writes over that version or not at all (409); whoever names none
+gets the change
 made on whatever is newest, and a lost race is run again unseen.
 https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 """
@@ -15,7 +16,7 @@ from sampan.api.registry import Kind
 from sampan.apiserver import lifecycle, metadata, stages, stored
 from sampan.apiserver.listoptions import parse_version
 from sampan.apiserver.request import Request
-from sampan.apiserver.verbs.get import shown_name
+from sampan.apiserver.verbs.get import absent
 from sampan.apiserver.write import UPDATE, Write, commit
 from sampan.store.cache import Entry
 
@@ -37,9 +38,16 @@ async def change(request: Request, make: Change, *, subresource: str | None = No
     for _ in range(ATTEMPTS):
         entry = cache.get(target.namespace or None, target.name)
         if entry is None:
-            raise errors.not_found(kind.group, kind.plural, shown_name(target.name))
+            raise absent(kind, target.name)
         new = make(stored.from_bytes(kind, entry.data), entry)
-        write = Write(request, UPDATE, new=new, old=stored.from_bytes(kind, entry.data), revision=entry.revision, subresource=subresource)
+        write = Write(
+            request,
+            UPDATE,
+            new=new,
+            old=stored.from_bytes(kind, entry.data),
+            revision=entry.revision,
+            subresource=subresource,
+        )
         check_version(write, entry)
         metadata.check_place(write)
         metadata.check_name(write)
@@ -55,14 +63,17 @@ async def change(request: Request, make: Change, *, subresource: str | None = No
 
 
 async def modify(request: Request, kind: Kind, name: str, make: Change) -> bytes:
-    """As `change`, for what the server does to an object on somebody's behalf: no stages, no defaults, no field owners."""
+    """As `change`, for what the server does to an object on somebody's behalf:
+
+    no stages, no defaults, no field owners.
+    """
     server, namespace = request.server, request.target.namespace
     cache = server.resource(kind)
     await cache.fresh()
     for _ in range(ATTEMPTS):
         entry = cache.get(namespace or None, name)
         if entry is None:
-            raise errors.not_found(kind.group, kind.plural, shown_name(name))
+            raise absent(kind, name)
         new = make(stored.from_bytes(kind, entry.data), entry)
         write = Write(request, UPDATE, new=new, revision=entry.revision, kind=kind, name=name, subresource="")
         outcome, data = await commit(write)

@@ -9,13 +9,13 @@ import msgspec
 from sampan.api import errors
 from sampan.api.errors import BadRequest
 from sampan.api.kinds import meta_v1
-from sampan.apiserver import decode, lifecycle, negotiation, policies, stored
+from sampan.apiserver import decode, deprecations, lifecycle, negotiation, policies, stored
 from sampan.apiserver.answers import object_answer, struct_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.lifecycle import Step
 from sampan.apiserver.request import Request, parse_integer
 from sampan.apiserver.routes import truthy
-from sampan.apiserver.verbs.get import shown_name
+from sampan.apiserver.verbs.get import absent
 from sampan.apiserver.write import DELETE, UPDATE, Write, commit, commit_delete
 from sampan.store.cache import Entry
 
@@ -23,15 +23,21 @@ ATTEMPTS = 64
 
 
 async def delete(request: Request) -> Response:
-    """200 with the object (while something holds it, or where the kind is so) or a Status. Raises NotFound and Conflict."""
+    """200 with the object (while something holds it, or where the kind is so) or a Status.
+
+    Raises NotFound and Conflict.
+    """
     options = delete_options(request)
     kind, target = request.kind, request.target
+    warning = deprecations.on_delete(kind, options)
+    if warning is not None:
+        request.warnings.append(warning)
     cache = request.server.resource(kind)
     await cache.fresh()
     for _ in range(ATTEMPTS):
         entry = cache.get(target.namespace or None, target.name)
         if entry is None:
-            raise errors.not_found(kind.group, kind.plural, shown_name(target.name))
+            raise absent(kind, target.name)
         outcome = await delete_entry(request, entry, options)
         if outcome is not None:
             data, removed, uid = outcome

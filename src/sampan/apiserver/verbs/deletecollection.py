@@ -13,7 +13,10 @@ from sampan.apiserver.verbs.list import plain_list
 
 
 async def deletecollection(request: Request) -> Response:
-    """200 with the list of what was deleted, as it was before. Raises as list and delete; who vanishes meanwhile is no error."""
+    """200 with the list of what was deleted, as it was before. Raises as list and delete;
+
+    who vanishes meanwhile is no error.
+    """
     deletion = delete_options(request)
     options = listoptions.parse(request, watch=False)
     predicate = selection.predicate(request.kind, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from sampan.api import errors
+from sampan.api.registry import Kind
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -14,7 +15,8 @@ from sampan.store.cache import Entry
 def get(request: Request) -> Response | Awaitable[Response]:
     """200 with the object. Raises NotFound.
 
-    Without a resourceVersion the answer must be as new as the last acknowledged write; over a store of this process the cache always is.
+    Without a resourceVersion the answer must be as new as the last acknowledged write; over a store of this process the
+    cache always is.
     """
     if request.server.local or request.parameter("resourceVersion") == "0":
         return object_answer(request, find(request).data)
@@ -31,8 +33,15 @@ def find(request: Request) -> Entry:
     target, kind = request.target, request.kind
     entry = request.server.resource(kind).get(target.namespace or None, target.name)
     if entry is None:
-        raise errors.not_found(kind.group, kind.plural, shown_name(target.name))
+        raise absent(kind, target.name)
     return entry
+
+
+def absent(kind: Kind, name: str) -> errors.NotFound:
+    """404 for an object that is not there."""
+    error = errors.not_found(kind.group, kind.plural, shown_name(name))
+    error.details = (error.details or {}) | {"name": name}
+    return error
 
 
 def shown_name(name: str) -> str:

@@ -1,12 +1,14 @@
 """GET of a collection: the cached bytes of its objects, joined.
 
-Pages stay consistent: a `continue` token names the revision its list began at, and later pages are read as of that revision (from the
-cache while nothing has changed since, else from the store).
+Pages stay consistent: a `continue` token names the revision its list began at, and later pages are read as of that
+revision (from the cache while nothing has changed since, else from the store).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+
+from typing import Any
 
 import msgspec
 
@@ -24,8 +26,8 @@ from sampan.store.errors import Compacted
 EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
-    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted "
-    "between the time the first chunk was returned and now may show up in the list."
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
 )
 TOO_OLD = "The resourceVersion for the provided list is too old."
 
@@ -73,13 +75,24 @@ def too_large(revision: int, current: int) -> errors.Timeout:
     )
 
 
+class ExpiredToken(errors.Expired):
+    """410 that carries a token with which the client may go on, if it can live with an inconsistent list."""
+
+    def __init__(self, message: str, token: str) -> None:
+        super().__init__(message)
+        self._token = token
+
+    def status(self) -> Any:
+        status = super().status()
+        status.metadata.continue_ = self._token
+        return status
+
+
 def _expired(options: ListOptions, start: str) -> errors.Expired:
     """410; a page that came too late may be had from the present state instead."""
     if not options.continue_:
         return errors.Expired(TOO_OLD)
-    error = errors.Expired(EXPIRED)
-    error.continue_ = continuation.encode(-1, start)
-    return error
+    return ExpiredToken(EXPIRED, continuation.encode(-1, start))
 
 
 def _answer(request: Request, options: ListOptions, page: Page, predicate: selection.Predicate | None) -> Response:

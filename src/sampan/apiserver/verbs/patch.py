@@ -1,4 +1,7 @@
-"""PATCH of one object in four forms: JSON patch (RFC 6902), merge patch (RFC 7386), strategic merge patch, and server-side apply."""
+"""PATCH of one object in four forms:
+
+JSON patch (RFC 6902), merge patch (RFC 7386), strategic merge patch, and server-side apply.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.api import errors, schema
-from sampan.api.errors import ApiError, BadRequest, FieldError, NotFound
-from sampan.apiserver import decode, managedfields, negotiation
+from sampan.api.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType
+from sampan.apiserver import decode, managedfields
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -22,16 +25,14 @@ JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
-READABLE = (
-    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
-    "application/apply-patch+yaml, application/apply-patch+cbor"
-)
-
 Patch = Callable[[Any], Any]
 
 
 async def patch(request: Request) -> Response:
-    """200 with the object as stored; an apply of an absent object creates it (201). Raises as `change`, and for the patch itself."""
+    """200 with the object as stored; an apply of an absent object creates it (201).
+
+    Raises as `change`, and for the patch itself.
+    """
     media = media_of(request)
     if media == APPLY[0]:
         return await _apply(request)
@@ -51,7 +52,10 @@ def media_of(request: Request) -> str:
 
 
 def prepared(request: Request, media: str, info: schema.TypeInfo) -> Patch:
-    """The patch, decoded once, as a function on JSON values. Raises CodecError, and UnsupportedMediaType for another form."""
+    """The patch, decoded once, as a function on JSON values.
+
+    Raises CodecError, and UnsupportedMediaType for another form.
+    """
     body = request.exchange.body
     if media == JSON_PATCH:
         operations = jsonpatch.decode(body)
@@ -62,13 +66,14 @@ def prepared(request: Request, media: str, info: schema.TypeInfo) -> Patch:
     if media == STRATEGIC:
         changes = strategic.decode(body)
         return lambda document: strategic.apply(document, changes, info)
-    raise negotiation.unsupported(READABLE)
+    raise UnsupportedMediaType("415: Unsupported Media Type", details={})
 
 
 def _changer(request: Request, merge: Patch) -> Callable[[Any, Entry], Any]:
     kind = request.kind
     strictness = decode.field_validation(request)
-    duplicates = json.duplicates(request.exchange.body) if strictness != "Ignore" and decode.may_repeat(request.exchange.body) else []
+    told = len(request.warnings)
+    duplicates = decode.duplicates(request.exchange.body, strictness)
 
     def apply(old: Any, entry: Entry) -> Any:
         old.metadata.resourceVersion = str(entry.revision)
@@ -79,8 +84,11 @@ def _changer(request: Request, merge: Patch) -> Callable[[Any, Entry], Any]:
             raise refused(error) from None
         if not isinstance(document, dict):
             raise BadRequest("json: cannot unmarshal into an object")
-        obj, unknown = decode.value(kind, document)
-        request.warnings.clear()
+        try:
+            obj, unknown = decode.value(kind, document)
+        except BadRequest as error:
+            raise unfit(document, error) from None
+        del request.warnings[told:]
         decode.report(request, kind, strictness, unknown, duplicates)
         if obj.metadata is not None and obj.metadata.resourceVersion == str(entry.revision):
             obj.metadata.resourceVersion = None
@@ -93,6 +101,13 @@ def refused(error: CodecError) -> ApiError:
     """A patch that is no patch, or does not fit, with the code, reason and details upstream gives it."""
     made = errors.BY_REASON.get(error.reason, ApiError)
     return made(str(error), code=error.code, reason=error.reason, details=getattr(error, "details", None))
+
+
+def unfit(document: Any, error: BadRequest) -> errors.Invalid:
+    """422 for a patch whose result is no object of its kind."""
+    shown = json.encode(json.encode(document).decode()).decode()
+    why = error.message.partition(": ")[2] or error.message
+    return errors.invalid("", "", "", [FieldError(errors.INVALID, "patch", f"Invalid value: {shown}: {why}")])
 
 
 async def _apply(request: Request) -> Response:

@@ -24,7 +24,9 @@ async def update(request: Request) -> Response:
     def replace(old: Any, entry: Entry) -> Any:
         new = kind.decode(sent)
         if not metadata.ensure(new).resourceVersion and not policies.unconditional_update(kind):
-            wrong = FieldError(errors.INVALID, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+            wrong = FieldError(
+                errors.INVALID, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
+            )
             raise errors.invalid(kind.group, kind.kind, request.target.name, [wrong])
         return new
 

@@ -1,7 +1,9 @@
-"""GET of a collection with `watch=true`: a stream of events, each encoded once for everybody who wants it in its plain form.
+"""GET of a collection with `watch=true`: a stream of events, each encoded once for everybody who wants it in its plain
+form.
 
-Where a stream begins: without a resourceVersion, and with "0", at the present state (a synthetic ADDED for every object); with one, right
-behind it. With `sendInitialEvents` the state comes first and a bookmark annotated `k8s.io/initial-events-end` closes it (KEP-3157).
+Where a stream begins: without a resourceVersion, and with "0", at the present state (a synthetic ADDED for every
+object); with one, right behind it. With `sendInitialEvents` the state comes first and a bookmark annotated
+`k8s.io/initial-events-end` closes it (KEP-3157).
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ def _and_name(options: ListOptions, name: str) -> selection.selectors.Selector:
 
 
 def seconds(request: Request, options: ListOptions) -> float:
-    """How long the stream may last: what was asked for, else half an hour to an hour, so that watches spread over servers again."""
+    """How long the stream may last:
+
+    what was asked for, else half an hour to an hour, so that watches spread over servers again.
+    """
     if options.timeout is not None and options.timeout > 0:
         return float(options.timeout)
     return MINIMUM_SECONDS * (1 + request.server.rng.random())
