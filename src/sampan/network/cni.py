@@ -121,7 +121,7 @@ async def remove(network: PodNetwork) -> None:
     """Undoes `install` and what the plugins left: interfaces, table, leases, configuration; none there is no error."""
     (network.configuration / FILE_NAME).unlink(missing_ok=True)
     shutil.rmtree(network.state, ignore_errors=True)
-    for name in await _host_ends(network.gateway):
+    for name in await _host_ends(network.pod_cidr):
         await run(("ip", "link", "delete", name))
     await nft.apply(f"add table {TABLE}\ndelete table {TABLE}\n")
     await forwarding.withdraw(network.cluster_cidr)
@@ -143,11 +143,11 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-async def _host_ends(gateway: str) -> list[str]:
-    """The interfaces that have the gateway's address: the host's ends of our pods' veth pairs."""
-    listing = await run(("ip", "-o", "-4", "addr", "show", "to", f"{gateway}/32"))
-    names = {line.split()[1].partition("@")[0] for line in listing.output.splitlines()}
-    return sorted(name for name in names if name.startswith("veth"))
+async def _host_ends(pod_cidr: str) -> list[str]:
+    """The veth interfaces with a single address out of the pods' range: the host's ends of our pods' pairs."""
+    listing = await run(("ip", "-o", "-4", "addr", "show", "to", pod_cidr))
+    lines = (line.split() for line in listing.output.splitlines())
+    return sorted({line[1] for line in lines if line[1].startswith("veth") and line[3].endswith("/32")})
 
 
 async def _remove_portmap_chains() -> None:

@@ -15,7 +15,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -52,13 +52,14 @@ class World:
         self._prefix = f"sampan-test-{os.getpid()}-{os.urandom(2).hex()}"
         self._namespaces: list[str] = []
         self._servers: list[socket.socket] = []
+        self._host_ports: dict[str, list[dict[str, Any]]] = {}
         self.node, self.outside = self._namespace("node"), self._namespace("outside")
         self.pod_network = cni.PodNetwork(PODS, CLUSTER, SERVICES, folder / "net.d", folder / "leases")
         self._cable()
 
     def close(self) -> None:
         for server in self._servers:
-            server.close()
+            _stop(server)
         for name in self._namespaces:
             _ip("netns", "delete", name)
 
@@ -67,22 +68,33 @@ class World:
         with inside(self.node):
             return asyncio.run(work)
 
+    def everything(self) -> dict[str, str]:
+        """What the node's kernel holds that tear-down must not leave behind."""
+        links = "\n".join(line.split(":")[1] for line in self.command("ip", "-o", "link").splitlines())
+        rules = self.command("nft", "list", "ruleset")
+        return {"links": links, "routes": self.command("ip", "route"), "rules": rules}
+
     def command(self, *words: str) -> str:
         """A program's output, on the node."""
         with inside(self.node):
             return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
-    def pod(self, name: str) -> tuple[str, str]:
-        """A new pod: its namespace and address."""
+    def pod(self, name: str, host_ports: Sequence[tuple[int, int]] = ()) -> tuple[str, str]:
+        """A new pod: its namespace and address. `host_ports`: (port of the node, port of the pod), TCP."""
         namespace = self._namespace(name)
+        self._host_ports[namespace] = [
+            {"hostPort": host, "containerPort": inner, "protocol": "tcp"} for host, inner in host_ports
+        ]
         result = self._plugins("ADD", namespace)
         return namespace, result["ips"][0]["address"].partition("/")[0]
 
     def remove_pod(self, namespace: str) -> None:
         self._plugins("DEL", namespace)
 
-    def serve(self, namespace: str, port: int, name: str, *, protocol: str = "tcp", address: str = "0.0.0.0") -> None:
-        """Answers everybody with `name` and the client's address."""
+    def serve(
+        self, namespace: str, port: int, name: str, *, protocol: str = "tcp", address: str = "0.0.0.0"
+    ) -> Callable[[], None]:
+        """Answers everybody with `name` and the client's address; returns what ends it."""
         with inside(namespace):
             if protocol == "tcp":
                 server = socket.create_server((address, port), backlog=512)
@@ -92,13 +104,7 @@ class World:
         self._servers.append(server)
         work = _serve_tcp if protocol == "tcp" else _serve_udp
         threading.Thread(target=work, args=(server, name), daemon=True).start()
-
-    def stop_serving(self) -> None:
-        for server in self._servers:
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
-            server.close()
-        self._servers.clear()
+        return lambda: _stop(server)
 
     def ask(self, namespace: str, address: str, port: int, *, protocol: str = "tcp", source_port: int = 0) -> Answer:
         """Connects from that namespace and returns the answer; raises OSError as the client meets it."""
@@ -135,6 +141,8 @@ class World:
         result: dict[str, Any] = {}
         for plugin in plugins:
             config = plugin | {"name": listing["name"], "cniVersion": listing["cniVersion"]}
+            if "capabilities" in plugin:
+                config["runtimeConfig"] = {"portMappings": self._host_ports[namespace]}
             result = self._plugin(verb, namespace, config | ({"prevResult": result} if result else {})) or result
         return result
 
@@ -157,6 +165,13 @@ class World:
         return json.loads(done.stdout) if done.stdout else {}
 
 
+def _stop(server: socket.socket) -> None:
+    """Ends the thread that waits in it too, which closing alone does not."""
+    with contextlib.suppress(OSError):
+        server.shutdown(socket.SHUT_RDWR)
+    server.close()
+
+
 def _client(protocol: str) -> socket.socket:
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
 
@@ -175,7 +190,9 @@ def _serve_tcp(server: socket.socket, name: str) -> None:
 def _serve_udp(server: socket.socket, name: str) -> None:
     while True:
         try:
-            _, client = server.recvfrom(100)
+            question, client = server.recvfrom(100)
+            if not question:
+                return
             server.sendto(f"{name} {client[0]}".encode(), client)
         except OSError:
             return

@@ -178,7 +178,7 @@ class ServiceProxy:
             if not self._rewrite and not self._pending and await self._damaged():
                 log.warning("service rules were changed by somebody else, writing them anew")
                 self._counts["repairs"] += 1
-                self._rewrite = True
+                self._rewrite, self._problem = True, "rules changed by somebody else"
                 self._wake.set()
 
     async def _damaged(self) -> bool:
