@@ -13,6 +13,7 @@ back after a growing delay. One key is never in two workers' hands.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -37,11 +38,14 @@ class Permanent(Exception):
 
 class Controller:
     """A subclass sets `name`, registers its informers in `__init__` (calling `super().__init__` first) and defines
-    `reconcile`. `component` is the source of its events; `workers` how many keys it handles at once."""
+    `reconcile`. `component` is the source of its events; `workers` how many keys it handles at once; `pace` the least
+    seconds between two looks at one key that changes ask for: a hundred pods becoming ready make a few writes, not a
+    hundred, while the first change is acted on at once."""
 
     name: ClassVar[str] = ""
     component: ClassVar[str] = ""
     workers: ClassVar[int] = 4
+    pace: ClassVar[float] = 0.0
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -54,6 +58,7 @@ class Controller:
             context.clock, Backoff(base=0.05, cap=120.0, rng=context.rng, jitter=0.2)
         )
         self.seen = Seen()
+        self._looked: OrderedDict[str, float] = OrderedDict()
 
     @property
     def events(self) -> EventRecorder:
@@ -75,9 +80,17 @@ class Controller:
         """The shared informer of `kind`, with these indexes."""
         return self.context.informers.of(kind, indexers)
 
+    def enqueue(self, key: str) -> None:
+        """Asks for the key because something changed."""
+        looked = self._looked.get(key)
+        if looked is None:
+            self.queue.add(key)
+        else:
+            self.queue.add_after(key, looked + self.pace - self.clock.monotonic())
+
     def enqueue_self(self, old: Any, new: Any) -> None:
         """An informer handler: the object's own key."""
-        self.queue.add(key_of(new or old))
+        self.enqueue(key_of(new or old))
 
     async def _work(self) -> None:
         while True:
@@ -92,6 +105,7 @@ class Controller:
 
     async def _attempt(self, key: str) -> None:
         self.seen.reconciled += 1
+        self._note_look(key)
         try:
             again = await self.reconcile(key)
         except Permanent as error:
@@ -112,6 +126,16 @@ class Controller:
             self.queue.forget(key)
             if again is not None:
                 self.queue.add_after(key, again)
+
+    def _note_look(self, key: str) -> None:
+        """Remembers when the key was looked at, for as long as that matters."""
+        if not self.pace:
+            return
+        now = self.clock.monotonic()
+        self._looked.pop(key, None)
+        self._looked[key] = now
+        while next(iter(self._looked.values())) + self.pace < now:
+            self._looked.popitem(last=False)
 
     def _retry(self, key: str) -> None:
         self.seen.failed += 1

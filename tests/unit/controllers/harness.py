@@ -42,7 +42,7 @@ class World:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def settle(self, seconds: float = 0.0) -> None:
+    async def settle(self, seconds: float = 0.4) -> None:
         """Lets `seconds` pass and everything that follows from it happen."""
         await self.clock.advance(seconds)
         await settle()

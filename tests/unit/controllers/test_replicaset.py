@@ -94,7 +94,7 @@ async def test_a_watch_reset_loses_no_deletion() -> None:
 
 async def test_a_refused_template_costs_one_call_a_try_and_says_so() -> None:
     async with world(ReplicaSetController) as w:
-        w.api.fail("create", "pods", errors.forbidden("", "pods", "web-", "exceeded quota"), times=3)
+        w.api.fail("create", "pods", errors.forbidden("", "pods", "web-", "exceeded quota"), times=6)
         await w.api.create(replicaset(replicas=100))
         await w.settle()
         (rs,) = w.api.all(apps_v1.ReplicaSet)

@@ -28,6 +28,7 @@ class DeploymentController(Controller):
     name = "deployment"
     component = "deployment-controller"
     workers = 8
+    pace = 0.05
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -50,13 +51,13 @@ class DeploymentController(Controller):
         if new is not None and ownership.controller_of(new) is None and new.metadata.deletionTimestamp is None:
             for deployment in self.deployments.index("namespace", new.metadata.namespace):
                 if from_label_selector(deployment.spec.selector).matches(new.metadata.labels):
-                    self.queue.add(key_of(deployment))
+                    self.enqueue(key_of(deployment))
 
     def _enqueue_owner(self, one: Any) -> None:
         reference = ownership.controller_of(one)
         if reference is not None:
             for deployment in self.deployments.index("uid", reference.uid):
-                self.queue.add(key_of(deployment))
+                self.enqueue(key_of(deployment))
 
     def _pod_changed(self, old: Any, new: Any) -> None:
         """The strategy Recreate waits for the last old pod to end, which no ReplicaSet's size tells."""

@@ -22,13 +22,14 @@ class EndpointsController(Controller):
     name = "endpoints"
     component = "endpoint-controller"
     workers = 4
+    pace = 0.2
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.services = self.informer(core_v1.Service)
         self.members = context.share(Membership)
         self.endpoints = self.informer(core_v1.Endpoints)
-        self.members.listen(self.queue.add)
+        self.members.listen(self.enqueue)
         self.endpoints.add_handler(self._endpoints_changed)
 
     def _endpoints_changed(self, old: Any, new: Any) -> None:

@@ -28,6 +28,7 @@ class EndpointSliceController(Controller):
     name = "endpointslice"
     component = "endpoint-slice-controller"
     workers = 8
+    pace = 0.1
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -35,13 +36,13 @@ class EndpointSliceController(Controller):
         self.nodes = self.informer(core_v1.Node)
         self.members = context.share(Membership)
         self.slices = self.informer(discovery_v1.EndpointSlice, service=by_service)
-        self.members.listen(self.queue.add)
+        self.members.listen(self.enqueue)
         self.slices.add_handler(self._slice_changed)
 
     def _slice_changed(self, old: Any, new: Any) -> None:
         for one in (old, new):
             for key in by_service(one) if one is not None else ():
-                self.queue.add(key)
+                self.enqueue(key)
 
     async def reconcile(self, key: str) -> float | None:
         service = self.services.get(key)

@@ -25,6 +25,7 @@ class ReplicaSetController(Controller):
     name = "replicaset"
     component = "replicaset-controller"
     workers = 8
+    pace = 0.05
     kind: ClassVar[Any] = apps_v1.ReplicaSet
 
     def __init__(self, context: Context) -> None:
@@ -47,11 +48,11 @@ class ReplicaSetController(Controller):
             reference = pod and ownership.controller_of(pod)
             if reference is not None:
                 for owner in self.owners.index("uid", reference.uid):
-                    self.queue.add(key_of(owner))
+                    self.enqueue(key_of(owner))
         if new is not None and ownership.controller_of(new) is None and new.metadata.deletionTimestamp is None:
             for owner in self.owners.index("namespace", new.metadata.namespace):
                 if self.selector(owner).matches(new.metadata.labels):
-                    self.queue.add(key_of(owner))
+                    self.enqueue(key_of(owner))
 
     async def reconcile(self, key: str) -> float | None:
         owner = self.owners.get(key)
