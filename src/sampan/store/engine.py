@@ -19,19 +19,17 @@ from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
-from sampan.store.errors import Compacted, FutureRevision, LeaseNotFound, QuotaExceeded, StoreError, Unavailable
+from sampan.store import reader
+from sampan.store.compaction import Compactor
+from sampan.store.errors import Compacted, LeaseNotFound, QuotaExceeded, Unavailable
 from sampan.store.feed import Feed, FeedWatch
 from sampan.store.index import Grant, Group, Index, Request, Revoke
 from sampan.store.interface import Commit, Compare, KeyValue, Operation, Range
 from sampan.store.lease import Deadlines
-from sampan.store.log import Contents, Log, Row, empty, first_id, key_value
-from sampan.store.quota import Quota
-from sampan.store.retention import Policy, Retention
+from sampan.store.log import Log, Row, empty
+from sampan.store.retention import Policy
 
 log = logging.getLogger(__name__)
-COMPACT_STEPS = (256, 4096)
-"""Fewest and most revisions compacted at once: commits wait for milliseconds at most."""
-EXPIRY_RETRY_SECONDS = 5.0
 
 
 class Engine:
@@ -52,42 +50,36 @@ class Engine:
         lease_id: Callable[[], int] = lambda: secrets.randbits(62) + 1,
     ) -> None:
         self.log = journal
-        self.compacted = 1
-        self._clock = clock
-        self._policy = retention or Policy()
-        self._quota = Quota(quota)
+        self.index = Index(empty())
         self._lease_id = lease_id
         self._tasks = TaskOwner("store")
         self._feed = Feed()
-        self._deadlines = Deadlines()
+        self._compactor = Compactor(journal, clock, policy=retention or Policy(), quota=quota)
+        self._deadlines = Deadlines(clock, lambda lease: self._enqueue((), (Revoke(lease),)))
         self._queue: list[Request] = []
         self._group: Group | None = None
         self._cut_scheduled = False
         self._idle: asyncio.Future[None] | None = None
         self._refusal: str | None = "the store has not been started"
-        self._adopt(empty())
-
-    def _adopt(self, contents: Contents) -> None:
-        now = self._clock.monotonic()
-        self._index = Index(contents)
-        self._compact_done = self.compacted = contents.compacted
-        self._retention = Retention(self._policy, revision=contents.revision, now=now)
-        self._deadlines.load(contents.leases.items(), now)
 
     @property
     def revision(self) -> int:
-        return self._index.revision
+        return self.index.revision
+
+    @property
+    def compacted(self) -> int:
+        """The oldest revision that can be read."""
+        return self._compactor.compacted
 
     async def start(self) -> None:
         contents = await self.log.open()
         self._loop = asyncio.get_running_loop()
-        self._lease_added, self._compact_wanted = asyncio.Event(), asyncio.Event()
-        self._compacting = asyncio.Lock()
-        self._adopt(contents)
-        self._quota.measured(await self.log.size())
+        self.index = Index(contents)
+        self._deadlines.start(contents.leases)
+        await self._compactor.start(contents)
         self._refusal = None
-        self._tasks.start(self._expire_leases, name="leases")
-        self._tasks.start(self._compact_behind, name="compaction")
+        self._tasks.start(self._deadlines.run, name="leases")
+        self._tasks.start(self._compactor.run, name="compaction")
 
     async def close(self) -> None:
         self._refusal = self._refusal or "the store is closed"
@@ -98,10 +90,14 @@ class Engine:
         self._feed.close()
         await self.log.close()
 
-    async def latest(self) -> int:
-        return self._index.revision
+    def _check_open(self) -> None:
+        if self._refusal is not None:
+            raise Unavailable(self._refusal)
 
     # Reads
+
+    async def latest(self) -> int:
+        return self.index.revision
 
     async def get(self, key: str, *, revision: int = 0) -> KeyValue | None:
         found = await self.range(key, key + "\0", revision=revision)
@@ -110,60 +106,21 @@ class Engine:
     async def range(
         self, start: str, end: str, *, limit: int = 0, revision: int = 0, count_only: bool = False
     ) -> Range:
-        self._check_readable(revision)
-        while True:
-            at, keys, count, ids = await self._find(start, end, limit, revision)
-            if count_only:
-                return Range((), count > 0, count, at)
-            rows = await self.log.rows(ids) if ids else {}
-            if len(rows) == len(ids):
-                items = [key_value(rows[id_], key) for key, id_ in zip(keys, ids, strict=True)]
-                return Range(items, count > len(items), count, at)
-            # A row vanishes between finding and reading only when compaction passed the revision meanwhile.
-            self._check_readable(revision)
-
-    async def _find(self, start: str, end: str, limit: int, revision: int) -> tuple[int, list[str], int, list[int]]:
-        """The revision read, the keys up to the limit, the count of all, and the keys' row ids."""
-        index = self._index
-        before = await self._undone(revision, start, end) if 0 < revision < index.revision else {}
-        if not before:
-            keys = index.order.between(start, end, limit)
-            return revision or index.revision, keys, index.order.count(start, end), [index.heads[k].id for k in keys]
-        present = {key: index.heads[key].id for key in index.order.between(start, end)}
-        present.update(before)
-        keys = sorted(key for key, id_ in present.items() if id_)
-        shown = keys[:limit] if limit else keys
-        return revision, shown, len(keys), [present[key] for key in shown]
-
-    async def _undone(self, revision: int, start: str, end: str) -> dict[str, int]:
-        """Keys changed after `revision` to their row id at it (0: absent), complete at the moment of return."""
-        before: dict[str, int] = {}
-        seen = revision
-        while seen < (until := self._index.revision):
-            rows = await self.log.changes(first_id(seen + 1) - 1, first_id(until + 1), limit=0, values=False)
-            for row in rows:
-                if start <= row.key < end:
-                    before.setdefault(row.key, row.previous)
-            seen = until
-        self._check_readable(revision)
-        return before
-
-    def _check_readable(self, revision: int) -> None:
         self._check_open()
-        if revision and revision < self.compacted:
-            raise Compacted(self.compacted)
-        if revision > self._index.revision:
-            raise FutureRevision(revision, self._index.revision)
-
-    def _check_open(self) -> None:
-        if self._refusal is not None:
-            raise Unavailable(self._refusal)
+        return await reader.read(self, start, end, limit, revision, count_only)
 
     def watch(self, start: str, end: str, *, from_revision: int, previous: bool = False) -> FeedWatch:
         self._check_open()
         if from_revision < self.compacted:
             raise Compacted(self.compacted)
         return self._feed.open(self, start, end, from_revision, previous)
+
+    async def compact(self, revision: int) -> None:
+        self._check_open()
+        reader.check(self, revision)
+        if revision == self.compacted:
+            raise Compacted(revision)
+        await self._compactor.to(revision)
 
     # Commits
 
@@ -185,8 +142,8 @@ class Engine:
         """Makes what has queued the group in flight."""
         self._cut_scheduled = False
         requests, self._queue = self._queue, []
-        self._group = group = self._index.decide(
-            requests, previous=self._feed.wants_previous, no_new_keys=self._quota.refusal()
+        self._group = group = self.index.decide(
+            requests, previous=self._feed.wants_previous, no_new_keys=self._compactor.no_new_keys()
         )
         if group.is_read_only():
             self._written(None, {})
@@ -207,10 +164,10 @@ class Engine:
             self._idle.set_result(None)
 
     def _acknowledge(self, group: Group, rows: dict[int, Row]) -> None:
-        self._index.apply(group)
+        self.index.apply(group)
         if group.unit.rows:
             self._feed.dispatch(group.events(rows), group.revision)
-            self._note_written(group)
+            self._compactor.wrote(group.unit.rows, group.revision)
         for outcome in group.outcomes:
             future = outcome.request.future
             if future.done():
@@ -235,103 +192,33 @@ class Engine:
             if not request.future.done():
                 request.future.set_exception(kind(str(error)))
 
-    # History
-
-    def _note_written(self, group: Group) -> None:
-        rows = group.unit.rows
-        size = sum(len(row.value) + len(row.key) for row in rows if row.value is not None)
-        due = self._retention.wrote(size, group.revision, self._clock.monotonic())
-        self._quota.wrote(size, len(rows))
-        if self._quota.doubtful:
-            due = group.revision
-        if due is not None and due > self.compacted:
-            self.compacted = due
-            self._compact_wanted.set()
-
-    async def compact(self, revision: int) -> None:
-        self._check_open()
-        if revision <= self.compacted:
-            raise Compacted(self.compacted)
-        if revision > self._index.revision:
-            raise FutureRevision(revision, self._index.revision)
-        self.compacted = revision
-        await self._compact_log()
-
-    async def _compact_behind(self) -> None:
-        while True:
-            await self._compact_wanted.wait()
-            self._compact_wanted.clear()
-            try:
-                await self._compact_log()
-                self._quota.measured(await self.log.size())
-            except StoreError as error:
-                log.warning("compaction failed and will be tried again after later writes error=%s", error)
-
-    async def _compact_log(self) -> None:
-        """Removes from the log what `compacted` allows at the call, step by step between commits."""
-        async with self._compacting:
-            target = self.compacted
-            while self._compact_done < target:
-                until = min(self._compact_done + compact_step(target - self._compact_done), target)
-                await self.log.compact(self._compact_done, until, self._index.revision)
-                self._compact_done = until
-
     # Leases
 
     async def lease_grant(self, ttl_s: int) -> int:
         lease = self._lease_id()
         await self._enqueue((), (Grant(lease, ttl_s),))
-        self._deadlines.set(lease, self._clock.monotonic() + ttl_s)
-        self._lease_added.set()
+        self._deadlines.set(lease, ttl_s)
         return lease
 
     async def lease_renew(self, lease: int) -> int:
         self._check_open()
-        seconds = self._index.leases.get(lease)
+        seconds = self.index.leases.get(lease)
         if seconds is None or lease not in self._deadlines:
             raise LeaseNotFound(lease)
-        self._deadlines.set(lease, self._clock.monotonic() + seconds)
+        self._deadlines.set(lease, seconds)
         return seconds
 
     async def lease_revoke(self, lease: int) -> None:
         await self._enqueue((), (Revoke(lease),))
         self._deadlines.drop(lease)
 
-    async def _expire_leases(self) -> None:
-        while True:
-            for lease in self._deadlines.expired(self._clock.monotonic()):
-                self._deadlines.drop(lease)
-                await self._expire(lease)
-            self._lease_added.clear()
-            remaining = self._deadlines.until_next(self._clock.monotonic())
-            try:
-                await self._clock.wait_for(self._lease_added.wait(), remaining)
-            except TimeoutError:
-                continue
-
-    async def _expire(self, lease: int) -> None:
-        try:
-            await self._enqueue((), (Revoke(lease),))
-        except QuotaExceeded as error:
-            log.warning("lease could not be ended and will be tried again lease=%d error=%s", lease, error)
-            self._deadlines.set(lease, self._clock.monotonic() + EXPIRY_RETRY_SECONDS)
-        except (LeaseNotFound, Unavailable) as error:
-            log.debug("lease was not ended lease=%d error=%s", lease, error)
-
     def statistics(self) -> dict[str, Any]:
-        index = self._index
         return {
-            "revision": index.revision,
+            "revision": self.revision,
             "compacted": self.compacted,
-            "keys": len(index.heads),
-            "leases": len(index.leases),
+            "keys": len(self.index.heads),
+            "leases": len(self.index.leases),
             "watches": len(self._feed),
             "queued": len(self._queue),
             **self.log.statistics(),
         }
-
-
-def compact_step(backlog: int) -> int:
-    """Revisions to compact at once: more for a larger backlog, so that no rate of writes outruns compaction."""
-    least, most = COMPACT_STEPS
-    return min(max(backlog // 4, least), most)
