@@ -1,4 +1,4 @@
-"""The store and the watch cache by themselves: `python bench/store.py [--seconds S] [--directory D]`.
+"""The store and the watch cache by themselves: `python bench/store.py [--seconds S] [--directory D] [--churn N]`.
 
 Every write is a create of a 1 kB pod with compare-and-swap, acknowledged when it is on disk (SQLite) and in the cache.
 "busy" rows spend 150 µs of Python per write on the event loop first, as the API server around it does.
@@ -185,9 +185,24 @@ async def watch_rows(directory: Path) -> Rows:
     return rows
 
 
-async def main(seconds: float, directory: Path) -> None:
+async def churn_rows(directory: Path, writes: int) -> Rows:
+    """The file's size while 5,000 keys are overwritten again and again."""
+    sizes, begun = [], time.perf_counter()
+    async with opened("sqlite", directory) as (store, _, _):
+        for start in range(0, writes, 1000):
+            numbers = range(start, start + 1000)
+            await asyncio.gather(*(store.commit((), (Put(f"/x/{n % 5000}", pod("x")),)) for n in numbers))
+            figures = store.statistics()
+            sizes.append(figures["file_bytes"] + figures["wal_bytes"])
+    speed = writes / (time.perf_counter() - begun)
+    notes = f"file at most {max(sizes) / 1e6:.0f} MB, at the end {sizes[-1] / 1e6:.0f} MB"
+    return [(f"sqlite: {writes:,} overwrites of 5,000 keys", f"{speed:,.0f} writes/s", notes)] if writes else []
+
+
+async def main(seconds: float, directory: Path, churn: int) -> None:
     table = Table("what", "figure", "notes", title="store and watch cache")
-    for row in [*await read_rows(directory), *await write_rows(directory, seconds), *await watch_rows(directory)]:
+    rows = [*await read_rows(directory), *await write_rows(directory, seconds), *await watch_rows(directory)]
+    for row in [*rows, *await churn_rows(directory, churn)]:
         table.add_row(*row)
     Console(width=130).print(table)
 
@@ -196,6 +211,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of each write run")
     parser.add_argument("--directory", type=Path, help="where the files are written: the disk to measure")
+    parser.add_argument("--churn", type=int, default=0, metavar="N", help="also overwrite N times and watch the file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as scratch:
-        uvloop.run(main(arguments.seconds, Path(scratch)))
+        uvloop.run(main(arguments.seconds, Path(scratch), arguments.churn))

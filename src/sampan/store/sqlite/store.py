@@ -3,6 +3,10 @@
 Writes go through one thread with its own connection, reads of history and values through another, so neither blocks the
 event loop nor the other (WAL lets a reader and a writer work side by side). The living keys' heads are in memory, where
 compares are decided; values are only on disk, because the watch cache has them in the form that readers want.
+
+The file holds the living values, the history that the retention policy keeps (64 MiB unless told otherwise), what
+compaction has yet to remove (more the faster writes come, but no rate outruns it), and at most a quarter of free pages;
+the write-ahead log stays near 4 MB.
 """
 
 from __future__ import annotations
