@@ -84,8 +84,8 @@ class ResourceCache:
         return self._entries.get(f"{self.prefix}{namespace}/{name}" if namespace else self.prefix + name)
 
     def list(self, namespace: str | None = None) -> Entries:
-        """All entries in key order."""
-        return self.page(namespace).entries
+        """All entries in key order. Next to free when there are none, as admission asks on every write."""
+        return self.page(namespace).entries if self._entries else []
 
     def page(self, namespace: str | None = None, *, after: str = "", limit: int = 0) -> Page:
         """At most `limit` entries (0: all) whose keys follow the key `after`."""
