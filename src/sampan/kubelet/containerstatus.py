@@ -1,7 +1,8 @@
 """The `containerStatuses` of a pod, from what was observed and remembered: pure.
 
 A container that is to run (again) but does not is "waiting", with the reason people look for: ContainerCreating,
-PodInitializing, ErrImagePull, ImagePullBackOff, CreateContainerConfigError, CrashLoopBackOff, ... (API reference, ContainerStatus).
+PodInitializing, ErrImagePull, ImagePullBackOff, CreateContainerConfigError, CrashLoopBackOff, ... (API reference,
+ContainerStatus).
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def terminated(container: Container) -> Any:
 
 
 def lost(seen: Observed) -> Any:
-    """The state of a container that never ran, or of which the runtime knows nothing any more, in a pod that is over."""
+    """The state of a container that never ran, or that the runtime has forgotten, in a pod that is over."""
     if seen.sandboxes:
         return waiting("ContainerCreating")
     message = "The container could not be located when the pod was terminated"

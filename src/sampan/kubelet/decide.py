@@ -11,8 +11,9 @@ way down is
 
     app containers -> sidecars, last first -> sandbox -> volumes -> the object.
 
-A sandbox that died takes the pod back to a new sandbox: its init containers run again, its app containers as their restart
-policy says. ("Pod Lifecycle", "Init Containers", "Sidecar Containers", "Container Lifecycle Hooks" in upstream's docs.)
+A sandbox that died takes the pod back to a new sandbox: its init containers run again, its app containers as their
+restart policy says. ("Pod Lifecycle", "Init Containers", "Sidecar Containers", "Container Lifecycle Hooks" in
+upstream's docs.)
 """
 
 from __future__ import annotations

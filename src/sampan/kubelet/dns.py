@@ -60,7 +60,7 @@ def with_config(base: Resolver, config: Any) -> Resolver:
     return Resolver(
         servers=unique([*base.servers, *((config.nameservers or ()) if config else ())])[:MOST_SERVERS],
         searches=unique([*base.searches, *((config.searches or ()) if config else ())])[:MOST_SEARCHES],
-        options=tuple([*kept, *own.values()]),
+        options=(*kept, *own.values()),
     )
 
 

@@ -1,7 +1,8 @@
 """A container's environment variables.
 
-Later wins: variables for the services of the pod's namespace, then `envFrom` in its order, then `env` in its order, where
-`$(NAME)` may use all that came before. What is missing and not optional is a `ConfigError`, shown as CreateContainerConfigError.
+Later wins: variables for the services of the pod's namespace, then `envFrom` in its order, then `env` in its order,
+where `$(NAME)` may use all that came before. What is missing and not optional is a `ConfigError`, shown as
+CreateContainerConfigError.
 """
 
 from __future__ import annotations

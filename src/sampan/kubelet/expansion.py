@@ -1,7 +1,7 @@
 """`$(NAME)` in env values, commands and arguments.
 
-A known name is replaced, an unknown one stays as written, and `$$` is a dollar sign that begins no reference: `$$(NAME)` is
-the text `$(NAME)` ("Define Dependent Environment Variables").
+A known name is replaced, an unknown one stays as written, and `$$` is a dollar sign that begins no reference:
+`$$(NAME)` is the text `$(NAME)` ("Define Dependent Environment Variables").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The four ways to ask a container something: run a command, HTTP, TCP, gRPC health; for probes and lifecycle hooks.
 
-`Handlers` is the seam: probes and hooks decide, this asks. An answer is `(ok, text)`; the texts are upstream's, for they are
-what the Unhealthy event shows.
+`Handlers` is the seam: probes and hooks decide, this asks. An answer is `(ok, text)`; the texts are upstream's, for
+they are what the Unhealthy event shows.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ class Images:
         """
         image, policy = container.image or "", container.imagePullPolicy or "IfNotPresent"
         if not NAME.fullmatch(image):
-            text = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
+            wrong = f'couldn\'t parse image name "{image}": invalid reference format'
+            text = f'Failed to apply default image tag "{image}": {wrong}'
             tell("Warning", "InspectFailed", text)
             raise ImageError("InvalidImageName", text)
         if policy == "Always":

@@ -1,7 +1,7 @@
 """The kubelet: wires its parts together and runs them.
 
-Order of start: the runtime's state is asked for, the node is registered, its pods and the services are listed, and only then
-workers begin; they find what already runs and go on with it. What belongs to no pod is cleared after that.
+Order of start: the runtime's state is asked for, the node is registered, its pods and the services are listed, and
+only then workers begin; they find what already runs and go on with it. What belongs to no pod is cleared after that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The CRI log format: reading entries, and the end of a file.
 
-Each line is `<RFC 3339 time with nanoseconds> <stdout|stderr> <tags> <content>`, where the first tag is F for a full line or P for
-a part of one that was too long (KEP-cri-logging, design/kubelet-cri-logging.md).
+Each line is `<RFC 3339 time with nanoseconds> <stdout|stderr> <tags> <content>`, where the first tag is F for a full
+line or P for a part of one that was too long (KEP-cri-logging, design/kubelet-cri-logging.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Reading a container's log as `kubectl logs` asks for it: from the end, since a time, with times, at most so many bytes, following.
+"""Reading a container's log as `kubectl logs` asks for it: its end, since a time, with times, so many bytes, following.
 
-Following reads on where the file grows; when the file was rotated away the rest of the old one comes before the new one; it ends
-with the container, once all is read.
+Following reads on where the file grows; when the file was rotated away, the rest of the old one comes before the new
+one; it ends with the container, once all is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """core/v1 PodLogOptions; `since` in seconds since the epoch, `tail` in lines, `limit` in bytes; None for no bound."""
+    """PodLogOptions; `since` in seconds since the epoch, `tail` in lines, `limit` in bytes; None for no bound."""
 
     follow: bool = False
     tail: int | None = None

@@ -1,7 +1,7 @@
 """ConfigMaps, Secrets and service-account tokens for pods, straight from the API.
 
-Nothing is kept but tokens: a pod that is started just after its ConfigMap changed must see the change, and refreshing volumes asks
-once a minute at most. Requests for one object that are under way at the same time become one.
+Nothing is kept but tokens: a pod that is started just after its ConfigMap changed must see the change, and refreshing
+volumes asks once a minute at most. Requests for one object that are under way at the same time become one.
 """
 
 from __future__ import annotations

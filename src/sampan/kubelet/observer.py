@@ -1,7 +1,7 @@
 """Asking the runtime about a pod, at the price of what changed.
 
-What cannot change any more is asked once: the status of an ended container, the address of a ready sandbox. What is left is two
-lists, filtered by the pod's uid, and one status for each container that is new or still runs.
+What cannot change any more is asked once: the status of an ended container, the address of a ready sandbox. What is
+left is two lists, filtered by the pod's uid, and one status for each container that is new or still runs.
 """
 
 from __future__ import annotations

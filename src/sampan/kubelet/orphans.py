@@ -1,7 +1,7 @@
 """Clearing away what belongs to no pod: sandboxes, folders and logs of pods that were deleted while nobody looked.
 
-Only what carries a pod's uid in the place the kubelet puts it is touched. A running orphan is ended with the grace noted on
-its containers.
+Only what carries a pod's uid in the place the kubelet puts it is touched. A running orphan is ended with the grace
+noted on its containers.
 """
 
 from __future__ import annotations

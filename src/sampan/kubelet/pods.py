@@ -1,4 +1,4 @@
-"""The workers of all pods on this node: one for each uid, from the first sight of the pod until nothing is left of it."""
+"""The workers of all pods on this node: one for each uid, from first sight until nothing is left of the pod."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A pod's whole status, from what was observed and remembered: pure.
 
-The answer has every field the kubelet owns and only the conditions it owns; it is sent as a patch, so that what others have
-written (readiness gates, the scheduler's nominations) stays.
+The answer has every field the kubelet owns and only the conditions it owns; it is sent as a patch, so that what others
+have written (readiness gates, the scheduler's nominations) stays.
 """
 
 from __future__ import annotations

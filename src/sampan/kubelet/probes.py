@@ -1,8 +1,8 @@
 """Probes: the arithmetic of thresholds (pure), and a task for each probe of each running container.
 
-A startup probe holds the others back until it has succeeded once. Readiness starts out as not ready, liveness and startup as
-nothing known. A probe that has failed `failureThreshold` times in a row, or succeeded `successThreshold` times, changes its
-result; in between the result stays ("Configure Liveness, Readiness and Startup Probes").
+A startup probe holds the others back until it has succeeded once. Readiness starts out as not ready, liveness and
+startup as nothing known. A probe that has failed `failureThreshold` times in a row, or succeeded `successThreshold`
+times, changes its result; in between the result stays ("Configure Liveness, Readiness and Startup Probes").
 """
 
 from __future__ import annotations

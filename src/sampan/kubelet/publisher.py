@@ -1,7 +1,8 @@
 """Telling the API what became of the pods: the newest status of each, only when it changed, by patch.
 
-A status that is overtaken by a newer one before it was sent is never sent. While the API is away the newest waits, and is tried
-again with growing delays. A pod that is over is deleted (with no grace, by uid) once its last status is written.
+A status that is overtaken by a newer one before it was sent is never sent. While the API is away the newest waits, and
+is tried again with growing delays. A pod that is over is deleted (with no grace, by uid) once its last status is
+written.
 """
 
 from __future__ import annotations

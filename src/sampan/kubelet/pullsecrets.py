@@ -1,13 +1,15 @@
-"""Which credentials an image may be pulled with: pull secrets against the image's registry ("Pull an Image from a Private Registry").
+"""Which credentials an image may be pulled with: pull secrets, against the image's registry.
 
-A secret holds a docker configuration: registry -> user and password. A registry may be written as a host, a host and path, or a URL,
-and may begin with `*.`; the longest path that fits is tried first.
+A secret holds a docker configuration: registry -> user and password. A registry may be written as a host, a host and
+path, or a URL, and may have `*` for a part of its name; the longest that fits is tried first. ("Pull an Image from a
+Private Registry" in upstream's docs.)
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import fnmatch
 import json
 from collections.abc import Iterable
@@ -47,10 +49,8 @@ def credentials_in(secrets: Iterable[Any]) -> list[Credential]:
 def credential(registry: str, entry: dict[str, Any]) -> Credential:
     username, password = entry.get("username", ""), entry.get("password", "")
     if not username and entry.get("auth"):
-        try:
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
             username, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            pass
     return Credential(
         registry=registry_of(registry),
         username=username,

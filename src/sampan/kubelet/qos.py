@@ -35,7 +35,7 @@ def amounts_of(resources: Any, which: str) -> dict[str, Any]:
 
 
 def oom_score(pod: Any, container: Any, node_memory: int) -> int:
-    """The oom_score_adj of a container's processes: the more it asked for, the later it dies; `node_memory` in bytes."""
+    """A container's oom_score_adj: the more it asked for, the later it dies; `node_memory` in bytes."""
     if (pod.spec.priority or 0) >= CRITICAL_PRIORITY:
         return GUARANTEED_SCORE
     quality = qos_class(pod)

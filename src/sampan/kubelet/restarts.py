@@ -1,9 +1,9 @@
 """Whether a container that ended runs again, and when.
 
-The rule is the pod's `restartPolicy`, which a container may override (`restartPolicy`, and `restartPolicyRules` by exit
-code, KEP-5307). A container restarts at once after its first end, then after 10 s, 20 s, 40 s, ... up to 5 minutes; one that
-ran for 10 minutes begins anew ("Pod Lifecycle", how Pods handle problems with containers). The last delay stands in the
-runtime beside the instance, so a new kubelet goes on where the old one was.
+The rule is the pod's `restartPolicy`, which a container may override (`restartPolicy`, and `restartPolicyRules` by
+exit code, KEP-5307). A container restarts at once after its first end, then after 10 s, 20 s, 40 s, ... up to 5
+minutes; one that ran for 10 minutes begins anew ("Pod Lifecycle", how Pods handle problems with containers). The last
+delay stands in the runtime beside the instance, so a new kubelet goes on where the old one was.
 """
 
 from __future__ import annotations

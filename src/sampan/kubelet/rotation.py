@@ -1,6 +1,7 @@
 """Keeping container logs small: a log past its size is renamed, the runtime opens a new one, the oldest is deleted.
 
-Rotated logs are named `<n>.log.<number>`, 1 the newest. (Kubelet configuration: containerLogMaxSize, containerLogMaxFiles.)
+Rotated logs are named `<n>.log.<number>`, 1 the newest. (Kubelet configuration: containerLogMaxSize,
+containerLogMaxFiles.)
 """
 
 from __future__ import annotations

@@ -91,9 +91,8 @@ def verify_not_root(pod: Any, container: Any, image: Any, user: int | None) -> N
         if image.HasField("uid"):
             user = image.uid.value
         elif image.username:
-            raise ConfigError(
-                f"container has runAsNonRoot and image has non-numeric user ({image.username}), cannot verify user is non-root"
-            )
+            named = f"image has non-numeric user ({image.username})"
+            raise ConfigError(f"container has runAsNonRoot and {named}, cannot verify user is non-root")
         else:
             user = 0
         if user == 0:

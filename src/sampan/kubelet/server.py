@@ -1,7 +1,7 @@
 """The node's HTTP server: what the API server asks a kubelet for. Its routes stand in one table.
 
-TLS with a client certificate is required; the certificate must be the API server's own (its name is in `CLIENT_NAMES`) or an
-administrator's. Exec, attach and port-forward have their place in the table and come with a later issue.
+TLS with a client certificate is required; the certificate must be the API server's own (its name is in `CLIENT_NAMES`)
+or an administrator's. Exec, attach and port-forward have their place in the table and come with a later issue.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def host_network(pod: Any) -> bool:
 
 
 def grace_seconds(pod: Any, container: Any | None = None, probes: ProbeResults | None = None) -> float:
-    """The grace of the pod, or that of a probe of its own which has failed (terminationGracePeriodSeconds, KEP-2238)."""
+    """The pod's grace, or that of a container's probe which has failed (KEP-2238)."""
     pod_grace = pod.spec.terminationGracePeriodSeconds
     grace = DEFAULT_GRACE if pod_grace is None else float(pod_grace)
     if container is None or probes is None:

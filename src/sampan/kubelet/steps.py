@@ -140,7 +140,7 @@ class Steps:
 
     async def _create_sandbox(self, action: actions.CreateSandbox) -> None:
         config = self.sandbox_config(action.attempt)
-        Path(config.log_directory).mkdir(parents=True, exist_ok=True, mode=0o755)
+        make_folder(config.log_directory)
         try:
             sandbox_id = await self._context.runtime.run_sandbox(config, "")
         except RuntimeUnavailable:
@@ -248,10 +248,7 @@ class Steps:
         volumes, config = self.volumes(), self._context.config
         services = self._context.service_variables(self._pod)
         environment = await self._worker.or_ending(container_environment(spec, volumes, services))
-        termination = self.folder / "containers" / spec.name / str(action.restarts)
-        termination.parent.mkdir(parents=True, exist_ok=True)
-        termination.touch()
-        termination.chmod(0o666)
+        termination = termination_file(self.folder, spec.name, action.restarts)
         container = containerconfig.container_config(
             self._pod,
             spec,
@@ -265,7 +262,7 @@ class Steps:
             node_memory=self._context.memory,
         )
         sandbox_config = self.sandbox_config(sandbox.attempt)
-        (Path(sandbox_config.log_directory) / spec.name).mkdir(parents=True, exist_ok=True)
+        make_folder(f"{sandbox_config.log_directory}/{spec.name}")
         container_id = await self._context.runtime.create_container(sandbox.id, container, sandbox_config)
         self._context.watcher.belongs([container_id], self._worker.uid)
         self.tell(spec.name, "Normal", "Created", "Container created")
@@ -369,6 +366,19 @@ class Steps:
         count = before.count + 1 if before else 1
         delay = min(RETRY_BASE * 2.0 ** (count - 1), RETRY_CAP)
         return Failure(reason=reason, message=message, at=now, retry_at=now + delay, count=count)
+
+
+def make_folder(path: str) -> None:
+    Path(path).mkdir(parents=True, exist_ok=True, mode=0o755)
+
+
+def termination_file(folder: Path, container: str, restarts: int) -> Path:
+    """Makes the empty file that an instance may leave its last words in; any user may write to it."""
+    path = folder / "containers" / container / str(restarts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    path.chmod(0o666)
+    return path
 
 
 def field_path(pod: Any, name: str) -> str:

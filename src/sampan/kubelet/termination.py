@@ -1,7 +1,7 @@
 """The message a container leaves when it ends: a file of its own, or else the end of its log.
 
-At most 4,096 bytes of the file at `terminationMessagePath`; with the policy FallbackToLogsOnError, a container that failed and
-wrote none is given the last 2,048 bytes or 80 lines of its log ("Determine the Reason for Pod Failure").
+At most 4,096 bytes of the file at `terminationMessagePath`; with the policy FallbackToLogsOnError, a container that
+failed and wrote none is given the last 2,048 bytes or 80 lines of its log ("Determine the Reason for Pod Failure").
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Hearing from the runtime: which containers ended, and whether it is there at all.
 
-The runtime's events say at once that a process ended, and then only the pod concerned is looked at. A relist of everything, which
-costs two calls however many pods there are, is the safety net once a minute; for a runtime without events it runs every second.
-When the runtime goes away the event stream breaks, and the node is not ready until it answers again.
+The runtime's events say at once that a process ended, and then only the pod concerned is looked at. A relist of
+everything, which costs two calls however many pods there are, is the safety net once a minute; for a runtime without
+events it runs every second. When the runtime goes away the event stream breaks, and the node is not ready until it
+answers again.
 """
 
 from __future__ import annotations

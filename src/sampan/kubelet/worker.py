@@ -1,9 +1,9 @@
 """One pod's worker: looks, decides, acts, until there is nothing to do; then sleeps until woken.
 
-All changes to a pod are made by its one worker, one after the other, so no two can meet. What takes long (a pull, a hook,
-waiting for a container to stop) runs beside it as a task of the worker and wakes it at the end; what it found is in the
-memory. A failure is noted there too, with the time to try again, and shows in the pod's status; nothing a pod does can
-stop its worker.
+All changes to a pod are made by its one worker, one after the other, so no two can meet. What takes long (a pull, a
+hook, waiting for a container to stop) runs beside it as a task of the worker and wakes it at the end; what it found is
+in the memory. A failure is noted there too, with the time to try again, and shows in the pod's status; nothing a pod
+does can stop its worker.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class PodWorker:
     # Its end.
 
     def _note_ending(self) -> None:
-        """Starts the end of the pod when it is deleted, gone or over its deadline; a shorter grace replaces a longer."""
+        """Starts the end of a pod that is deleted, gone or over its deadline; a shorter grace replaces a longer."""
         ending = self._wanted_ending()
         if ending is None:
             return

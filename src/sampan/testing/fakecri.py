@@ -1,8 +1,9 @@
 """A container runtime in memory: enough of CRI for a kubelet, without a process or a socket.
 
-Containers run until told otherwise: by `exit`, by being stopped, or at once when their command is one of `commands`. Images
-exist when they are in `images`; others can be pulled when they are in `registry`. `fail` makes coming calls fail, `go_away`
-and `come_back` are the runtime's death and return. `calls` has every changing call, for tests to look at.
+Containers run until told otherwise: by `exit`, by being stopped, or at once when their command is one of `commands`.
+Images exist when they are in `images`; others can be pulled when they are in `registry`. `fail` makes coming calls
+fail, `go_away` and `come_back` are the runtime's death and return. `calls` has every changing call, for tests to look
+at.
 """
 
 from __future__ import annotations

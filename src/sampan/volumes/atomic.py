@@ -1,8 +1,8 @@
 """Writing a set of files so that a reader sees the old set or the new one, never a mixture.
 
-The files lie in a folder of their own, named by a time stamp; `..data` is a link to it, and every visible name is a link
-through `..data`. Changing the set means writing another folder and renaming a new link over `..data`, which is one step for
-the kernel. It is the layout of upstream's AtomicWriter, so programs that watch `..data` for changes work:
+The files lie in a folder of their own, named by a time stamp; `..data` is a link to it, and every visible name is a
+link through `..data`. Changing the set means writing another folder and renaming a new link over `..data`, which is
+one step for the kernel. It is the layout of upstream's AtomicWriter, so programs that watch `..data` for changes work:
 
     config.yaml -> ..data/config.yaml
     ..data      -> ..2026_11_21_09_53_12.000000001
@@ -40,7 +40,7 @@ def write(directory: Path, payload: Payload, group: int | None = None) -> bool:
     if is_current(directory, payload):
         return False
     former = directory / DATA
-    former_name = os.readlink(former) if former.is_symlink() else None
+    former_name = former.readlink() if former.is_symlink() else None
     fresh = Path(tempfile.mkdtemp(prefix="..", dir=directory))
     fresh.chmod(0o755)
     for path, file in payload.items():

@@ -34,6 +34,6 @@ class EmptyDir:
 
 
 def memory_limit(pod: Any) -> int:
-    """The sum of the containers' memory limits in bytes; 0 when one has none (the kernel then takes half the machine)."""
+    """The sum of the containers' memory limits in bytes; 0 when one has none (the kernel then takes half of all)."""
     limits = [(c.resources.limits or {}).get("memory") if c.resources else None for c in pod.spec.containers or ()]
     return 0 if None in limits else sum(quantity.units(limit) for limit in limits)

@@ -28,7 +28,7 @@ class HostPath:
     async def set_up(self, volume: Any, pod: PodVolumes) -> Path:
         path = Path(volume.hostPath.path)
         wanted = volume.hostPath.type or ""
-        if wanted in CREATED and not path.exists():
+        if wanted in CREATED:
             create(path, wanted)
         check(path, CREATED.get(wanted, wanted))
         return path
@@ -38,7 +38,9 @@ class HostPath:
 
 
 def create(path: Path, wanted: str) -> None:
-    """An empty file or folder with upstream's permissions; a file's folder must exist."""
+    """An empty file or folder with upstream's permissions, where there is nothing; a file's folder must exist."""
+    if path.exists():
+        return
     try:
         if wanted == "FileOrCreate":
             path.touch(0o644)

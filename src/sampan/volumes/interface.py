@@ -1,8 +1,9 @@
 """The shape that every kind of volume has, and what it is given to work with.
 
 The kubelet calls `set_up` before the pod's sandbox is made, again after each failure, and after a kubelet restart: it
-must be idempotent and cheap when all is there already. `refresh` brings a volume's content up to date while the pod runs.
-Taking a volume away needs no word of its kind: what lies or is mounted under the pod's folder is unmounted and deleted.
+must be idempotent and cheap when all is there already. `refresh` brings a volume's content up to date while the pod
+runs. Taking a volume away needs no word of its kind: what lies or is mounted under the pod's folder is unmounted and
+deleted.
 """
 
 from __future__ import annotations

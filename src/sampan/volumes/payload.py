@@ -1,4 +1,4 @@
-"""From the keys of a ConfigMap or Secret to files: `items`, modes and `optional`, as every volume of that sort has them."""
+"""From the keys of a ConfigMap or Secret to files: `items`, modes, `optional`, alike for every volume of that sort."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """subPath: showing a container a file or folder inside a volume instead of the volume.
 
-A container that can write to the volume could swap a folder for a link to the node's root between our look and the runtime's
-mount. So the path is opened once, by a call that refuses to leave the volume (openat2 with RESOLVE_BENEATH), and what was opened
-is bind-mounted to a place of ours that no container can change (CVE-2017-1002101, CVE-2021-25741).
+A container that can write to the volume could swap a folder for a link to the node's root between our look and the
+runtime's mount. So the path is opened once, by a call that refuses to leave the volume (openat2 with RESOLVE_BENEATH),
+and what was opened is bind-mounted to a place of ours that no container can change (CVE-2017-1002101, CVE-2021-25741).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def bind(volume: Path, path: str, target: Path, mounter: Mounter) -> Path:
     try:
         opened = open_or_make(root, path)
         try:
-            make_target(target, is_folder=os.path.isdir(f"/proc/self/fd/{opened}"))
+            make_target(target, is_folder=Path(f"/proc/self/fd/{opened}").is_dir())
             mounter.bind(Path(f"/proc/self/fd/{opened}"), target)
         finally:
             os.close(opened)
@@ -50,13 +50,13 @@ def open_or_make(root: int, path: str) -> int:
     for part in Path(path).parts:
         parent = open_beneath(root, reached or ".", os.O_PATH | os.O_DIRECTORY)
         try:
-            mode = os.stat(f"/proc/self/fd/{parent}").st_mode & 0o777
+            mode = Path(f"/proc/self/fd/{parent}").stat().st_mode & 0o777
             os.mkdir(part, mode, dir_fd=parent)
         except FileExistsError:
             pass
         finally:
             os.close(parent)
-        reached = os.path.join(reached, part)
+        reached = f"{reached}/{part}".lstrip("/")
     return open_beneath(root, path, os.O_PATH)
 
 
