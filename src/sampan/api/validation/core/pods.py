@@ -15,7 +15,7 @@ from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.resources import requirements, resource_name
 
-RESTART_POLICIES = ("Always", "Never", "OnFailure")
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PREEMPTION = ("Never", "PreemptLowerPriority")
 SYSTEMS = ("linux", "windows")
 NOT_WITHOUT_ACCOUNT = "must not be specified when serviceAccountName is not set"
