@@ -319,7 +319,7 @@ class FakeApi:
                 meta["name"],
                 "the object has been modified; please apply your changes to the latest version and try again",
             )
-        new = fakeobjects.merged(of, old, value, subresource)
+        new = fakeobjects.merged(of, old, value if subresource else self._defaulted(of, value), subresource)
         if new == old:
             return old
         if fakeobjects.finished(new):

@@ -211,6 +211,17 @@ async def test_a_create_whose_answer_is_lost_makes_no_second_set() -> None:
         assert one(w).status.collisionCount is None
 
 
+async def test_defaults_that_only_the_set_has_make_no_new_set() -> None:
+    async with world(*BOTH) as w:
+        bare = deployment()
+        bare.spec.template.spec.containers[0].imagePullPolicy = None
+        bare.spec.template.spec.dnsPolicy = None
+        w.api.add(bare)
+        await roll_out(w)
+        assert len(w.api.all(apps_v1.ReplicaSet)) == 1
+        assert one(w).status.collisionCount is None
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_killed_anywhere_it_ends_the_same(seed: int) -> None:
     """The controllers are killed and started again in the middle of a rollout, watches break, calls fail."""

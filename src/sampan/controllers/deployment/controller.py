@@ -125,7 +125,7 @@ class DeploymentController(Controller):
         """The name exists: ours with the same template (an answer that was lost), or another template's hash."""
         existing = await self.client.get(apps_v1.ReplicaSet, wanted.metadata.name, wanted.metadata.namespace)
         reference = ownership.controller_of(existing)
-        same = revisions.template_bytes(existing.spec.template) == revisions.template_bytes(wanted.spec.template)
+        same = revisions.same_template(existing.spec.template, wanted.spec.template)
         if same and reference is not None and reference.uid == deployment.metadata.uid:
             self.sets.observe(existing)
             return True

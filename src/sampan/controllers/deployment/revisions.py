@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from sampan.api import defaults
 from sampan.api.kinds import apps_v1, meta_v1
 from sampan.controllers.ownership import reference_to
 
@@ -63,7 +64,28 @@ def split(deployment: Any, sets: Sequence[Any]) -> tuple[Any, list[Any]]:
     wanted = template_bytes(deployment.spec.template)
     ordered = sorted(sets, key=age)
     new = next((one for one in ordered if template_bytes(one.spec.template) == wanted), None)
+    if new is None:
+        new = next((one for one in ordered if _same_when_defaulted(deployment, one)), None)
     return new, [one for one in ordered if one is not new]
+
+
+def same_template(one: Any, other: Any) -> bool:
+    """Whether two templates ask for the same pod once the server's defaults are filled in."""
+    return template_bytes(one) == template_bytes(other) or _defaulted(one) == _defaulted(other)
+
+
+def _same_when_defaulted(deployment: Any, one: Any) -> bool:
+    """A set made from this very template may hold defaults that the Deployment, stored earlier, does not."""
+    collisions = deployment.status.collisionCount if deployment.status else None
+    digest = template_hash(deployment.spec.template, collisions)
+    labelled = (one.metadata.labels or {}).get(HASH_LABEL) == digest
+    return labelled and same_template(deployment.spec.template, one.spec.template)
+
+
+def _defaulted(template: Any) -> bytes:
+    made = msgspec.json.decode(msgspec.json.encode(template), type=type(template))
+    defaults.apply_to(made)
+    return template_bytes(made)
 
 
 def revision_of(obj: Any) -> int:
