@@ -86,12 +86,13 @@ class Field:
 
 @dataclass(slots=True, kw_only=True)
 class TypeInfo:
-    """A definition: its full name, its Struct, its fields by JSON name, and the kinds it stands for."""
+    """A definition: its full name, its Struct, its fields by JSON name, the kinds it stands for, its map type."""
 
     definition: str
     struct: type[msgspec.Struct]
     fields: dict[str, Field]
     kinds: tuple[tuple[str, str, str], ...] = ()
+    map_type: str = ""
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,7 +216,8 @@ class Compiler:
         )
         struct.__qualname__ = struct.__name__
         setattr(self._module, struct.__name__, struct)
-        self._record(TypeInfo(definition=definition, struct=struct, fields=fields, kinds=kinds))
+        map_type = source.get("x-kubernetes-map-type", "")
+        self._record(TypeInfo(definition=definition, struct=struct, fields=fields, kinds=kinds, map_type=map_type))
         return struct
 
     def _record(self, info: TypeInfo) -> None:
