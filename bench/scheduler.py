@@ -230,7 +230,9 @@ async def load(kubeconfig: Path, nodes: int, pods: int, workload: str) -> None:
         async def worker() -> None:
             for obj in made:
                 obj.metadata.uid = None
-                await client.create(obj)
+                created = await client.create(obj)
+                if created.kind == "Node" and created.spec and created.spec.taints:
+                    await client.patch(core_v1.Node, obj.metadata.name, None, {"spec": {"taints": None}})
 
         await asyncio.gather(*(worker() for _ in range(16)))
 
