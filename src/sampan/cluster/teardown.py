@@ -6,6 +6,7 @@ runtime, then the runtime, then what the network left, then the files.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 from collections.abc import Callable
@@ -37,6 +38,7 @@ async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Ca
         records.remove(supervise.CONTAINERD)
     await remove_network(options)
     tell("service rules and interfaces removed")
+    remove_cgroups()
     unmount_below(layout.kubelet)
     remove_files(layout, keep_data)
     tell(f"files below {layout.data_dir} removed" + (", but for the store and the certificates" if keep_data else ""))
@@ -88,6 +90,14 @@ async def answers(socket: Path) -> bool:
     finally:
         await client.close()
     return True
+
+
+def remove_cgroups(mount: Path = Path("/sys/fs/cgroup")) -> None:
+    """Removes the empty control groups that pods were in; one that is still in use stays."""
+    for top in (*mount.glob("kubepods*"), *mount.glob("*/kubepods*")):
+        for folder in sorted((top, *top.glob("**/")), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def remove_files(layout: Layout, keep_data: bool) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -91,15 +89,16 @@ def test_a_missing_package(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["up", "down"])
 def test_not_being_root(tmp_path: Path, verb: str) -> None:
-    def become_nobody() -> None:
-        os.setgid(65534)
-        os.setuid(65534)
-
-    arguments = [verb, "--data-dir", "/var/lib/sampan-nobody"]
-    code = f"import sys; sys.argv[1:] = {arguments}; from sampan.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=become_nobody, check=False
-    )
+    # The interpreter may be in root's home, so it is left only when everything is imported.
+    code = f"""
+import os, sys
+from sampan.cli import main, {verb}
+os.setgid(65534)
+os.setuid(65534)
+sys.argv[1:] = ["{verb}", "--data-dir", "/var/lib/sampan-nobody"]
+main.main()
+"""
+    done = run([sys.executable, "-c", code], check=False)
     assert done.returncode == 1 and "needs root" in done.stderr and "Traceback" not in done.stderr
 
 

@@ -47,4 +47,5 @@ def test_watch_and_log(cluster: Cluster, api: Any, namespace: str) -> None:
         if phases[-1] == "Succeeded":
             stream.stop()
     assert phases[0] == "Pending" and phases[-1] == "Succeeded"
-    assert core.read_namespaced_pod_log("short", namespace) == "done\n"
+    response = core.read_namespaced_pod_log("short", namespace, _preload_content=False)
+    assert response.data == b"done\n"

@@ -59,8 +59,8 @@ def leftovers(data_dir: Path) -> list[str]:
 
 def is_ours(kind: str, line: str) -> bool:
     if kind == "process":
-        return "pgrep" not in line and "pytest" not in line
-    return "sampan" in line or line.startswith(("veth", "cni-"))
+        return not any(word in line for word in ("pgrep", "pytest", "<defunct>"))
+    return "sampan-test" not in line and ("sampan" in line or line.startswith(("veth", "cni-")))
 
 
 def test_scripts_up_and_down_say_what_they_do() -> None:
