@@ -45,10 +45,7 @@ def authorize(request: Request) -> None:
     """May they. Raises Forbidden."""
     asked = attributes(request)
     user = request.user
-    verdict = user.verdicts.get(asked)
-    if verdict is None:
-        verdict = request.server.decide(user, asked)
-    decision, reason = verdict
+    decision, reason = request.server.authorizer.decide(user, asked)
     if decision is Decision.ALLOW:
         return
     text = refusal(user, asked, reason)
@@ -73,16 +70,16 @@ def dispatch(request: Request) -> Answer | Awaitable[Answer]:
     target = request.target
     if target.kind is None:
         return request.server.documents.answer(request)
-    warning = deprecations.KINDS.get((target.group, target.version, target.plural))
-    if warning is not None:
-        request.warnings.append(warning)
     if target.subresource:
         return _subresource(request)
     if target.verb not in target.kind.verbs or (target.verb == "create" and target.name):
         raise MethodNotAllowed(NOT_ALLOWED, details={})
     if target.kind.namespaced and not target.namespace and target.verb not in ("list", "watch"):
         raise MethodNotAllowed(NOT_ALLOWED, details={})
-    return verbs.VERBS[target.verb](request)
+    warning = deprecations.KINDS.get((target.group, target.version, target.plural))
+    if warning is not None:
+        request.warnings.append(warning)
+    return verbs.for_kind(target.kind, target.verb)(request)
 
 
 def _subresource(request: Request) -> Answer | Awaitable[Answer]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from sampan.apiserver.admission.certificates import CertificateRequester
 from sampan.apiserver.admission.defaultingressclass import DefaultIngressClass
 from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
 PLUGINS: tuple[type[Plugin], ...] = (
+    CertificateRequester,
     NamespaceAutoProvision,
     NamespaceLifecycle,
     NamespaceExists,

@@ -17,7 +17,7 @@ class NamespaceAutoProvision(Plugin):
     on_by_default = False
     operations: ClassVar[frozenset[str]] = frozenset({"CREATE"})
 
-    async def mutate(self, write: Write) -> None:  # type: ignore[override]
+    async def mutate(self, write: Write) -> None:
         if write.dry_run or not write.kind.namespaced or self.server.namespaces.get(None, write.namespace) is not None:
             return
         namespace = core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=write.namespace))

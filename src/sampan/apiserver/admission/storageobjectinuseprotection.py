@@ -10,6 +10,7 @@ from sampan.apiserver.write import Write
 FINALIZERS = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
+    "volumeattributesclasses": "kubernetes.io/vac-protection",
 }
 
 
@@ -17,7 +18,9 @@ class StorageObjectInUseProtection(Plugin):
     """Adds the finalizer when a claim or volume is created."""
 
     name = "StorageObjectInUseProtection"
-    resources: ClassVar[frozenset[tuple[str, str]]] = frozenset(("", plural) for plural in FINALIZERS)
+    resources: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        {("", "persistentvolumeclaims"), ("", "persistentvolumes"), ("storage.k8s.io", "volumeattributesclasses")}
+    )
     operations: ClassVar[frozenset[str]] = frozenset({"CREATE"})
 
     def mutate(self, write: Write) -> None:

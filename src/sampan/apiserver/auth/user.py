@@ -11,12 +11,9 @@ MASTERS_GROUP = "system:masters"
 
 
 class User:
-    """Name, unique id, groups and extra values (authentication.k8s.io/v1 UserInfo). Treated as read-only once made.
+    """Name, unique id, groups and extra values (authentication.k8s.io/v1 UserInfo). Treated as read-only once made."""
 
-    `verdicts` is the authorizer's memory of what it decided for this very object; it lives and dies with it.
-    """
-
-    __slots__ = ("extra", "groups", "name", "uid", "verdicts")
+    __slots__ = ("extra", "groups", "name", "uid")
 
     def __init__(
         self,
@@ -30,7 +27,6 @@ class User:
         self.uid = uid
         self.groups = groups
         self.extra = extra or {}
-        self.verdicts: dict[object, object] = {}
 
     def __repr__(self) -> str:
         return f"User(name={self.name!r}, groups={self.groups!r})"

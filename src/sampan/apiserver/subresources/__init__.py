@@ -14,7 +14,7 @@ from sampan.apiserver.subresources import absent, binding, eviction, log, scale
 Verb = Callable[[Request], Answer | Awaitable[Answer]]
 
 SCALE: dict[str, Verb] = {"get": scale.get, "update": scale.update, "patch": scale.patch}
-ABSENT = dict.fromkeys(("get", "create", "update", "patch", "delete"), absent.refuse)
+ABSENT: dict[str, Verb] = dict.fromkeys(("get", "create", "update", "patch", "delete"), absent.refuse)
 
 TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
     ("*", "*", "scale"): SCALE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sampan.api.registry import Subresource
+from sampan.api.registry import Kind, Subresource
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.create import create
@@ -28,6 +28,38 @@ VERBS: dict[str, Verb] = {
     "delete": delete,
     "deletecollection": deletecollection,
 }
+
+
+def bind_directly(request: Request) -> Answer | Awaitable[Answer]:
+    """POST to the older `bindings`: the pod is named in the body."""
+    from sampan.apiserver.subresources import binding
+
+    return binding.bind(request)
+
+
+def review(request: Request) -> Answer | Awaitable[Answer]:
+    """POST of a question."""
+    from sampan.apiserver import reviews
+
+    return reviews.answer(request)
+
+
+SPECIAL: dict[tuple[str, str], dict[str, Verb]] = {
+    ("", "bindings"): {"create": bind_directly},
+    ("authentication.k8s.io", "selfsubjectreviews"): {"create": review},
+    ("authentication.k8s.io", "tokenreviews"): {"create": review},
+    ("authorization.k8s.io", "localsubjectaccessreviews"): {"create": review},
+    ("authorization.k8s.io", "selfsubjectaccessreviews"): {"create": review},
+    ("authorization.k8s.io", "selfsubjectrulesreviews"): {"create": review},
+    ("authorization.k8s.io", "subjectaccessreviews"): {"create": review},
+}
+"""Kinds of which nothing is stored."""
+
+
+def for_kind(kind: Kind, verb: str) -> Verb:
+    """The function that answers a verb on a kind."""
+    special = SPECIAL.get((kind.group, kind.plural))
+    return VERBS[verb] if special is None else special[verb]
 
 
 def for_subresource(request: Request, subresource: Subresource) -> Verb:

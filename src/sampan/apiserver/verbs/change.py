@@ -27,8 +27,9 @@ Change = Callable[[Any, Entry], Any]
 """From the stored object (the callee's own copy) and its cache entry to the object wanted."""
 
 
-async def change(request: Request, make: Change, *, subresource: str | None = None) -> bytes:
-    """Apply `make` to the object the request names, through all write stages; gives the bytes to show.
+async def change(request: Request, make: Change, *, applied: bool = False) -> bytes:
+    """Apply `make` to the object the request names, through all write stages; gives the bytes to show. `applied`: `make` has
+    recorded the owners of fields.
 
     Raises NotFound, Conflict, Invalid and what the stages raise. An update that changes nothing is not written.
     """
@@ -40,14 +41,9 @@ async def change(request: Request, make: Change, *, subresource: str | None = No
         if entry is None:
             raise absent(kind, target.name)
         new = make(stored.from_bytes(kind, entry.data), entry)
-        write = Write(
-            request,
-            UPDATE,
-            new=new,
-            old=stored.from_bytes(kind, entry.data),
-            revision=entry.revision,
-            subresource=subresource,
-        )
+        old = stored.from_bytes(kind, entry.data)
+        write = Write(request, UPDATE, new=new, old=old, revision=entry.revision)
+        write.applied = applied
         check_version(write, entry)
         metadata.check_place(write)
         metadata.check_name(write)
@@ -63,10 +59,7 @@ async def change(request: Request, make: Change, *, subresource: str | None = No
 
 
 async def modify(request: Request, kind: Kind, name: str, make: Change) -> bytes:
-    """As `change`, for what the server does to an object on somebody's behalf:
-
-    no stages, no defaults, no field owners.
-    """
+    """As `change`, for what the server does to an object on somebody's behalf: without stages and owners of fields."""
     server, namespace = request.server, request.target.namespace
     cache = server.resource(kind)
     await cache.fresh()

@@ -36,6 +36,8 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
         write = Write(request, CREATE, new=obj)
         write.applied = applied
         metadata.check_place(write)
+        if request.target.name:
+            metadata.check_name(write)
         server = request.server
         metadata.begin(write, server.rng, server.clock.now())
         await stages.through(write)

@@ -7,7 +7,6 @@ revision (from the cache while nothing has changed since, else from the store).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-
 from typing import Any
 
 import msgspec

@@ -66,6 +66,7 @@ def prepared(request: Request, media: str, info: schema.TypeInfo) -> Patch:
     if media == STRATEGIC:
         changes = strategic.decode(body)
         return lambda document: strategic.apply(document, changes, info)
+    request.warnings.clear()
     raise UnsupportedMediaType("415: Unsupported Media Type", details={})
 
 
@@ -115,16 +116,22 @@ async def _apply(request: Request) -> Response:
     if not request.parameter("fieldManager"):
         wrong = [FieldError(errors.REQUIRED, "fieldManager", "Required value: is required for apply patch")]
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", wrong)
+    managedfields.check_manager(request)
     force = truthy(request.target.parameters.get("force"))
-    configuration = managedfields.configuration(request)
+    try:
+        wanted = managedfields.configuration(request)
+    except CodecError as error:
+        raise refused(error) from None
 
-    def merge(old: Any, entry: Entry) -> Any:
-        return managedfields.apply(request, old, configuration, force=force)
+    def merge(old: Any, entry: Entry | None) -> Any:
+        try:
+            return managedfields.apply(request, old, wanted, force=force)
+        except CodecError as error:
+            raise refused(error) from None
 
     try:
-        return object_answer(request, await change(request, merge))
+        return object_answer(request, await change(request, merge, applied=True))
     except NotFound:
         if request.target.subresource:
             raise
-    created = managedfields.apply(request, None, configuration, force=force)
-    return object_answer(request, await create_object(request, created, applied=True), 201)
+    return object_answer(request, await create_object(request, merge(None, None), applied=True), 201)

@@ -1,0 +1,143 @@
+"""Kinds that are questions: posted, answered in their status, never stored.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sampan.api import defaults, errors, schema, validation
+from sampan.api.errors import FieldError
+from sampan.api.kinds import authentication_v1, authorization_v1, meta_v1
+from sampan.apiserver import decode, managedfields, metadata
+from sampan.apiserver.answers import struct_answer
+from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.user import User
+from sampan.apiserver.http.exchange import Exchange, Response
+from sampan.apiserver.request import Request
+from sampan.apiserver.write import CREATE, Write
+
+AUTHENTICATION = "authentication.k8s.io"
+AUTHORIZATION = "authorization.k8s.io"
+
+
+def answer(request: Request) -> Response:
+    """201 with the question and its answer. Raises Invalid and BadRequest."""
+    kind = request.kind
+    obj = decode.body(request, kind)
+    write = Write(request, CREATE, new=obj)
+    metadata.check_place(write)
+    defaults.apply(kind, obj)
+    managedfields.record(write)
+    wrong = [e for e in validation.create(kind, obj) if not e.field.startswith("metadata")]
+    if kind.group == AUTHORIZATION:
+        wrong = [*_only_spec(obj), *wrong]
+    if wrong:
+        shown = "" if kind.group == AUTHORIZATION and wrong[0].field == "metadata" else kind.kind
+        raise errors.invalid(kind.group, shown, "", wrong)
+    ANSWERS[kind.plural](request, obj)
+    return struct_answer(request, obj, 201)
+
+
+def _only_spec(obj: Any) -> list[FieldError]:
+    """An access review has no metadata of its own (but a namespace where it is local)."""
+    meta = obj.metadata
+    named = [n for n in meta.__struct_fields__ if n not in ("managedFields", "namespace") and getattr(meta, n) is not None]
+    if not named:
+        return []
+    shown = {n: getattr(meta, n) for n in named}
+    return [FieldError(errors.INVALID, "metadata", f"Invalid value: {json.dumps(shown, default=str)}: must be empty")]
+
+
+def _token_review(request: Request, obj: Any) -> None:
+    token = obj.spec.token if obj.spec is not None else None
+    if not token:
+        raise errors.BadRequest("token is required for TokenReview in authentication")
+    asked = Exchange(method="GET", target="", headers={b"authorization": f"Bearer {token}".encode()})
+    obj.status = authentication_v1.TokenReviewStatus(user=authentication_v1.UserInfo())
+    try:
+        user = request.server.authenticator.authenticate(asked)
+    except Rejected:
+        user = None
+    if user is None:
+        obj.status.error = "invalid bearer token"
+        return
+    obj.status.authenticated, obj.status.user = True, _info(user)
+    if obj.spec.audiences:
+        obj.status.audiences = obj.spec.audiences
+
+
+def _info(user: User) -> Any:
+    extra = {name: list(values) for name, values in user.extra.items()} or None
+    return authentication_v1.UserInfo(
+        username=user.name or None, uid=user.uid or None, groups=list(user.groups) or None, extra=extra
+    )
+
+
+def _self_review(request: Request, obj: Any) -> None:
+    now = metadata.timestamp(request.server.clock.now())
+    obj.metadata = meta_v1.ObjectMeta(creationTimestamp=now)
+    obj.status = authentication_v1.SelfSubjectReviewStatus(userInfo=_info(request.user))
+
+
+def _access(request: Request, obj: Any) -> None:
+    spec = obj.spec
+    extra = {name: tuple(values or ()) for name, values in (spec.extra or {}).items()}
+    _decide(request, obj, User(spec.user or "", uid=spec.uid or "", groups=tuple(spec.groups or ()), extra=extra))
+
+
+def _own_access(request: Request, obj: Any) -> None:
+    _decide(request, obj, request.user)
+
+
+def _decide(request: Request, obj: Any, user: User) -> None:
+    decision, reason = request.server.authorizer.decide(user, attributes(obj.spec))
+    status = obj.status = schema_status(obj)(allowed=decision is Decision.ALLOW)
+    status.reason = reason or None
+    if decision is Decision.DENY:
+        status.denied = True
+
+
+def schema_status(obj: Any) -> Any:
+    """The Struct of an object's status."""
+    info = schema.info(type(obj)).fields["status"].type
+    assert info is not None
+    return info.struct
+
+
+def attributes(spec: Any) -> Attributes:
+    """What a review asks about."""
+    wanted = spec.resourceAttributes
+    if wanted is None:
+        path = spec.nonResourceAttributes
+        return Attributes((path.verb or "").lower(), path=path.path or "")
+    return Attributes(
+        wanted.verb or "",
+        wanted.group or "",
+        wanted.version or "",
+        wanted.resource or "",
+        wanted.subresource or "",
+        wanted.namespace or "",
+        wanted.name or "",
+    )
+
+
+def _rules(request: Request, obj: Any) -> None:
+    resources, paths, incomplete = request.server.rules(request.user, (obj.spec.namespace if obj.spec else None) or "")
+    obj.status = authorization_v1.SubjectRulesReviewStatus(
+        resourceRules=resources, nonResourceRules=paths, incomplete=incomplete
+    )
+
+
+ANSWERS: dict[str, Callable[[Request, Any], None]] = {
+    "tokenreviews": _token_review,
+    "selfsubjectreviews": _self_review,
+    "subjectaccessreviews": _access,
+    "localsubjectaccessreviews": _access,
+    "selfsubjectaccessreviews": _own_access,
+    "selfsubjectrulesreviews": _rules,
+}
