@@ -8,10 +8,10 @@ left as they are and reported.
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from collections.abc import Iterable
 
-from sampan.network import nft
 from sampan.network.command import run
+from sampan.network.netfilter import Chain, RuleSet
 
 COMMENT = "sampan pods"
 
@@ -25,7 +25,10 @@ async def allow(cluster_cidr: str) -> list[str]:
             if known.code:
                 await run(("iptables", "-w", "-I", "FORWARD", "1", *rule))
         remarks.append(f"iptables' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
-    for chain in dropping_chains(await nft.listing("chains")):
+    rule_set = RuleSet()
+    found = dropping_chains(rule_set.chains())
+    rule_set.close()
+    for chain in found:
         if chain != ("ip", "filter", "FORWARD"):
             remarks.append(f"nftables chain {' '.join(chain)} drops what is forwarded: accept {cluster_cidr} there")
     return remarks
@@ -40,13 +43,12 @@ async def withdraw(cluster_cidr: str) -> None:
             pass
 
 
-def dropping_chains(listing: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """(family, table, chain) of the IPv4 base chains in nft's JSON that drop what is forwarded by default."""
-    chains = (entry["chain"] for entry in listing if "chain" in entry)
+def dropping_chains(chains: Iterable[Chain]) -> list[tuple[str, str, str]]:
+    """(family, table, name) of those that drop forwarded IPv4 packets by default."""
     return [
-        (chain["family"], chain["table"], chain["name"])
+        (chain.family, chain.table, chain.name)
         for chain in chains
-        if chain.get("hook") == "forward" and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
+        if chain.hook == "forward" and chain.drops and chain.family in ("ip", "inet")
     ]
 
 

@@ -27,5 +27,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def backend(world: World) -> NftablesBackend:
-    return NftablesBackend(Settings(cluster_cidr=CLUSTER, service_cidr=SERVICES, skip=("10.96.0.10",)))
+def backend(world: World) -> Iterator[NftablesBackend]:
+    backend = NftablesBackend(Settings(cluster_cidr=CLUSTER, service_cidr=SERVICES, skip=("10.96.0.10",)))
+    yield backend
+    backend.close()

@@ -39,6 +39,9 @@ class FakeBackend:
         self._call("remove")
         self.rules.clear()
 
+    def close(self) -> None:
+        self.calls.append("close")
+
     def statistics(self) -> dict[str, Any]:
         return {"services": len(self.rules)}
 

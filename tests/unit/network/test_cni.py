@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sampan.network import cni, command, forwarding
+from sampan.network.netfilter import Chain
 
 
 def network(**changes: object) -> cni.PodNetwork:
@@ -47,18 +48,14 @@ def test_missing_plugins_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_firewalls_that_drop_are_found() -> None:
-    def chain(family: str, name: str, **more: str) -> dict[str, dict[str, str]]:
-        return {"chain": {"family": family, "table": "filter", "name": name, **more}}
-
     listing = [
-        {"metainfo": {}},
-        chain("ip", "FORWARD", hook="forward", policy="drop"),
-        chain("inet", "forward", hook="forward", policy="accept"),
-        chain("ip6", "FORWARD", hook="forward", policy="drop"),
-        chain("ip", "INPUT", hook="input", policy="drop"),
-        chain("ip", "plain"),
+        Chain("ip", "filter", "FORWARD", "forward", True),
+        Chain("inet", "filter", "forward", "forward", False),
+        Chain("ip6", "filter", "FORWARD", "forward", True),
+        Chain("ip", "filter", "INPUT", "input", True),
+        Chain("ip", "filter", "plain", "", False),
     ]
-    assert forwarding.dropping_chains(listing) == [("ip", "filter", "FORWARD")]  # type: ignore[arg-type]
+    assert forwarding.dropping_chains(listing) == [("ip", "filter", "FORWARD")]
 
 
 def test_a_missing_program_names_its_package() -> None:

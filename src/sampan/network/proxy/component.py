@@ -29,7 +29,7 @@ from sampan.network.serviceindex import SERVICE_INDEX, services_of
 
 log = logging.getLogger(__name__)
 
-COALESCE_SECONDS = 0.03
+COALESCE_SECONDS = 0.01
 """Least time between two transactions; changes that come faster share one."""
 CHECK_SECONDS = 5.0
 """How often it is asked whether somebody else touched our rules: one netlink message."""
@@ -84,7 +84,10 @@ class ServiceProxy:
             await self._slices.synced()
             owner.start(self._apply_forever, name="apply")
             owner.start(self._check_forever, name="check")
-            await owner.wait()
+            try:
+                await owner.wait()
+            finally:
+                self._backend.close()
 
     async def remove(self) -> None:
         """Deletes all rules of ours, for tear-down; to be called when `run` has ended."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sampan.network import hostroute, nft, sysctl
 from sampan.network.errors import RefusedByKernel
+from sampan.network.netfilter import RuleSet
 from sampan.network.proxy import flows
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
@@ -26,24 +27,26 @@ class NftablesBackend:
     def __init__(self, settings: Settings, *, flow_cleaner: FlowCleaner | None = None) -> None:
         self._settings = settings
         self._table = Table(settings)
+        self._kernel = RuleSet()
+        self._nft = nft.Session()
         self._cleaner = flow_cleaner or FlowCleaner()
         self._generation = -1
         self._verified = 0
         self._repairs = 0
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        text = self._table.replace(services, await self._existing_chains())
+        text = self._table.replace(services, self._existing_chains())
         try:
-            await nft.apply(text)
+            await self._nft.apply(text)
         except RefusedByKernel as error:
             # An older Sampan's table may have maps of other types, which cannot be changed in place.
             log.warning("replacing the whole table error=%s", error)
-            await nft.apply(self._table.drop_text() + self._table.replace(services))
+            await self._nft.apply(self._table.drop_text() + self._table.replace(services))
             self._repairs += 1
         if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
             sysctl.ensure(ROUTE_LOCALNET, "1")
         await hostroute.ensure(self._settings.service_cidr)
-        self._generation = nft.generation()
+        self._generation = self._kernel.generation()
         await self._forget_clients(services.values())
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
@@ -51,28 +54,33 @@ class NftablesBackend:
         text = self._table.update(changes)
         if not text:
             return
-        untouched = nft.generation() == self._generation
-        await nft.apply(text)
+        untouched = self._kernel.generation() == self._generation
+        await self._nft.apply(text)
         if untouched:
-            self._generation = nft.generation()
+            self._generation = self._kernel.generation()
         await self._clean_after(changes)
 
     async def damaged(self) -> bool:
-        generation = nft.generation()
+        generation = self._kernel.generation()
         if generation == self._generation:
             return False
         self._verified += 1
-        whole = self._table.chains() <= await self._filled_chains()
+        whole = self._table.chains() <= self._kernel.chains_with_rules(*self._table.name.split())
         if whole:
             self._generation = generation
         return not whole
 
     async def remove(self) -> None:
         await hostroute.remove()
-        if await nft.listing("table", *self._table.name.split()):
-            await nft.apply(self._table.drop_text())
+        if self._existing_chains():
+            await self._nft.apply(self._table.drop_text())
             if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
                 sysctl.ensure(ROUTE_LOCALNET, "0")
+        self.close()
+
+    def close(self) -> None:
+        self._nft.close()
+        self._kernel.close()
 
     def statistics(self) -> dict[str, Any]:
         own = {"verified": self._verified, "repairs": self._repairs}
@@ -93,18 +101,13 @@ class NftablesBackend:
         within = None if only is None else set(affinity.allowed_endpoints(only))
         for key in affinity.stale_keys(listing, allowed, within):
             try:
-                await nft.apply(f"delete element {self._table.name} affinity {{ {key} }}")
+                await self._nft.apply(f"delete element {self._table.name} affinity {{ {key} }}")
             except RefusedByKernel as error:
                 log.debug("remembered client had left by itself key=%s error=%s", key, error)
 
-    async def _existing_chains(self) -> list[str]:
-        listing = await nft.listing("table", *self._table.name.split())
-        return [entry["chain"]["name"] for entry in listing if "chain" in entry]
-
-    async def _filled_chains(self) -> set[str]:
-        """The chains that have rules: a flush leaves the chains."""
-        listing = await nft.listing("table", *self._table.name.split())
-        return {entry["rule"]["chain"] for entry in listing if "rule" in entry}
+    def _existing_chains(self) -> list[str]:
+        mine = tuple(self._table.name.split())
+        return [chain.name for chain in self._kernel.chains() if (chain.family, chain.table) == mine]
 
 
 def _lost_endpoints(change: Change) -> bool:
