@@ -1,4 +1,4 @@
-"""The decode stage: a request body becomes a typed object.
+"""The decode and default stages: a request body becomes a typed object, made whole.
 
 Unknown and duplicate fields are refused, told in warnings or ignored as `fieldValidation` says
 (https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation).
@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from sampan.api import decoding, schema
+from sampan.api import decoding, defaults, schema
 from sampan.api.errors import BadRequest, Invalid
 from sampan.api.registry import Kind
-from sampan.apiserver import mistyped, negotiation
+from sampan.apiserver import encodedbytes, mistyped, negotiation
 from sampan.apiserver.request import Request
 from sampan.codec import json
 from sampan.codec.errors import CodecError
@@ -74,6 +74,7 @@ def typed(kind: Kind, data: bytes) -> tuple[Any, list[str]]:
     if obj.kind != kind.kind or obj.apiVersion != kind.api_version:
         _check_type(kind, obj.kind, obj.apiVersion)
         obj.kind, obj.apiVersion = kind.kind, kind.api_version
+    complete(kind, obj)
     return obj, unknown
 
 
@@ -86,7 +87,21 @@ def value(kind: Kind, document: Any) -> tuple[Any, list[str]]:
     if obj.kind != kind.kind or obj.apiVersion != kind.api_version:
         _check_type(kind, obj.kind, obj.apiVersion)
         obj.kind, obj.apiVersion = kind.kind, kind.api_version
+    complete(kind, obj)
     return obj, unknown
+
+
+def complete(kind: Kind, obj: Any) -> None:
+    """Fill in what the client left out (the API reference's "Defaults to"). Raises BadRequest for a quantity, a time or
+    bytes that cannot be read.
+    """
+    try:
+        defaults.apply(kind, obj)
+    except ValueError as error:
+        raise BadRequest(f"{_handled_as(kind)}: {error}") from None
+    wrong = encodedbytes.problem(kind.struct, obj)
+    if wrong is not None:
+        raise BadRequest(f"{_handled_as(kind)}: {wrong}")
 
 
 def report(request: Request, kind: Kind, strictness: str, unknown: list[str], repeated: list[str]) -> None:

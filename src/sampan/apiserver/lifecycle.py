@@ -65,19 +65,19 @@ def check_preconditions(kind: Kind, obj: Any, revision: int, options: Any) -> No
     wanted = options.preconditions
     if wanted is None:
         return
-    name = obj.metadata.name
+    name, kind_name = obj.metadata.name, kind.kind
     if wanted.uid is not None and wanted.uid != obj.metadata.uid:
         why = (
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({obj.metadata.uid}). "
             "The object might have been deleted and then recreated"
         )
-        raise errors.conflict(kind.group, kind.plural, name, why)
+        raise errors.conflict(kind.group, kind_name, name, why)
     if wanted.resourceVersion is not None and wanted.resourceVersion != str(revision):
         why = (
             f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in "
             f"record ({revision}). The object might have been modified"
         )
-        raise errors.conflict(kind.group, kind.plural, name, why)
+        raise errors.conflict(kind.group, kind_name, name, why)
 
 
 def begin_delete(kind: Kind, obj: Any, options: Any, now: float) -> Step:

@@ -37,13 +37,13 @@ def check_place(write: Write) -> None:
     metadata.namespace = write.namespace
 
 
-def check_name(write: Write) -> None:
-    """The name in the object must be the URL's. Raises BadRequest."""
-    metadata = write.new.metadata
+def check_named(obj: Any, name: str) -> None:
+    """The name in the object must be the URL's, or empty. Raises BadRequest."""
+    metadata = ensure(obj)
     if not metadata.name:
-        metadata.name = write.name
-    elif metadata.name != write.name:
-        raise BadRequest(f"the name of the object ({metadata.name}) does not match the name on the URL ({write.name})")
+        metadata.name = name
+    elif metadata.name != name:
+        raise BadRequest(f"the name of the object ({metadata.name}) does not match the name on the URL ({name})")
 
 
 def begin(write: Write, rng: random.Random, now: float) -> None:

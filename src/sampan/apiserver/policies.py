@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sampan.api.registry import Kind
+from sampan.store.cache import Entry
 
 CREATED_BY_UPDATE = frozenset(
     {
@@ -65,6 +66,23 @@ ORPHANING = frozenset({("", "replicationcontrollers"), ("batch", "jobs")})
 
 NOT_COLLECTED = frozenset({("", "events"), ("events.k8s.io", "events")})
 """Kinds the garbage collector leaves alone: propagation policies mean nothing to them."""
+
+OLD_PLACES = {
+    ("", "endpoints"): "services/endpoints",
+    ("", "services"): "services/specs",
+    ("", "nodes"): "minions",
+    ("", "replicationcontrollers"): "controllers",
+    ("networking.k8s.io", "ingresses"): "ingress",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "apiextensions.k8s.io/customresourcedefinitions",
+    ("apiregistration.k8s.io", "apiservices"): "apiregistration.k8s.io/apiservices",
+}
+"""Where upstream keeps objects in etcd, as far as its messages tell; everything else lies under its plural name."""
+
+
+def registry_key(kind: Kind, entry: Entry) -> str:
+    """An object's key as upstream's messages name it."""
+    place = OLD_PLACES.get(kind.stored[:2], kind.plural)
+    return f"/registry/{place}/{entry.namespace}/{entry.name}" if entry.namespace else f"/registry/{place}/{entry.name}"
 
 
 def create_on_update(kind: Kind) -> bool:

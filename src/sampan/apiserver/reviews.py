@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sampan.api import defaults, errors, schema, validation
+from sampan.api import errors, schema, validation
 from sampan.api.errors import FieldError
 from sampan.api.kinds import authentication_v1, authorization_v1, meta_v1
 from sampan.apiserver import decode, managedfields, metadata
@@ -31,7 +31,6 @@ def answer(request: Request) -> Response:
     obj = decode.body(request, kind)
     write = Write(request, CREATE, new=obj)
     metadata.check_place(write)
-    defaults.apply(kind, obj)
     managedfields.record(write)
     wrong = [e for e in validation.create(kind, obj) if not e.field.startswith("metadata")]
     if kind.group == AUTHORIZATION:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sampan.api import defaults, errors, strategy, validation
+from sampan.api import errors, strategy, validation
 from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from sampan.apiserver import deprecations, managedfields, verbs
 from sampan.apiserver.auth.authenticator import Rejected
@@ -100,11 +100,6 @@ REQUEST: tuple[Callable[[Request], None], ...] = (
 )
 
 
-def default(write: Write) -> None:
-    """Fill in what the client left out (the API reference's "Defaults to")."""
-    defaults.apply(write.kind, write.new)
-
-
 def own(write: Write) -> None:
     """Record who owns which field (KEP-555)."""
     managedfields.record(write)
@@ -144,7 +139,6 @@ def approve(write: Write) -> Awaitable[None] | None:
 
 
 WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (
-    default,
     own,
     mutate,
     prepare,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sampan.api.errors import AlreadyExists
 from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
+from sampan.apiserver import decode
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
 from sampan.apiserver.bootstrap import kubernetes
 from sampan.apiserver.http.exchange import Exchange
@@ -69,6 +70,7 @@ class Bootstrap:
         cache = self._server.resource(request.kind)
         if cache.get(obj.metadata.namespace, obj.metadata.name) is not None:
             return
+        decode.complete(request.kind, obj)
         try:
             await create_object(request, obj)
         except AlreadyExists:
@@ -79,6 +81,7 @@ class Bootstrap:
         await self.ensure(obj)
         request = self.request(obj)
         request.target.verb, request.target.name = "update", obj.metadata.name
+        decode.complete(request.kind, obj)
         wanted = request.kind.encode(obj)
         await change(request, lambda old, entry: request.kind.decode(wanted))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sampan.api import errors
 from sampan.api.registry import Kind
-from sampan.apiserver import lifecycle, metadata, stages, stored
+from sampan.apiserver import lifecycle, metadata, policies, stages, stored
 from sampan.apiserver.listoptions import parse_version
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.get import absent
@@ -46,7 +46,7 @@ async def change(request: Request, make: Change, *, applied: bool = False) -> by
         write.applied = applied
         check_version(write, entry)
         metadata.check_place(write)
-        metadata.check_name(write)
+        metadata.check_named(new, target.name)
         metadata.carry(write)
         await stages.through(write)
         if lifecycle.ends_with_update(write):
@@ -83,7 +83,8 @@ def check_version(write: Write, entry: Entry) -> None:
         raise conflict(
             write.request,
             write.name,
-            f"StorageError: invalid object, Code: 4, Key: {entry.key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"StorageError: invalid object, Code: 4, Key: {policies.registry_key(write.kind, entry)}, ResourceVersion: 0, "
+            "AdditionalErrorMsg: "
             f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {write.old.metadata.uid}",
         )
     if named and named != "0" and parse_version(named) != entry.revision:

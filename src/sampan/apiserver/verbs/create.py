@@ -37,7 +37,7 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
         write.applied = applied
         metadata.check_place(write)
         if request.target.name:
-            metadata.check_name(write)
+            metadata.check_named(obj, request.target.name)
         server = request.server
         metadata.begin(write, server.rng, server.clock.now())
         await stages.through(write)

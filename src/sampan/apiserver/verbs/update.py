@@ -19,15 +19,17 @@ async def update(request: Request) -> Response:
     """200 with the object as stored; 201 where the kind lets a PUT create. Raises as `change`."""
     kind = request.kind
     obj = decode.body(request, kind)
+    metadata.check_named(obj, request.target.name)
     sent = kind.encode(obj)
+    fresh = [obj]
 
     def replace(old: Any, entry: Entry) -> Any:
-        new = kind.decode(sent)
+        new = fresh.pop() if fresh else kind.decode(sent)
         if not metadata.ensure(new).resourceVersion and not policies.unconditional_update(kind):
             wrong = FieldError(
                 errors.INVALID, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
             )
-            raise errors.invalid(kind.group, kind.kind, request.target.name, [wrong])
+            raise errors.invalid(kind.group, kind.plural, request.target.name, [wrong])
         return new
 
     try:
@@ -35,6 +37,7 @@ async def update(request: Request) -> Response:
     except NotFound:
         if request.target.subresource or not policies.create_on_update(kind):
             raise
+    obj = kind.decode(sent)
     _check_absent(request, obj)
     return object_answer(request, await create_object(request, obj), 201)
 
