@@ -51,6 +51,7 @@ class Heartbeat:
         self._written: Any = None
         self._written_at = 0.0
         self._lease: Any = None
+        self._unready_checks = 0
         self.renewals = 0
         self.writes = 0
 
@@ -140,25 +141,31 @@ class Heartbeat:
                 continue
 
     def _check_seconds(self) -> float:
-        """A node that is not ready is waited for, so it looks more often."""
-        return self._config.status_check if is_ready(self._written) else self._config.unready_check
+        """A node that is not ready looks more often, at first: most often it only waits for its pod network."""
+        if is_ready(self._written):
+            self._unready_checks = 0
+            return self._config.status_check
+        self._unready_checks = min(self._unready_checks + 1, 40)
+        return min(self._config.unready_check * 1.3**self._unready_checks, self._config.status_check)
 
     async def _report(self) -> None:
         status = await self._describe(self._written)
-        if not is_ready(status):
-            self._on_node(await self._client.get(core_v1.Node, self._config.node_name))
         due = self._clock.monotonic() - self._written_at >= self._config.status_report
-        if self._written is not None and not due and same(self._written, status):
-            return
-        name = self._config.node_name
         try:
-            node = await self._client.patch(
-                core_v1.Node, name, None, {"status": node_patch(status)}, type="strategic", subresource="status"
-            )
+            if self._written is None or due or not same(self._written, status):
+                await self._write(status)
+            elif not is_ready(status):
+                # What the node waits for may be its pod network, which somebody else writes into the Node.
+                self._on_node(await self._client.get(core_v1.Node, self._config.node_name))
         except NotFound:
             # Somebody deleted the Node of a node that lives: it comes back.
             self._lease = None
-            node = await self.register()
+            await self.register()
+
+    async def _write(self, status: Any) -> None:
+        patch = {"status": node_patch(status)}
+        name = self._config.node_name
+        node = await self._client.patch(core_v1.Node, name, None, patch, type="strategic", subresource="status")
         self._on_node(node)
         self._written, self._written_at = status, self._clock.monotonic()
         self.writes += 1
