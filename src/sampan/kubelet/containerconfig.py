@@ -45,7 +45,7 @@ def sandbox_config(pod: Any, *, attempt: int, resolver: Resolver, config: Kubele
         annotations=meta.annotations or {},
         linux=pb.LinuxPodSandboxConfig(
             cgroup_parent=cgroup_parent(pod, driver=config.cgroup_driver, root=config.cgroup_root),
-            security_context=sandbox_security(pod, config.root / "seccomp"),
+            security_context=sandbox_security(pod),
             sysctls={s.name: s.value for s in sysctls or ()},
         ),
     )

@@ -133,6 +133,7 @@ class Kubelet:
             await self._services.synced()
             await self._pod_informer.synced()
             self._pod_informer.add_handler(self.pods.changed)
+            self._pod_informer.add_handler(self.publisher.seen)
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
             await self._owner.wait()
         finally:

@@ -36,6 +36,7 @@ class StatusPublisher:
         self._queue: WorkQueue[str] = WorkQueue(clock, Backoff(base=0.2, cap=30.0, rng=rng, jitter=0.2))
         self._waiting: dict[str, tuple[Any, Any]] = {}
         self._told: dict[str, Any] = {}
+        self._written: dict[str, int] = {}
         self._sent: dict[str, list[asyncio.Future[None]]] = {}
         self._count = 0
 
@@ -54,6 +55,18 @@ class StatusPublisher:
         self._told[uid] = status
         self._waiting[uid] = (pod, status)
         self._queue.add(uid)
+
+    def seen(self, _old: Any, pod: Any) -> None:
+        """Says it again when another changed what was told, as node lifecycle does to the pods of a lost node."""
+        if pod is None:
+            return
+        meta = pod.metadata
+        told = self._told.get(meta.uid)
+        if told is None or meta.uid in self._waiting or includes(pod.status, told):
+            return
+        if int(meta.resourceVersion) > self._written.get(meta.uid, 0):
+            self._waiting[meta.uid] = (pod, told)
+            self._queue.add(meta.uid)
 
     async def flushed(self, uid: str) -> None:
         """Returns once nothing of the pod waits to be sent."""
@@ -82,6 +95,7 @@ class StatusPublisher:
     def forget(self, uid: str) -> None:
         """The pod is gone: nothing is to be told of it any more."""
         self._told.pop(uid, None)
+        self._written.pop(uid, None)
         self._waiting.pop(uid, None)
         self._release(uid)
 
@@ -107,9 +121,10 @@ class StatusPublisher:
         meta = pod.metadata
         patch = {"metadata": {"uid": uid}, "status": status_patch(status)}
         try:
-            await self._client.patch(
+            after = await self._client.patch(
                 core_v1.Pod, meta.name, meta.namespace, patch, type="strategic", subresource="status"
             )
+            self._written[uid] = int(after.metadata.resourceVersion)
         except (NotFound, Conflict):
             log.debug("pod is gone, its status was not needed pod=%s/%s", meta.namespace, meta.name)
         except (ApiError, ClientError) as error:

@@ -25,7 +25,7 @@ MASKED_PATHS = (
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-def namespaces(pod: Any, container: Any | None = None) -> Any:
+def namespaces(pod: Any) -> Any:
     """Which namespaces are the pod's, the container's own, or the node's."""
     spec = pod.spec
     process = pb.CONTAINER
@@ -40,7 +40,7 @@ def namespaces(pod: Any, container: Any | None = None) -> Any:
     )
 
 
-def sandbox_security(pod: Any, seccomp_root: Path) -> Any:
+def sandbox_security(pod: Any) -> Any:
     context = pod.spec.securityContext
     return pb.LinuxSandboxSecurityContext(
         namespace_options=namespaces(pod),
@@ -60,24 +60,24 @@ def container_security(pod: Any, container: Any, image: Any, seccomp_root: Path)
     user = effective(pod, container, "runAsUser")
     verify_not_root(pod, container, image, user)
     named = user is None and image is not None and not image.HasField("uid") and image.username
-    if user is None and image is not None and image.HasField("uid"):
-        user = image.uid.value
+    if user is None and not named:
+        # Said outright, because the runtime refuses a group without a user.
+        user = image.uid.value if image is not None else 0
     group = effective(pod, container, "runAsGroup")
     unmasked = privileged or (own is not None and own.procMount == "Unmasked")
     return pb.LinuxContainerSecurityContext(
-        namespace_options=namespaces(pod, container),
+        namespace_options=namespaces(pod),
         privileged=privileged,
         capabilities=capabilities(own.capabilities if own else None),
         run_as_user=number(user),
         run_as_username=image.username if named else "",
-        # The runtime refuses a group without a user; root is what it would have taken.
         run_as_group=number(group),
         readonly_rootfs=bool(own and own.readOnlyRootFilesystem),
         supplemental_groups=groups(pod),
         no_new_privs=own is not None and own.allowPrivilegeEscalation is False,
         masked_paths=() if unmasked else MASKED_PATHS,
         readonly_paths=() if unmasked else READONLY_PATHS,
-        seccomp=seccomp(pod, container, seccomp_root, privileged),
+        seccomp=seccomp(pod, container, seccomp_root),
         apparmor=apparmor(pod, container),
         selinux_options=selinux(effective(pod, container, "seLinuxOptions")),
     )
@@ -128,7 +128,7 @@ def capabilities(given: Any) -> Any:
     return pb.Capability(add_capabilities=given.add or (), drop_capabilities=given.drop or ())
 
 
-def seccomp(pod: Any, container: Any, root: Path, privileged: bool) -> Any:
+def seccomp(pod: Any, container: Any, root: Path) -> Any:
     profile = effective(pod, container, "seccompProfile")
     return security_profile(profile, root, default=pb.SecurityProfile.Unconfined)
 
