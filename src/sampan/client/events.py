@@ -89,6 +89,7 @@ class EventRecorder:
         self._written = _Remembered()
         self._owner = TaskOwner(f"events {component}")
         self._draining = False
+        self._number = 0
         self._dropped = 0
         self._sent = 0
 
@@ -197,9 +198,10 @@ class EventRecorder:
         )
 
     def _name(self, note: Note) -> str:
-        """The object's name, then a number no other recorder takes: the nanoseconds, with chance in the low bits."""
-        unique = int(note.at * 1e6) * 1024 + self._rng.randrange(1024)
-        return f"{note.reference.name[:236]}.{unique:016x}"
+        """The object's name, then a growing number no other recorder takes: the time, with chance in the low bits."""
+        number = int(note.at * 1e6) * 1024 + self._rng.randrange(1024)
+        self._number = max(self._number + 1, number)
+        return f"{note.reference.name[:236]}.{self._number:016x}"
 
 
 def _key(note: Note) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ from sampan.controllers.node.podgc import PodGcController
 from sampan.controllers.nodeipam import NodeIpamController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from sampan.controllers.statefulset.controller import StatefulSetController
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
+    StatefulSetController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,

@@ -53,7 +53,7 @@ class Writer:
             try:
                 return await self.create(obj)
             except AlreadyExists:
-                existing = await self._existing(obj)
+                existing = await self.existing(obj)
                 reference = existing and controller_of(existing)
                 if existing is not None and reference is not None and reference.uid == owner_uid:
                     return self._saw(existing)
@@ -112,7 +112,8 @@ class Writer:
             informer.observe_deleted(obj, after)
         return True
 
-    async def _existing(self, obj: Any) -> Any:
+    async def existing(self, obj: Any) -> Any:
+        """The object of that name on the server, or None."""
         try:
             return await self._client.get(obj.__class__, obj.metadata.name, obj.metadata.namespace)
         except NotFound:

@@ -2,8 +2,8 @@
 
 A scenario names controllers, gives objects, and lists steps. A step may let something happen (`pass: seconds`, `ready:
 true`, `end: true` for pods being deleted, `change:` a merge patch on an object, `remove:` and `delete:` an object, all
-named `Kind namespace/name`), and says under `writes` exactly what the controllers then write (events aside; `x3` counts,
-`*` stands for anything) and under `state` what objects must contain.
+named `Kind namespace/name`), and says under `writes` exactly what the controllers then write (events aside; `x3`
+counts, `*` stands for anything) and under `state` what objects must contain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GROUPS = ("v1", "apps/v1", "batch/v1", "discovery.k8s.io/v1", "coordination.k8s.
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 async def test_scenario(path: Path) -> None:
-    scenario = yaml.safe_load(path.read_text())
+    scenario = load(path)
     by_name = {controller.name: controller for controller in CONTROLLERS}
     world = World(*(by_name[name] for name in scenario["controllers"]))
     world.api.add(*(build(value) for value in scenario["given"]))
@@ -40,6 +40,10 @@ async def test_scenario(path: Path) -> None:
             check(world, step, f"{path.stem}, step {number}")
     finally:
         await world.stop()
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text()))
 
 
 def build(value: dict[str, Any]) -> Any:

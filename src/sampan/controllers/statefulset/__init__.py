@@ -1,0 +1,1 @@
+"""StatefulSet: pods with names, order and claims of their own. `identity` and `decide` are pure, `controller` acts."""
