@@ -26,11 +26,13 @@ async def allow(cluster_cidr: str) -> list[str]:
                 await run(("iptables", "-w", "-I", "FORWARD", "1", *rule))
         remarks.append(f"iptables' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
     rule_set = RuleSet()
-    found = dropping_chains(rule_set.chains())
+    chains = rule_set.chains()
     rule_set.close()
-    for chain in found:
+    for chain in dropping_chains(chains, "forward"):
         if chain != ("ip", "filter", "FORWARD"):
             remarks.append(f"nftables chain {' '.join(chain)} drops what is forwarded: accept {cluster_cidr} there")
+    for chain in dropping_chains(chains, "input"):
+        remarks.append(f"chain {' '.join(chain)} drops what comes in: accept {cluster_cidr} there, for DNS and the API")
     return remarks
 
 
@@ -43,12 +45,12 @@ async def withdraw(cluster_cidr: str) -> None:
             pass
 
 
-def dropping_chains(chains: Iterable[Chain]) -> list[tuple[str, str, str]]:
-    """(family, table, name) of those that drop forwarded IPv4 packets by default."""
+def dropping_chains(chains: Iterable[Chain], hook: str) -> list[tuple[str, str, str]]:
+    """(family, table, name) of those on a hook ("forward", "input") that drop IPv4 packets by default."""
     return [
         (chain.family, chain.table, chain.name)
         for chain in chains
-        if chain.hook == "forward" and chain.drops and chain.family in ("ip", "inet")
+        if chain.hook == hook and chain.drops and chain.family in ("ip", "inet")
     ]
 
 

@@ -55,7 +55,8 @@ def test_firewalls_that_drop_are_found() -> None:
         Chain("ip", "filter", "INPUT", "input", True),
         Chain("ip", "filter", "plain", "", False),
     ]
-    assert forwarding.dropping_chains(listing) == [("ip", "filter", "FORWARD")]
+    assert forwarding.dropping_chains(listing, "forward") == [("ip", "filter", "FORWARD")]
+    assert forwarding.dropping_chains(listing, "input") == [("ip", "filter", "INPUT")]
 
 
 def test_a_missing_program_names_its_package() -> None:

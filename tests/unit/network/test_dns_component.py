@@ -103,6 +103,16 @@ async def test_other_names_are_forwarded(setting: Setting) -> None:
     assert setting.server.statistics()["upstream"]["servers"] == {"192.0.2.53": "used"}
 
 
+async def test_one_client_cannot_have_all_connections(setting: Setting) -> None:
+    opened = [await asyncio.open_connection("127.0.0.1", setting.server.bound_port) for _ in range(40)]
+    await until(lambda: setting.server.statistics()["sockets"]["dropped"] == 8)
+    assert setting.server.statistics()["sockets"]["connections"] == 32
+    for _, writer in opened:
+        writer.close()
+    await until(lambda: setting.server.statistics()["sockets"]["connections"] == 0)
+    assert (await setting.ask("web.default.svc.cluster.local", tcp=True)).rr
+
+
 async def test_a_taken_port_is_told(setting: Setting) -> None:
     with pytest.raises(Busy, match="in use by another DNS server"):
         await setting.make(setting.server.bound_port).run()

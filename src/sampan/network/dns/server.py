@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ log = logging.getLogger(__name__)
 BATCH = 64
 """Datagrams answered before other tasks get their turn."""
 SLOW_AT_ONCE = 4000
-CONNECTIONS = 256
+CONNECTIONS = 512
+CONNECTIONS_PER_CLIENT = 32
 IDLE_SECONDS = 10.0
 
 
@@ -39,7 +41,7 @@ class Listener:
         self._udp: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._slow = 0
-        self._connections = 0
+        self._connections: Counter[str] = Counter()
         self._counts = {"udp": 0, "tcp": 0, "slow": 0, "dropped": 0}
 
     async def open(self, address: str, port: int) -> int:
@@ -68,7 +70,7 @@ class Listener:
         self._servers.clear()
 
     def statistics(self) -> dict[str, Any]:
-        return {**self._counts, "slowNow": self._slow, "connections": self._connections}
+        return {**self._counts, "slowNow": self._slow, "connections": self._connections.total()}
 
     def _listen(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -123,16 +125,18 @@ class Listener:
             self._slow -= 1
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= CONNECTIONS:
+        client = str((writer.get_extra_info("peername") or [""])[0])
+        if self._connections.total() >= CONNECTIONS or self._connections[client] >= CONNECTIONS_PER_CLIENT:
+            self._counts["dropped"] += 1
             writer.close()
             return
-        self._connections += 1
+        self._connections[client] += 1
         try:
             await self._converse(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._connections -= 1
+            self._connections -= Counter((client,))
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
