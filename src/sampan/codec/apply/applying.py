@@ -98,7 +98,7 @@ class _Apply:
         self._shape = shape(kind)
         self._before = View(kind, live)
         self._old: dict[str, Any] = self._before.at(kind.api_version) or {}
-        self._ignored = reset(kind, who.subresource, create=live is None)
+        self._ignored = reset(kind, who.subresource)
         self._config = config
         self._state = self._first_state()
 

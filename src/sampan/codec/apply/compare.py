@@ -81,6 +81,8 @@ def _parts(shape: Shape, value: Any) -> dict[str, tuple[Any, Shape]]:
     """The parts of a value by path element; elements of a list that share one are one part, held together."""
     if not _full(value):
         return {}
+    if isinstance(shape, Struct):
+        value = shape.present(value)
     if not isinstance(shape, List):
         return {element: (item, inner) for element, item, inner in shape.items(value)}
     found: dict[str, tuple[Any, Shape]] = {}

@@ -30,11 +30,13 @@ class Owner(NamedTuple):
 
 @dataclass(slots=True)
 class Owned:
-    """`time` is RFC 3339, None when the owner never changed anything; `version` is the fields' API version."""
+    """`time` is RFC 3339, None when the owner never changed anything; `version` is the fields' API version; `entry` is
+    where they were read from."""
 
     fields: Tree
     version: str
     time: str | None = None
+    entry: Any = None
 
 
 State = dict[Owner, Owned]
@@ -60,7 +62,7 @@ def trusted(entries: list[Any] | None) -> State:
     """As `decode`, for entries this server wrote."""
     return {
         owner(e.manager or "", e.operation or "", e.subresource or "", e.apiVersion or ""): Owned(
-            e.fieldsV1 or {}, e.apiVersion or "", e.time
+            e.fieldsV1 or {}, e.apiVersion or "", e.time, e
         )
         for e in entries or ()
     }
@@ -70,19 +72,22 @@ def encode(state: State) -> list[Any] | None:
     """Entries in upstream's order; None when nobody owns anything."""
     if not state:
         return None
-    rows = sorted(state.items(), key=_rank)
-    return [
-        meta_v1.ManagedFieldsEntry(
-            manager=who.manager or None,
-            operation=who.operation,
-            apiVersion=owned.version,
-            time=owned.time,
-            fieldsType="FieldsV1",
-            fieldsV1=ordered(owned.fields),
-            subresource=who.subresource or None,
-        )
-        for who, owned in rows
-    ]
+    return [_entry(who, owned) for who, owned in sorted(state.items(), key=_rank)]
+
+
+def _entry(who: Owner, owned: Owned) -> Any:
+    entry = owned.entry
+    if entry is not None and entry.fieldsV1 is owned.fields and entry.time == owned.time:
+        return entry
+    return meta_v1.ManagedFieldsEntry(
+        manager=who.manager or None,
+        operation=who.operation,
+        apiVersion=owned.version,
+        time=owned.time,
+        fieldsType="FieldsV1",
+        fieldsV1=ordered(owned.fields),
+        subresource=who.subresource or None,
+    )
 
 
 def _rank(row: tuple[Owner, Owned]) -> tuple[str, ...]:

@@ -36,10 +36,12 @@ STRIPPED: Tree = {
     },
 }
 COMMON = ("kind", "apiVersion", "metadata", "status")
+# What an object's own endpoint resets beside the status: a signing request is the server's from the start.
+RESET: dict[tuple[str, str], Tree] = {("certificates.k8s.io", "CertificateSigningRequest"): {"f:spec": LEAF}}
 
 
 @cache
-def reset(kind: Kind, subresource: str, *, create: bool) -> Tree:
+def reset(kind: Kind, subresource: str) -> Tree:
     """The paths that this endpoint brings back to what they were."""
     habits, names = strategy.of(kind), kind.struct.__struct_fields__
     if subresource == "status":
@@ -48,8 +50,9 @@ def reset(kind: Kind, subresource: str, *, create: bool) -> Tree:
             kept = ("labels",) if habits.status_metadata is keep_labels else RESERVED
             paths["f:metadata"] = {f"f:{n}": LEAF for n in kept}
         return paths
-    drops = habits.drops_status if create else habits.drops_status_on_update and "status" in kind.subresources
-    return {"f:status": LEAF} if drops and not subresource and "status" in names else {}
+    if subresource or "status" not in kind.subresources:
+        return {}
+    return {"f:status": LEAF} | RESET.get((kind.group, kind.kind), {})
 
 
 class Change:
@@ -94,10 +97,10 @@ def disown(state: State, change: Change, who: Owner | None) -> None:
         rest: Tree = {}
         if comparison is not None:
             rest = difference(difference(owned.fields, comparison.changed), comparison.removed)
-        if rest:
-            owned.fields = rest
-        else:
+        if not rest:
             del state[other]
+        elif rest != owned.fields:
+            owned.fields = rest
 
 
 def update(state: State, change: Change, who: Owner, time: str | None, version: str) -> None:

@@ -1,9 +1,9 @@
 """What server-side apply needs to know of a type: where ownership ends.
 
-A `Shape` says how a value is divided among owners. Scalars and atomic values have one owner; a struct is divided by field,
-a map by key, a keyed list by the values of its keys, a set by its elements. The schema states it with
-`x-kubernetes-list-type`, `x-kubernetes-list-map-keys` and `x-kubernetes-map-type`; where it is silent lists are atomic,
-maps and structs are not, and a list with a merge key for strategic merge is keyed by it.
+A `Shape` says how a value is divided among owners. Scalars and atomic values have one owner; a struct is divided by
+field, a map by key, a keyed list by the values of its keys, a set by its elements. The schema states it with
+`x-kubernetes-list-type`, `x-kubernetes-list-map-keys` and `x-kubernetes-map-type`; where it is silent lists are
+atomic, maps and structs are not, and a list with a merge key for strategic merge is keyed by it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sampan.api import schema
-from sampan.api.schema import Field, TypeInfo
+from sampan.api.schema import Field, TypeInfo, presence
 
 MISSING: Any = object()
 _encode = msgspec.json.Encoder().encode
@@ -41,6 +41,21 @@ class Struct(Shape):
         self.atomic = atomic
         self.scalar = ""
         self._fields: dict[str, tuple[str, Shape]] = {}
+        self._optional: frozenset[str] | None = None
+
+    def present(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The object without the empty lists and maps that are as good as none once it is stored."""
+        if all(value.values()):
+            return value
+        if self._optional is None:
+            name = f"{schema.namespace_of(self.info.definition)}.{self.info.name}"
+            self._optional = frozenset(
+                f.name
+                for f in self.info.fields.values()
+                if f.shape in ("list", "map")
+                and not presence.shows_null(name, f.name, required=f.required, shape=f.shape)
+            )
+        return {k: v for k, v in value.items() if v or k not in self._optional}
 
     def field(self, name: str) -> tuple[str, Shape] | None:
         """The path element and the shape of a field, None for a name that the type does not have."""

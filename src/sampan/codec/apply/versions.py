@@ -30,13 +30,19 @@ def to_json(obj: Any) -> dict[str, Any]:
     return value
 
 
+def whole(obj: Any) -> None:
+    """Fills in, in place, what an object always shows; without defaults."""
+    struct = type(obj)
+    function = _whole.function(struct) if struct in schema.load().by_struct else None
+    if function is not None:
+        function(obj)
+
+
 @cache
 def empty(kind: Kind) -> dict[str, Any]:
     """What an object of the kind shows before anyone has said anything; not to be changed."""
     obj = kind.struct(metadata=meta_v1.ObjectMeta())
-    function = _whole.function(kind.struct) if kind.struct in schema.load().by_struct else None
-    if function is not None:
-        function(obj)
+    whole(obj)
     return to_json(obj)
 
 
