@@ -1,4 +1,4 @@
-"""ControllerRevisions: the templates a StatefulSet or DaemonSet has had, in the form `kubectl rollout` reads. Mostly pure.
+"""ControllerRevisions: the templates a StatefulSet or DaemonSet has had, in the form `kubectl rollout` reads.
 
 A revision's data is a strategic merge patch that puts the template back: `{"spec": {"template": {"$patch": "replace",
 ...}}}`. Revisions count up; a template that comes back gets the highest number again (API reference,

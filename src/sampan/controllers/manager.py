@@ -11,6 +11,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
 from sampan.controllers.context import Config, Context
+from sampan.controllers.daemonset.controller import DaemonSetController
 from sampan.controllers.defaults import RootCaController, ServiceAccountController
 from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.endpoints.legacy import EndpointsController
@@ -32,6 +33,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicaSetController,
     ReplicationControllerController,
     StatefulSetController,
+    DaemonSetController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,

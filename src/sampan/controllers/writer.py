@@ -39,13 +39,15 @@ class Writer:
         """Creates and returns the object."""
         return self._saw(await self._client.create(obj))
 
-    async def create_once(self, owner_uid: str, obj: Any) -> Any:
-        """Creates an object that has a generateName and an owner, under a name chosen here.
+    async def create_once(self, slot: str, obj: Any) -> Any:
+        """Creates an object that has a generateName and an owner, under a name chosen here; `slot` names what it is
+        for (the owner's uid where all of an owner's objects are alike).
 
         A name whose create was never answered is tried again before a new one is chosen; when the object turns out
         to exist and to be the owner's, it is returned. Raises ApiError, Unreachable.
         """
-        names = self._unanswered.get(owner_uid)
+        names = self._unanswered.get(slot)
+        owner_uid = controller_of(obj).uid
         prefix = obj.metadata.generateName
         name = names.pop() if names else generated_name(prefix, self._rng)
         while True:
@@ -60,14 +62,14 @@ class Writer:
                 name = generated_name(prefix, self._rng)
             except (ApiError, Unreachable) as error:
                 if isinstance(error, Unreachable) or error.code >= 500:
-                    self._unanswered.setdefault(owner_uid, []).append(name)
+                    self._unanswered.setdefault(slot, []).append(name)
                 raise
 
-    def unanswered(self, owner_uid: str, known: set[str]) -> int:
-        """How many creates for that owner are still unanswered; those among `known` names have been answered."""
-        names = [name for name in self._unanswered.pop(owner_uid, ()) if name not in known]
+    def unanswered(self, slot: str, known: set[str]) -> int:
+        """How many creates for that slot are still unanswered; those among `known` names have been answered."""
+        names = [name for name in self._unanswered.pop(slot, ()) if name not in known]
         if names:
-            self._unanswered[owner_uid] = names
+            self._unanswered[slot] = names
         return len(names)
 
     async def update(self, obj: Any) -> Any:
