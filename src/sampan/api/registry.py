@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from sampan.api import schema
+from sampan.api.schema.compact import compact
 from sampan.api.resources import ALL_VERBS, GROUPS, PROXY_OPTIONS, STORED_IN, SUBRESOURCES
 
 PACKAGES = {
@@ -94,7 +95,8 @@ class Kind:
 
     @staticmethod
     def encode(obj: msgspec.Struct) -> bytes:
-        """The canonical bytes of an object (with whatever resourceVersion it has)."""
+        """The canonical bytes of an object (with whatever resourceVersion it has); drops its empty lists and maps."""
+        compact(obj)
         return msgspec.json.encode(obj)
 
 

@@ -44,11 +44,13 @@ GROUPS: tuple[Any, ...] = (
     authentication,
 )
 
-_compiler = Compiler(
+_functions: dict[Any, Callable[[Any], None]] = {}
+_showing: dict[Any, Callable[[Any], None]] = {}
+_defaulting_compiler = Compiler(
     hooks={name: hook for group in GROUPS for name, hook in group.HOOKS.items()},
     constants={name: values for group in GROUPS for name, values in group.CONSTANTS.items()},
 )
-_functions: dict[Any, Callable[[Any], None]] = {}
+_showing_compiler = Compiler(hooks={}, constants={})
 
 
 def apply(kind: Kind, obj: Any) -> None:
@@ -63,13 +65,23 @@ def apply_to(obj: Any) -> None:
     try:
         function = _functions[struct]
     except KeyError:
-        function = _functions[struct] = _function(struct)
+        function = _functions[struct] = _function(_defaulting_compiler, struct)
     function(obj)
 
 
-def _function(struct: type) -> Callable[[Any], None]:
+def show(obj: Any) -> None:
+    """As `apply_to` without the defaults: for an object that has them, made from another version."""
+    struct = type(obj)
     try:
-        return _compiler.function(struct) or _nothing
+        function = _showing[struct]
+    except KeyError:
+        function = _showing[struct] = _function(_showing_compiler, struct)
+    function(obj)
+
+
+def _function(compiler: Compiler, struct: type) -> Callable[[Any], None]:
+    try:
+        return compiler.function(struct) or _nothing
     except KeyError:
         return _nothing
 

@@ -2,7 +2,7 @@
 
 Three things happen to an object between decoding and validation: fields get their defaults, fields that upstream always
 shows are filled in, and zero values that upstream forgets are dropped (`sampan.api.schema.presence` has the rules).
-All three walk the same tree, so they are one walk; and as it is on the way of every write, a function is generated
+Empty lists and maps go later, see `sampan.api.schema.compact`. All three walk the same tree, so they are one walk; and as it is on the way of every write, a function is generated
 for each Struct, from the schema and the tables, that does only what that Struct needs, with plain attribute access.
 A Struct that needs nothing has no function and its parents do not visit it. Generated functions look like this:
 
@@ -76,9 +76,6 @@ class Compiler:
         if field.name in plan.constants:
             absent = f"not {at}" if plan.forgets(field) or field.shape in ("list", "map") else f"{at} is None"
             yield f"if {absent}: {at} = {self._fresh(field, plan.constants[field.name])}"
-        elif field.shape in ("list", "map"):
-            if not field.required and not plan.null(field):
-                yield f"if {at} is not None and not {at}: {at} = None"
         elif field.shape == "object":
             if plan.value(field):
                 yield f"if {at} is None: {at} = {self._constant(field.type.struct)}()"  # type: ignore[union-attr]
@@ -139,9 +136,6 @@ class Plan:
     def value(self, field: schema.Field) -> bool:
         """The field holds its object by value, so it always shows."""
         return field.name == "metadata" or field.name in self._values or self._required(field)
-
-    def null(self, field: schema.Field) -> bool:
-        return presence.shows_null(self._name, field.name, required=field.required, shape=field.shape)
 
     def shown(self, field: schema.Field) -> bool:
         """The field shows its zero when absent."""

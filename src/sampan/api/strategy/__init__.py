@@ -13,6 +13,7 @@ from typing import Any
 
 from sampan.api import defaults
 from sampan.api.registry import Kind
+from sampan.api.schema.compact import compact
 from sampan.api.strategy import groups
 from sampan.api.strategy.habits import DEFAULT, Strategy
 
@@ -40,6 +41,7 @@ def prepare_create(kind: Kind, obj: Any) -> None:
 def prepare_update(kind: Kind, new: Any, old: Any, subresource: str = "") -> None:
     """Brings back, in place, what the endpoint may not change; counts the generation. Both have their defaults."""
     strategy = of(kind)
+    compact(new)
     _keep_system_fields(new.metadata, old.metadata)
     if subresource:
         _only_subresource(strategy, new, old, subresource)

@@ -18,6 +18,7 @@ from sampan.api.validation.core.replication import (
     labels_of,
     no_deadline,
     replica_counts,
+    shown_labels,
 )
 from sampan.api.validation.metadata import immutable, labels
 from sampan.api.validation.numbers import (
@@ -78,7 +79,7 @@ def mismatch(selector: Any, pod_template: Any, errors: Errors) -> bool:
     except SelectorError:
         return False
     if not found:
-        errors.append(invalid("spec.template.metadata.labels", have or None, MISMATCH))
+        errors.append(invalid("spec.template.metadata.labels", shown_labels(pod_template), MISMATCH))
     return True
 
 

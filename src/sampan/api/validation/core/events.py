@@ -1,7 +1,6 @@
 """Rules for events, of the core group and of events.k8s.io. Source: API reference v1.36; KEP-383.
 
 Both versions are one kind. The newer one asks for more, and so does an event of either that has an `eventTime`.
-`Fields` maps the names of what both hold.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def create_old(event: Any, errors: Errors) -> None:
 
 
 def create_new(event: Any, errors: Errors) -> None:
-    namespace(event.regarding, event.metadata, errors)
+    regarded_namespace(event, errors)
     if event.eventTime:
         details(event.reportingController, "reportingController", event.note, event, errors)
     else:
@@ -50,6 +49,12 @@ def namespace(involved: Any, meta: Any, errors: Errors) -> None:
     about = (involved.namespace if involved is not None else None) or ""
     if (about or "default") != meta.namespace and (about or meta.namespace):
         errors.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
+
+
+def regarded_namespace(event: Any, errors: Errors) -> None:
+    """The newer version asks only that an event of cluster-wide things is in `default`."""
+    if event.regarding is None or not event.regarding.namespace:
+        namespace(event.regarding, event.metadata, errors)
 
 
 def details(controller: str | None, controller_field: str, note: str | None, event: Any, errors: Errors) -> None:
@@ -78,6 +83,7 @@ NEW_FIXED = (
     ("deprecatedFirstTimestamp", "firstTimestamp"),
     ("deprecatedLastTimestamp", "lastTimestamp"),
     ("deprecatedCount", "count"),
+    ("reason", "reason"),  # told twice upstream
     ("type", "type"),
     ("eventTime", "eventTime"),
     ("action", "action"),
@@ -89,6 +95,6 @@ NEW_FIXED = (
 
 def update_new(new: Any, old: Any, errors: Errors) -> None:
     """Only the series may change."""
-    namespace(new.regarding, new.metadata, errors)
+    regarded_namespace(new, errors)
     for field, name in NEW_FIXED:
         immutable(getattr(new, field), getattr(old, field), errors, name)

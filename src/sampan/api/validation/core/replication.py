@@ -25,7 +25,7 @@ def create(obj: Any, errors: Errors) -> None:
     if spec.selector:
         have = labels_of(spec.template)
         if any(have.get(k) != v for k, v in spec.selector.items()):
-            errors.append(invalid("spec.template.metadata.labels", have or None, MISMATCH))
+            errors.append(invalid("spec.template.metadata.labels", shown_labels(spec.template), MISMATCH))
     template(spec.template, errors, "spec.template")
     always_restarted(spec.template.spec, errors, "spec.template.spec")
     no_deadline(spec.template.spec, "ReplicationController", errors)
@@ -37,6 +37,11 @@ def update(new: Any, old: Any, errors: Errors) -> None:
 
 def labels_of(pod_template: Any) -> dict[str, str]:
     return (pod_template.metadata.labels if pod_template.metadata is not None else None) or {}
+
+
+def shown_labels(pod_template: Any) -> Any:
+    """The labels as a message shows them: none and empty differ."""
+    return pod_template.metadata.labels if pod_template.metadata is not None else None
 
 
 def always_restarted(spec: Any, errors: Errors, path: str) -> None:
