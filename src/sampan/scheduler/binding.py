@@ -75,21 +75,28 @@ class Binder:
 
     async def evict(self, victim: PodRecord, preemptor: PodRecord, node: str) -> None:
         """Ends a victim, saying why in its status and in an event; a victim that has gone meanwhile is fine."""
-        try:
-            await self._client.patch(
-                core_v1.Pod,
-                victim.name,
-                victim.namespace,
-                self._disruption(victim),
-                type="strategic",
-                subresource="status",
-            )
-            await self._client.delete(core_v1.Pod, victim.name, victim.namespace, uid=victim.uid)
-        except (ApiError, ClientError) as error:
-            log.info("victim not deleted pod=%s error=%s", victim.key, error)
-            return
-        message = f"Preempted by pod {preemptor.uid} on node {node}"
-        self._recorder.event(victim.reference(), "Normal", "Preempted", message)
+        failures = 0
+        while self._book.knows(victim):
+            try:
+                await self._end(victim)
+            except ApiError as error:
+                log.info("victim not deleted pod=%s error=%s", victim.key, error)
+                return
+            except ClientError as error:
+                failures += 1
+                log.info("victim not deleted pod=%s failures=%d error=%s", victim.key, failures, error)
+                await self._clock.sleep(self._backoff.delay(failures))
+            else:
+                message = f"Preempted by pod {preemptor.uid} on node {node}"
+                self._recorder.event(victim.reference(), "Normal", "Preempted", message)
+                return
+
+    async def _end(self, victim: PodRecord) -> None:
+        patch = self._disruption(victim)
+        await self._client.patch(
+            core_v1.Pod, victim.name, victim.namespace, patch, type="strategic", subresource="status"
+        )
+        await self._client.delete(core_v1.Pod, victim.name, victim.namespace, uid=victim.uid)
 
     def _bound(self, pod: PodRecord, node: str) -> None:
         self._recorder.event(

@@ -10,6 +10,7 @@ decision sees the room gone, and becomes `bound` when the watch shows it, or is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -19,11 +20,14 @@ from sampan.scheduler.nodetable import NodeFacts, NodeTable
 from sampan.scheduler.queue import SchedulingQueue
 from sampan.scheduler.records import NOWHERE, Hold, PodRecord, finished, gated, owner_of, record, seconds
 
+log = logging.getLogger(__name__)
+
 DEFAULT_SCHEDULER = "default-scheduler"
 
 
 class Book:
-    """`happened` is called when `freed` or `moved` has grown."""
+    """`happened` is called when `freed` or `moved` has grown. A node that goes away frees its row too, for those who
+    were nominated for it."""
 
     def __init__(
         self, table: NodeTable, queue: SchedulingQueue, names: Collection[str], happened: Callable[[], None]
@@ -38,8 +42,14 @@ class Book:
         self._happened = happened
 
     def on_pod(self, old: Any, new: Any) -> None:
-        """Takes a change of a `core_v1.Pod`, as informers tell it."""
+        """Takes a change of a `core_v1.Pod`, as informers tell it; one that cannot be read is logged and left out."""
         pod = old if new is None else new
+        try:
+            self._take(pod, new)
+        except ValueError as error:
+            log.warning("pod left out pod=%s/%s error=%s", pod.metadata.namespace, pod.metadata.name, error)
+
+    def _take(self, pod: Any, new: Any) -> None:
         known = self.records.get(pod.metadata.uid or "")
         if new is None or finished(new):
             self._forget(known)
@@ -53,9 +63,17 @@ class Book:
     def on_node(self, old: Any, new: Any) -> None:
         """Takes a change of a `core_v1.Node`."""
         if new is None:
-            self.table.remove_node(old.metadata.name)
+            if self.table.has(old.metadata.name):
+                self.freed.add(self.table.row(old.metadata.name))
+                self.table.remove_node(old.metadata.name)
+                self._happened()
             return
-        row = self.table.set_node(new.metadata.name, NodeFacts.of(new))
+        try:
+            facts = NodeFacts.of(new)
+        except ValueError as error:
+            log.warning("node left out node=%s error=%s", new.metadata.name, error)
+            return
+        row = self.table.set_node(new.metadata.name, facts)
         if row != NOWHERE:
             self.freed.add(row)
             self._happened()

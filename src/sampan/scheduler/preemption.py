@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ from sampan.scheduler.plugin import Scores
 from sampan.scheduler.records import PodRecord
 from sampan.scheduler.requests import PODS
 
-CANDIDATES = 32
+CANDIDATES = 16
 """Rows worked out exactly; chance says where among those that look alike they begin."""
 
 NEVER = "not eligible due to preemptionPolicy=Never."
@@ -80,8 +80,10 @@ class Preemption:
 
     def _victims_leaving(self, pod: PodRecord) -> bool:
         """Whether room is being made already where the pod is nominated."""
-        row = self._table.row(pod.nominated) if pod.nominated else -1
-        return row >= 0 and any(p.terminating and p.priority < pod.priority for p in self._table.pods[row].values())
+        if not self._table.has(pod.nominated):
+            return False
+        there = self._table.pods[self._table.row(pod.nominated)]
+        return any(other.terminating and other.priority < pod.priority for other in there.values())
 
     def _promising(self, pod: PodRecord, rows: NDArray[np.intp], reasons: Counter[str]) -> NDArray[np.intp]:
         """The rows where taking all lower priorities away leaves enough; `reasons` takes what is against the rest."""
@@ -123,13 +125,14 @@ class Preemption:
                 return min(plans, key=Plan.harm)
         return None
 
-    def _portions(self, pod: PodRecord, rows: NDArray[np.intp], local: bool) -> list[list[int]]:
+    def _portions(self, pod: PodRecord, rows: NDArray[np.intp], local: bool) -> Iterator[list[int]]:
         """The rows in the order to try them, in portions of CANDIDATES, each row once."""
         if local and len(rows) > CANDIDATES:
             rows = self._least_important(pod, rows)
         start = self._rng.randrange(len(rows)) if len(rows) else 0
         order = np.roll(rows, -start)
-        return [order[at : at + CANDIDATES].tolist() for at in range(0, len(order), CANDIDATES)]
+        for at in range(0, len(order), CANDIDATES):
+            yield order[at : at + CANDIDATES].tolist()
 
     def _least_important(self, pod: PodRecord, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Of rows that will do, those that will with the least important victims; all where budgets may matter."""

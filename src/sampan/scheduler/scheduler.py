@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1, policy_v1
@@ -26,9 +26,11 @@ from sampan.client.interface import Client
 from sampan.scheduler.binding import Binder
 from sampan.scheduler.book import DEFAULT_SCHEDULER, Book
 from sampan.scheduler.budgets import Budget
+from sampan.scheduler.census import Identity
 from sampan.scheduler.decision import Decider, Refused
 from sampan.scheduler.hints import concerns
 from sampan.scheduler.metrics import Metrics
+from sampan.scheduler.needs import Needs
 from sampan.scheduler.nodetable import NodeTable
 from sampan.scheduler.outbox import Outbox
 from sampan.scheduler.preemption import WAITING, Plan, Preemption
@@ -46,6 +48,8 @@ PODS_A_TURN = 16
 """Pods decided on before other tasks may run."""
 FLUSH_SECONDS = 30.0
 
+Moved = tuple[Identity, Needs]
+
 
 class Scheduler:
     """`names` are the spec.schedulerName values of the pods to place. Run it until cancelled."""
@@ -59,18 +63,27 @@ class Scheduler:
         names: Collection[str] = (DEFAULT_SCHEDULER,),
         host: str = "",
     ) -> None:
+        self._client = client
         self._clock = clock
+        self._rng = rng
+        self._names = names
+        self._host = host
+        self._build()
+
+    def _build(self) -> None:
+        """Everything the scheduler knows and runs on, empty."""
+        client, clock, rng = self._client, self._clock, self._rng
         self._happened = asyncio.Event()
         self.metrics = Metrics()
         self.queue = SchedulingQueue(clock)
         self.table = NodeTable()
-        self.book = Book(self.table, self.queue, names, self._happened.set)
+        self.book = Book(self.table, self.queue, self._names, self._happened.set)
         self._decider = Decider(self.table, rng)
         self._budgets: dict[str, Budget] = {}
         self._preemption = Preemption(self._decider, rng, lambda: list(self._budgets.values()))
         self._bindings = Outbox("binding", width=BINDINGS_AT_ONCE, length=BINDINGS_IN_LINE)
         self._reports = Outbox("report", width=REPORTS_AT_ONCE, length=REPORTS_IN_LINE)
-        self._recorder = EventRecorder(client, DEFAULT_SCHEDULER, host, clock, rng)
+        self._recorder = EventRecorder(client, DEFAULT_SCHEDULER, self._host, clock, rng)
         self._reporter = Reporter(client=client, clock=clock, rng=rng, recorder=self._recorder, outbox=self._reports)
         self._binder = Binder(
             client=client,
@@ -82,30 +95,37 @@ class Scheduler:
             failed=self._binding_failed,
         )
         self._informers = [
-            self._informer(client, rng, core_v1.Namespace, self.book.on_namespace),
-            self._informer(client, rng, core_v1.Node, self.book.on_node),
-            self._informer(client, rng, policy_v1.PodDisruptionBudget, self._on_budget),
-            self._informer(client, rng, core_v1.Pod, self.book.on_pod),
+            self._informer(core_v1.Namespace, self.book.on_namespace),
+            self._informer(core_v1.Node, self.book.on_node),
+            self._informer(policy_v1.PodDisruptionBudget, self._on_budget),
+            self._informer(core_v1.Pod, self.book.on_pod),
         ]
-        self._owner = TaskOwner("scheduler", clock=clock, backoff=Backoff(base=1.0, cap=30.0, rng=rng))
+        self._ran = False
 
     async def run(self) -> None:
-        """Schedules until cancelled."""
-        async with self._owner as owner:
+        """Schedules until cancelled; run again, it begins anew with what the API server says."""
+        if self._ran:
+            self._build()
+        self._ran = True
+        async with TaskOwner("scheduler", clock=self._clock) as owner:
             try:
                 for informer in self._informers:
                     owner.start(informer.run, name=f"informer {informer.kind_name()}")
-                for informer in self._informers:
-                    await informer.synced()
-                log.info("scheduler ready nodes=%d pods=%d", self.table.count, len(self.book.records))
-                self._bindings.start(owner)
-                self._reports.start(owner)
-                owner.start(self._decide, name="decide")
-                owner.start(self._requeue, name="requeue")
-                owner.start(self._flush, name="flush")
+                owner.start(partial(self._begin, owner), name="begin")
                 await owner.wait()
             finally:
                 await self._recorder.close()
+
+    async def _begin(self, owner: TaskOwner) -> None:
+        """Starts deciding once everything is known."""
+        for informer in self._informers:
+            await informer.synced()
+        log.info("scheduler ready nodes=%d pods=%d", self.table.count, len(self.book.records))
+        self._bindings.start(owner)
+        self._reports.start(owner)
+        owner.start(self._decide, name="decide")
+        owner.start(self._requeue, name="requeue")
+        owner.start(self._flush, name="flush")
 
     def statistics(self) -> dict[str, Any]:
         """Counts of what is known, waiting, on its way and done."""
@@ -121,8 +141,8 @@ class Scheduler:
             "attempts": self.metrics.statistics(),
         }
 
-    def _informer(self, client: Client, rng: random.Random, kind: Any, handler: Any) -> Informer[Any]:
-        informer: Informer[Any] = Informer(client, kind, self._clock, rng)
+    def _informer(self, kind: Any, handler: Any) -> Informer[Any]:
+        informer: Informer[Any] = Informer(self._client, kind, self._clock, self._rng)
         informer.add_handler(handler)
         return informer
 
@@ -157,7 +177,7 @@ class Scheduler:
             for row in rows.tolist():
                 self._wake_nominated(row)
             for group, pod in self.queue.groups():
-                if self._may_help(pod, rows, moved):
+                if self._may_help(pod, group.key, rows, moved):
                     self.queue.wake(group)
             await self._clock.sleep(0)
 
@@ -172,13 +192,13 @@ class Scheduler:
             if pod.hold == "nominated":
                 self.queue.wake_alone(pod)
 
-    def _may_help(self, pod: PodRecord, rows: Any, moved: list[Any]) -> bool:
-        census = self.table.census
-        if self._decider.looks_elsewhere(pod):
-            if len(rows) and self._decider.evaluation(pod).feasible(rows).any():
-                return True
-            return any(concerns(pod, identity, needs, census) for identity, needs in moved)
-        return bool(len(rows)) and bool(self._decider.fits(pod, rows).any())
+    def _may_help(self, pod: PodRecord, likes: Any, rows: NDArray[np.intp], moved: list[Moved]) -> bool:
+        """Whether room in these rows, or those pods coming or going, could let a parked pod in."""
+        if likes is pod.needs:
+            return bool(len(rows)) and bool(self._decider.fits(pod, rows).any())
+        if len(rows) and self._decider.evaluation(pod).feasible(rows).any():
+            return True
+        return any(concerns(pod, identity, needs, self.table.census) for identity, needs in moved)
 
     def _attempt(self, pod: PodRecord) -> None:
         started = self._clock.monotonic()
