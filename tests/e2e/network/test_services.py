@@ -131,5 +131,30 @@ def test_pods_reach_outside_behind_the_node(world: World, backend: NftablesBacke
     assert world.ask(a, addresses[1], 8080) == ("b", addresses[0])
 
 
+@pytest.mark.parametrize("address", [NODE, "127.0.0.1"])
+def test_endpoints_on_the_node_itself(world: World, backend: NftablesBackend, address: str) -> None:
+    """As the API server's own service has; on a machine without a network its endpoint is the loopback address."""
+    pod, _ = world.pod("a")
+    world.serve(world.node, 8080, "node", address=address)
+    world.run(backend.replace({"d/api": service(address, hairpin=())}))
+    for where in (pod, world.node):
+        assert world.ask(where, VIP, 80).server == "node"
+    assert world.ask(world.node, "127.0.0.1", 30080).server == "node"
+
+
+def test_loopback_is_not_for_neighbours(world: World, backend: NftablesBackend) -> None:
+    """What listens on 127.0.0.1 stays out of reach though packets of 127.0.0.0/8 are routed (CVE-2020-8558)."""
+    pod, _ = world.pod("a")
+    world.serve(world.node, 9999, "secret", address="127.0.0.1")
+    world.run(backend.replace({}))
+    for where, gateway in ((pod, world.pod_network.gateway), (world.outside, NODE)):
+        _in(where, "ip", "link", "set", "lo", "down")
+        _in(where, "sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
+        _in(where, "ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
+        _in(where, "ip", "route", "add", "127.0.0.1/32", "via", gateway)
+        with pytest.raises(OSError):
+            world.ask(where, "127.0.0.1", 9999)
+
+
 def _in(namespace: str, *words: str) -> None:
     subprocess.run(("ip", "netns", "exec", namespace, *words), check=True)
