@@ -65,7 +65,8 @@ def check_preconditions(kind: Kind, obj: Any, revision: int, options: Any) -> No
     wanted = options.preconditions
     if wanted is None:
         return
-    name, kind_name = obj.metadata.name, kind.kind
+    name = obj.metadata.name
+    kind_name = "namespaces" if kind.kind == "Namespace" else kind.kind
     if wanted.uid is not None and wanted.uid != obj.metadata.uid:
         why = (
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({obj.metadata.uid}). "

@@ -25,13 +25,14 @@ from sampan.apiserver.config import Config
 from sampan.apiserver.documents import Documents
 from sampan.apiserver.health import Health
 from sampan.apiserver.http import tls
-from sampan.apiserver.http.exchange import Answer, Exchange, Response
+from sampan.apiserver.http.exchange import Answer, Exchange
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
 from sampan.apiserver.metrics import Metrics
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Routes
 from sampan.apiserver.storefailure import as_api_error
+from sampan.apiserver.timetable import Timetable
 from sampan.store.cache import Entry, ResourceCache, WatchCache
 from sampan.store.errors import StoreError
 from sampan.store.interface import Store
@@ -73,6 +74,7 @@ class ApiServer:
             ]
         )
         self.tasks = TaskOwner("apiserver")
+        self.timetable = Timetable(clock)
         self.ready = False
         self._resources: dict[Kind, ResourceCache] = {}
         self._decoded: dict[Entry, Any] = {}
@@ -92,6 +94,7 @@ class ApiServer:
         for group, plural in selection.FIELDS:
             self._configured(group, plural)
         await self.cache.start()
+        self.tasks.start(self.timetable.run, name="timetable")
         if listen:
             config = self.config
             self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit)
@@ -126,16 +129,15 @@ class ApiServer:
             answer = stages.dispatch(request)
         except ApiError as error:
             answer = error_answer(request, error)
-        if type(answer) is Response:
-            self.metrics.observe(request, answer.status)
-            return answer
-        return self._later(request, answer)
+        if isinstance(answer, Awaitable):
+            return self._later(request, answer)
+        self.metrics.observe(request, answer.status)
+        return answer
 
-    async def _later(self, request: Request, answer: Answer | Awaitable[Answer]) -> Answer:
+    async def _later(self, request: Request, pending: Awaitable[Answer]) -> Answer:
         self.metrics.in_flight += 1
         try:
-            if isinstance(answer, Awaitable):
-                answer = await answer
+            answer = await pending
         except ApiError as error:
             answer = error_answer(request, error)
         except StoreError as error:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from sampan.apiserver.http import wire
-from sampan.apiserver.http.exchange import Answer, Exchange, Response, Stream
+from sampan.apiserver.http.exchange import Answer, Exchange, Feed, Response, Stream
 
 if TYPE_CHECKING:
     from sampan.apiserver.http.listener import Listener
@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._reading = True
         self._broken = False
+        self._feed: Feed | None = None
         self._peer_certificate: dict[str, Any] | None = None
         self._certificate_known = False
         self.active_since = 0.0
@@ -82,6 +83,9 @@ class Connection(asyncio.Protocol):
             self._writable.set_exception(ConnectionResetError("the client closed the connection"))
         if self._task is not None:
             self._task.cancel()
+        if self._feed is not None:
+            feed, self._feed = self._feed, None
+            feed.close()
 
     def data_received(self, data: bytes) -> None:
         if self._broken:
@@ -105,6 +109,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
+        if self._feed is not None:
+            self._feed.resume()
 
     # httptools' callbacks
 
@@ -150,7 +156,7 @@ class Connection(asyncio.Protocol):
             peer=self,
             keep_alive=self._parser.should_keep_alive(),
         )
-        if self._task is None and not self._waiting:
+        if self.idle():
             self._begin(exchange)
             return
         self._waiting.append(exchange)
@@ -162,7 +168,7 @@ class Connection(asyncio.Protocol):
 
     def idle(self) -> bool:
         """Nothing is being answered or waits for it."""
-        return self._task is None and not self._waiting
+        return self._task is None and self._feed is None and not self._waiting
 
     def incomplete(self) -> bool:
         """A request has begun to arrive and is not complete."""
@@ -177,6 +183,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection at once, unwritten data and all."""
         self._broken = True
+        self._feed = None
         self._transport.abort()
 
     def _reset(self) -> None:
@@ -197,6 +204,8 @@ class Connection(asyncio.Protocol):
             answer = wire.internal_error()
         if type(answer) is Response:
             self._write(exchange, answer)
+        elif not isinstance(answer, Awaitable | Stream | Response):
+            self._open(exchange, answer)
         else:
             self._task = asyncio.get_running_loop().create_task(self._finish(exchange, answer), name="http-exchange")
 
@@ -204,7 +213,7 @@ class Connection(asyncio.Protocol):
         """The slow road: await the answer, write it, then serve what waited meanwhile."""
         try:
             await self._respond(exchange, answer)
-            while self._waiting and not self._broken:
+            while self._waiting and self._feed is None and not self._broken:
                 exchange = self._waiting.popleft()
                 if not self._reading:
                     self._reading = True
@@ -222,14 +231,16 @@ class Connection(asyncio.Protocol):
             self.active_since = self._listener.now
 
     async def _respond(self, exchange: Exchange, answer: Answer | Awaitable[Answer]) -> None:
-        if not isinstance(answer, Response | Stream):
+        if isinstance(answer, Awaitable):
             answer = await answer
         if isinstance(answer, Response):
             self._write(exchange, answer)
             if self._paused:
                 await self._drain()
-            return
-        await self._stream(exchange, answer)
+        elif isinstance(answer, Stream):
+            await self._stream(exchange, answer)
+        elif not self._broken:
+            self._open(exchange, answer)
 
     def _write(self, exchange: Exchange, response: Response) -> None:
         listener = self._listener
@@ -251,14 +262,41 @@ class Connection(asyncio.Protocol):
         try:
             if exchange.method != "HEAD":
                 async for piece in chunks:
-                    transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    transport.write(wire.chunk(piece))
                     if self._paused:
                         await self._drain()
         finally:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
-        transport.write(b"0\r\n\r\n")
+        transport.write(wire.LAST_CHUNK)
+
+    # a feed's sink
+
+    def _open(self, exchange: Exchange, feed: Feed) -> None:
+        self._transport.write(wire.feed_head(feed, self._listener.date()))
+        if exchange.method == "HEAD":
+            self._transport.write(wire.LAST_CHUNK)
+            return
+        self._feed = feed
+        feed.open(self)
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def send(self, piece: bytes) -> None:
+        self._transport.write(self._listener.chunk(piece))
+
+    def end(self) -> None:
+        """The feed is complete: the connection is free for the next request."""
+        self._feed = None
+        self.active_since = self._listener.now
+        self._transport.write(wire.LAST_CHUNK)
+        if self._waiting and self._task is None:
+            exchange = self._waiting.popleft()
+            answer = self._handler(exchange)
+            self._task = asyncio.get_running_loop().create_task(self._finish(exchange, answer), name="http-exchange")
 
     async def _drain(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()

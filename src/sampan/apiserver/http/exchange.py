@@ -104,5 +104,39 @@ class Stream:
         self.headers = headers
 
 
-Answer = Response | Stream
+class Sink(Protocol):
+    """Where a feed's pieces go."""
+
+    @property
+    def paused(self) -> bool:
+        """The client reads too slowly: what is sent now only fills memory. `Feed.resume` tells of the end of it."""
+
+    def send(self, piece: bytes) -> None:
+        """Write one piece. The same piece given to many sinks one after the other is framed once."""
+
+    def end(self) -> None:
+        """The answer is complete."""
+
+    def abort(self) -> None:
+        """The answer cannot be completed: drop the connection."""
+
+
+class Feed(Protocol):
+    """An answer of unknown length whose source calls when it has something: no task, no wake-up, no queue of its own.
+
+    `open` is called once, then `resume` whenever the sink is no longer paused, and `close` when the client has gone. After
+    `Sink.end`, `Sink.abort` or `close` nothing more is called or sent.
+    """
+
+    content_type: bytes
+    status: int
+
+    def open(self, sink: Sink) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+Answer = Response | Stream | Feed
 Handler = Callable[[Exchange], Answer | Awaitable[Answer]]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 
 from sampan.aio.clock import Clock
+from sampan.apiserver.http import wire
 from sampan.apiserver.http.connection import Connection
 from sampan.apiserver.http.exchange import Handler
 
@@ -30,6 +31,7 @@ class Listener:
         self._clock = clock
         self._second = 0
         self._date = b""
+        self._piece = self._chunk = b""
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -71,6 +73,12 @@ class Listener:
             self._second = second
             self._date = formatdate(now, usegmt=True).encode()
         return self._date
+
+    def chunk(self, piece: bytes) -> bytes:
+        """A piece framed as a chunk; once, for all connections that send it one after the other."""
+        if piece is not self._piece:
+            self._piece, self._chunk = piece, wire.chunk(piece)
+        return self._chunk
 
     async def _sweep(self) -> None:
         """Close connections that send a request too slowly or are idle too long; one timer for all of them."""

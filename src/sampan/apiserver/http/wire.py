@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from sampan.apiserver.http.exchange import Response, Stream
+from sampan.apiserver.http.exchange import Feed, Response, Stream
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _LINES = {
     code: b"HTTP/1.1 %d %b\r\nCache-Control: no-cache, private\r\n" % (code, text) for code, text in REASONS.items()
 }
+
+_CHUNKED = b"%bContent-Type: %b\r\nDate: %b\r\n%bTransfer-Encoding: chunked\r\n\r\n"
 
 
 def _first(status: int) -> bytes:
@@ -42,12 +44,20 @@ def encode(response: Response, date: bytes, keep_alive: bool = True, head_only: 
 def stream_head(stream: Stream, date: bytes) -> bytes:
     """The head of a chunked answer (RFC 9112, 7.1)."""
     extra = b"".join(b"%b: %b\r\n" % pair for pair in stream.headers or ())
-    return b"%bContent-Type: %b\r\nDate: %b\r\n%bTransfer-Encoding: chunked\r\n\r\n" % (
-        _first(stream.status),
-        stream.content_type,
-        date,
-        extra,
-    )
+    return _CHUNKED % (_first(stream.status), stream.content_type, date, extra)
+
+
+def feed_head(feed: Feed, date: bytes) -> bytes:
+    """Likewise, of a feed."""
+    return _CHUNKED % (_first(feed.status), feed.content_type, date, b"")
+
+
+def chunk(piece: bytes) -> bytes:
+    """One piece as a chunk."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 def internal_error() -> Response:

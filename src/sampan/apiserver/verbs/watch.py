@@ -1,126 +1,192 @@
-"""GET of a collection with `watch=true`: a stream of events, each encoded once for everybody who wants it in its plain
-form.
+"""GET of a collection with `watch=true`: a stream of events, each encoded once for all who want it in its plain form.
 
 Where a stream begins: without a resourceVersion, and with "0", at the present state (a synthetic ADDED for every
 object); with one, right behind it. With `sendInitialEvents` the state comes first and a bookmark annotated
 `k8s.io/initial-events-end` closes it (KEP-3157).
+
+A watch is a `Feed`: the cache calls it when it has events, and it writes them to the connection in the same turn. A
+client that does not read is left alone until its backlog overflows; then its connection is dropped, and nobody else
+has noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable, Iterator
 
 import msgspec
 
-from sampan.api import errors
-from sampan.api.registry import Kind
+from sampan.api import errors, selectors
 from sampan.apiserver import listoptions, negotiation, selection, tables
 from sampan.apiserver.answers import partial
-from sampan.apiserver.http.exchange import Response, Stream
+from sampan.apiserver.http.exchange import Answer, Sink
 from sampan.apiserver.listoptions import ListOptions
 from sampan.apiserver.negotiation import Form
 from sampan.apiserver.request import Request
 from sampan.apiserver.stored import in_version, is_stored_version
-from sampan.store.cache import Batch, Entry
+from sampan.apiserver.timetable import Entry as Appointment
+from sampan.store.cache import Batch, Entry, Watcher
 from sampan.store.errors import Compacted
 
-MINIMUM_SECONDS = 1800
+LEAST_SECONDS = 1800
 BOOKMARK_SECONDS = 60.0
-BUFFER_EVENTS = 1000
+BACKLOG_EVENTS = 1000
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
+PIECE_ENTRIES = 100
 
 
-def watch(request: Request) -> Stream | Response | Awaitable[Response]:
+def watch(request: Request) -> Answer | Awaitable[Answer]:
     """200 and a stream. Raises as `list_`; a stream that cannot begin or go on ends with an ERROR event."""
     options = listoptions.parse(request, watch=True)
     if request.target.name:
-        options.fields = _and_name(options, request.target.name)
-    predicate = selection.predicate(request.kind, options)
-    form = request.form
-    if form.media is negotiation.YAML:
-        raise negotiation.not_acceptable()
-    return Stream(_events(request, options, predicate, form))
+        named = selectors.Requirement("metadata.name", "In", (request.target.name,))
+        options.fields = selectors.Selector((*options.fields.requirements, named))
+    feed = WatchFeed(request, options)
+    if request.server.local or options.revision > 0:
+        return feed
+    return _fresh(request, feed)
 
 
-def _and_name(options: ListOptions, name: str) -> selection.selectors.Selector:
-    """The legacy `/watch/.../name` paths: the field selector with the name added."""
-    selectors = selection.selectors
-    return selectors.Selector((*options.fields.requirements, selectors.Requirement("metadata.name", "In", (name,))))
+async def _fresh(request: Request, feed: WatchFeed) -> Answer:
+    await request.server.resource(request.kind).fresh()
+    return feed
 
 
-def seconds(request: Request, options: ListOptions) -> float:
-    """How long the stream may last:
+class WatchFeed:
+    """One client's watch."""
 
-    what was asked for, else half an hour to an hour, so that watches spread over servers again.
-    """
-    if options.timeout is not None and options.timeout > 0:
-        return float(options.timeout)
-    return MINIMUM_SECONDS * (1 + request.server.rng.random())
+    def __init__(self, request: Request, options: ListOptions) -> None:
+        self._request = request
+        self._options = options
+        self._predicate = selection.predicate(request.kind, options)
+        self._writer = Writer(request)
+        self._sink: Sink | None = None
+        self._watcher: Watcher | None = None
+        self._initial: Iterator[bytes] = iter(())
+        self._appointments: list[Appointment] = []
+        self.content_type = negotiation.JSON
+        self.status = 200
 
+    # Feed
 
-async def _events(
-    request: Request, options: ListOptions, predicate: selection.Predicate | None, form: Form
-) -> AsyncIterator[bytes]:
-    """The pieces of the stream; each holds whole events."""
-    server, kind, target = request.server, request.kind, request.target
-    writer = _Writer(request, form)
-    deadline = server.clock.monotonic() + seconds(request, options)
-    namespace = target.namespace or None
-    cache = server.resource(kind)
-    revision = await cache.fresh() if options.revision < 1 or options.initial_events else options.revision
-    initial = options.initial_events or (options.initial_events is None and options.revision < 1)
-    try:
-        watcher = cache.watch(
-            namespace=namespace,
-            name=_equal(options, "metadata.name"),
+    def open(self, sink: Sink) -> None:
+        self._sink = sink
+        request, options = self._request, self._options
+        cache = request.server.resource(request.kind)
+        from_start = options.initial_events or (options.initial_events is None and options.revision < 1)
+        revision = cache.revision if from_start else options.revision
+        try:
+            self._watcher = self._subscribe(revision)
+        except Compacted as error:
+            self._fail(errors.expired(f"too old resource version: {revision} ({error.revision})"))
+            return
+        if from_start:
+            self._initial = self._state(cache.list(request.target.namespace or None), revision)
+        self._schedule()
+        self.resume()
+
+    def resume(self) -> None:
+        """Write what there is, as long as the client takes it."""
+        sink, watcher = self._sink, self._watcher
+        if sink is None or watcher is None:
+            return
+        for piece in self._initial:
+            sink.send(piece)
+            if sink.paused:
+                return
+        if watcher.reason is not None:
+            self._ended(watcher.reason)
+            return
+        batch = watcher.take()
+        if batch is not None:
+            sink.send(self._writer.batch(batch))
+
+    def close(self) -> None:
+        self._forget()
+
+    # inside
+
+    def _subscribe(self, revision: int) -> Watcher:
+        request, options = self._request, self._options
+        return request.server.resource(request.kind).watch(
+            namespace=request.target.namespace or None,
+            name=_wanted(options, "metadata.name"),
             field=_indexed(options),
             label=None if options.labels.everything else selection.LabelPredicate(options.labels),
             where=None if options.fields.everything else selection.FieldPredicate(options.fields),
             from_revision=revision,
-            limit=BUFFER_EVENTS,
+            limit=BACKLOG_EVENTS,
+            ready=self._ready,
         )
-    except Compacted as error:
-        yield error_event(errors.expired(f"too old resource version: {revision} ({error.revision})"))
-        return
-    try:
-        if initial:
-            for piece in _initial(writer, cache.list(namespace), predicate):
+
+    def _ready(self) -> None:
+        """Called by the cache."""
+        sink, watcher = self._sink, self._watcher
+        if watcher is None or sink is None:
+            return
+        if not sink.paused or watcher.reason is not None:
+            self.resume()
+
+    def _state(self, entries: list[Entry], revision: int) -> Iterator[bytes]:
+        """The present state as ADDED events, many to a piece, and the bookmark behind it."""
+        predicate, writer = self._predicate, self._writer
+        for at in range(0, len(entries), PIECE_ENTRIES):
+            piece = b"".join(
+                writer.added(e) for e in entries[at : at + PIECE_ENTRIES] if predicate is None or predicate(e)
+            )
+            if piece:
                 yield piece
-            if options.initial_events and options.bookmarks:
-                yield writer.bookmark(revision, INITIAL_END)
-        async for piece in _following(server, watcher, writer, options, deadline):
-            yield piece
-    finally:
-        watcher.close()
+        if self._options.initial_events and self._options.bookmarks:
+            yield writer.bookmark(revision, INITIAL_END)
 
+    def _schedule(self) -> None:
+        """When the watch ends: as asked for, else after half an hour to an hour, so that watches spread over servers anew."""
+        server, timeout = self._request.server, self._options.timeout
+        seconds = float(timeout) if timeout else LEAST_SECONDS * (1 + server.rng.random())
+        now = server.clock.monotonic()
+        self._appointments.append(server.timetable.at(now + seconds, self._finish))
+        if self._options.bookmarks:
+            self._appointments.append(server.timetable.at(now + BOOKMARK_SECONDS, self._bookmark))
 
-def _initial(writer: _Writer, entries: list[Entry], predicate: selection.Predicate | None) -> list[bytes]:
-    """The present state as ADDED events, a hundred to a piece."""
-    matching = [entry for entry in entries if predicate is None or predicate(entry)]
-    return [b"".join(map(writer.added, matching[at : at + 100])) for at in range(0, len(matching), 100)]
-
-
-async def _following(
-    server: object, watcher: object, writer: _Writer, options: ListOptions, deadline: float
-) -> AsyncIterator[bytes]:
-    clock = server.clock  # type: ignore[attr-defined]
-    while (left := deadline - clock.monotonic()) > 0:
-        try:
-            batch = await clock.wait_for(watcher.__anext__(), min(left, BOOKMARK_SECONDS))  # type: ignore[attr-defined]
-        except TimeoutError:
-            if options.bookmarks and clock.monotonic() < deadline:
-                yield writer.bookmark(watcher.bookmark(), {})  # type: ignore[attr-defined]
-            continue
-        except StopAsyncIteration:
+    def _bookmark(self) -> None:
+        server, sink, watcher = self._request.server, self._sink, self._watcher
+        if sink is None or watcher is None or watcher.reason is not None:
             return
-        except Compacted as error:
-            yield error_event(errors.expired(f"too old resource version: ({error.revision})"))
+        if not sink.paused:
+            sink.send(self._writer.bookmark(watcher.bookmark(), {}))
+        self._appointments[-1] = server.timetable.at(server.clock.monotonic() + BOOKMARK_SECONDS, self._bookmark)
+
+    def _finish(self) -> None:
+        sink = self._forget()
+        if sink is not None:
+            sink.end()
+
+    def _ended(self, reason: str) -> None:
+        """The cache has ended the watch: the client has not read ("overflow"), or has to start anew."""
+        if reason == "overflow":
+            sink = self._forget()
+            if sink is not None:
+                sink.abort()
             return
-        if batch:
-            yield writer.batch(batch)
+        self._fail(errors.expired("too old resource version: the watch cache has started over"))
+
+    def _fail(self, error: errors.ApiError) -> None:
+        if self._sink is not None:
+            self._sink.send(error_event(error))
+        self._finish()
+
+    def _forget(self) -> Sink | None:
+        """Let go of everything; gives the sink, None when that was done before."""
+        sink, self._sink = self._sink, None
+        for appointment in self._appointments:
+            appointment.cancel()
+        if self._watcher is not None:
+            watcher, self._watcher = self._watcher, None
+            watcher.close()
+        return sink
 
 
-def _equal(options: ListOptions, path: str) -> str | None:
+def _wanted(options: ListOptions, path: str) -> str | None:
+    """The one value a field must have, if the selector says so."""
     for requirement in options.fields.requirements:
         if requirement.key == path and requirement.operator == "In":
             return requirement.values[0]
@@ -135,12 +201,15 @@ def _indexed(options: ListOptions) -> tuple[str, str] | None:
     return None
 
 
-class _Writer:
-    """Events in the form the client asked for."""
+class Writer:
+    """Events in the form the client asked for. Raises NotAcceptable for a form that streams do not have."""
 
-    def __init__(self, request: Request, form: Form) -> None:
+    def __init__(self, request: Request) -> None:
+        form: Form = request.form
+        if form.media is negotiation.YAML or form.shape == "PartialObjectMetadataList":
+            raise negotiation.not_acceptable()
         self._request = request
-        self._kind: Kind = request.kind
+        self._kind = request.kind
         self._form = form
         self._plain = not form.shape and is_stored_version(request.kind)
         self._first = True
@@ -148,11 +217,11 @@ class _Writer:
     def added(self, entry: Entry) -> bytes:
         return b'{"type":"ADDED","object":%b}\n' % self._object(entry.data)
 
-    def batch(self, events: Batch) -> bytes:
+    def batch(self, batch: Batch) -> bytes:
         if self._plain:
-            return events.wire
+            return batch.wire
         return b"".join(
-            b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._object(event.entry.data)) for event in events
+            b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._object(event.entry.data)) for event in batch
         )
 
     def bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
