@@ -38,6 +38,7 @@ SERVER_SET = {
     "Pod": ("spec.priority", "spec.tolerations", "spec.preemptionPolicy", "spec.priorityClassName"),
     "Service": ("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy", "spec.ports"),
     "CertificateSigningRequest": ("spec.username", "spec.uid", "spec.groups", "spec.extra", "spec.request"),
+    "VolumeAttributesClass": ("metadata.finalizers",),
     "Node": ("spec.taints",),
     "Job": ("spec.selector", "spec.template.metadata", "metadata.labels"),
     "TokenReview": ("status", "spec"),

@@ -145,7 +145,7 @@ class Plan:
 
     def forgets(self, field: schema.Field) -> bool:
         """The field is left out when zero."""
-        if field.shape != "scalar" or field.name in self._shown or self._required(field):
+        if field.shape != "scalar" or field.name in self._shown or self._required(field) or field.format == "byte":
             return False
         if field.scalar == "string":
             return field.name not in self._pointers

@@ -1,4 +1,4 @@
-"""Empty lists and maps, which upstream does not keep: absent and empty mean the same.
+"""Empty lists, maps and bytes, which upstream does not keep: absent and empty mean the same.
 
 `compact` drops them, in place, so that an object has one form only. It comes last, when an object is encoded, since
 while an object is judged upstream still tells the two apart. Like defaulting it is a function generated for each Struct
@@ -58,6 +58,8 @@ def _lines(field: schema.Field) -> list[str]:
     at = f"o.{field.attribute}"
     if field.shape == "object":
         return [f"v = {at}", f"if v is not None: {inner}(v)"] if inner else []
+    if field.format == "byte" and field.shape == "scalar" and not field.required:
+        return [f'if {at} == "": {at} = None']
     if field.shape not in ("list", "map"):
         return []
     lines = [f"v = {at}", "if v is not None:", f"    if not v: {at} = None"]

@@ -25,6 +25,33 @@ def driver_changed(new: Any, old: Any) -> bool:
     )
 
 
+DECISIONS = ("Approved", "Denied")
+
+
+def keep_spec(new: Any, old: Any) -> None:
+    """A certificate request asks once."""
+    new.spec = old.spec
+
+
+def decisions(status: Any) -> list[Any]:
+    return [c for c in (status.conditions if status is not None else None) or () if c.type in DECISIONS]
+
+
+def update_request_status(new: Any, old: Any) -> None:
+    """A signer gives certificates and tells of failures; whether to sign is not its to say."""
+    new.spec = old.spec
+    if new.status is not None:
+        others = [c for c in new.status.conditions or () if c.type not in DECISIONS]
+        new.status.conditions = [*decisions(old.status), *others] or None
+
+
+def update_request_approval(new: Any, old: Any) -> None:
+    """An approver decides, and does nothing else."""
+    new.spec = old.spec
+    if new.status is not None and old.status is not None:
+        new.status.certificate = old.status.certificate
+
+
 STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): COUNTED,
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): COUNTED,
@@ -34,7 +61,10 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): COUNTED,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): COUNTED_RESET,
     ("authentication.k8s.io", "SelfSubjectReview"): TAKEN_AS_GIVEN,
-    ("certificates.k8s.io", "CertificateSigningRequest"): Strategy(),
+    ("certificates.k8s.io", "CertificateSigningRequest"): Strategy(
+        update=keep_spec,
+        subresources={"status": update_request_status, "approval": update_request_approval},
+    ),
     ("discovery.k8s.io", "EndpointSlice"): Strategy(generation=True, changed=slice_changed),
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): Strategy(
         generation=True, changed=spec_changed, status_metadata=reset_metadata

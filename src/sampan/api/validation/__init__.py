@@ -18,9 +18,8 @@ from sampan.api.validation.rule import NO_RULE, Rule
 
 
 def rule_of(kind: Kind) -> Rule:
-    """The rules of a kind, in its own version if that has some, else those of the kind."""
-    found = groups.RULES.get((kind.group, kind.version, kind.kind)) or groups.RULES.get((kind.group, kind.kind))
-    return found or NO_RULE
+    """The rules of a kind; none at all for kinds that have no row."""
+    return groups.RULES.get((kind.group, kind.kind), NO_RULE)
 
 
 def create(kind: Kind, obj: Any) -> list[FieldError]:

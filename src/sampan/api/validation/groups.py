@@ -4,13 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampan.api.validation import apps, autoscaling, batch, core, discovery, events, networking, policy, rbac
+from sampan.api.validation import (
+    apiregistration,
+    apps,
+    autoscaling,
+    batch,
+    certificates,
+    coordination,
+    core,
+    discovery,
+    events,
+    flowcontrol,
+    networking,
+    node,
+    policy,
+    rbac,
+    scheduling,
+    storage,
+)
 from sampan.api.validation.rule import Rule
 
-GROUPS: tuple[Any, ...] = (core, apps, batch, autoscaling, discovery, events, networking, policy, rbac)
+GROUPS: tuple[Any, ...] = (
+    core,
+    apps,
+    batch,
+    autoscaling,
+    discovery,
+    events,
+    networking,
+    policy,
+    rbac,
+    storage,
+    scheduling,
+    node,
+    coordination,
+    certificates,
+    apiregistration,
+    flowcontrol,
+)
 
-RULES: dict[tuple[str, ...], Rule] = {
-    (group.GROUP, *((kind,) if isinstance(kind, str) else kind)): rule
-    for group in GROUPS
-    for kind, rule in group.RULES.items()
+RULES: dict[tuple[str, str], Rule] = {
+    (group.GROUP, kind): rule for group in GROUPS for kind, rule in group.RULES.items()
 }

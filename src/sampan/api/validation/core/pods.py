@@ -13,7 +13,7 @@ from sampan.api.validation.core.volumes import volumes
 from sampan.api.validation.metadata import annotations, labels
 from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
-from sampan.api.validation.resources import requirements, resource_name
+from sampan.api.validation.resources import container_resource_name, quantity, requirements
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PREEMPTION = ("Never", "PreemptLowerPriority")
@@ -135,9 +135,8 @@ def named(spec: Any, field: str, check: Any, errors: Errors, path: str) -> None:
 
 def overhead(amounts: dict[str, str], errors: Errors, path: str) -> None:
     for name, amount in amounts.items():
-        resource_name(name, errors, f"{path}.limits[{name}]")
-        if parse(amount).value < 0:
-            errors.append(invalid(f"{path}.limits[{name}]", amount, "must be greater than or equal to 0"))
+        container_resource_name(name, errors, f"{path}.limits[{name}]")
+        quantity(name, amount, errors, f"{path}.limits[{name}]")
 
 
 def operating_system(spec: Any, errors: Errors, path: str) -> None:

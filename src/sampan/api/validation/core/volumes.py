@@ -327,7 +327,7 @@ def csi_driver_name(name: str | None, errors: Errors, path: str) -> None:
         return
     if len(name) > 63:
         errors.append(too_long(path, 63))
-    errors.extend(each_invalid(path, name.lower(), subdomain(name.lower())))
+    errors.extend(each_invalid(path, name, subdomain(name.lower())))
 
 
 def flex(value: Any, errors: Errors, path: str) -> None:
