@@ -51,7 +51,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("config", "set-context", "--current", f"--namespace={name}")
     yield name
     cluster.kubectl("config", "set-context", "--current", "--namespace=default")
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(params=["current", "debian"])

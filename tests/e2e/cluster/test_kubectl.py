@@ -138,13 +138,11 @@ def test_delete_waits_until_the_pods_are_gone(web: Cluster, kubectl: str) -> Non
     assert "not found" in web.kubectl("get", "deployment", "web", check=False, program=kubectl).stderr
 
 
-def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster, kubectl: str) -> None:
-    cluster.kubectl("create", "namespace", "going", program=kubectl)
-    cluster.kubectl(
-        "apply", "-n", "going", "-f", "-", stdin=yaml.safe_dump(deployment("web", replicas=1)), program=kubectl
-    )
-    cluster.kubectl("delete", "namespace", "going", "--timeout=60s", program=kubectl)
-    assert "NotFound" in cluster.kubectl("get", "namespace", "going", check=False, program=kubectl).stderr
+def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster, namespace: str, kubectl: str) -> None:
+    cluster.apply(deployment("web", replicas=1), service("web"))
+    cluster.ready_pods("app=web", 1)
+    cluster.kubectl("delete", "namespace", namespace, "--timeout=60s", program=kubectl)
+    assert "NotFound" in cluster.kubectl("get", "namespace", namespace, check=False, program=kubectl).stderr
 
 
 def test_sampan_kubectl_needs_no_configuration(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
