@@ -26,7 +26,8 @@ class KubeletConfig:
     node_taints: Sequence[tuple[str, str, str]] = ()
     cluster_dns: Sequence[str] = ("10.96.0.10",)
     cluster_domain: str = "cluster.local"
-    resolv_conf: Path = Path("/etc/resolv.conf")
+    resolv_conf: Path | None = None
+    """None takes the one that names real servers: systemd-resolved's own file where it runs, else /etc/resolv.conf."""
     cgroup_driver: str = "cgroupfs"
     cgroup_root: str = "kubepods"
     cgroup_mount: Path = Path("/sys/fs/cgroup")

@@ -40,6 +40,7 @@ from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import KernelMounter, Mounter
 
 log = logging.getLogger(__name__)
+RESOLV_CONFS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 
 
 class Kubelet:
@@ -108,7 +109,7 @@ class Kubelet:
             recorder=self.recorder,
             publisher=self.publisher,
             watcher=self.watcher,
-            resolver=dns.parse(read_text(config.resolv_conf)),
+            resolver=dns.parse(read_text(config.resolv_conf or resolv_conf())),
             node_hosts=read_text(Path("/etc/hosts")),
             memory=self._machine.memory,
             allocatable=node.allocatable(config, whole),
@@ -213,6 +214,11 @@ class Kubelet:
     def _remove_cgroup(self, pod: Any) -> None:
         parent = cgroup_parent(pod, driver=self._config.cgroup_driver, root=self._config.cgroup_root)
         cgroups.remove_tree(self._config.cgroup_mount, parent)
+
+
+def resolv_conf() -> Path:
+    """The stub that systemd-resolved puts into /etc/resolv.conf cannot be reached from a pod."""
+    return next((path for path in RESOLV_CONFS if path.exists()), RESOLV_CONFS[-1])
 
 
 def read_text(path: Path) -> str:

@@ -71,9 +71,11 @@ class Prober:
         self._changed = changed
         self._unhealthy = unhealthy
         self._owners: dict[str, TaskOwner] = {}
+        self._ending: set[str] = set()
 
-    async def watch(self, targets: list[Target]) -> None:
-        """Probes exactly these from now on."""
+    async def watch(self, targets: list[Target], ending: set[str] | None = None) -> None:
+        """Probes exactly these from now on; those in `ending` for readiness alone."""
+        self._ending = ending or set()
         wanted = {target.container_id: target for target in targets if has_probes(target.spec)}
         for gone in self._owners.keys() - wanted.keys():
             await self._owners.pop(gone).close()
@@ -102,7 +104,7 @@ class Prober:
         threshold = Threshold(success=probe.successThreshold or 1, failure=probe.failureThreshold or 3)
         await self._clock.sleep(float(probe.initialDelaySeconds or 0))
         due = self._clock.monotonic()
-        while True:
+        while which == "readiness" or target.container_id not in self._ending:
             ok, text = await ask(self._handlers, probe, target)
             if not ok:
                 self._unhealthy(target.spec, which, f"{which.capitalize()} probe failed: {text}")

@@ -151,6 +151,10 @@ def status_patch(status: Any) -> dict[str, Any]:
             patch[name] = [{"$patch": "replace"}, *patch[name]]
     for name in CLEARED:
         patch.setdefault(name, None)
+    # Conditions merge by type: what a former state of one had to say would stay otherwise.
+    for condition in patch.get("conditions", ()):
+        for name in ("reason", "message"):
+            condition.setdefault(name, None)
     return patch
 
 

@@ -142,7 +142,9 @@ class Steps:
         config = self.sandbox_config(action.attempt)
         make_folder(config.log_directory)
         try:
-            sandbox_id = await self._context.runtime.run_sandbox(config, "")
+            sandbox_id = await self._worker.or_ending(self._context.runtime.run_sandbox(config, ""))
+        except Interrupted:
+            return
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:

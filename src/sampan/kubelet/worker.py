@@ -143,7 +143,7 @@ class PodWorker:
         self._context.watcher.belongs(ids, self.uid)
         if self.rounds == 1:
             self._adopt()
-        await self._prober.watch(self._targets())
+        await self._prober.watch(self._targets(), self._stopping())
 
     def _adopt(self) -> None:
         """Takes over what the API says of probes of containers that ran before us, until their next probe says else."""
@@ -250,6 +250,9 @@ class PodWorker:
         if self.memory.removed or (self.memory.torn_down and self._reported is not None):
             # Sandboxes are being removed: what is seen now says less than what was reported.
             return
+        if self._reported is None and not self.seen.containers and self._phase() in TERMINAL:
+            # A former kubelet has told all there was to tell, and its containers are gone.
+            return
         config = self._context.config
         status = pod_status(
             pod, self.seen, self.memory, now=now, backoff=config.crash_backoff, host_ips=config.node_ips
@@ -268,8 +271,12 @@ class PodWorker:
             text = f"Back-off restarting failed container {told.name} in pod {full_name(self.pod)}"
             self._steps.tell(told.name, "Warning", "BackOff", text)
 
+    def _stopping(self) -> set[str]:
+        """Containers on their way down: they may still be ready, but are not restarted any more."""
+        return set(self.memory.stopping if self.memory.ending is None else (c.id for c in self.seen.containers))
+
     def _targets(self) -> list[Target]:
-        if self.memory.ending is not None or self.seen.sandbox is None:
+        if self.seen.sandbox is None:
             return []
         config, sandbox = self._context.config, self.seen.sandbox
         ips = config.node_ips if host_network(self.pod) else sandbox.ips
@@ -278,7 +285,7 @@ class PodWorker:
         return [
             Target(container_id=container.id, spec=spec, ip=ips[0] if ips else "")
             for container, spec in specs
-            if spec is not None and container.id not in self.memory.hooks and container.id not in self.memory.stopping
+            if spec is not None and container.id not in self.memory.hooks
         ]
 
     def _unhealthy(self, spec: Any, which: Which, message: str) -> None:

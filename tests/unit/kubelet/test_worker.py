@@ -496,3 +496,81 @@ async def test_a_node_that_was_deleted_comes_back(tmp_path: Path) -> None:
         n.runtime.network_ready = False
         await n.advance(11)
         assert n.api.peek(core_v1.Node, "n1") is not None
+
+
+async def test_a_kubelet_killed_at_any_moment_makes_nothing_twice(tmp_path: Path) -> None:
+    for moment in range(1, 24):
+        async with node(tmp_path / str(moment)) as n:
+            n.runtime.latency = 0.1
+            n.runtime.commands["work"] = 0
+            n.pod(initContainers=[{"name": "i", "command": ["work"]}])
+            await n.advance(moment * 0.05)
+            await n.stop()
+            await n.start()
+            await n.advance(5)
+            assert n.status().phase == "Running", moment
+            assert n.runtime.running() == ["c"], moment
+            assert len(n.runtime.sandboxes) == 1, moment
+            assert n.container("c").restartCount == 0, moment
+            assert n.container("i").restartCount == 0, moment
+            await n.delete()
+            await n.advance(moment * 0.05)
+            await n.stop()
+            await n.start()
+            await n.advance(40)
+            assert n.get() is None, moment
+            assert not n.runtime.sandboxes, moment
+            assert not list((n.config.root / "pods").iterdir()), moment
+
+
+async def test_a_condition_that_turns_loses_its_reason(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.latency = 1.0
+        n.pod()
+        await n.advance(1.5)
+        ready = next(c for c in n.status().conditions if c.type == "Ready")
+        assert (ready.status, ready.reason) == ("False", "ContainersNotReady")
+        await n.advance(10)
+        ready = next(c for c in n.status().conditions if c.type == "Ready")
+        assert (ready.status, ready.reason, ready.message) == ("True", None, None)
+
+
+async def test_a_pod_that_ends_stays_ready_until_it_is_not(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.ignores_stop.add("c")
+        probe = {"tcpSocket": {"port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+        n.pod(containers=[{"name": "c", "readinessProbe": probe, "livenessProbe": probe}])
+        await n.advance(2)
+        await n.delete()
+        asked = len(n.handlers.asked)
+        await n.advance(5)
+        assert n.container().ready
+        assert len(n.handlers.asked) - asked <= 6, "readiness alone is asked for"
+        n.handlers.answers["tcp 10.9.0.2:80"] = False
+        await n.advance(2)
+        assert not n.container().ready
+
+
+async def test_a_finished_pod_keeps_its_status_when_its_containers_are_lost(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.commands["work"] = 3
+        n.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["work"]}])
+        await n.advance(1)
+        await n.stop()
+        n.runtime.sandboxes.clear()
+        n.runtime.containers.clear()
+        await n.start()
+        await n.advance(5)
+        assert n.container().state.terminated.exitCode == 3
+        assert n.runtime.running() == []
+
+
+async def test_a_hanging_network_does_not_hold_up_deletion(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.latency = 200
+        n.pod()
+        await n.advance(1)
+        n.runtime.latency = 0
+        await n.delete()
+        await n.advance(1)
+        assert n.get() is None
