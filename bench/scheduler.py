@@ -25,6 +25,7 @@ import msgspec
 from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.interface import ObjectList, WatchEvent
+from sampan.scheduler import views
 from sampan.scheduler.scheduler import Scheduler
 
 UPSTREAM = {"basic": (340, 2.7, 335)}
@@ -132,17 +133,17 @@ class StubApi:
     def __init__(self, objects: dict[Any, list[Any]]) -> None:
         self._objects = objects
         self._encoded = {obj.metadata.uid: msgspec.json.encode(obj) for obj in objects[core_v1.Pod]}
-        self._decode = msgspec.json.Decoder(core_v1.Pod).decode
+        self._decode = msgspec.json.Decoder(views.Pod).decode
         self._events: asyncio.Queue[bytes] = asyncio.Queue()
         self._revision = 1
         self.bound = 0
         self.deleted = 0
 
     async def list(self, target: Any, *_: Any, **__: Any) -> Any:
-        return ObjectList(self._objects.pop(target, []), "1")
+        return ObjectList(self._objects.pop(getattr(target, "VIEW_OF", target), []), "1")
 
     async def watch(self, target: Any, *_: Any, **__: Any) -> AsyncIterator[Any]:
-        if target is not core_v1.Pod:
+        if target is not views.Pod:
             await asyncio.Event().wait()
         while True:
             kind, data = await self._events.get()

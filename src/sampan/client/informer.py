@@ -187,5 +187,5 @@ def _trim(obj: Any) -> None:
     """Drops managedFields, half of many objects' size and of no use to a reader; an update without them keeps them."""
     if isinstance(obj, dict):
         obj.get("metadata", {}).pop("managedFields", None)
-    elif obj.metadata is not None:
+    elif getattr(obj.metadata, "managedFields", None) is not None:
         obj.metadata.managedFields = None

@@ -88,10 +88,13 @@ class Target(Generic[T]):
 
 @cache
 def target(of: Any) -> Target[Any]:
-    """The target for a struct class or a `Resource`; raises LookupError for a class that is no resource."""
+    """The target for a struct class or a `Resource`; raises LookupError for a class that is no resource.
+
+    A class whose `VIEW_OF` is a kind's struct class names only some of its fields: objects are read as that.
+    """
     if isinstance(of, Resource):
         return Target(of, None, msgspec.json.Decoder(Envelope), msgspec.json.Decoder())
-    kind = builtin().of(of)
+    kind = builtin().of(getattr(of, "VIEW_OF", of))
     resource = Resource(kind.group, kind.version, kind.plural, kind.namespaced, kind.kind)
     listed = msgspec.defstruct(
         f"{kind.kind}Items",

@@ -23,6 +23,7 @@ from sampan.api.kinds import core_v1, policy_v1
 from sampan.client.events import EventRecorder
 from sampan.client.informer import Informer
 from sampan.client.interface import Client
+from sampan.scheduler import views
 from sampan.scheduler.binding import Binder
 from sampan.scheduler.book import DEFAULT_SCHEDULER, Book
 from sampan.scheduler.budgets import Budget
@@ -96,9 +97,9 @@ class Scheduler:
         )
         self._informers = [
             self._informer(core_v1.Namespace, self.book.on_namespace),
-            self._informer(core_v1.Node, self.book.on_node),
+            self._informer(views.Node, self.book.on_node),
             self._informer(policy_v1.PodDisruptionBudget, self._on_budget),
-            self._informer(core_v1.Pod, self.book.on_pod),
+            self._informer(views.Pod, self.book.on_pod),
         ]
         self._ran = False
 
