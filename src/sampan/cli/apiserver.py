@@ -19,9 +19,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("apiserver")
-@click.option("--data-dir", default=str(DEFAULT_DATA_DIR), show_default=True, help="Where the store and certificates lie.")
+@click.option(
+    "--data-dir", default=str(DEFAULT_DATA_DIR), show_default=True, help="Where the store and certificates lie."
+)
 @click.option("--bind-address", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", "--secure-port", default=6443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any.")
+@click.option(
+    "--port", "--secure-port", default=6443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any."
+)
 @click.option("--advertise-address", default="", help="Address told to clients.  [default: the bind address]")
 @click.option("--store", default="sqlite", show_default=True, help="sqlite, or memory: nothing is kept.")
 @click.option("--token-auth-file", type=FILE, help='Lines of token,user,uid,"group1,group2".')
@@ -30,7 +34,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--tls-private-key-file", type=FILE, help="Key of the serving certificate.")
 @click.option("--kubelet-client-certificate", type=FILE, help="Certificate to show to kubelets.  [default: its own]")
 @click.option("--kubelet-client-key", type=FILE, help="Key of that certificate.")
-@click.option("--kubelet-certificate-authority", type=FILE, help="Authority of kubelets' certificates.  [default: its own]")
+@click.option(
+    "--kubelet-certificate-authority", type=FILE, help="Authority of kubelets' certificates.  [default: its own]"
+)
 @click.option(
     "--service-cluster-ip-range",
     "--service-cidr",
@@ -133,7 +139,9 @@ def _store(name: str, layout: Layout, clock: SystemClock):  # type: ignore[no-un
     raise ClusterError(f"--store {name}: only sqlite and memory are supported by this version")
 
 
-def _own_certificates(layout: Layout, network: ipaddress.IPv4Network | ipaddress.IPv6Network, bind_address: str) -> None:
+def _own_certificates(
+    layout: Layout, network: ipaddress.IPv4Network | ipaddress.IPv6Network, bind_address: str
+) -> None:
     """Make what is missing below the data directory's pki."""
     from sampan.cluster import certificates
     from sampan.cluster.options import machine_address

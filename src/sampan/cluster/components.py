@@ -1,14 +1,22 @@
-"""The three processes of a machine, and who runs in each.
+"""The processes of a machine, and who runs in each.
 
 A process's main takes the cluster's options and returns when it is told to stop. Imports are inside the functions that
 need them, so that a command line that runs one component loads no other; `preload` imports them all before the
 supervisor forks, so that the processes share those pages.
+
+Each component can also run alone (`STANDALONE`), with the kubeconfig of its own identity or one that is given. Where
+two controller managers or schedulers may run, they elect a leader by Lease and write through a fenced client.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sampan.aio.backoff import Backoff
@@ -31,21 +39,122 @@ def preload() -> None:
     import sampan.store.sqlite  # noqa: F401
 
 
-def apiserver(options: Options) -> None:
-    process.run(lambda: serve_api(options))
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A component: the kubeconfig of its identity, how it is made, and whether only a leader may act.
+
+    `make(options, client, clock, rng)` returns something with `run()`.
+    """
+
+    name: str
+    identity: str
+    make: Callable[[Options, Any, Clock, random.Random], Any]
+    lease: str = ""
 
 
-def controllers(options: Options) -> None:
-    process.run(lambda: run_controllers(options))
+def make_controller_manager(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.controllers.context import Config
+    from sampan.controllers.manager import ControllerManager
+
+    ca = (options.layout.pki / "ca.crt").read_bytes()
+    return ControllerManager(client, clock, rng, Config(root_ca=ca, cluster_cidr=options.cluster_cidr))
 
 
-def agent(options: Options) -> None:
-    process.run(lambda: run_agent(options))
+def make_scheduler(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.scheduler.scheduler import Scheduler
+
+    return Scheduler(client=client, clock=clock, rng=rng)
+
+
+def make_kubelet(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster import node
+
+    return node.kubelet(options, client, clock, rng)
+
+
+def make_proxy(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster import node
+
+    return node.proxy(options, client, clock, rng)
+
+
+def make_dns(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster import node
+
+    return node.dns(options, client, clock, rng)
+
+
+CONTROLLER_MANAGER = Part(
+    name="controller-manager",
+    identity="controller-manager",
+    make=make_controller_manager,
+    lease="kube-controller-manager",
+)
+SCHEDULER = Part(name="scheduler", identity="scheduler", make=make_scheduler, lease="kube-scheduler")
+KUBELET = Part(name="kubelet", identity="kubelet", make=make_kubelet)
+PROXY = Part(name="proxy", identity="proxy", make=make_proxy)
+DNS = Part(name="dns", identity="dns", make=make_dns)
+
+# What runs together, by the command's name.
+STANDALONE: dict[str, tuple[Part, ...]] = {
+    "controllers": (CONTROLLER_MANAGER, SCHEDULER),
+    "controller-manager": (CONTROLLER_MANAGER,),
+    "scheduler": (SCHEDULER,),
+    "agent": (PROXY, DNS, KUBELET),
+    "kubelet": (KUBELET,),
+    "proxy": (PROXY,),
+    "dns": (DNS,),
+}
+
+
+async def run_parts(
+    parts: tuple[Part, ...], options: Options, *, kubeconfig: Path | None = None, elect: bool = False
+) -> None:
+    """Runs components in one event loop until cancelled; one that fails is started again, not the others with it."""
+    clock, rng = SystemClock(), random.Random()
+    async with AsyncExitStack() as stack:
+        backoff = Backoff(base=1.0, cap=30.0, rng=rng, jitter=0.2)
+        tasks = TaskOwner("+".join(part.name for part in parts), clock=clock, backoff=backoff)
+        works = []
+        for part in parts:
+            path = kubeconfig or options.layout.kubeconfigs / f"{part.identity}.kubeconfig"
+            client = await stack.enter_async_context(rest_client(path, clock))
+            works.append((part.name, work(part, options, client, clock, rng, elect)))
+        await stack.enter_async_context(tasks)
+        for name, run in works:
+            tasks.start(run, name=name, policy="restart")
+        await tasks.wait()
+
+
+def work(
+    part: Part, options: Options, client: Any, clock: Clock, rng: random.Random, elect: bool
+) -> Callable[[], Awaitable[None]]:
+    """What a component's task does, under a lease when it elects a leader; made anew at each start."""
+
+    async def alone() -> None:
+        await part.make(options, client, clock, rng).run()
+
+    async def elected() -> None:
+        from sampan.client.leader import Fenced, LeaderElector
+
+        identity = f"{options.node_name}_{os.getpid()}"
+        elector = LeaderElector(client, clock, rng, name=part.lease, identity=identity)
+        fenced = Fenced(client, elector.leadership)
+        await elector.run(part.make(options, fenced, clock, rng).run)
+
+    return elected if elect and part.lease else alone
+
+
+def rest_client(path: Path, clock: Clock) -> Any:
+    """A REST client that speaks for whom a kubeconfig names."""
+    from sampan.client import kubeconfig
+    from sampan.client.rest import RestClient
+
+    return RestClient(kubeconfig.load(path), clock)
 
 
 async def serve_api(options: Options) -> None:
     """The API server over its SQLite store, until cancelled."""
-    import asyncio
     import ipaddress
 
     from sampan.apiserver.config import Config
@@ -74,57 +183,19 @@ async def serve_api(options: Options) -> None:
         await server.close()
 
 
-async def run_controllers(options: Options) -> None:
-    """Controllers and scheduler, each with its own identity, until cancelled."""
-    from sampan.controllers.context import Config
-    from sampan.controllers.manager import ControllerManager
-    from sampan.scheduler.scheduler import Scheduler
-
-    clock, rng = SystemClock(), random.Random()
-    ca = (options.layout.pki / "ca.crt").read_bytes()
-    config = Config(root_ca=ca, cluster_cidr=options.cluster_cidr)
-    async with (
-        client(options, "controller-manager", clock) as manager_client,
-        client(options, "scheduler", clock) as scheduler_client,
-        owner("controllers", clock, rng) as tasks,
-    ):
-        manager = ControllerManager(manager_client, clock, rng, config)
-        scheduler = Scheduler(client=scheduler_client, clock=clock, rng=rng)
-        tasks.start(manager.run, name="controller-manager", policy="restart")
-        tasks.start(scheduler.run, name="scheduler", policy="restart")
-        await tasks.wait()
+def apiserver(options: Options) -> None:
+    process.run(lambda: serve_api(options))
 
 
-async def run_agent(options: Options) -> None:
-    """A node's kubelet, service proxy and DNS, each with its own identity, until cancelled."""
-    from sampan.cluster.node import dns, kubelet, proxy
-
-    clock, rng = SystemClock(), random.Random()
-    async with (
-        client(options, "kubelet", clock) as kubelet_client,
-        client(options, "proxy", clock) as proxy_client,
-        client(options, "dns", clock) as dns_client,
-        owner("agent", clock, rng) as tasks,
-    ):
-        tasks.start(proxy(options, proxy_client, clock, rng).run, name="proxy", policy="restart")
-        tasks.start(dns(options, dns_client, clock, rng).run, name="dns", policy="restart")
-        tasks.start(kubelet(options, kubelet_client, clock, rng).run, name="kubelet", policy="restart")
-        await tasks.wait()
+def controllers(options: Options) -> None:
+    process.run(lambda: run_parts(STANDALONE["controllers"], options))
 
 
-def client(options: Options, identity: str, clock: Clock) -> Any:
-    """A REST client that speaks for a component."""
-    from sampan.client import kubeconfig
-    from sampan.client.rest import RestClient
-
-    return RestClient(kubeconfig.load(options.layout.kubeconfigs / f"{identity}.kubeconfig"), clock)
+def agent(options: Options) -> None:
+    process.run(lambda: run_parts(STANDALONE["agent"], options))
 
 
-def owner(name: str, clock: Clock, rng: random.Random) -> TaskOwner:
-    """Components of one process are started again one by one, not the process with them."""
-    return TaskOwner(name, clock=clock, backoff=Backoff(base=1.0, cap=30.0, rng=rng, jitter=0.2))
-
-
+# The processes of a one-machine cluster, in the order they start.
 COMPONENTS: dict[str, Callable[[Options], None]] = {
     "apiserver": apiserver,
     "controllers": controllers,

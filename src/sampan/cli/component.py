@@ -1,0 +1,41 @@
+"""The commands that run components alone: one shape for all, one small file each that names its part."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sampan.cli.settings import cluster_options, resolved
+
+FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
+
+
+def make(name: str, text: str) -> click.Command:
+    """The command `sampan NAME`; `text` says what it runs."""
+
+    @click.command(name, help=f"{text}\n\n\b\nExample:\n  sampan {name} --kubeconfig {name}.kubeconfig")
+    @cluster_options
+    @click.option(
+        "--kubeconfig",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="How to reach the API server.  [default: the component's own, below the data directory]",
+    )
+    @click.option("--leader-elect", is_flag=True, help="Act only while holding a Lease, so that several may run.")
+    @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+    def command(data_dir: str, kubeconfig: Path | None, leader_elect: bool, log_level: str, **given: Any) -> None:
+        from sampan.client.errors import BadConfig
+        from sampan.cluster import components, process
+        from sampan.cluster.errors import ClusterError
+
+        logging.basicConfig(level=log_level.upper(), format=FORMAT)
+        options = resolved(data_dir, given)
+        parts = components.STANDALONE[name]
+        try:
+            process.run(lambda: components.run_parts(parts, options, kubeconfig=kubeconfig, elect=leader_elect))
+        except BadConfig as error:
+            raise ClusterError(f"{error}; name one with --kubeconfig, or make a cluster with `sampan up`") from None
+
+    return command
