@@ -75,15 +75,19 @@ class _Remembered(OrderedDict[Any, Any]):
 
 
 class EventRecorder:
-    """Events from `component` on `host` (empty for a control plane component)."""
+    """Events from `component` on `host` (empty for a control plane component); past `queue` notes, new ones are
+    dropped."""
 
-    def __init__(self, client: Client, component: str, host: str, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, client: Client, component: str, host: str, clock: Clock, rng: random.Random, *, queue: int = QUEUE
+    ) -> None:
         self._client = client
         self._component = component
         self._host = host
         self._clock = clock
         self._rng = rng
         self._queue: deque[Note] = deque()
+        self._queue_limit = queue
         self._budgets = _Remembered()
         self._similar = _Remembered()
         self._written = _Remembered()
@@ -96,7 +100,7 @@ class EventRecorder:
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         """Says `message` about `obj` (a struct, or an ObjectReference); `type` is Normal or Warning."""
         note = Note(reference(obj, field_path), type, reason, _short(message), self._clock.now())
-        if len(self._queue) >= QUEUE or not self._affordable(note):
+        if len(self._queue) >= self._queue_limit or not self._affordable(note):
             self._dropped += 1
             return
         self._queue.append(note)

@@ -45,6 +45,7 @@ BINDINGS_AT_ONCE = 32
 BINDINGS_IN_LINE = 128
 REPORTS_AT_ONCE = 4
 REPORTS_IN_LINE = 1024
+EVENTS_IN_LINE = 16384
 PODS_A_TURN = 16
 """Pods decided on before other tasks may run."""
 FLUSH_SECONDS = 30.0
@@ -84,7 +85,7 @@ class Scheduler:
         self._preemption = Preemption(self._decider, rng, lambda: list(self._budgets.values()))
         self._bindings = Outbox("binding", width=BINDINGS_AT_ONCE, length=BINDINGS_IN_LINE)
         self._reports = Outbox("report", width=REPORTS_AT_ONCE, length=REPORTS_IN_LINE)
-        self._recorder = EventRecorder(client, DEFAULT_SCHEDULER, self._host, clock, rng)
+        self._recorder = EventRecorder(client, DEFAULT_SCHEDULER, self._host, clock, rng, queue=EVENTS_IN_LINE)
         self._reporter = Reporter(client=client, clock=clock, rng=rng, recorder=self._recorder, outbox=self._reports)
         self._binder = Binder(
             client=client,
