@@ -1,4 +1,4 @@
-"""What the kernel's rule set holds, asked over netlink: chains, which of them have rules, and the generation.
+"""What the kernel's rule set holds, asked over netlink: chains, the number of rules and elements, and the generation.
 
 `nft list` reads every element of every set even where none is shown: a second and a half with 30,000 services. These
 questions cost a few packets. The generation grows with every transaction of anybody, so that whether somebody else has
@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 NETLINK_NETFILTER = 12
-NEW_CHAIN, GET_CHAIN, NEW_RULE, GET_RULE, GET_GENERATION = (10 << 8 | kind for kind in (3, 4, 6, 7, 16))
+GET_CHAIN, GET_RULE, GET_SET, GET_GENERATION = (10 << 8 | kind for kind in (4, 7, 10, 16))
 REQUEST, DUMP = 0x1, 0x300
 ERROR, DONE = 2, 3
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY = 1, 3, 4, 5
 RULE_TABLE, RULE_CHAIN = 1, 2
+SET_TABLE, SET_NAME, SET_COUNT = 1, 2, 20
 DROP = 0
 
 
@@ -53,14 +55,16 @@ class RuleSet:
         """Every chain there is."""
         return [_chain(family, attributes) for family, attributes in self._ask(GET_CHAIN, REQUEST | DUMP)]
 
-    def chains_with_rules(self, family: str, table: str) -> set[str]:
-        """The names of a table's chains that have a rule."""
+    def rule_counts(self, family: str, table: str) -> Counter[str]:
+        """How many rules each chain of a table has; chains without any are left out."""
         found = self._ask(GET_RULE, REQUEST | DUMP, _attribute(RULE_TABLE, table.encode() + b"\0"))
-        return {
-            _text(attributes[RULE_CHAIN])
-            for number, attributes in found
-            if FAMILIES.get(number) == family and _text(attributes[RULE_TABLE]) == table
-        }
+        return Counter(_text(rule[RULE_CHAIN]) for rule in _of(found, family, table, RULE_TABLE))
+
+    def element_counts(self, family: str, table: str) -> dict[str, int]:
+        """How many elements each map and set of a table has; {} where the kernel does not tell (before Linux 6.16)."""
+        found = _of(self._ask(GET_SET, REQUEST | DUMP), family, table, SET_TABLE)
+        counts = {_text(held[SET_NAME]): held.get(SET_COUNT) for held in found}
+        return {name: int(struct.unpack(">I", count)[0]) for name, count in counts.items() if count is not None}
 
     def close(self) -> None:
         """Gives the socket back; the next question makes another."""
@@ -80,6 +84,15 @@ class RuleSet:
         except OSError:
             self.close()
             raise
+
+
+def _of(
+    found: Iterable[tuple[int, dict[int, bytes]]], family: str, table: str, attribute: int
+) -> Iterator[dict[int, bytes]]:
+    """What belongs to one table."""
+    for number, attributes in found:
+        if FAMILIES.get(number) == family and _text(attributes[attribute]) == table:
+            yield attributes
 
 
 def _answers(netlink: socket.socket, many: bool) -> Iterator[tuple[int, dict[int, bytes]]]:

@@ -21,6 +21,7 @@ from .background import Background
 from .world import CLUSTER, NODE, SERVICES, World, inside
 
 VIP, DNS = "10.96.3.4", "10.96.0.10"
+PROXY = ("ip", "sampan-proxy")
 
 
 class Node:
@@ -173,12 +174,13 @@ def test_a_flushed_table_is_written_again(node: Node) -> None:
     world.serve(pod, 8080, "a")
     node.service("web", VIP)
     node.endpoints("web", [where])
-    world.command("nft", "flush", "table", "ip", "sampan-proxy")
-    node.background.until(lambda: node.proxy.statistics()["repairs"] == 1 and node.proxy.healthy())
-    assert world.ask(pod, VIP, 80).server == "a"
+    for turn, damage in enumerate((("flush", "table", *PROXY), ("flush", "chain", *PROXY, "translated")), 1):
+        world.command("nft", *damage)
+        node.background.until(lambda turn=turn: node.proxy.statistics()["repairs"] == turn and node.proxy.healthy())
+        assert world.ask(pod, VIP, 80).server == "a"
     world.command("nft", "add", "table", "ip", "foreign")
-    world.command("nft", "delete", "table", "ip", "sampan-proxy")
-    node.background.until(lambda: node.proxy.statistics()["repairs"] == 2 and node.proxy.healthy())
+    world.command("nft", "delete", "table", *PROXY)
+    node.background.until(lambda: node.proxy.statistics()["repairs"] == 3 and node.proxy.healthy())
     assert world.ask(pod, VIP, 80).server == "a"
     assert "foreign" in world.command("nft", "list", "tables")
 

@@ -10,7 +10,16 @@ from sampan.network.netfilter import Chain, RuleSet
 
 from .world import World
 
-TABLE = "table ip t {\n chain c { type filter hook forward priority 0; policy drop;\n accept\n }\n chain empty { }\n}\n"
+TABLE = """\
+table ip t {
+  set s { type ipv4_addr; elements = { 1.2.3.4, 1.2.3.5 } }
+  chain c {
+    type filter hook forward priority 0; policy drop;
+    accept
+  }
+  chain empty { }
+}
+"""
 
 
 @pytest.mark.parametrize("library", ["libnftables.so.1", "libnowhere.so"])
@@ -41,6 +50,7 @@ def test_what_the_kernel_holds(world: World) -> None:
     assert after > before
     mine = {chain for chain in rules.chains() if chain.table == "t"}
     assert mine == {Chain("ip", "t", "c", "forward", True), Chain("ip", "t", "empty", "", False)}
-    assert rules.chains_with_rules("ip", "t") == {"c"}
-    assert rules.chains_with_rules("ip6", "t") == set()
+    assert rules.rule_counts("ip", "t") == {"c": 1}
+    assert rules.rule_counts("ip6", "t") == {}
+    assert rules.element_counts("ip", "t") in ({"s": 2}, {})
     rules.close()

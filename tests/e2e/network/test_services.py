@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
+from sampan.network.netfilter import RuleSet
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.nftables.backend import NftablesBackend
 
-from .world import NODE, OUTSIDE, World
+from .world import NODE, OUTSIDE, World, inside
 
 VIP = "10.96.3.4"
 
@@ -102,6 +103,25 @@ def test_session_affinity_sticks_until_the_endpoint_goes(world: World, backend: 
     assert world.ask(b, VIP, 80).server in "abc"
 
 
+def test_what_others_do_is_told_apart(world: World, backend: NftablesBackend) -> None:
+    _, addresses = three_pods(world)
+    guarded = {"guarded": ("203.0.113.9",), "source_ranges": ("198.51.100.0/24", "192.0.2.0/28")}
+    old = service(*addresses, affinity=60, external_local=True, **guarded)
+    new = service(*addresses[:2], affinity=90, **guarded)
+    world.run(backend.replace({"d/web": old, "d/dns": service(protocol="udp")}))
+    world.run(backend.update([Change("d/web", old, new)]))
+    assert not world.run(backend.damaged())
+    world.command("nft", "add", "table", "ip", "foreign")
+    assert not world.run(backend.damaged())
+    world.command("nft", "flush", "chain", "ip", "sampan-proxy", "dispatch")
+    assert world.run(backend.damaged())
+    world.run(backend.replace({"d/web": new}))
+    assert not world.run(backend.damaged())
+    world.command("nft", "flush", "map", "ip", "sampan-proxy", "services")
+    if kernel_counts_elements(world):
+        assert world.run(backend.damaged())
+
+
 def test_source_ranges(world: World, backend: NftablesBackend) -> None:
     _, addresses = three_pods(world)
     with_route = ("ip", "route", "add", "203.0.113.0/24", "via", NODE)
@@ -154,6 +174,14 @@ def test_loopback_is_not_for_neighbours(world: World, backend: NftablesBackend) 
         _in(where, "ip", "route", "add", "127.0.0.1/32", "via", gateway)
         with pytest.raises(OSError):
             world.ask(where, "127.0.0.1", 9999)
+
+
+def kernel_counts_elements(world: World) -> bool:
+    rules = RuleSet()
+    with inside(world.node):
+        counts = rules.element_counts("ip", "sampan-proxy")
+    rules.close()
+    return bool(counts)
 
 
 def _in(namespace: str, *words: str) -> None:

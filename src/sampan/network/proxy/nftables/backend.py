@@ -17,6 +17,8 @@ from sampan.network.proxy.nftables.ruleset import Settings
 from sampan.network.proxy.nftables.table import Table
 
 log = logging.getLogger(__name__)
+UNCOUNTED = ("affinity", "source-ranges")
+"""Maps whose number of elements is not ours to know: the kernel fills the one and counts the other in its own way."""
 ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
 """Without it packets of 127.0.0.0/8 are not routed, and node ports on 127.0.0.1 go nowhere."""
 
@@ -65,7 +67,7 @@ class NftablesBackend:
         if generation == self._generation:
             return False
         self._verified += 1
-        whole = self._table.chains() <= self._kernel.chains_with_rules(*self._table.name.split())
+        whole = self._is_whole()
         if whole:
             self._generation = generation
         return not whole
@@ -104,6 +106,14 @@ class NftablesBackend:
                 await self._nft.apply(f"delete element {self._table.name} affinity {{ {key} }}")
             except RefusedByKernel as error:
                 log.debug("remembered client had left by itself key=%s error=%s", key, error)
+
+    def _is_whole(self) -> bool:
+        family, table = self._table.name.split()
+        if self._kernel.rule_counts(family, table) != self._table.rule_counts():
+            return False
+        wanted = self._table.element_counts()
+        counts = self._kernel.element_counts(family, table)
+        return all(counts[name] == wanted[name] for name in counts if name not in UNCOUNTED)
 
     def _existing_chains(self) -> list[str]:
         mine = tuple(self._table.name.split())

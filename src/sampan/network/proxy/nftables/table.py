@@ -7,7 +7,7 @@ them (an address that may meet itself) are shared by the same rule.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from sampan.network.proxy.backend import Change, Ports
@@ -27,14 +27,14 @@ class Table:
         self.name = f"{settings.family.table} {ruleset.TABLE}"
         self._held: dict[Key, Claim] = {}
         self._waiting: dict[Key, list[Claim]] = {}
-        self._chains: set[str] = set()
+        self._chains: dict[str, int] = {}
 
     def replace(self, services: Mapping[str, Ports], existing_chains: Iterable[str] = ()) -> str:
         """Text that makes the table hold exactly `services`, whatever it holds now.
 
         `existing_chains` are the kernel's; those no longer wanted are deleted. Remembered clients stay.
         """
-        self._held, self._waiting, self._chains = {}, {}, set()
+        self._held, self._waiting, self._chains = {}, {}, {}
         chains: dict[str, list[str]] = {}
         for service, ports in services.items():
             chains |= self._claim_all(service, ports, {})
@@ -55,9 +55,13 @@ class Table:
         """Every element the table holds when it is whole."""
         return {key: value for key, (_, value) in self._held.items()}
 
-    def chains(self) -> set[str]:
-        """Every chain that has rules when the table is whole."""
-        return self._chains | ruleset.constant_rules(self.settings).keys()
+    def rule_counts(self) -> dict[str, int]:
+        """How many rules each chain has when the table is whole."""
+        return {name: len(rules) for name, rules in ruleset.constant_rules(self.settings).items()} | self._chains
+
+    def element_counts(self) -> Counter[str]:
+        """How many elements each map has when the table is whole; `affinity` is the kernel's own matter."""
+        return Counter(name for name, _ in self._held)
 
     def contested(self) -> dict[Key, list[str]]:
         """Elements that several Services claim with different values: key -> those who wait."""
@@ -90,7 +94,7 @@ class Table:
             name = f"remember-{seconds}"
             if name not in self._chains:
                 found[name] = ruleset.remember_chain(seconds, self.settings)
-        self._chains |= found.keys()
+        self._chains |= {name: len(rules) for name, rules in found.items()}
         return found
 
     def _claim(self, service: str, key: Key, value: str, before: dict[Key, str | None]) -> None:
