@@ -1,0 +1,222 @@
+"""The API server's rows of the targets, measured from outside with wrk over TLS on a server of its own.
+
+usage: bench/apiserver.py [--seconds N] [--pods N] [--rows ready,memory,create,get,list,listall,watch]
+
+CPU figures are of the server's process alone (user and system time), so that they mean something on a busy machine, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from calibrator import UPSTREAM_MACHINE, measure
+from report import Row, show
+
+TOKEN = "bench"
+HEADERS = ["-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/json"]
+PODS = "/api/v1/namespaces/default/pods"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+CREATE = """
+counter = 0
+function setup(thread) thread:set("id", counter); counter = counter + 1 end
+local n = 0
+local headers = {["Content-Type"]="application/json", ["Authorization"]="Bearer %s"}
+function request()
+  n = n + 1
+  local name = "p-" .. PREFIX .. "-" .. id .. "-" .. n
+  local body = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"' .. name .. '","labels":{"app":"bench","tier":"web"},' ..
+    '"annotations":{"note":"benchmark"}},"spec":{"containers":[{"name":"app","image":"registry.example/app:1.0",' ..
+    '"ports":[{"containerPort":8080}],"env":[{"name":"A","value":"1"},{"name":"B","value":"2"}],' ..
+    '"resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"memory":"128Mi"}}}]}}'
+  return wrk.format("POST", "%s", headers, body)
+end
+"""
+
+
+class Server:
+    """An API server in a process of its own with an empty data directory."""
+
+    def __init__(self, data: Path) -> None:
+        (data / "tokens").write_text(f'{TOKEN},bench,1,"system:masters"\n')
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        command = [sys.executable, "-m", "sampan", "apiserver", "--data-dir", str(data), "--port", str(self.port)]
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [*command, "--token-auth-file", str(data / "tokens")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        self._await_ready()
+        self.ready_seconds = time.monotonic() - began
+        self.base = f"https://127.0.0.1:{self.port}"
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.get("/readyz")[0] == 200:
+                    return
+            time.sleep(0.01)
+        raise RuntimeError("the server did not become ready: " + self.process.stderr.read().decode())  # type: ignore[union-attr]
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=30, context=ssl._create_unverified_context()
+        )
+        connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def memory(self) -> float:
+        """RSS in MB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+
+    def cpu(self) -> float:
+        """Seconds of CPU used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as data:
+        server = Server(Path(data))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def wrk(server: Server, *arguments: str, path: str = "", seconds: int) -> tuple[float, float]:
+    """Requests a second, and the server's CPU microseconds for each."""
+    before = server.cpu()
+    done = subprocess.run(
+        ["wrk", f"-d{seconds}", *arguments, server.base + path], capture_output=True, text=True, check=True
+    ).stdout
+    if "Non-2xx" in done:
+        raise RuntimeError(done)
+    count = int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1]), (server.cpu() - before) / count * 1e6  # type: ignore[index]
+
+
+def create(server: Server, prefix: str, seconds: int) -> tuple[float, float]:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(f'PREFIX = "{prefix}"\n' + CREATE % (TOKEN, PODS))
+        script.flush()
+        return wrk(server, "-t2", "-c16", "-s", script.name, seconds=seconds)
+
+
+def fill(server: Server, count: int) -> None:
+    """Create pods until there are `count`."""
+    number = 0
+    while pods(server) < count:
+        number += 1
+        create(server, f"fill{number}", 1)
+
+
+def pods(server: Server) -> int:
+    listed = json.loads(server.get(f"{PODS}?limit=1")[1])
+    return len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))
+
+
+async def fan_out(server: Server, watchers: int, events: int) -> tuple[float, float]:
+    """Events a second over all watchers, and the server's CPU seconds, for `events` creates seen by each of `watchers`."""
+    context = ssl._create_unverified_context()
+    seen, wanted = 0, watchers * events
+    complete = asyncio.Event()
+
+    class Client(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            path = "/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=" + version
+            head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+            transport.write(head.encode())  # type: ignore[attr-defined]
+
+        def data_received(self, data: bytes) -> None:
+            nonlocal seen
+            seen += data.count(b'{"type":"ADDED"')
+            if seen >= wanted:
+                complete.set()
+
+    version = json.loads(server.get("/api/v1/namespaces/default/configmaps")[1])["metadata"]["resourceVersion"]
+    loop = asyncio.get_running_loop()
+    connections = [await loop.create_connection(Client, "127.0.0.1", server.port, ssl=context) for _ in range(watchers)]
+    await asyncio.sleep(1)
+    before, began = server.cpu(), time.monotonic()
+    await asyncio.to_thread(_config_maps, server, events)
+    await asyncio.wait_for(complete.wait(), 60)
+    took, cpu = time.monotonic() - began, server.cpu() - before
+    for transport, _ in connections:
+        transport.abort()
+    return wanted / took, cpu
+
+
+def _config_maps(server: Server, count: int) -> None:
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=ssl._create_unverified_context())
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    for number in range(count):
+        body = json.dumps({"metadata": {"name": f"c{number}"}, "data": {"k": "v" * 400}})
+        connection.request("POST", "/api/v1/namespaces/default/configmaps", body, headers)
+        connection.getresponse().read()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--pods", type=int, default=12_800)
+    parser.add_argument("--rows", default="ready,memory,create,get,list,listall,watch")
+    arguments = parser.parse_args()
+    wanted = arguments.rows.split(",")
+    rows, notes = [], []
+    with serving() as server:
+        time.sleep(0.5)
+        rows.append(Row("API server ready", "2.5-2.9 s", 0.8, server.ready_seconds, "s"))
+        rows.append(Row("idle memory (RSS)", "281 MB", 80, server.memory(), "MB", scaled=False))
+        if "create" in wanted:
+            rate, cpu = create(server, "bench", arguments.seconds)
+            rows.append(Row("pod creates", "853/s", 4000, rate, "1/s"))
+            notes.append(f"create: {cpu:.0f} us of CPU each")
+        if {"get", "list", "listall"} & set(wanted):
+            fill(server, arguments.pods)
+            name = json.loads(server.get(f"{PODS}?limit=1")[1])["items"][0]["metadata"]["name"]
+            rate, cpu = wrk(server, "-t2", "-c16", *HEADERS, path=f"{PODS}/{name}", seconds=arguments.seconds)
+            rows.append(Row("GET one pod", "4,016/s", 14_000, rate, "1/s"))
+            notes.append(f"get: {cpu:.0f} us of CPU each")
+            rate, cpu = wrk(server, "-t1", "-c4", *HEADERS, path=f"{PODS}?limit=500", seconds=arguments.seconds)
+            rows.append(Row("LIST, limit=500", "50/s", 400, rate, "1/s"))
+            notes.append(f"list: {cpu:.0f} us of CPU each")
+            began = time.monotonic()
+            size = len(server.get(PODS)[1])
+            rows.append(Row(f"LIST all ({size / 1e6:.0f} MB)", "0.9-1.4 s", 0.1, time.monotonic() - began, "s"))
+            rows.append(Row(f"memory with {pods(server)} pods", "983 MB", 160, server.memory(), "MB", scaled=False))
+        if "watch" in wanted:
+            rate, cpu = asyncio.run(fan_out(server, 1000, 100))
+            rows.append(Row("watch fan-out, 1,000 watchers", "91,000/s", 150_000, rate, "1/s"))
+            rows.append(Row("watch fan-out, CPU", "1.1 s", 0.8, cpu, "s"))
+    show(rows, measure() / UPSTREAM_MACHINE)
+    for note in notes:
+        print(note)
+
+
+if __name__ == "__main__":
+    main()
