@@ -58,5 +58,7 @@ class KubeletConfig:
     memory_pressure_bytes: int = 100 << 20
     image_gc_high_percent: float = 85.0
     image_gc_low_percent: float = 80.0
+    kept_images: str = "sampan.dev/"
+    """Images with this prefix are built on the spot and never collected."""
     log_max_bytes: int = 10 << 20
     log_max_files: int = 5

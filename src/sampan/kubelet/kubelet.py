@@ -27,6 +27,7 @@ from sampan.kubelet.context import NodeContext
 from sampan.kubelet.environment import service_variables
 from sampan.kubelet.handlers import Handlers, NodeHandlers
 from sampan.kubelet.heartbeat import Heartbeat
+from sampan.kubelet.imagegc import ImageCollector
 from sampan.kubelet.images import Images
 from sampan.kubelet.machine import Machine, Usage, machine, usage
 from sampan.kubelet.objects import ApiObjects
@@ -120,6 +121,7 @@ class Kubelet:
         self.server = KubeletServer(config, clock, self.pods, statistics=self.statistics)
         self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
         self._rotation = LogRotation(runtime, self.pods, config)
+        self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))
 
     async def run(self) -> None:
         """Runs until cancelled; containers go on without it."""
@@ -165,6 +167,7 @@ class Kubelet:
                 try:
                     await self._orphans.clear()
                     await self._rotation.rotate()
+                    await self._collector.collect()
                 except RuntimeFailure as error:
                     log.warning("housekeeping was cut short error=%s", error)
             await self._clock.sleep(self._config.housekeeping)

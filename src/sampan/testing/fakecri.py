@@ -217,6 +217,8 @@ class FakeRuntime:
                 id=c.id,
                 pod_sandbox_id=self._sandbox_of(c.id),
                 metadata=c.metadata,
+                image=c.image,
+                image_ref=c.image_ref,
                 state=c.state,
                 created_at=c.created_at,
                 labels=c.labels,

@@ -76,6 +76,9 @@ class Machine:
         self._process.terminate()
         self._process.wait()
         await self.containerd.destroy()
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
         subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
         for root in Path("/sys/fs/cgroup").glob(f"**/{self.cgroup_root}*"):
             for folder in [*sorted(root.rglob("*/"), reverse=True), root]:

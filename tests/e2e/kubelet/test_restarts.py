@@ -43,10 +43,18 @@ async def test_what_was_deleted_meanwhile_is_cleared(node: Node) -> None:
 
 
 async def test_what_ended_meanwhile_is_noticed(node: Node) -> None:
-    node.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["sh", "-c", "sleep 1; exit 4"]}])
+    script = "until test -e /shared/go; do sleep 0.05; done; echo gone > /shared/gone; exit 4"
+    mounts = [{"name": "v", "mountPath": "/shared"}]
+    shared = node.folder / "shared"
+    node.pod(
+        restartPolicy="Never",
+        volumes=[{"name": "v", "hostPath": {"path": str(shared), "type": "DirectoryOrCreate"}}],
+        containers=[{"name": "c", "command": ["sh", "-c", script], "volumeMounts": mounts}],
+    )
     await eventually(lambda: node.phase() == "Running")
     await node.stop()
-    time.sleep(1.2)
+    (shared / "go").touch()
+    await eventually((shared / "gone").exists)
     await node.start()
     await node.ended()
     assert node.container().state.terminated.exitCode == 4

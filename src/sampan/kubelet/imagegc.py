@@ -1,0 +1,101 @@
+"""Image garbage collection: when the disk is fuller than it should be, images nobody uses go, the longest unused first.
+
+(Kubelet configuration: imageGCHighThresholdPercent, imageGCLowThresholdPercent, imageMinimumGCAge.) When an image was
+last used is known since this kubelet runs; an image it has just seen for the first time counts as used now.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sampan.aio.clock import Clock
+from sampan.cri.errors import RuntimeFailure
+from sampan.cri.interface import Runtime
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.machine import Usage
+
+log = logging.getLogger(__name__)
+YOUNGEST = 120.0
+"""Seconds for which an image stays although nobody uses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """`size` in bytes, `used` in seconds since the epoch."""
+
+    id: str
+    size: int
+    used: float
+
+
+def to_remove(candidates: Iterable[Candidate], excess: int, now: float) -> list[Candidate]:
+    """Which to remove to free `excess` bytes, the longest unused first."""
+    chosen, freed = [], 0
+    for candidate in sorted(candidates, key=lambda c: c.used):
+        if freed >= excess or now - candidate.used < YOUNGEST:
+            break
+        chosen.append(candidate)
+        freed += candidate.size
+    return chosen
+
+
+def excess_bytes(usage: Usage, config: KubeletConfig) -> int:
+    """How many bytes to free to come down to the low threshold; 0 while below the high one."""
+    used = usage.disk_bytes - usage.disk_available
+    if used * 100 < usage.disk_bytes * config.image_gc_high_percent:
+        return 0
+    return max(int(used - usage.disk_bytes * config.image_gc_low_percent / 100), 0)
+
+
+class ImageCollector:
+    """`measure()` gives the usage of the file system that holds the images."""
+
+    def __init__(self, runtime: Runtime, clock: Clock, config: KubeletConfig, measure: Callable[[], Usage]) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._config = config
+        self._measure = measure
+        self._used: dict[str, float] = {}
+
+    async def collect(self) -> int:
+        """Looks once, removing what it must; returns the bytes given back. Raises RuntimeFailure."""
+        now = self._clock.now()
+        images = await self._runtime.list_images()
+        in_use = {container.image_ref or container.image.image for container in await self._runtime.list_containers()}
+        self._note(images, in_use, now)
+        excess = excess_bytes(self._measure(), self._config)
+        spare = [
+            Candidate(id=image.id, size=image.size, used=self._used[image.id])
+            for image in images
+            if not names(image) & in_use and not is_kept(image, self._config)
+        ]
+        freed = 0
+        for candidate in to_remove(spare, excess, now) if excess else ():
+            try:
+                await self._runtime.remove_image(candidate.id)
+                freed += candidate.size
+            except RuntimeFailure as error:
+                log.warning("an unused image could not be removed image=%s error=%s", candidate.id, error)
+        if excess:
+            log.info("images collected wanted=%d freed=%d", excess, freed)
+        return freed
+
+    def _note(self, images: Sequence[Any], in_use: set[str], now: float) -> None:
+        present = {image.id for image in images}
+        self._used = {image_id: used for image_id, used in self._used.items() if image_id in present}
+        for image in images:
+            if image.id not in self._used or names(image) & in_use:
+                self._used[image.id] = now
+
+
+def names(image: Any) -> set[str]:
+    """Everything a container may call it."""
+    return {image.id, *image.repo_tags, *image.repo_digests}
+
+
+def is_kept(image: Any, config: KubeletConfig) -> bool:
+    """Images that no registry could give back: the runtime's pinned ones, and those built on the spot."""
+    return bool(image.pinned) or any(tag.startswith(config.kept_images) for tag in image.repo_tags)

@@ -1,0 +1,45 @@
+"""Which images go when the disk is full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sampan.cri.messages import pb
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.imagegc import Candidate, ImageCollector, excess_bytes, to_remove
+from sampan.testing.clock import VirtualClock
+from sampan.testing.fakecri import FakeRuntime
+
+from .harness import GIB, usage
+
+CONFIG = KubeletConfig(node_name="n", node_ips=("192.0.2.1",), root=Path("/none"))
+USAGE = usage(Path("/none"))
+
+
+def candidate(name: str, used: float, size: int = 10) -> Candidate:
+    return Candidate(id=name, size=size, used=used)
+
+
+def test_the_longest_unused_go_until_it_is_enough() -> None:
+    listed = [candidate("b", 20), candidate("a", 10), candidate("c", 30)]
+    assert [c.id for c in to_remove(listed, 15, 1000.0)] == ["a", "b"]
+    assert [c.id for c in to_remove(listed, 15, 135.0)] == ["a"], "b was in use less than two minutes ago"
+
+
+def test_thresholds() -> None:
+    assert excess_bytes(replace(USAGE, disk_available=16 * GIB), CONFIG) == 0
+    assert excess_bytes(replace(USAGE, disk_available=10 * GIB), CONFIG) == 10 * GIB
+
+
+async def test_images_in_use_pinned_or_our_own_stay() -> None:
+    clock = VirtualClock()
+    runtime = FakeRuntime(clock, images=["a:1", "b:1", "used:1", "sampan.dev/pause:1", "pinned:1"])
+    runtime.images["pinned:1"].pinned = True
+    runtime.containers["k"] = pb.ContainerStatus(id="k", image_ref="sha256:used:1")
+    full = replace(USAGE, disk_available=1 * GIB)
+    collector = ImageCollector(runtime, clock, CONFIG, lambda: full)
+    assert await collector.collect() == 0, "all have only just been seen"
+    await clock.advance(300)
+    assert await collector.collect() == 2 << 20
+    assert set(runtime.images) == {"used:1", "sampan.dev/pause:1", "pinned:1"}
