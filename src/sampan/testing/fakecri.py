@@ -268,7 +268,8 @@ class FakeRuntime:
 
     async def remove_image(self, image: str) -> None:
         await self._change("remove_image", image)
-        self.images.pop(image, None)
+        for name in [name for name, found in self.images.items() if image in (name, found.id)]:
+            del self.images[name]
 
     async def image_filesystem(self) -> Sequence[Message]:
         self._reach("image_filesystem")
