@@ -17,8 +17,8 @@ from sampan.network.proxy.nftables.ruleset import Settings
 from sampan.network.proxy.nftables.table import Table
 
 log = logging.getLogger(__name__)
-UNCOUNTED = ("affinity", "source-ranges")
-"""Maps whose number of elements is not ours to know: the kernel fills the one and counts the other in its own way."""
+UNCOUNTED = {"source-ranges"}
+"""Sets of intervals, whose elements the kernel counts in its own way."""
 ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
 """Without it packets of 127.0.0.0/8 are not routed, and node ports on 127.0.0.1 go nowhere."""
 
@@ -113,7 +113,8 @@ class NftablesBackend:
             return False
         wanted = self._table.element_counts()
         counts = self._kernel.element_counts(family, table)
-        return all(counts[name] == wanted[name] for name in counts if name not in UNCOUNTED)
+        ours = ruleset.maps(self._settings).keys() & counts.keys() - UNCOUNTED
+        return all(counts[name] == wanted[name] for name in ours)
 
     def _existing_chains(self) -> list[str]:
         mine = tuple(self._table.name.split())
