@@ -17,6 +17,7 @@ from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.endpoints.legacy import EndpointsController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from sampan.controllers.garbage.controller import GarbageCollector
+from sampan.controllers.job.controller import JobController
 from sampan.controllers.namespace import NamespaceController
 from sampan.controllers.node.eviction import TaintEvictionController
 from sampan.controllers.node.lifecycle import NodeLifecycleController
@@ -34,6 +35,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicationControllerController,
     StatefulSetController,
     DaemonSetController,
+    JobController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,
