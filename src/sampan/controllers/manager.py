@@ -11,6 +11,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
 from sampan.controllers.context import Config, Context
+from sampan.controllers.cronjob.controller import CronJobController
 from sampan.controllers.daemonset.controller import DaemonSetController
 from sampan.controllers.defaults import RootCaController, ServiceAccountController
 from sampan.controllers.deployment.controller import DeploymentController
@@ -26,6 +27,7 @@ from sampan.controllers.nodeipam import NodeIpamController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from sampan.controllers.statefulset.controller import StatefulSetController
+from sampan.controllers.ttl import TtlAfterFinishedController
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     StatefulSetController,
     DaemonSetController,
     JobController,
+    CronJobController,
+    TtlAfterFinishedController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,
