@@ -5,7 +5,8 @@ Documents about the API are made from the registry when first asked for, and kep
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,9 +18,12 @@ from sampan.apiserver.metrics import CONTENT_TYPE
 from sampan.apiserver.request import Request
 
 if TYPE_CHECKING:
+    from sampan.apiserver.openapi.documents import Document
+    from sampan.apiserver.openapi.documents import Documents as OpenApi
     from sampan.apiserver.server import ApiServer
 
 JSON = b"application/json"
+PROTOBUF = b"application/com.github.proto-openapi.spec.v2"
 TEXT = b"text/plain; charset=utf-8"
 NOT_FOUND = "the server could not find the requested resource"
 PAGE_NOT_FOUND = b"404 page not found\n"
@@ -31,6 +35,7 @@ class Documents:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._kept: dict[tuple[str, str], bytes] = {}
+        self._openapi_documents: OpenApi | None = None
         self._fixed: dict[str, Callable[[Request], Response]] = {
             "/version": lambda request: self._json(request, "version", version.document),
             "/metrics": lambda request: Response(200, server.metrics.exposition(), CONTENT_TYPE),
@@ -43,8 +48,9 @@ class Documents:
     def forget(self) -> None:
         """The registry has changed."""
         self._kept.clear()
+        self._openapi_documents = None
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Request) -> Response | Awaitable[Response]:
         """Raises NotFound in upstream's forms."""
         path = request.target.path
         if request.exchange.method not in ("GET", "HEAD"):
@@ -127,10 +133,32 @@ class Documents:
 
     # OpenAPI
 
-    def _openapi(self, request: Request, path: str) -> Response:
-        from sampan.apiserver import openapi
+    async def _openapi(self, request: Request, path: str) -> Response:
+        """Made in a thread when it is not there yet: the larger documents take a second. Raises NotFound."""
+        form = request.exchange.headers.get(b"accept", b"")
+        try:
+            document = await asyncio.to_thread(self._described, path.lstrip("/"), PROTOBUF in form)
+        except KeyError:
+            raise NotFound(NOT_FOUND, details={}) from None
+        wanted = request.target.parameters.get("hash")
+        etag = document.etag.strip('"')
+        if wanted and wanted != etag:
+            moved = f"{path}?hash={etag}".encode()
+            return Response(301, b"", TEXT, [(b"Location", moved)])
+        headers = [(b"ETag", document.etag.encode()), (b"Vary", b"Accept-Encoding, Accept")]
+        content_type = document.content_type.encode()
+        if request.exchange.headers.get(b"if-none-match", b"").strip() == document.etag.encode():
+            return Response(304, b"", content_type, headers)
+        if b"gzip" in request.exchange.headers.get(b"accept-encoding", b""):
+            return Response(200, document.compressed, content_type, [*headers, (b"Content-Encoding", b"gzip")])
+        return Response(200, document.data, content_type, headers)
 
-        return openapi_answer(self._server, request, path, openapi)
+    def _described(self, path: str, protobuf: bool) -> Document:
+        if self._openapi_documents is None:
+            from sampan.apiserver.openapi.documents import Documents as OpenApi
+
+            self._openapi_documents = OpenApi(self._server.registry)
+        return self._openapi_documents.find(path, protobuf=protobuf)
 
     def _index(self, request: Request) -> Response:
         if request.target.path != "/":
@@ -178,8 +206,3 @@ def _tagged(request: Request, data: bytes, content_type: bytes, etag: bytes) -> 
     if request.exchange.headers.get(b"if-none-match", b"").strip() == quoted:
         return Response(304, b"", content_type, headers)
     return Response(200, data, content_type, headers)
-
-
-def openapi_answer(server: ApiServer, request: Request, path: str, openapi: object) -> Response:
-    """OpenAPI documents, when they are there."""
-    raise NotFound(NOT_FOUND, details={})

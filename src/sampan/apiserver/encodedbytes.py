@@ -1,7 +1,8 @@
 """Fields of bytes, which JSON carries as base64: is it any?
 
-The Structs hold them as the text they came as, since nobody here looks inside; what upstream's decoder would refuse is refused by this
-check. A kind without such fields (most) is found to need none once, and costs a dictionary lookup from then on.
+The Structs hold them as the text they came as, since nobody here looks inside; what upstream's decoder would refuse is
+refused by this check. A kind without such fields (most) is found to need none once, and costs a dictionary lookup from
+then on.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _of_type(info: TypeInfo, above: frozenset[str]) -> Check | None:
     if not parts:
         return None
 
-    def check(obj: Any) -> str | None:
+    def whole(obj: Any) -> str | None:
         for attribute, part in parts:
             value = getattr(obj, attribute)
             found = part(value) if value is not None else None
@@ -64,7 +65,7 @@ def _of_type(info: TypeInfo, above: frozenset[str]) -> Check | None:
                 return found
         return None
 
-    return check
+    return whole
 
 
 def _of_field(field: Field, above: frozenset[str]) -> Check | None:

@@ -9,8 +9,8 @@ from sampan.apiserver.write import Write
 
 
 class CertificateRequester(Plugin):
-    """Fills in username, uid, groups and extra of a new CertificateSigningRequest. Not a plugin of upstream's, where its
-    strategy does this; it cannot be disabled.
+    """Fills in username, uid, groups and extra of a new CertificateSigningRequest. Not a plugin of upstream's, where
+    its strategy does this; it cannot be disabled.
     """
 
     name = "CertificateRequester"

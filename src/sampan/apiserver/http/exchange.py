@@ -124,8 +124,8 @@ class Sink(Protocol):
 class Feed(Protocol):
     """An answer of unknown length whose source calls when it has something: no task, no wake-up, no queue of its own.
 
-    `open` is called once, then `resume` whenever the sink is no longer paused, and `close` when the client has gone. After
-    `Sink.end`, `Sink.abort` or `close` nothing more is called or sent.
+    `open` is called once, then `resume` whenever the sink is no longer paused, and `close` when the client has gone.
+    After `Sink.end`, `Sink.abort` or `close` nothing more is called or sent.
     """
 
     content_type: bytes

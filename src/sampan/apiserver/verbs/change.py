@@ -28,8 +28,8 @@ Change = Callable[[Any, Entry], Any]
 
 
 async def change(request: Request, make: Change, *, applied: bool = False) -> bytes:
-    """Apply `make` to the object the request names, through all write stages; gives the bytes to show. `applied`: `make` has
-    recorded the owners of fields.
+    """Apply `make` to the object the request names, through all write stages; gives the bytes to show. `applied`:
+    `make` has recorded the owners of fields.
 
     Raises NotFound, Conflict, Invalid and what the stages raise. An update that changes nothing is not written.
     """

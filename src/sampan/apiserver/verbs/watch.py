@@ -139,7 +139,10 @@ class WatchFeed:
             yield writer.bookmark(revision, INITIAL_END)
 
     def _schedule(self) -> None:
-        """When the watch ends: as asked for, else after half an hour to an hour, so that watches spread over servers anew."""
+        """When the watch ends:
+
+        as asked for, else after half an hour to an hour, so that watches spread over servers anew.
+        """
         server, timeout = self._request.server, self._options.timeout
         seconds = float(timeout) if timeout else LEAST_SECONDS * (1 + server.rng.random())
         now = server.clock.monotonic()
