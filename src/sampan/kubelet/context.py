@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class NodeContext:
     recorder: Recorder
     publisher: StatusPublisher
     watcher: RuntimeWatcher
+    sandbox_turns: asyncio.Semaphore
     resolver: Resolver
     node_hosts: str
     memory: int

@@ -6,6 +6,7 @@ only then workers begin; they find what already runs and go on with it. What bel
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -41,6 +42,7 @@ from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import KernelMounter, Mounter
 
 log = logging.getLogger(__name__)
+FEWEST_TURNS = 4
 RESOLV_CONFS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 
 
@@ -110,6 +112,7 @@ class Kubelet:
             recorder=self.recorder,
             publisher=self.publisher,
             watcher=self.watcher,
+            sandbox_turns=asyncio.Semaphore(max(FEWEST_TURNS, 2 * self._machine.cpus)),
             resolver=dns.parse(read_text(config.resolv_conf or resolv_conf())),
             node_hosts=read_text(Path("/etc/hosts")),
             memory=self._machine.memory,

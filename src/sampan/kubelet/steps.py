@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RETRY_BASE = 1.0
 RETRY_CAP = 30.0
 SHORTEST_GRACE = 2.0
+TURN_SECONDS = 5.0
 
 
 class Interrupted(Exception):
@@ -142,7 +143,7 @@ class Steps:
         config = self.sandbox_config(action.attempt)
         make_folder(config.log_directory)
         try:
-            sandbox_id = await self._worker.or_ending(self._context.runtime.run_sandbox(config, ""))
+            sandbox_id = await self._worker.or_ending(self._run_sandbox(config))
         except Interrupted:
             return
         except RuntimeUnavailable:
@@ -156,6 +157,22 @@ class Steps:
         self._context.watcher.belongs([sandbox_id], self._worker.uid)
         if action.attempt:
             self.tell("", "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+
+    async def _run_sandbox(self, config: Any) -> str:
+        """Waits its turn, so that of many pods the first are up while the last wait; a slow one gives its turn back."""
+        async with self._context.sandbox_turns:
+            call = asyncio.ensure_future(self._context.runtime.run_sandbox(config, ""))
+            try:
+                return await self._context.clock.wait_for(asyncio.shield(call), TURN_SECONDS)
+            except TimeoutError:
+                pass
+            except asyncio.CancelledError:
+                call.cancel()
+                raise
+        try:
+            return await call
+        finally:
+            call.cancel()
 
     async def _stop_sandbox(self, action: actions.StopSandbox) -> None:
         try:
