@@ -61,11 +61,16 @@ def _children(shape: Shape, old: Any, new: Any) -> Three:
     trees: tuple[Tree, Tree, Tree] = ({}, {}, {})
     for element, (value, item) in after.items():
         was = before.pop(element, NOTHING)[0]
-        if was is MISSING or value != was:
+        if was is MISSING or (value != was and _differ(item, was, value)):
             _put(trees, element, _walk(item, was, value))
     for element, (value, item) in before.items():
         _put(trees, element, _walk(item, value, MISSING))
     return trees[0] or None, trees[1] or None, trees[2] or None
+
+
+def _differ(shape: Shape, old: Any, new: Any) -> bool:
+    """Whether unequal values are so once stored; only what has one owner as a whole need be looked at here."""
+    return not (shape.atomic and isinstance(shape, Struct)) or bool(shape.settled(old) != shape.settled(new))
 
 
 def _put(trees: tuple[Tree, Tree, Tree], element: str, found: Three) -> None:

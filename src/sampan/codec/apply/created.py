@@ -26,7 +26,7 @@ import msgspec
 from sampan.api import schema
 from sampan.api.schema import Field, TypeInfo
 from sampan.codec.apply.fieldset import LEAF, SELF, Tree
-from sampan.codec.apply.shapes import Keyed, List, Map, Shape, Struct, of_field
+from sampan.codec.apply.shapes import Keyed, List, Map, Shape, Struct, Unkeyed, of_field, of_type
 from sampan.codec.apply.versions import whole
 
 _encode = msgspec.json.Encoder().encode
@@ -41,7 +41,10 @@ def _keys(element: Callable[[Any], str], items: Any, node: Callable[[Any], Tree]
     """The elements of a keyed list."""
     if len(items) == 1:
         return {element(items[0]): node(items[0])}
-    found = {element(i): node(i) for i in items}
+    found: Tree = {}
+    for item in items:
+        key = element(item)
+        found[key] = LEAF if key in found else node(item)
     return {key: found[key] for key in sorted(found)}
 
 
@@ -57,7 +60,21 @@ def _leaf(value: Any) -> Tree:
     return LEAF
 
 
-_globals: dict[str, Any] = {"L": LEAF, "S": SELF, "keys": _keys, "set_": _set, "map_": _map, "leaf": _leaf}
+def _differs(value: Any, empty: Any) -> bool:
+    """Whether a Struct is not empty even once stored, without its empty lists and maps."""
+    settled = of_type(schema.info(type(value))).settled
+    return bool(settled(msgspec.to_builtins(value)) != settled(msgspec.to_builtins(empty)))
+
+
+_globals: dict[str, Any] = {
+    "L": LEAF,
+    "S": SELF,
+    "keys": _keys,
+    "set_": _set,
+    "map_": _map,
+    "leaf": _leaf,
+    "differs": _differs,
+}
 
 
 def _function(info: TypeInfo, sort: str) -> Callable[[Any], Tree]:
@@ -146,12 +163,17 @@ def _element(shape: Keyed) -> str:
 
     def element(item: Any) -> str:
         values = {k: default if (v := getattr(item, a)) is None else v for k, a, default in keys}
-        return f"k:{_encode({k: v for k, v in values.items() if v is not None}).decode()}"
+        found = {k: v for k, v in values.items() if v is not None}
+        if not found:
+            raise Unkeyed
+        return f"k:{_encode(found).decode()}"
 
     def single(item: Any) -> str:
         found = getattr(item, attribute)
         found = default if found is None else found
-        return f'k:{{"{key}":{_encode(found).decode()}}}' if found is not None else "k:{}"
+        if found is None:
+            raise Unkeyed
+        return f'k:{{"{key}":{_encode(found).decode()}}}'
 
     key, attribute, default = keys[0]
     return _named(single if len(keys) == 1 else element)
@@ -179,7 +201,7 @@ def _by_value(shape: Shape, value: str, place: str) -> Iterator[str]:
     if shape.atomic:
         empty = shape.info.struct()
         whole(empty)
-        yield f"if {value} != {_named(empty)}: {place} = L"
+        yield f"if {value} != {_named(empty)} and differs({value}, {_named(empty)}): {place} = L"
     else:
         yield f"c = {_compile(shape.info, 'fresh')}({value})"
         yield f"if c: {place} = c"

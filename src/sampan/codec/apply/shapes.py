@@ -20,6 +20,10 @@ MISSING: Any = object()
 _encode = msgspec.json.Encoder().encode
 
 
+class Unkeyed(ValueError):
+    """An element of a keyed list has no key, so that nobody can be said to own it."""
+
+
 class Shape:
     """A scalar or a free-form value, unless a subclass says otherwise."""
 
@@ -31,6 +35,10 @@ class Shape:
     def items(self, value: Any) -> Iterator[tuple[str, Any, Shape]]:
         """(path element, value, shape) of each part that may have an owner of its own."""
         return iter(())
+
+    def settled(self, value: Any) -> Any:
+        """The value as it is once stored."""
+        return value
 
 
 class Struct(Shape):
@@ -56,6 +64,11 @@ class Struct(Shape):
                 and not presence.shows_null(name, f.name, required=f.required, shape=f.shape)
             )
         return {k: v for k, v in value.items() if v or k not in self._optional}
+
+    def settled(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: found[1].settled(v) if (found := self.field(k)) else v for k, v in self.present(value).items()}
 
     def field(self, name: str) -> tuple[str, Shape] | None:
         """The path element and the shape of a field, None for a name that the type does not have."""
@@ -110,7 +123,10 @@ class Keyed(List):
         self.defaults = defaults
 
     def element(self, item: Any) -> str:
+        """Raises Unkeyed for an element that says none of its keys."""
         values = {k: v for k in self.keys if (v := item.get(k, self.defaults.get(k))) is not None}
+        if not values:
+            raise Unkeyed
         return f"k:{_encode(values).decode()}"
 
 

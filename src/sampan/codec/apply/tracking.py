@@ -11,6 +11,7 @@ from sampan.codec.apply import created, managers
 from sampan.codec.apply.fieldset import LEAF, SELF, difference, ordered, union, without
 from sampan.codec.apply.managers import UPDATE, State, owner
 from sampan.codec.apply.ownership import STRIPPED, Change, reset, update
+from sampan.codec.apply.shapes import Unkeyed
 from sampan.codec.apply.versions import View, to_json
 
 # Annotations that the server makes of a field that is no longer shown, and that count as the creator's.
@@ -24,8 +25,16 @@ def record(kind: Kind, old: Any, new: Any, *, manager: str, now: float, subresou
 
     What a request says in managedFields counts if it can be read, except through a subresource; `[{}]` forgets all
     owners. An object that nobody is known to own any field of stays so until it is applied. A write that changes
-    nothing keeps the entries as they are, times included.
+    nothing keeps the entries as they are, times included. What cannot be told apart cannot be owned: then there are no
+    entries, and it is for validation to refuse the object.
     """
+    try:
+        _record(kind, old, new, manager, now, subresource)
+    except Unkeyed:
+        new.metadata.managedFields = None
+
+
+def _record(kind: Kind, old: Any, new: Any, manager: str, now: float, subresource: str) -> None:
     given, new.metadata.managedFields = new.metadata.managedFields, None
     if old is None and not given:
         new.metadata.managedFields = _created(kind, new, manager, subresource, timestamp(now))
