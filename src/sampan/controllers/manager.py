@@ -15,6 +15,7 @@ from sampan.controllers.cronjob.controller import CronJobController
 from sampan.controllers.daemonset.controller import DaemonSetController
 from sampan.controllers.defaults import RootCaController, ServiceAccountController
 from sampan.controllers.deployment.controller import DeploymentController
+from sampan.controllers.disruption import DisruptionController
 from sampan.controllers.endpoints.legacy import EndpointsController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from sampan.controllers.garbage.controller import GarbageCollector
@@ -40,6 +41,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     JobController,
     CronJobController,
     TtlAfterFinishedController,
+    DisruptionController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,

@@ -37,7 +37,9 @@ class TtlAfterFinishedController(Controller):
 
     async def reconcile(self, key: str) -> float | None:
         job = self.jobs.get(key)
-        remaining = left(job, self.clock.now()) if job is not None else None
+        if job is None:
+            return None
+        remaining = left(job, self.clock.now())
         if remaining is None or remaining > 0:
             return remaining
         try:

@@ -1,8 +1,8 @@
 """What a CronJob needs next. Pure.
 
-A look finds the latest time that was due since the last one was served, however many were missed, and starts one Job for
-it, unless the deadline for starting has passed or the concurrency policy forbids it. The Job's name is made from the
-time, so that no time is served twice.
+A look finds the latest time that was due since the last one was served, however many were missed, and starts one Job
+for it, unless the deadline for starting has passed or the concurrency policy forbids it. The Job's name is made from
+the time, so that no time is served twice.
 """
 
 from __future__ import annotations
