@@ -87,7 +87,7 @@ def qualified(text: str) -> tuple[str, ...]:
     if slash and not prefix:
         wrong.append("prefix part must be non-empty")
     elif slash:
-        wrong.extend(f"prefix part {message}" for message in subdomain(prefix))
+        wrong.extend(f"prefix part {_in_bytes(message)}" for message in subdomain(prefix))
     if not name:
         wrong.append("name part must be non-empty")
     elif len(name) > LABEL_LENGTH:
@@ -154,6 +154,11 @@ def environment_name(text: str) -> tuple[str, ...]:
 
 def c_identifier(text: str) -> bool:
     return bool(_C_IDENTIFIER.fullmatch(text))
+
+
+def _in_bytes(message: str) -> str:
+    """A subdomain's length is told in bytes where it is part of a longer name."""
+    return message.replace("characters", "bytes") if message.startswith("must be no more than") else message
 
 
 def _checked(

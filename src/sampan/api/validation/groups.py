@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api.validation import (
+    admissionregistration,
+    apiextensions,
     apiregistration,
     apps,
     autoscaling,
@@ -19,6 +21,7 @@ from sampan.api.validation import (
     node,
     policy,
     rbac,
+    resource,
     scheduling,
     storage,
 )
@@ -34,6 +37,7 @@ GROUPS: tuple[Any, ...] = (
     networking,
     policy,
     rbac,
+    resource,
     storage,
     scheduling,
     node,
@@ -41,6 +45,8 @@ GROUPS: tuple[Any, ...] = (
     certificates,
     apiregistration,
     flowcontrol,
+    admissionregistration,
+    apiextensions,
 )
 
 RULES: dict[tuple[str, str], Rule] = {
