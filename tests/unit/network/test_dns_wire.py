@@ -21,6 +21,7 @@ NAME = "web.default.svc.cluster.local"
 
 def question(name: str = NAME, kind: str = "A", **header: int) -> bytes:
     record = dnslib.DNSRecord.question(name, kind)
+    record.header.id = 0x1234
     for field, value in header.items():
         setattr(record.header, field, value)
     return bytes(record.pack())
