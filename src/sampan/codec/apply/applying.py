@@ -130,7 +130,15 @@ class _Apply:
         self._settle(changed=value != self._old)
         self._default(obj)
         obj.metadata.managedFields = managers.encode(state)
+        self._keep_times(obj)
         return obj
+
+    def _keep_times(self, obj: Any) -> None:
+        """An apply that changes nothing once stored leaves the times as they were, so that nothing need be stored."""
+        if self._live is None or not _alike(obj.metadata.managedFields, self._live.metadata.managedFields):
+            return
+        if self._shape.settled(to_json(obj)) == self._shape.settled(to_json(self._live)):
+            obj.metadata.managedFields = self._live.metadata.managedFields
 
     def _settle(self, *, changed: bool) -> None:
         """The applier's own entry; its time is that of its last change."""
@@ -179,6 +187,16 @@ class _Apply:
         keep = union(with_fields(fields(rest, there), there), with_fields(owned, there))
         gone = difference(with_fields(fields(whole, there), there), keep)
         return _translated(remove(whole, gone, there) or {}, other, kind)
+
+
+def _alike(left: list[Any] | None, right: list[Any] | None) -> bool:
+    """Whether entries are equal but for their times and the order that follows from them."""
+
+    def untimed(entries: list[Any] | None) -> list[Any]:
+        found = [(e.manager, e.operation, e.subresource or "", e.apiVersion, e.fieldsV1) for e in entries or ()]
+        return sorted(found, key=lambda e: e[:4])
+
+    return untimed(left) == untimed(right)
 
 
 def _struct(kind: Kind, value: dict[str, Any]) -> Any:
