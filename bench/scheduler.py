@@ -101,16 +101,17 @@ def special(workload: str) -> dict[str, Any]:
 
 
 def pod(number: int, workload: str, *, cpu: str = "100m") -> Any:
-    owner = meta_v1.OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name="rs", uid="rs-1", controller=True)
+    rs = f"rs-{number // 10 if workload == 'deployments' else 0}"
+    owner = meta_v1.OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name=rs, uid=rs, controller=True)
     return core_v1.Pod(
         metadata=meta_v1.ObjectMeta(
             name=f"pod-{number:06d}",
             namespace=NAMESPACE,
             uid=f"pod-uid-{number}",
-            labels=APP,
+            labels={**APP, "rs": rs},
             creationTimestamp="2026-01-01T00:00:00Z",
             generation=1,
-            ownerReferences=[owner] if workload == "owned" else None,
+            ownerReferences=[owner] if workload in ("owned", "deployments") else None,
         ),
         spec=core_v1.PodSpec(
             schedulerName="default-scheduler",
@@ -262,7 +263,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--pods", type=int, default=12800)
-    parser.add_argument("--workload", choices=["basic", "owned", *FLOORS], default="basic")
+    parser.add_argument("--workload", choices=["basic", "owned", "deployments", *FLOORS], default="basic")
     parser.add_argument("--kubeconfig", type=Path)
     options = parser.parse_args()
     arguments = (options.nodes, options.pods, options.workload)

@@ -29,7 +29,8 @@ GROUPS = 256
 
 @dataclass(slots=True, eq=False)
 class Identity:
-    """Pods that no rule about pods can tell apart; `rows` has [all, not terminating] by row."""
+    """Pods that no rule about pods can tell apart. `rows` has [all, not terminating] by row, `groups` those that count
+    such pods, `spoken` the carried terms that speak of them, with the version of the terms they were found at."""
 
     namespace: str
     labels: dict[str, str]
@@ -37,10 +38,11 @@ class Identity:
     key: Hashable
     rows: dict[int, list[int]] = field(default_factory=dict)
     members: int = 0
+    groups: list[Group] = field(default_factory=list)
     spoken: tuple[int, list[Carried]] = (-1, [])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Group:
     matches: Matches
     counts: Counts
@@ -70,6 +72,7 @@ class Census:
         identity = self._identities.get(key)
         if identity is None:
             identity = self._identities[key] = Identity(namespace, labels or {}, owner, key)
+            identity.groups = [group for group in self._groups.values() if group.matches(identity)]
         identity.members += 1
         return identity
 
@@ -85,8 +88,8 @@ class Census:
         tally[1] += change * living
         if not tally[0]:
             del identity.rows[row]
-        for group in self._groups.values():
-            if (living or not group.living_only) and group.matches(identity):
+        for group in identity.groups:
+            if living or not group.living_only:
                 group.counts[row] += change
         if needs.anti_affinity or needs.affinity or needs.preferred_pods:
             self._carry(needs, row, change)
@@ -94,8 +97,8 @@ class Census:
     def retire(self, identity: Identity, row: int) -> None:
         """A pod in the row has begun to terminate."""
         identity.rows[row][1] -= 1
-        for group in self._groups.values():
-            if group.living_only and group.matches(identity):
+        for group in identity.groups:
+            if group.living_only:
                 group.counts[row] -= 1
 
     def group(self, key: Hashable, matches: Matches, *, living_only: bool) -> Counts:
@@ -104,7 +107,7 @@ class Census:
         if group is None:
             group = self._groups[key] = self._filled(matches, living_only)
             if len(self._groups) > GROUPS:
-                self._groups.popitem(last=False)
+                self._drop(next(iter(self._groups)))
         else:
             self._groups.move_to_end(key)
         return group.counts
@@ -133,7 +136,8 @@ class Census:
         else:
             self.namespaces[name] = labels
         self._terms_version += 1
-        self._groups.clear()
+        for key in list(self._groups):
+            self._drop(key)
 
     def _in_namespaces(self, term: PodTerm, namespace: str) -> bool:
         if namespace in term.namespaces or term.namespace_selector.everything:
@@ -141,12 +145,19 @@ class Census:
         return term.namespace_selector.matches(self.namespaces.get(namespace, {}))
 
     def _filled(self, matches: Matches, living_only: bool) -> Group:
-        counts = np.zeros(self.capacity, np.int64)
+        group = Group(matches, np.zeros(self.capacity, np.int64), living_only)
         for identity in self._identities.values():
-            if identity.rows and matches(identity):
+            if matches(identity):
+                identity.groups.append(group)
                 for row, tally in identity.rows.items():
-                    counts[row] += tally[living_only]
-        return Group(matches, counts, living_only)
+                    group.counts[row] += tally[living_only]
+        return group
+
+    def _drop(self, key: Hashable) -> None:
+        group = self._groups.pop(key)
+        for identity in self._identities.values():
+            if group in identity.groups:
+                identity.groups.remove(group)
 
     def _carry(self, needs: Needs, row: int, change: int) -> None:
         for carried in carried_terms(needs):
