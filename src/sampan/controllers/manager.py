@@ -25,6 +25,7 @@ from sampan.controllers.node.eviction import TaintEvictionController
 from sampan.controllers.node.lifecycle import NodeLifecycleController
 from sampan.controllers.node.podgc import PodGcController
 from sampan.controllers.nodeipam import NodeIpamController
+from sampan.controllers.quota.controller import ResourceQuotaController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from sampan.controllers.statefulset.controller import StatefulSetController
@@ -42,6 +43,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CronJobController,
     TtlAfterFinishedController,
     DisruptionController,
+    ResourceQuotaController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,

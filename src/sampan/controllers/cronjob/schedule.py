@@ -1,9 +1,9 @@
 """Cron expressions: five fields, or a nickname, in a time zone. Pure.
 
 Minute, hour, day of month, month and day of week; each `*` or `?`, a number or name, a range, a step (`*/15`,
-`8-18/2`), or several joined by commas. When both days are restricted a day that matches either counts. In a zone with daylight
-saving, an hour that does not exist is skipped and one that comes twice counts in its first pass. Source: CronJob
-concepts page, "Schedule syntax" and "Time zones".
+`8-18/2`), or several joined by commas. When both days are restricted a day that matches either counts. In a zone with
+daylight saving, an hour that does not exist is skipped and one that comes twice counts in its first pass. Source:
+CronJob concepts page, "Schedule syntax" and "Time zones".
 """
 
 from __future__ import annotations
