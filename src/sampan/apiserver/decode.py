@@ -19,6 +19,11 @@ from sampan.codec import json
 from sampan.codec.errors import CodecError
 
 VALIDATIONS = ("", "Ignore", "Warn", "Strict")
+SCHEMES = {
+    "apiextensions.k8s.io": "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
+    "apiregistration.k8s.io": "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28",
+}
+"""Where upstream keeps its kinds, which its messages tell."""
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 
 
@@ -155,7 +160,7 @@ def _check_type(kind: Kind, name: str | None, api_version: str | None) -> None:
     name, version = name or kind.kind, api_version or kind.api_version
     raise BadRequest(
         f'{name} in version "{version.rpartition("/")[2]}" cannot be handled as a {kind.kind}: '
-        f'no kind "{name}" is registered for version "{version}" in scheme "{SCHEME}"'
+        f'no kind "{name}" is registered for version "{version}" in scheme "{SCHEMES.get(kind.group, SCHEME)}"'
     )
 
 

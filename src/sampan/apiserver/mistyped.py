@@ -15,12 +15,13 @@ from sampan.api import quantity
 from sampan.api.errors import BadRequest
 from sampan.api.registry import Kind
 from sampan.api.schema import Field, TypeInfo
+from sampan.apiserver import gotypes
 
 QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-UNRECOGNIZED = (
-    "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error"
-)
+SHOWN_BYTES = 30
+UNRECOGNIZED = "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error"
 JSON_TYPES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+GO_SCALARS = {"boolean": "bool", "Time": "v1.Time", "Quantity": "resource.Quantity"}
 GO_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "": (-(2**63), 2**63 - 1)}
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -50,12 +51,12 @@ def json_type(value: Any) -> str:
 
 def malformed(kind: Kind, data: bytes, error: Exception) -> BadRequest:
     """For bytes that are no JSON at all."""
-    shown = data[:20].decode("utf-8", "replace")
+    shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
     text = str(error)
     what = "unexpected end of JSON input" if "truncated" in text else _invalid_character(data, text)
     if not data.strip():
         return BadRequest(f"{UNRECOGNIZED.format(kind.kind)}: unexpected end of JSON input (<empty>)")
-    suffix = " ...)" if len(data) > 20 else ")"
+    suffix = " ...)" if len(data) > SHOWN_BYTES else ")"
     return BadRequest(f"{UNRECOGNIZED.format(kind.kind)}: {what} ({shown}{suffix}")
 
 
@@ -82,7 +83,7 @@ def kind_or_version(kind: Kind, document: Any, data: bytes) -> BadRequest | None
 
 
 def _unrecognized(kind: Kind, what: str, data: bytes) -> BadRequest:
-    shown = data[:27].decode("utf-8", "replace")
+    shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
     return BadRequest(f"{UNRECOGNIZED.format(kind.kind)}: {what} ({shown} ...)")
 
 
@@ -94,8 +95,8 @@ def first_mismatch(info: TypeInfo, value: Any, path: str = "") -> str | None:
         field = info.fields.get(name)
         if field is None or item is None:
             continue
-        here = f"{path}.{name}" if path else name
-        wrong = _field(info, field, item, here)
+        part = gotypes.way(info.name, name)
+        wrong = _field(info, field, item, f"{path}.{part}" if path else part)
         if wrong:
             return wrong
     return None
@@ -106,11 +107,11 @@ def _field(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
         return None
     if field.shape == "list":
         if not isinstance(value, list):
-            return _cannot(value, info, path, f"[]{_go_type(field)}")
+            return _cannot(value, info, path, f"[]{_go_type(info, field)}")
         items = value
     elif field.shape == "map":
         if not isinstance(value, dict):
-            return _cannot(value, info, path, f"map[string]{_go_type(field)}")
+            return _cannot(value, info, path, _go_map(info, field))
         items = list(value.values())
     else:
         items = [value]
@@ -126,27 +127,45 @@ def _leaf(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
         return None
     if field.type is not None:
         if not isinstance(value, dict):
-            return _cannot(value, info, path, _go_type(field))
+            return _cannot(value, info, path, _go_type(info, field))
         return first_mismatch(field.type, value, path)
-    check = {"string": _string, "integer": _integer, "boolean": _boolean, "Quantity": _quantity}.get(field.scalar)
+    check = CHECKS.get(field.scalar)
     return check(info, field, value, path) if check else None
 
 
 def _string(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
-    return None if isinstance(value, str) else _cannot(value, info, path, _go_type(field))
+    return None if isinstance(value, str) else _cannot(value, info, path, _go_type(info, field))
+
+
+def _time(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    return None if isinstance(value, str) else _cannot(value, info, path, "string")
 
 
 def _boolean(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
     return None if isinstance(value, bool) else _cannot(value, info, path, "bool")
 
 
+def _number(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if real else _cannot(value, info, path, "float64")
+
+
 def _integer(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _cannot(value, info, path, _go_type(field))
+        return _cannot(value, info, path, _go_type(info, field))
     low, high = GO_INTEGERS.get(field.format, GO_INTEGERS[""])
     if isinstance(value, float) or not low <= value <= high:
-        return _cannot(value, info, path, _go_type(field), shown=f"number {value}")
+        return _cannot(value, info, path, _go_type(info, field), shown=f"number {value}")
     return None
+
+
+def _integer_or_string(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
+    if isinstance(value, str):
+        return None
+    low, high = GO_INTEGERS["int32"]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return None if low <= value <= high else _cannot(value, info, path, "int32", shown=f"number {value}")
+    return _cannot(value, info, path, "int32")
 
 
 def _quantity(info: TypeInfo, field: Field, value: Any, path: str) -> str | None:
@@ -159,20 +178,47 @@ def _quantity(info: TypeInfo, field: Field, value: Any, path: str) -> str | None
     return None
 
 
+CHECKS = {
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "Quantity": _quantity,
+    "IntOrString": _integer_or_string,
+    "Time": _time,
+    "MicroTime": _time,
+}
+
+
 def _cannot(value: Any, info: TypeInfo, path: str, go_type: str, *, shown: str = "") -> str:
-    plain = re.sub(r"\[\d+\]", "", path)
     return (
-        f"json: cannot unmarshal {shown or json_type(value)} into Go struct field {info.name}.{plain} of type {go_type}"
+        f"json: cannot unmarshal {shown or json_type(value)} into Go struct field {info.name}.{path} of type {go_type}"
     )
 
 
-def _go_type(field: Field) -> str:
+def _go_map(info: TypeInfo, field: Field) -> str:
+    place = f"{info.name}.{field.name}"
+    if place in gotypes.LISTS_OF_RESOURCES:
+        return "v1.ResourceList"
+    key = f"{_version(info.definition)}.QualifiedName" if place in gotypes.QUALIFIED_KEYS else "string"
+    return f"map[{key}]{_go_type(info, field)}"
+
+
+def _go_type(info: TypeInfo, field: Field) -> str:
     """The Go type of a field's leaf as reflect prints it."""
     if field.type is not None:
-        version = field.definition.rsplit(".", 2)[1]
-        return f"{version}.{field.definition.rsplit('.', 1)[1]}"
+        return f"{_version(field.definition)}.{field.definition.rsplit('.', 1)[1]}"
     if field.scalar == "integer":
         return field.format or "int64"
+    if field.format == "byte":
+        return "[]uint8"
+    named = gotypes.STRINGS.get(f"{info.name}.{field.name}")
+    if named:
+        return f"{_version(info.definition)}.{named}"
     return {"boolean": "bool", "Time": "v1.Time", "Quantity": "resource.Quantity"}.get(
         field.scalar, field.scalar or "string"
     )
+
+
+def _version(definition: str) -> str:
+    return definition.rsplit(".", 2)[1]

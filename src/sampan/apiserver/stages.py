@@ -130,7 +130,7 @@ def validate(write: Write) -> None:
     else:
         wrong = validation.update(write.kind, write.new, write.old, write.subresource)
     if wrong:
-        raise errors.invalid(write.kind.group, write.kind.kind, write.name, wrong)
+        raise errors.invalid(write.kind.stored[0], write.kind.kind, write.name, wrong)
 
 
 def approve(write: Write) -> Awaitable[None] | None:

@@ -42,7 +42,7 @@ INTEGERS = {
 SCALARS: dict[str, Any] = {"string": str, "boolean": bool, "number": float, "integer": INTEGERS["int64"], "object": Any}
 SPECIAL: dict[str, Any] = {
     "Quantity": str | int | float,
-    "IntOrString": int | str,
+    "IntOrString": INTEGERS["int32"] | str,
     "Time": str,
     "MicroTime": str,
     "FieldsV1": Any,
