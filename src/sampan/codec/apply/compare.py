@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sampan.codec.apply.fieldset import LEAF, SELF, Tree, union, without
-from sampan.codec.apply.shapes import MISSING, List, Shape, Struct
+from sampan.codec.apply.shapes import MISSING, List, Shape, Struct, Together
 
 
 class Comparison(NamedTuple):
@@ -40,7 +40,7 @@ Three = tuple[Tree | None, Tree | None, Tree | None]
 
 def _walk(shape: Shape, old: Any, new: Any) -> Three:
     """(added, modified, removed) at and below one path; None for nothing."""
-    if shape.atomic or not (_full(old) or _full(new)):
+    if shape.atomic or not (_full(old) or _full(new)) or isinstance(old, Together) or isinstance(new, Together):
         if old is MISSING:
             return LEAF, None, None
         return (None, None, LEAF) if new is MISSING else (None, LEAF, None)
@@ -57,14 +57,19 @@ def _full(value: Any) -> bool:
 
 
 def _children(shape: Shape, old: Any, new: Any) -> Three:
-    before, after = _parts(shape, old), _parts(shape, new)
+    before = shape.parts(old) if _full(old) else {}
+    after = shape.parts(new) if _full(new) else {}
     trees: tuple[Tree, Tree, Tree] = ({}, {}, {})
-    for element, (value, item) in after.items():
-        was = before.pop(element, NOTHING)[0]
-        if was is MISSING or (value != was and _differ(item, was, value)):
-            _put(trees, element, _walk(item, was, value))
-    for element, (value, item) in before.items():
-        _put(trees, element, _walk(item, value, MISSING))
+    for key, value in after.items():
+        was = before.get(key, MISSING)
+        if was is MISSING or value != was:
+            element, inner = shape.part(key)
+            if was is MISSING or _differ(inner, was, value):
+                _put(trees, element, _walk(inner, was, value))
+    for key, value in before.items():
+        if key not in after:
+            element, inner = shape.part(key)
+            _put(trees, element, _walk(inner, value, MISSING))
     return trees[0] or None, trees[1] or None, trees[2] or None
 
 
@@ -77,27 +82,6 @@ def _put(trees: tuple[Tree, Tree, Tree], element: str, found: Three) -> None:
     for tree, node in zip(trees, found, strict=True):
         if node is not None:
             tree[element] = node
-
-
-NOTHING: tuple[Any, Shape] = (MISSING, Shape())
-
-
-def _parts(shape: Shape, value: Any) -> dict[str, tuple[Any, Shape]]:
-    """The parts of a value by path element; elements of a list that share one are one part, held together."""
-    if not _full(value):
-        return {}
-    if isinstance(shape, Struct):
-        value = shape.present(value)
-    if not isinstance(shape, List):
-        return {element: (item, inner) for element, item, inner in shape.items(value)}
-    found: dict[str, tuple[Any, Shape]] = {}
-    for element, item, inner in shape.items(value):
-        twice = element in found
-        found[element] = ([found[element][0], item], TOGETHER) if twice else (item, inner)
-    return found
-
-
-TOGETHER = Shape()
 
 
 def fields(value: Any, shape: Shape) -> Tree:

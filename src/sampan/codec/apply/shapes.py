@@ -36,6 +36,14 @@ class Shape:
         """(path element, value, shape) of each part that may have an owner of its own."""
         return iter(())
 
+    def parts(self, value: Any) -> dict[str, Any]:
+        """The parts of a stored value by a key of their own; see `part`."""
+        return {}
+
+    def part(self, key: str) -> tuple[str, Shape]:
+        """The path element and the shape of a part."""
+        raise KeyError(key)
+
     def settled(self, value: Any) -> Any:
         """The value as it is once stored."""
         return value
@@ -64,6 +72,12 @@ class Struct(Shape):
                 and not presence.shows_null(name, f.name, required=f.required, shape=f.shape)
             )
         return {k: v for k, v in value.items() if v or k not in self._optional}
+
+    def parts(self, value: Any) -> dict[str, Any]:
+        return self.present(value)
+
+    def part(self, key: str) -> tuple[str, Shape]:
+        return self.field(key) or (f"f:{key}", ATOMIC)
 
     def settled(self, value: Any) -> Any:
         if not isinstance(value, dict):
@@ -96,6 +110,19 @@ class Map(Shape):
         for key, item in value.items():
             yield f"f:{key}", item, self.item
 
+    def parts(self, value: Any) -> dict[str, Any]:
+        return value
+
+    def part(self, key: str) -> tuple[str, Shape]:
+        return f"f:{key}", self.item
+
+    def settled(self, value: Any) -> Any:
+        return {k: self.item.settled(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class Together(tuple[Any, ...]):
+    """Elements of a list that cannot be told apart."""
+
 
 class List(Shape):
     """An atomic list, or a set of scalars."""
@@ -112,6 +139,20 @@ class List(Shape):
     def items(self, value: Any) -> Iterator[tuple[str, Any, Shape]]:
         for item in value:
             yield self.element(item), item, self.item
+
+    def parts(self, value: Any) -> dict[str, Any]:
+        """Elements that share a path element are one part, of which only the whole counts."""
+        found: dict[str, Any] = {}
+        for item in value:
+            element = self.element(item)
+            found[element] = Together((found[element], item)) if element in found else item
+        return found
+
+    def part(self, key: str) -> tuple[str, Shape]:
+        return key, self.item
+
+    def settled(self, value: Any) -> Any:
+        return [self.item.settled(v) for v in value] if isinstance(value, list) else value
 
 
 class Keyed(List):
