@@ -1,0 +1,78 @@
+"""What is refused before a cluster is started, and what the refusal says to do."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sampan.cluster import options as stored
+from sampan.cluster import preflight
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.options import Options
+from sampan.cluster.teardown import remove_cgroups, remove_files
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    return Options(data_dir=str(tmp_path), node_name="n", node_ip="192.0.2.2")
+
+
+def test_missing_packages_are_named(options: Options, tmp_path: Path) -> None:
+    lacking = msgspec.structs.replace(options, cni_bin_dir=str(tmp_path))
+    with pytest.raises(ClusterError, match=r"apt-get install .*containernetworking-plugins"):
+        preflight.check_programs(lacking, search_path=str(tmp_path))
+
+
+def test_a_busy_port_is_named() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(ClusterError, match=f"port {port} on 127.0.0.1.*--port"):
+            preflight.check_port("127.0.0.1", port, "the API server", "--port")
+
+
+def test_a_clusters_networks_cannot_be_changed(options: Options) -> None:
+    preflight.check_options(options)
+    stored.save(options)
+    preflight.check_options(msgspec.structs.replace(options, port=7443))
+    with pytest.raises(ClusterError, match=r"was made with --service-cidr 10\.96\.0\.0/16"):
+        preflight.check_options(msgspec.structs.replace(options, service_cidr="10.97.0.0/16"))
+
+
+def test_options_are_kept_and_completed(options: Options) -> None:
+    stored.save(options)
+    assert stored.load(options.layout) == options
+    completed = stored.completed(Options(data_dir="relative"))
+    assert completed.node_name and completed.node_ip and Path(completed.data_dir).is_absolute()
+
+
+def test_addresses_that_follow_from_the_networks() -> None:
+    made = Options(service_cidr="10.97.0.0/16", bind_address="0.0.0.0", port=7443)
+    assert (made.service_ip, made.dns_ip, made.server) == ("10.97.0.1", "10.97.0.10", "https://127.0.0.1:7443")
+    assert made.reachable and not Options(node_ip="192.0.2.2").reachable
+
+
+def test_keep_data_keeps_store_and_certificates(options: Options) -> None:
+    layout = options.layout
+    for name in ("store.db", "store.db-wal", "cluster.json", "admin.kubeconfig", "log/x", "pki/ca.crt"):
+        path = layout.data_dir / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    remove_files(layout, keep_data=True)
+    assert sorted(p.name for p in layout.data_dir.iterdir()) == ["cluster.json", "pki", "store.db", "store.db-wal"]
+    remove_files(layout, keep_data=False)
+    assert not layout.data_dir.exists()
+
+
+def test_empty_control_groups_are_removed_and_used_ones_stay(tmp_path: Path) -> None:
+    (tmp_path / "cpu/kubepods/burstable/pod1").mkdir(parents=True)
+    (tmp_path / "kubepods.slice/a.scope").mkdir(parents=True)
+    (tmp_path / "memory/kubepods/pod2").mkdir(parents=True)
+    (tmp_path / "memory/kubepods/pod2/held").write_text("")
+    remove_cgroups(tmp_path)
+    assert not (tmp_path / "cpu/kubepods").exists() and not (tmp_path / "kubepods.slice").exists()
+    assert (tmp_path / "memory/kubepods/pod2").exists()

@@ -1,0 +1,79 @@
+"""What `sampan status` finds wrong, and how it reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from click.testing import CliRunner
+
+from sampan.api.kinds import core_v1, meta_v1
+from sampan.cli import status as page
+from sampan.cli.main import VERBS, sampan
+from sampan.cluster import status
+from sampan.cluster.status import Process, Status
+
+
+def made(phase: str, *conditions: Any, containers: list[Any] | None = None) -> status.Pod:
+    return status.pod(
+        core_v1.Pod(
+            metadata=meta_v1.ObjectMeta(name="a", namespace="ns"),
+            status=core_v1.PodStatus(phase=phase, conditions=list(conditions), containerStatuses=containers),
+        )
+    )
+
+
+def waiting(reason: str, message: str | None = None) -> Any:
+    state = core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=reason, message=message))
+    return core_v1.ContainerStatus(name="web", state=state)
+
+
+READY = core_v1.PodCondition(type="Ready", status="True")
+UNSCHEDULED = core_v1.PodCondition(type="PodScheduled", status="False", reason="Unschedulable", message="0/1 nodes")
+
+
+def test_a_pods_trouble_is_told_in_one_line() -> None:
+    assert made("Running", READY).trouble == ""
+    assert made("Succeeded").trouble == ""
+    assert made("Pending", UNSCHEDULED).trouble == "Unschedulable: 0/1 nodes"
+    assert made("Pending", containers=[waiting("ContainerCreating")]).trouble == ""
+    assert made("Pending", containers=[waiting("ErrImagePull", "no")]).trouble == "web: ErrImagePull: no"
+
+
+def test_problems_come_worst_first() -> None:
+    dead = Status(
+        server="https://x", processes=[Process(name="agent"), Process(name="apiserver", pid=1)], api="refused"
+    )
+    assert dead.problems == ["process agent does not run", "the API server does not answer: refused"]
+    well = Status(server="https://x", processes=[Process(name="agent", pid=1)])
+    well.nodes = [status.Node("n", "192.0.2.2", False, "no network", "v1", "containerd://1")]
+    well.pods = [made("Pending", UNSCHEDULED)]
+    assert well.problems == ["node n is not ready: no network", "pod ns/a: Unschedulable: 0/1 nodes"]
+
+
+def test_a_node_without_conditions_is_not_ready() -> None:
+    found = status.node(core_v1.Node(metadata=meta_v1.ObjectMeta(name="n")))
+    assert not found.ready and found.message == "it has reported no conditions"
+
+
+def test_the_page() -> None:
+    shown = Status(
+        server="https://x", processes=[Process(name="agent", pid=7, memory=5_000_000, restarts=2, started=10)]
+    )
+    shown.nodes = [status.Node("n", "192.0.2.2", True, "", "v1", "containerd://1")]
+    shown.pods = [made("Running", READY)]
+    text = page.text(shown, now=10 + 7200)
+    assert "agent          pid 7           5.0 MB  up 2h, restarted 2 times" in text
+    assert "1 (1 Running), 1 ready" in text and "All is well." in text
+
+
+def test_ages() -> None:
+    assert [page.age(s) for s in (-1, 5, 61, 7200, 200_000)] == ["0s", "5s", "1m", "2h", "2d"]
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    runner = CliRunner()
+    # kubectl's --help is kubectl's own; supervise is not for people.
+    for verb in VERBS.keys() - {"kubectl", "supervise"}:
+        shown = runner.invoke(sampan, [verb, "--help"])
+        assert shown.exit_code == 0, verb
+        assert "Example" in shown.output or "Commands:" in shown.output, verb
