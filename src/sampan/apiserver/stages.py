@@ -3,7 +3,7 @@ it.
 
     identify request -> authenticate -> (audit) -> (flow control) -> authorize
         reads:  get, list, watch: the watch cache
-        writes: decode -> default -> own -> mutate -> prepare -> allocate -> validate -> approve -> store
+        writes: decode -> default -> own -> mutate -> prepare -> allocate -> validate -> warn -> approve -> store
     respond
 
 Audit and flow control have their places kept, between `authenticate` and `authorize`. A stage of a request takes the
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sampan.api import errors, strategy, validation
+from sampan.api import errors, strategy, validation, warnings
 from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from sampan.apiserver import deprecations, managedfields, verbs
 from sampan.apiserver.auth.authenticator import Rejected
@@ -131,6 +131,22 @@ def validate(write: Write) -> None:
         wrong = validation.update(write.kind, write.new, write.old, write.subresource)
     if wrong:
         raise errors.invalid(write.kind.stored[0], write.kind.kind, write.name, wrong)
+    if write.operation == CREATE:
+        write.request.warnings.extend(warnings.create(write.kind, write.new))
+    elif not write.subresource:
+        write.request.warnings.extend(warnings.update(write.kind, write.new, write.old))
+
+
+def warn(write: Write) -> None:
+    """What is allowed and yet unwise goes back in `Warning` headers (KEP-1693)."""
+    if write.operation == CREATE:
+        texts = warnings.create(write.kind, write.new)
+    elif write.subresource != "status":
+        texts = warnings.update(write.kind, write.new, write.old)
+    else:
+        return
+    told = write.request.warnings
+    told.extend(text for text in texts if text not in told)
 
 
 def approve(write: Write) -> Awaitable[None] | None:
@@ -144,6 +160,7 @@ WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (
     prepare,
     allocate,
     validate,
+    warn,
     approve,
 )
 

@@ -20,14 +20,16 @@ from typing import Any
 
 import msgspec
 
-from sampan.api import decoding, defaults, registry, strategy, validation
+from sampan.api import decoding, defaults, registry, strategy, validation, warnings
 from sampan.api.errors import FieldError, invalid
 
 FOLDER = Path("/work/shared/reference/behaviour")
 NOW = "2026-11-21T00:00:00Z"
 UID = "00000000-0000-0000-0000-000000000001"
 NAMESPACE = "r1-1"
+OTHERS_WARNINGS = ('299 - "unknown field', '299 - "duplicate field', '299 - "v1 Endpoints is deprecated')
 NEEDS_VERSION = "must be specified for an update"
+SUFFIX = "abcde"
 ADDRESS = "10.96.0.9"
 PATH = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/NS)?/(?P<plural>[a-z]+)(?:/(?P<name>[^/?]+))?"
                   r"(?:/(?P<sub>[^/?]+))?")
@@ -55,6 +57,7 @@ class Answer:
     body: Any = None
     errors: tuple[FieldError, ...] = ()
     refused: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def available() -> bool:
@@ -95,11 +98,12 @@ def create(kind: registry.Kind, body: bytes) -> Answer:
     if kind.namespaced and not meta.namespace:
         meta.namespace = NAMESPACE
     if meta.generateName and not meta.name:
-        meta.name = f"{meta.generateName}abcde"
+        meta.name = f"{meta.generateName}{SUFFIX}"
     meta.uid, meta.creationTimestamp = UID, NOW
     strategy.prepare_create(kind, obj)
     errors = validation.create(kind, obj)
-    return Answer(body=json.loads(kind.encode(obj)), errors=tuple(errors))
+    found = tuple(warnings.create(kind, obj))
+    return Answer(body=json.loads(kind.encode(obj)), errors=tuple(errors), warnings=found)
 
 
 def update(kind: registry.Kind, body: bytes, old: bytes, subresource: str) -> Answer:
@@ -114,7 +118,8 @@ def update(kind: registry.Kind, body: bytes, old: bytes, subresource: str) -> An
         new.metadata.namespace = NAMESPACE
     strategy.prepare_update(kind, new, before, subresource)
     errors = validation.update(kind, new, before, subresource)
-    return Answer(body=json.loads(kind.encode(new)), errors=tuple(errors))
+    found = tuple(warnings.update(kind, new, before)) if not subresource else ()
+    return Answer(body=json.loads(kind.encode(new)), errors=tuple(errors), warnings=found)
 
 
 def mask(value: Any) -> Any:
@@ -124,7 +129,7 @@ def mask(value: Any) -> Any:
     if isinstance(value, list):
         return [mask(v) for v in value]
     if isinstance(value, str):
-        value = value.replace(NAMESPACE, "NS").replace(UID, "<uid>")
+        value = value.replace(NAMESPACE, "NS").replace(UID, "<uid>").replace(f"gen-{SUFFIX}", "gen-<suffix>")
         value = re.sub(r'Invalid value: "?\{.*', "Invalid value: {...}", value, flags=re.S)
     return value
 
@@ -165,8 +170,15 @@ def difference(kind: registry.Kind, want: dict[str, Any], have: Answer) -> str:
         return f"refused: {have.refused}"
     if have.errors:
         return f"too strict: {[str(e) for e in have.errors]}"
+    told = sorted(f'299 - "{escaped(w)}"' for w in have.warnings)
+    if told != [w for w in want["warnings"] if not w.startswith(OTHERS_WARNINGS)]:
+        return f"warnings {want['warnings']} upstream, {told} here"
     wanted, got = comparable(kind, body), comparable(kind, have.body)
     return "" if wanted == got else f"body {first_difference(wanted, got)}"
+
+
+def escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def first_difference(w: Any, h: Any, path: str = "") -> str:

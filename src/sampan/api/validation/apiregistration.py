@@ -18,8 +18,10 @@ def create(obj: Any, errors: Errors) -> None:
     spec = obj.spec
     group, version = spec.group or "", spec.version or ""
     wanted = f"{version}.{group}"
+    text = f'must be `spec.version+"."+spec.group`: {quote(wanted)}'
+    if obj.metadata.generateName:
+        errors.append(invalid("metadata.generateName", obj.metadata.generateName, text))
     if obj.metadata.name and obj.metadata.name != wanted:
-        text = f'must be `spec.version+"."+spec.group`: {quote(wanted)}'
         errors.append(invalid("metadata.name", obj.metadata.name, text))
     if group:
         errors.extend(each_invalid("spec.group", group, subdomain(group)))

@@ -7,7 +7,7 @@ from typing import Any
 from sampan.api.errors import FieldError
 from sampan.api.names import label, label_value, qualified, subdomain
 from sampan.api.validation.metadata import immutable
-from sampan.api.validation.network import IP_FORM, PROTOCOLS, parse_address, routable
+from sampan.api.validation.network import PROTOCOLS, address_problem, parse_address, routable
 from sampan.api.validation.problems import (
     duplicate,
     each_invalid,
@@ -77,8 +77,8 @@ def address(text: str, kind: str, errors: Errors, path: str) -> None:
     if kind not in TYPES:
         return
     parsed = parse_address(text)
-    if parsed is None:
-        errors.append(invalid(path, text, IP_FORM))
+    if problem := address_problem(text):
+        errors.append(invalid(path, text, problem))
     elif f"IPv{parsed.version}" != kind:
         errors.append(invalid(path, text, f"must be an {kind} address"))
     else:

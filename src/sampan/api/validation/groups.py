@@ -22,6 +22,7 @@ from sampan.api.validation import (
     policy,
     rbac,
     resource,
+    reviews,
     scheduling,
     storage,
 )
@@ -47,8 +48,12 @@ GROUPS: tuple[Any, ...] = (
     flowcontrol,
     admissionregistration,
     apiextensions,
+    reviews,
 )
+
+AUTHENTICATION = ("SelfSubjectReview", "TokenRequest", "TokenReview")
 
 RULES: dict[tuple[str, str], Rule] = {
     (group.GROUP, kind): rule for group in GROUPS for kind, rule in group.RULES.items()
 }
+RULES.update({("authentication.k8s.io", kind): reviews.RULES[kind] for kind in AUTHENTICATION})

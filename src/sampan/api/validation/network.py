@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,9 @@ Errors = list[FieldError]
 
 IP_FORM = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 CIDR_FORM = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+LEADING_ZEROS = "must not have leading 0s"
+MAPPED = "must not be an IPv4-mapped IPv6 address"
+STRAY_BITS = "must not have bits set beyond the prefix length"
 PORT_RANGE = "must be between 1 and 65535, inclusive"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 
@@ -39,14 +43,37 @@ def parse_network(text: str) -> Any:
         return None
 
 
+@lru_cache(maxsize=4096)
+def address_problem(text: str) -> str:
+    """What is wrong with an address; empty when nothing is."""
+    parsed = parse_address(text)
+    if parsed is None:
+        return LEADING_ZEROS if parse_address(_without_zeros(text)) is not None else IP_FORM
+    return MAPPED if parsed.version == 6 and parsed.ipv4_mapped is not None else ""
+
+
+@lru_cache(maxsize=1024)
+def network_problem(text: str) -> str:
+    """What is wrong with a CIDR; empty when nothing is."""
+    parsed = parse_network(text)
+    if parsed is None:
+        address, slash, length = text.partition("/")
+        return LEADING_ZEROS if parse_network(f"{_without_zeros(address)}{slash}{length}") is not None else CIDR_FORM
+    return "" if parsed.ip == parsed.network.network_address else STRAY_BITS
+
+
+def _without_zeros(text: str) -> str:
+    return re.sub(r"(?<![0-9a-fA-F:])0+(?=[0-9])", "", text)
+
+
 def ip(text: str | None, errors: Errors, path: str) -> None:
-    if parse_address(text or "") is None:
-        errors.append(invalid(path, text or "", IP_FORM))
+    if problem := address_problem(text or ""):
+        errors.append(invalid(path, text or "", problem))
 
 
 def cidr(text: str | None, errors: Errors, path: str) -> None:
-    if parse_network(text or "") is None:
-        errors.append(invalid(path, text or "", CIDR_FORM))
+    if problem := network_problem(text or ""):
+        errors.append(invalid(path, text or "", problem))
 
 
 def routable(text: str, errors: Errors, path: str) -> None:

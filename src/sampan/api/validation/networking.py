@@ -7,7 +7,7 @@ from typing import Any
 from sampan.api.errors import FieldError
 from sampan.api.names import label, path_segment, port_name, subdomain
 from sampan.api.validation.metadata import immutable
-from sampan.api.validation.network import IP_FORM, cidr, parse_address, parse_network, port, port_or_name
+from sampan.api.validation.network import IP_FORM, cidr, ip, parse_address, parse_network, port, port_or_name
 from sampan.api.validation.problems import (
     IMMUTABLE,
     each_invalid,
@@ -152,8 +152,8 @@ def update_ingress_status(new: Any, old: Any, errors: Errors) -> None:
     balancer = new.status.loadBalancer if new.status is not None else None
     for index, each in enumerate((balancer.ingress if balancer is not None else None) or ()):
         here = f"status.loadBalancer.ingress[{index}]"
-        if each.ip and parse_address(each.ip) is None:
-            errors.append(invalid(f"{here}.ip", each.ip, IP_FORM))
+        if each.ip:
+            ip(each.ip, errors, f"{here}.ip")
         if each.hostname:
             if parse_address(each.hostname) is not None:
                 errors.append(invalid(f"{here}.hostname", each.hostname, "must be a DNS name, not an IP address"))

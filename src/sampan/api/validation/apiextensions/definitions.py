@@ -54,6 +54,9 @@ def create(obj: Any, errors: Errors) -> None:
 def own_name(obj: Any, errors: Errors) -> None:
     plural = (obj.spec.names.plural if obj.spec.names else None) or ""
     wanted = f"{plural}.{obj.spec.group or ''}"
+    if obj.metadata.generateName:
+        text = 'must be spec.names.plural+"."+spec.group'
+        errors.append(invalid("metadata.generateName", obj.metadata.generateName, text))
     if obj.metadata.name and obj.metadata.name != wanted:
         errors.append(invalid("metadata.name", obj.metadata.name, 'must be spec.names.plural+"."+spec.group'))
 

@@ -10,7 +10,9 @@ from sampan.api.validation.metadata import labels
 from sampan.api.validation.network import (
     PORT_RANGE,
     PROTOCOLS,
+    address_problem,
     cidr,
+    ip,
     parse_address,
     port,
     port_or_name,
@@ -67,8 +69,8 @@ def judge(service: Any, errors: Errors) -> None:
     affinity(spec, errors)
     addresses(spec, errors)
     for index, address in enumerate(spec.externalIPs or ()):
-        if parse_address(address) is None:
-            errors.append(invalid(f"spec.externalIPs[{index}]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+        if problem := address_problem(address):
+            errors.append(invalid(f"spec.externalIPs[{index}]", address, problem))
         else:
             routable(address, errors, f"spec.externalIPs[{index}]")
     if spec.type not in TYPES:
@@ -164,10 +166,10 @@ def named_address(spec: Any, index: int, text: str, errors: Errors) -> None:
     if text == "None":
         return
     path = f"spec.clusterIPs[{index}]"
-    address = parse_address(text)
-    if address is None:
-        errors.append(invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+    if problem := address_problem(text):
+        errors.append(invalid(path, text, problem))
         return
+    address = parse_address(text)
     families = spec.ipFamilies or ()
     if index < len(families) and families[index] in FAMILIES and families[index] != f"IPv{address.version}":
         errors.append(invalid(path, text, f"expected an {families[index]} value as indicated by `ipFamilies[{index}]`"))
@@ -275,8 +277,8 @@ def update_status(new: Any, old: Any, errors: Errors) -> None:
         errors.append(forbidden("status.loadBalancer.ingress", ONLY_LOAD_BALANCER))
     for index, each in enumerate(ingress):
         here = f"status.loadBalancer.ingress[{index}]"
-        if each.ip and parse_address(each.ip) is None:
-            errors.append(invalid(f"{here}.ip", each.ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+        if each.ip:
+            ip(each.ip, errors, f"{here}.ip")
         if each.ip and each.ipMode not in (None, "Proxy", "VIP"):
             errors.append(not_supported(f"{here}.ipMode", each.ipMode, ("Proxy", "VIP")))
         if not each.ip and each.ipMode is not None:
