@@ -11,6 +11,8 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from sampan.api import schema
 
 REF = schema.REF
@@ -95,16 +97,34 @@ STATED: dict[str, Any] = {
 }
 
 
-def closure(names: Iterable[str], definitions: dict[str, Any]) -> list[str]:
-    """These definitions and all they refer to, sorted."""
-    found: set[str] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
-        if name not in found and name in definitions:
-            found.add(name)
-            todo.extend(_references(definitions[name]))
-    return sorted(found)
+class Source:
+    """The schema's definitions by name, each decoded when asked for, so that never all of them are in memory."""
+
+    def __init__(self) -> None:
+        self._definitions = _parts("definitions.json")
+        self._prose = _parts("descriptions.json")
+
+    def names(self) -> list[str]:
+        return sorted(self._definitions)
+
+    def described(self, name: str) -> dict[str, Any]:
+        """The definition, cleaned and with its prose; references still in the schema's form."""
+        return _described(name, msgspec.json.decode(self._definitions[name]), msgspec.json.decode(self._prose[name]))
+
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """These definitions and all they refer to, sorted; names of nothing are left out."""
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name not in found and name in self._definitions:
+                found.add(name)
+                todo.extend(_references(msgspec.json.decode(self._definitions[name])))
+        return sorted(found)
+
+
+def _parts(file: str) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode((schema.HERE / file).read_bytes(), type=dict[str, msgspec.Raw])
 
 
 def _references(node: Any) -> Iterable[str]:
@@ -117,13 +137,6 @@ def _references(node: Any) -> Iterable[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _references(value)
-
-
-def described(names: Iterable[str], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The named definitions, cleaned and with their prose; references still in the schema's form."""
-    wanted = list(names)
-    prose = schema.descriptions_of(set(wanted))
-    return {name: _described(name, definitions[name], prose[name]) for name in wanted}
 
 
 def _described(name: str, source: dict[str, Any], prose: dict[str, str]) -> dict[str, Any]:
@@ -167,25 +180,25 @@ def _cleaned(node: Any) -> Any:
 
 
 def for_v2(found: dict[str, Any]) -> dict[str, Any]:
-    """With references as Swagger writes them."""
-    return {name: _referring(definition, "#/definitions/") for name, definition in found.items()}
+    """A definition with references as Swagger writes them."""
+    referring: dict[str, Any] = _referring(found, "#/definitions/")
+    return referring
 
 
-def for_v3(found: dict[str, Any], group: str | None, version: str) -> dict[str, Any]:
-    """With references as OpenAPI 3 writes them and with defaults; of the many kinds that an options type stands for,
-    those of this group and version."""
-    schemas = {n: _referring(_with_defaults(n, d), "#/components/schemas/") for n, d in found.items()}
-    for definition in schemas.values():
-        kinds = definition.get("x-kubernetes-group-version-kind", ())
-        if len(kinds) > 1:
-            own = [k for k in kinds if (k["group"], k["version"]) in (("", "v1"), (group, version))]
-            definition["x-kubernetes-group-version-kind"] = own
-    if QUANTITY in schemas:
-        schemas[QUANTITY] = {"description": QUANTITY_PROSE, "oneOf": [{"type": "string"}, {"type": "number"}]}
-    if INT_OR_STRING in schemas:
-        schemas[INT_OR_STRING]["oneOf"] = [{"type": "integer"}, {"type": "string"}]
-        del schemas[INT_OR_STRING]["type"]
-    return schemas
+def for_v3(name: str, found: dict[str, Any], group: str | None, version: str) -> dict[str, Any]:
+    """A definition with references as OpenAPI 3 writes them and with defaults; of the many kinds that an options type
+    stands for, those of this group and version."""
+    if name == QUANTITY:
+        return {"description": QUANTITY_PROSE, "oneOf": [{"type": "string"}, {"type": "number"}]}
+    definition: dict[str, Any] = _referring(_with_defaults(name, found), "#/components/schemas/")
+    kinds = definition.get("x-kubernetes-group-version-kind", ())
+    if len(kinds) > 1:
+        own = [k for k in kinds if (k["group"], k["version"]) in (("", "v1"), (group, version))]
+        definition["x-kubernetes-group-version-kind"] = own
+    if name == INT_OR_STRING:
+        definition["oneOf"] = [{"type": "integer"}, {"type": "string"}]
+        del definition["type"]
+    return definition
 
 
 def _with_defaults(name: str, definition: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampan.api import schema
 from sampan.api.registry import Registry
 from sampan.apiserver.discovery.tree import tree
-from sampan.apiserver.openapi import definitions, operations
+from sampan.apiserver.openapi import definitions, operations, streaming
 from sampan.apiserver.openapi.operations import Operation, Paths
 from sampan.apiserver.openapi.parameters import PARAMETERS, find
-from sampan.codec import json
+from sampan.apiserver.openapi.streaming import Members
 
 SECURITY = {
     "BearerToken": {
@@ -27,19 +26,17 @@ ANSWERS = {"200": "OK", "201": "Created", "202": "Accepted"}
 
 def document(registry: Registry) -> bytes:
     """GET /openapi/v2 as JSON; several megabytes, so keep it compressed."""
-    return json.encode(build(registry))
+    return streaming.encode(build(registry))
 
 
 def build(registry: Registry) -> dict[str, Any]:
-    """The document as a value; large, so do not keep it."""
-    raw = schema.raw_definitions()
-    described = definitions.described(sorted(raw), raw)
-    found = all_paths(registry)
+    """The document; its paths and definitions come one at a time."""
+    found, source = all_paths(registry), definitions.Source()
     return {
         "swagger": "2.0",
         "info": INFO,
-        "paths": {path: path_item(found[path]) for path in sorted(found)},
-        "definitions": definitions.for_v2(described),
+        "paths": Members(lambda: ((path, path_item(found[path])) for path in sorted(found))),
+        "definitions": Members(lambda: ((name, definitions.for_v2(source.described(name))) for name in source.names())),
         "parameters": {_reference(key): _parameter(key) for key in sorted(PARAMETERS)},
         "securityDefinitions": SECURITY,
         "security": [{"BearerToken": []}],

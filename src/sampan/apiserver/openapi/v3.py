@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from sampan.api import schema
 from sampan.api.registry import Kind, Registry
 from sampan.apiserver.discovery.tree import tree
-from sampan.apiserver.openapi import definitions, operations
+from sampan.apiserver.openapi import definitions, operations, streaming
 from sampan.apiserver.openapi.operations import Operation, Paths
 from sampan.apiserver.openapi.parameters import find
+from sampan.apiserver.openapi.streaming import Members
 from sampan.apiserver.openapi.v2 import ANSWERS, INFO, SECURITY, UNAUTHORIZED, extensions, shared_parameters
 from sampan.codec import json
 
@@ -49,25 +51,25 @@ def document(registry: Registry, name: str) -> bytes:
     """GET /openapi/v3/<name>; KeyError when there is none of that name."""
     if name not in names(registry):
         raise KeyError(name)
-    return json.encode(build(registry, name))
+    return streaming.encode(build(registry, name))
 
 
 def build(registry: Registry, name: str) -> dict[str, Any]:
-    """The document as a value; do not keep it."""
+    """The document; its paths and schemas come one at a time."""
     group, version = _group_version(name)
     paths: Paths = operations.group_version(registry, group or "", version) if version else operations.root(name)
-    raw = schema.raw_definitions()
-    mentioned = {n for found in paths.values() for o in found for n in (o.body, *o.answers.values())}
-    described = definitions.described(definitions.closure(mentioned, raw), raw)
-    del raw
-    components: dict[str, Any] = {"securitySchemes": SECURITY}
-    if described:
-        components = {"schemas": definitions.for_v3(described, group, version), **components}
+    source = definitions.Source()
+    schemas = source.closure({n for found in paths.values() for o in found for n in (o.body, *o.answers.values())})
+
+    def described() -> Iterator[tuple[str, Any]]:
+        return ((n, definitions.for_v3(n, source.described(n), group, version)) for n in schemas)
+
+    components = {"schemas": Members(described)} if schemas else {}
     return {
         "openapi": "3.0.0",
         "info": INFO,
-        "paths": {path: _path_item(paths[path]) for path in sorted(paths)},
-        "components": components,
+        "paths": Members(lambda: ((path, _path_item(paths[path])) for path in sorted(paths))),
+        "components": Members(lambda: iter({**components, "securitySchemes": SECURITY}.items())),
     }
 
 

@@ -10,6 +10,7 @@ from sampan.api import registry
 from sampan.api.registry import Registry
 from sampan.apiserver.openapi import gnostic, v3
 from sampan.apiserver.openapi.documents import Documents
+from sampan.apiserver.openapi.streaming import whole
 
 BUILTIN = registry.builtin()
 
@@ -55,4 +56,4 @@ def test_another_registry_has_other_names() -> None:
             smaller.add(kind)
     assert v3.fingerprint(smaller, "apis/apps/v1") != v3.fingerprint(BUILTIN, "apis/apps/v1")
     assert v3.fingerprint(smaller, "api/v1") == v3.fingerprint(BUILTIN, "api/v1")
-    assert "/apis/apps/v1/daemonsets" not in v3.build(smaller, "apis/apps/v1")["paths"]
+    assert "/apis/apps/v1/daemonsets" not in whole(v3.build(smaller, "apis/apps/v1"))["paths"]

@@ -10,9 +10,10 @@ import pytest
 
 from sampan.api import registry
 from sampan.apiserver.openapi import gnostic, v2
+from sampan.apiserver.openapi.streaming import whole
 
-DOCUMENT = v2.build(registry.builtin())
-ENCODED = gnostic.encode(DOCUMENT)
+DOCUMENT = whole(v2.build(registry.builtin()))
+ENCODED = gnostic.encode(v2.build(registry.builtin()))
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

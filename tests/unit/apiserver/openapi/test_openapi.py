@@ -11,6 +11,7 @@ import pytest
 
 from sampan.api import registry
 from sampan.apiserver.openapi import v2, v3
+from sampan.apiserver.openapi.streaming import whole
 
 REFERENCE = Path("/work/shared/reference/openapi")
 upstream = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference data is not on this machine")
@@ -87,7 +88,7 @@ def references(node: Any) -> set[str]:
 
 @pytest.mark.parametrize("name", ["openapi/v2", *v3.names(BUILTIN)])
 def test_every_reference_leads_somewhere(name: str) -> None:
-    document = v2.build(BUILTIN) if name == "openapi/v2" else v3.build(BUILTIN, name)
+    document = whole(v2.build(BUILTIN) if name == "openapi/v2" else v3.build(BUILTIN, name))
     for reference_ in references(document):
         node = document
         for part in reference_.removeprefix("#/").split("/"):
@@ -95,14 +96,16 @@ def test_every_reference_leads_somewhere(name: str) -> None:
 
 
 def test_operations_have_names_of_their_own() -> None:
-    operations = [o for item in v2.build(BUILTIN)["paths"].values() for m, o in item.items() if m != "parameters"]
+    operations = [
+        o for item in whole(v2.build(BUILTIN))["paths"].values() for m, o in item.items() if m != "parameters"
+    ]
     names = [o["operationId"] for o in operations]
     assert len(names) == len(set(names)) > 1000
 
 
 def test_kubectl_can_tell_that_fields_are_validated() -> None:
     """kubectl looks for the fieldValidation parameter of a kind's patch before it relies on the server."""
-    leases = v3.build(BUILTIN, "apis/coordination.k8s.io/v1")["paths"]
+    leases = whole(v3.build(BUILTIN, "apis/coordination.k8s.io/v1"))["paths"]
     patch = leases["/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"]["patch"]
     assert "fieldValidation" in [p["name"] for p in patch["parameters"]]
     assert patch["x-kubernetes-group-version-kind"]["kind"] == "Lease"
