@@ -44,7 +44,7 @@ class FakeApi:
         self._changes: list[Change] = []
         self._compacted = 0
         self._faults: list[Fault] = []
-        self._wake = asyncio.Event()
+        self._wakes: dict[tuple[str, str], asyncio.Event] = {}
         self._held_at: int | None = None
         self._watch_epoch = 0
         self._uids = 0
@@ -97,7 +97,7 @@ class FakeApi:
     def close_watches(self) -> None:
         """Ends every open watch as a server that restarts does."""
         self._watch_epoch += 1
-        self._signal()
+        self._signal(*self._wakes)
 
     def compact(self) -> None:
         """Forgets all history: a watch from an earlier revision gets 410."""
@@ -111,7 +111,7 @@ class FakeApi:
 
     def release_watches(self) -> None:
         self._held_at = None
-        self._signal()
+        self._signal(*self._wakes)
 
     # -- the Client Protocol -------------------------------------------------------------------------------------
 
@@ -234,8 +234,9 @@ class FakeApi:
         epoch = self._watch_epoch
         if seen < self._compacted:
             raise errors.expired(f"too old resource version: {seen} ({self._compacted})")
+        resource = (of.resource.group, of.resource.plural)
         while epoch == self._watch_epoch:
-            wake = self._wake
+            wake = self._wakes.setdefault(resource, asyncio.Event())
             for change in self._since(of, seen):
                 if epoch != self._watch_epoch:
                     return
@@ -243,8 +244,7 @@ class FakeApi:
                 event = change.seen_by(matches)
                 if event is not None:
                     yield WatchEvent(event, self._typed(of, change.value))
-            if wake is self._wake:
-                await wake.wait()
+            await wake.wait()
 
     async def discover(self) -> Sequence[ServerResource]:
         self.actions.append(Action("get", "discovery", None, "", ""))
@@ -357,11 +357,14 @@ class FakeApi:
     def _record(self, of: Target[Any], type: str, value: Json, old: Json | None) -> None:
         resource = (of.resource.group, of.resource.plural)
         self._changes.append(Change(self.revision, resource, type, value, old))
-        self._signal()
+        self._signal(resource)
 
-    def _signal(self) -> None:
-        wake, self._wake = self._wake, asyncio.Event()
-        wake.set()
+    def _signal(self, *resources: tuple[str, str]) -> None:
+        """Wakes the watches of those resources."""
+        for resource in resources:
+            wake = self._wakes.pop(resource, None)
+            if wake is not None:
+                wake.set()
 
     def _since(self, of: Target[Any], revision: int) -> Iterable[Change]:
         resource = (of.resource.group, of.resource.plural)
