@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -94,7 +95,7 @@ class World:
     def serve(
         self, namespace: str, port: int, name: str, *, protocol: str = "tcp", address: str = "0.0.0.0"
     ) -> Callable[[], None]:
-        """Answers everybody with `name` and the client's address; returns what ends it."""
+        """Answers everybody with `name` and the client's address; returns what ends it in good order."""
         with inside(namespace):
             if protocol == "tcp":
                 server = socket.create_server((address, port), backlog=512)
@@ -104,7 +105,7 @@ class World:
         self._servers.append(server)
         work = _serve_tcp if protocol == "tcp" else _serve_udp
         threading.Thread(target=work, args=(server, name), daemon=True).start()
-        return lambda: _stop(server)
+        return lambda: _finish(server)
 
     def ask(self, namespace: str, address: str, port: int, *, protocol: str = "tcp", source_port: int = 0) -> Answer:
         """Connects from that namespace and returns the answer; raises OSError as the client meets it."""
@@ -163,6 +164,13 @@ class World:
         if done.returncode:
             raise RuntimeError(f"{config['type']} {verb}: {done.stdout} {done.stderr}")
         return json.loads(done.stdout) if done.stdout else {}
+
+
+def _finish(server: socket.socket) -> None:
+    """Ends it as a server ends that is asked to: not before those who were connected already have their answer."""
+    while select.select([server], [], [], 0.2)[0]:
+        pass
+    _stop(server)
 
 
 def _stop(server: socket.socket) -> None:
