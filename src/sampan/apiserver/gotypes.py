@@ -1,8 +1,8 @@
 """Names of Go types where the schema does not tell them, for the one place that shows them: messages of the decoder.
 
-Upstream's decoder names the Go type it wanted (`v1.Protocol` where the schema says string) and spells the way to a field with the
-structs that Go embeds on it (`livenessProbe.ProbeHandler.httpGet`). The tables follow the API's Go packages as their reference
-documentation lists them (https://pkg.go.dev/k8s.io/api).
+Upstream's decoder names the Go type it wanted (`v1.Protocol` where the schema says string) and spells the way to a
+field with the structs that Go embeds on it (`livenessProbe.ProbeHandler.httpGet`). The tables follow the API's Go
+packages as their reference documentation lists them (https://pkg.go.dev/k8s.io/api).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ ValidatingWebhook.matchPolicy MatchPolicyType
 ValidatingWebhook.sideEffects SideEffectClass
 VolumeMount.mountPropagation MountPropagationMode
 """
-STRINGS: dict[str, str] = dict(row.split() for row in _STRINGS.strip().splitlines())  # type: ignore[misc]
+STRINGS: dict[str, str] = dict(row.split() for row in _STRINGS.strip().splitlines())
 """Definition and field to the name of the string type it has in Go."""
 
 LISTS_OF_RESOURCES = frozenset(
@@ -133,7 +133,7 @@ LISTS_OF_RESOURCES = frozenset(
 QUALIFIED_KEYS = frozenset({"Device.attributes", "Device.capacity"})
 """Maps whose keys are of a type of their own."""
 
-_REFERENCE = {"name": ("LocalObjectReference",)}
+_REFERENCE: dict[str, tuple[str, ...]] = {"name": ("LocalObjectReference",)}
 _RULE = ("apiGroups", "apiVersions", "resources", "scope")
 EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
     "ConfigMapEnvSource": _REFERENCE,

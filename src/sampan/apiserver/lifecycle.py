@@ -66,12 +66,15 @@ def check_preconditions(kind: Kind, obj: Any, revision: int, options: Any) -> No
     if wanted is None:
         return
     name = obj.metadata.name
-    kind_name = "namespaces" if kind.kind == "Namespace" else kind.kind
+    namespace = is_namespace(kind)
+    kind_name = kind.plural if namespace else kind.kind
     if wanted.uid is not None and wanted.uid != obj.metadata.uid:
         why = (
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({obj.metadata.uid}). "
             "The object might have been deleted and then recreated"
         )
+        if namespace:
+            why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {obj.metadata.uid}"
         raise errors.conflict(kind.group, kind_name, name, why)
     if wanted.resourceVersion is not None and wanted.resourceVersion != str(revision):
         why = (
@@ -81,9 +84,13 @@ def check_preconditions(kind: Kind, obj: Any, revision: int, options: Any) -> No
         raise errors.conflict(kind.group, kind_name, name, why)
 
 
+def is_namespace(kind: Kind) -> bool:
+    return kind.plural == "namespaces" and not kind.group
+
+
 def begin_delete(kind: Kind, obj: Any, options: Any, now: float) -> Step:
     """Decide, and mark `obj` accordingly. Pure: the caller stores or removes it."""
-    if (kind.group, kind.plural) == ("", "namespaces"):
+    if is_namespace(kind):
         return _namespace(obj, options, now)
     graceful = False
     if (kind.group, kind.plural) == ("", "pods"):
@@ -197,7 +204,7 @@ def ends_with_update(write: Write) -> bool:
     new, old = write.new.metadata, write.old.metadata
     if new.deletionTimestamp is None or new.finalizers:
         return False
-    if (write.kind.group, write.kind.plural) == ("", "namespaces"):
+    if is_namespace(write.kind):
         return not (write.new.spec is not None and write.new.spec.finalizers)
     if not old.finalizers:
         return False

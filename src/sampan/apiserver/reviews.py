@@ -45,10 +45,10 @@ def answer(request: Request) -> Response:
 def _only_spec(obj: Any) -> list[FieldError]:
     """An access review has no metadata of its own (but a namespace where it is local)."""
     meta = obj.metadata
-    named = [n for n in meta.__struct_fields__ if n not in ("managedFields", "namespace") and getattr(meta, n) is not None]
-    if not named:
+    shown = {n: getattr(meta, n) for n in meta.__struct_fields__ if n not in ("managedFields", "namespace")}
+    shown = {name: value for name, value in shown.items() if value is not None}
+    if not shown:
         return []
-    shown = {n: getattr(meta, n) for n in named}
     return [FieldError(errors.INVALID, "metadata", f"Invalid value: {json.dumps(shown, default=str)}: must be empty")]
 
 

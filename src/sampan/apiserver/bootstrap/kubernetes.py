@@ -13,6 +13,7 @@ from sampan.api.kinds import core_v1, discovery_v1, meta_v1, networking_v1
 NAME = "kubernetes"
 NAMESPACE = "default"
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
+NETWORK_MANAGER = "kubernetes-service-cidr-controller"
 MIRRORING = {"endpointslice.kubernetes.io/skip-mirror": "true"}
 
 
@@ -24,6 +25,7 @@ def service(network: ipaddress.IPv4Network | ipaddress.IPv6Network, port: int) -
             clusterIP=str(next(network.hosts())),
             ports=[core_v1.ServicePort(name="https", port=443, targetPort=port, protocol="TCP")],
             sessionAffinity="None",
+            ipFamilyPolicy="SingleStack",
             type="ClusterIP",
         ),
     )
@@ -56,3 +58,19 @@ def service_cidr(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Any:
     return networking_v1.ServiceCIDR(
         metadata=meta_v1.ObjectMeta(name=NAME), spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network)])
     )
+
+
+def ready_status(now: str) -> dict[str, Any]:
+    """The applied status of the service network once addresses are given out of it."""
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "lastTransitionTime": now,
+        "message": "Kubernetes default Service CIDR is ready",
+    }
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": NAME},
+        "status": {"conditions": [condition]},
+    }

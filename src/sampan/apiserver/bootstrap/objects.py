@@ -8,16 +8,19 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from sampan.aio.clock import timestamp
 from sampan.api.errors import AlreadyExists
 from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
 from sampan.apiserver import decode
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
-from sampan.apiserver.bootstrap import kubernetes
+from sampan.apiserver.bootstrap import hostaddress, kubernetes
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Target
 from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.create import create_object
+from sampan.apiserver.verbs.get import find
+from sampan.codec import apply as codec
 
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
@@ -46,7 +49,9 @@ class Bootstrap:
     async def _kubernetes(self) -> None:
         """The service of this server; its endpoints follow the address and port it has now."""
         config = self._server.config
-        await self.ensure(kubernetes.service_cidr(config.service_network))
+        network = kubernetes.service_cidr(config.service_network)
+        await self.ensure(network)
+        await self._network_ready(network)
         await self.ensure(kubernetes.service(config.service_network, self._port))
         address = self.address()
         if ipaddress.ip_address(address).is_loopback:
@@ -55,10 +60,26 @@ class Bootstrap:
         for obj in (kubernetes.endpoints(address, self._port), kubernetes.endpoint_slice(address, self._port)):
             await self.replace(obj)
 
+    async def _network_ready(self, network: Any) -> None:
+        """Addresses are given out of the service network from now on."""
+        server = self._server
+        request = self.request(network)
+        request.target.verb, request.target.name, request.target.subresource = "patch", network.metadata.name, "status"
+        if b'"Ready"' in find(request).data:
+            return
+        now = server.clock.now()
+        wanted = kubernetes.ready_status(timestamp(now))
+
+        def apply(old: Any, _: object) -> Any:
+            manager = kubernetes.NETWORK_MANAGER
+            return codec.apply(request.kind, old, wanted, manager=manager, now=now, force=True, subresource="status")
+
+        await change(request, apply, applied=True)
+
     def address(self) -> str:
         """The IP address other machines reach this server at."""
         config = self._server.config
-        return config.advertise_address or config.bind_address
+        return hostaddress.advertised(config.advertise_address, config.bind_address)
 
     def advertised(self) -> str:
         """Where clients outside the cluster reach this server, as host:port."""
@@ -111,8 +132,8 @@ def system_priority_classes() -> list[Any]:
         scheduling_v1.PriorityClass(
             metadata=meta_v1.ObjectMeta(name="system-cluster-critical"),
             value=2000000000,
-            description="Used for system critical pods that must run in the cluster, but can be moved to another node if "
-            "necessary.",
+            description="Used for system critical pods that must run in the cluster, but can be moved to another node "
+            "if necessary.",
             preemptionPolicy="PreemptLowerPriority",
         ),
     ]

@@ -80,13 +80,10 @@ def check_version(write: Write, entry: Entry) -> None:
     meta = metadata.ensure(write.new)
     named = meta.resourceVersion
     if meta.uid and meta.uid != write.old.metadata.uid:
-        raise conflict(
-            write.request,
-            write.name,
-            f"StorageError: invalid object, Code: 4, Key: {policies.registry_key(write.kind, entry)}, ResourceVersion: 0, "
-            "AdditionalErrorMsg: "
-            f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {write.old.metadata.uid}",
-        )
+        key = policies.registry_key(write.kind, entry)
+        why = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {write.old.metadata.uid}"
+        storage = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+        raise conflict(write.request, write.name, storage)
     if named and named != "0" and parse_version(named) != entry.revision:
         raise conflict(write.request, write.name)
 
