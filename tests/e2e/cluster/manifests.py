@@ -19,10 +19,10 @@ def deployment(name: str, *, replicas: int = 3, image: str = SAMPLE, **pod: Any)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": dict(labels)},
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": labels},
+            "selector": {"matchLabels": dict(labels)},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container], **pod}},
         },
     }

@@ -19,7 +19,7 @@ def blocks(heading: str) -> list[str]:
 
 def test_the_kubectl_commands_work(cluster: Cluster) -> None:
     cluster.up()
-    (commands,) = blocks("Reach it with kubectl")
+    commands = blocks("Reach it with kubectl")[0]
     assert "export KUBECONFIG=/var/lib/sampan/admin.kubeconfig" in commands
     script = commands.replace("/var/lib/sampan/", f"{cluster.data_dir}/").replace("logs -f", "logs --tail=1")
     done = subprocess.run(

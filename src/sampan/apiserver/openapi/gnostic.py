@@ -13,7 +13,8 @@ from typing import Any
 
 from sampan.codec import json
 
-CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+# Asked for with `spec.v2@v1.0`, but answered with a dot: an `@` is no media type to a strict parser (RFC 9110, 8.3.1).
+CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 Writer = Callable[[Any], bytes]
 Fields = dict[str, tuple[int, Callable[[int, Any], bytes]]]
 
