@@ -28,10 +28,30 @@ OPERAND = (
 BINARY = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">=", "in"), ("+", "-"), ("*", "/", "%"))
 LITERALS = frozenset({"true", "false", "null"})
 RESERVED = frozenset(
-    "as break const continue else for function if import let loop package namespace return var void while".split()
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
 )
-TYPES = frozenset("int uint double bool string bytes list map null_type type dyn".split())
-MACROS = frozenset("all exists exists_one existsOne map filter transformList transformMap transformMapEntry".split())
+TYPES = frozenset(["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "dyn"])
+MACROS = frozenset(
+    ["all", "exists", "exists_one", "existsOne", "map", "filter", "transformList", "transformMap", "transformMapEntry"]
+)
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DEPTH = 200
 

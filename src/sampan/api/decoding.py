@@ -1,8 +1,9 @@
 """Bytes or JSON values to typed objects, with unknown fields told and dropped.
 
 The Structs refuse a field they do not know, and a null in a list or map. Only then is the slow way taken: the JSON is
-decoded to plain values, the schema is walked, unknown fields are removed and their paths collected, nulls become the zero
-value of what should be there (as in Go), and the rest is converted. An object without a typo pays nothing. Paths are written as upstream writes them: `spec.containers[0].imag`.
+decoded to plain values, the schema is walked, unknown fields are removed and their paths collected, nulls become the
+zero value of what should be there (as in Go), and the rest is converted. An object without a typo pays nothing. Paths
+are written as upstream writes them: `spec.containers[0].imag`.
 """
 
 from __future__ import annotations

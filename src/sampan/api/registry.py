@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from sampan.api import schema
-from sampan.api.schema.compact import compact
 from sampan.api.resources import ALL_VERBS, GROUPS, PROXY_OPTIONS, STORED_IN, SUBRESOURCES
+from sampan.api.schema.compact import compact
 
 PACKAGES = {
     "": "core",

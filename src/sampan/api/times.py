@@ -1,7 +1,7 @@
 """Times as the API reads and writes them: RFC 3339 in, UTC out.
 
-`metav1.Time` has whole seconds (`2026-01-01T00:00:00Z`), `metav1.MicroTime` six decimals. What cannot be read is told in
-upstream's words, which are those of Go's `time.Parse`.
+`metav1.Time` has whole seconds (`2026-01-01T00:00:00Z`), `metav1.MicroTime` six decimals. What cannot be read is told
+in upstream's words, which are those of Go's `time.Parse`.
 """
 
 from __future__ import annotations

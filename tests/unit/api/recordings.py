@@ -1,13 +1,12 @@
 """Recorded conversations with upstream v1.36, run through the write path without a server.
 
 A request's body is decoded, given its defaults, put through its kind's strategy and judged; what comes out is held
-against what upstream answered: the violations of a refused object, the body of an accepted one. What admission, allocation
-and storage add is left out of the comparison. The recordings are read where they lie and never copied.
+against what upstream answered: the violations of a refused object, the body of an accepted one. What admission,
+allocation and storage add is left out of the comparison. The recordings are read where they lie and never copied.
 """
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import re
@@ -21,7 +20,7 @@ from typing import Any
 import msgspec
 
 from sampan.api import decoding, defaults, registry, strategy, validation, warnings
-from sampan.api.errors import FieldError, invalid
+from sampan.api.errors import FieldError
 
 FOLDER = Path("/work/shared/reference/behaviour")
 NOW = "2026-11-21T00:00:00Z"
@@ -31,8 +30,10 @@ OTHERS_WARNINGS = ('299 - "unknown field', '299 - "duplicate field', '299 - "v1 
 NEEDS_VERSION = "must be specified for an update"
 SUFFIX = "abcde"
 ADDRESS = "10.96.0.9"
-PATH = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/NS)?/(?P<plural>[a-z]+)(?:/(?P<name>[^/?]+))?"
-                  r"(?:/(?P<sub>[^/?]+))?")
+PATH = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/NS)?/(?P<plural>[a-z]+)(?:/(?P<name>[^/?]+))?"
+    r"(?:/(?P<sub>[^/?]+))?"
+)
 UNCOMPARED = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "namespace")
 SERVER_SET = {
     "PersistentVolumeClaim": ("metadata.finalizers",),
@@ -84,7 +85,9 @@ def kind_of(path: str) -> tuple[registry.Kind, str, str] | None:
 def body_of(body: Any) -> bytes:
     text = body if isinstance(body, str) else json.dumps(body)
     csr = (FOLDER / "csr.b64").read_text().strip()
-    text = text.replace('"namespace": "NS"', f'"namespace": "{NAMESPACE}"').replace('"request": "CSR"', f'"request": "{csr}"')
+    text = text.replace('"namespace": "NS"', f'"namespace": "{NAMESPACE}"').replace(
+        '"request": "CSR"', f'"request": "{csr}"'
+    )
     return text.replace('"x1-NS"', f'"x1-{NAMESPACE}"').encode()
 
 

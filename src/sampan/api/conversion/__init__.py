@@ -1,8 +1,8 @@
 """The same object in another version.
 
 Most versions of a kind differ in name only: the JSON is read again as the other version. Where more differs, a module
-here holds two functions over the JSON, one each way, in its table WAYS: (group and version from, to) -> function. What a
-version cannot express is kept in annotations, as upstream does, so that nothing is lost on the way through it.
+here holds two functions over the JSON, one each way, in its table WAYS: (group and version from, to) -> function.
+What a version cannot express is kept in annotations, as upstream does, so that nothing is lost on the way through it.
 Defaults are not applied: what a user did not say in one version is not said in the other.
 """
 

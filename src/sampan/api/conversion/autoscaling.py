@@ -59,7 +59,12 @@ def to_v1(plain: dict[str, Any]) -> None:
         else:
             current.append(metric)
     status.setdefault("currentReplicas", 0)
-    kept = {METRICS: others, CURRENT: current, CONDITIONS: status.pop("conditions", None), BEHAVIOR: spec.pop("behavior", None)}
+    kept = {
+        METRICS: others,
+        CURRENT: current,
+        CONDITIONS: status.pop("conditions", None),
+        BEHAVIOR: spec.pop("behavior", None),
+    }
     annotations.update({key: msgspec.json.encode(value).decode() for key, value in kept.items() if value})
     if annotations:
         plain["metadata"]["annotations"] = annotations

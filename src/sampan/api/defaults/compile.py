@@ -1,10 +1,11 @@
 """From tables to functions that make an object of one kind whole.
 
-Three things happen to an object between decoding and validation: fields get their defaults, fields that upstream always
-shows are filled in, and zero values that upstream forgets are dropped (`sampan.api.schema.presence` has the rules).
-Empty lists and maps go later, see `sampan.api.schema.compact`. All three walk the same tree, so they are one walk; and as it is on the way of every write, a function is generated
-for each Struct, from the schema and the tables, that does only what that Struct needs, with plain attribute access.
-A Struct that needs nothing has no function and its parents do not visit it. Generated functions look like this:
+Three things happen to an object between decoding and validation: fields get their defaults, fields that upstream
+always shows are filled in, and zero values that upstream forgets are dropped (`sampan.api.schema.presence` has the
+rules). Empty lists and maps go later, see `sampan.api.schema.compact`. All three walk the same tree, so they are one
+walk; and as it is on the way of every write, a function is generated for each Struct, from the schema and the tables,
+that does only what that Struct needs, with plain attribute access. A Struct that needs nothing has no function and
+its parents do not visit it. Generated functions look like this:
 
     def core_v1_ContainerPort(o):
         if o.hostPort == 0: o.hostPort = None

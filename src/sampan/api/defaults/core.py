@@ -136,7 +136,7 @@ def container(o: Any) -> None:
 
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
-    """Always for the tag `latest`, given or meant; IfNotPresent for any other, for a digest, and for what is no image."""
+    """Always for the tag `latest`, given or meant; IfNotPresent for any other, a digest, or what is no image."""
     match = IMAGE.fullmatch(image)
     if match is None or len(match["name"]) > IMAGE_NAME_LENGTH or match["digest"]:
         return "IfNotPresent"

@@ -1,8 +1,8 @@
 """What a request may touch of an object, and what the server sets itself.
 
-The endpoint decides: creating drops what only the server knows (status), the object's own endpoint leaves the status as it was,
-`/status` leaves all else as it was. `metadata.generation` counts the changes of what a user asks for. A kind's
-`Strategy` states its habits as data, and its few own rules as functions; kinds without a row behave like most.
+The endpoint decides: creating drops what only the server knows (status), the object's own endpoint leaves the status
+as it was, `/status` leaves all else as it was. `metadata.generation` counts the changes of what a user asks for. A
+kind's `Strategy` states its habits as data, and its few own rules as functions; kinds without a row behave like most.
 The order on the way of a write is: defaults, mutating admission, strategy, validation. Before `prepare_create` the
 server has set uid, creationTimestamp and the namespace.
 """
@@ -74,4 +74,3 @@ def _only_subresource(strategy: Strategy, new: Any, old: Any, subresource: str) 
             if name not in ("kind", "apiVersion", "metadata", "status"):
                 setattr(new, name, getattr(old, name))
         strategy.status_metadata(new.metadata, old.metadata)
-

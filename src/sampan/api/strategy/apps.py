@@ -35,9 +35,7 @@ def _number(text: str) -> int:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "DaemonSet": Strategy(
-        generation=True, changed=spec_changed, create=create_daemon_set, update=update_daemon_set
-    ),
+    "DaemonSet": Strategy(generation=True, changed=spec_changed, create=create_daemon_set, update=update_daemon_set),
     "Deployment": Strategy(generation=True, changed=deployment_changed, status_metadata=keep_labels),
     "ReplicaSet": Strategy(generation=True, changed=spec_changed),
     "StatefulSet": Strategy(generation=True, changed=spec_changed),

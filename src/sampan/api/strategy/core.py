@@ -48,9 +48,7 @@ def finalize_namespace(new: Any, old: Any) -> None:
 
 
 def create_volume(o: Any) -> None:
-    o.status = core_v1.PersistentVolumeStatus(
-        phase="Pending", lastPhaseTransitionTime=o.metadata.creationTimestamp
-    )
+    o.status = core_v1.PersistentVolumeStatus(phase="Pending", lastPhaseTransitionTime=o.metadata.creationTimestamp)
 
 
 def create_claim(o: Any) -> None:

@@ -45,9 +45,9 @@ def never(new: Any, old: Any) -> bool:
 class Strategy:
     """The habits of one kind.
 
-    `generation`: whether it counts generations, a new one when `changed(new, old)`. `drops_status`: whether a creator's status is
-    dropped. `create`, `update`, `subresources`: rules of its own, in place. `status_metadata(new, old)`: what becomes
-    of metadata when the status is updated.
+    `generation`: whether it counts generations, a new one when `changed(new, old)`. `drops_status`: whether a
+    creator's status is dropped. `create`, `update`, `subresources`: rules of its own, in place.
+    `status_metadata(new, old)`: what becomes of metadata when the status is updated.
     """
 
     generation: bool = False

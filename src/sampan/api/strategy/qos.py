@@ -14,7 +14,7 @@ COUNTED = ("cpu", "memory")
 
 
 def quality_of_service(spec: Any) -> str:
-    """"Guaranteed", "Burstable" or "BestEffort"."""
+    """ "Guaranteed", "Burstable" or "BestEffort"."""
     if spec.resources is not None and (spec.resources.requests or spec.resources.limits):
         return _class([spec.resources])
     containers = [*(spec.containers or ()), *(spec.initContainers or ())]
@@ -28,7 +28,9 @@ def _class(resources: list[Any]) -> str:
         requests = _counted(each.requests if each else None)
         limits = _counted(each.limits if each else None)
         asked = asked or bool(requests or limits)
-        guaranteed = guaranteed and len(limits) == len(COUNTED) and all(requests.get(n, q) == q for n, q in limits.items())
+        guaranteed = (
+            guaranteed and len(limits) == len(COUNTED) and all(requests.get(n, q) == q for n, q in limits.items())
+        )
     if not asked:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"

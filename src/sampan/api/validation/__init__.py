@@ -1,9 +1,10 @@
 """Whether an object may be: every violation of a kind's rules, in upstream's order and words.
 
-Each module (or package) here holds the rules of one API group in a table RULES, by kind. A `Rule` says how objects of the
-kind are named and which functions judge a new object, a replaced one, and a change through each subresource. Functions
-take values and the list to which they add `FieldError`s; paths are built as far as a list or an object is entered, and the rest only
-when there is something to tell. Kinds that several versions serve are judged in the version they are stored in.
+Each module (or package) here holds the rules of one API group in a table RULES, by kind. A `Rule` says how objects of
+the kind are named and which functions judge a new object, a replaced one, and a change through each subresource.
+Functions take values and the list to which they add `FieldError`s; paths are built as far as a list or an object is
+entered, and the rest only when there is something to tell. Kinds that several versions serve are judged in the
+version they are stored in.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def update(kind: Kind, new: Any, old: Any, subresource: str = "") -> list[FieldE
 
 def _stored(kind: Kind, rule: Rule, obj: Any) -> Any:
     """The object in the version that its rules are written for."""
-    if rule.any_version or kind.stored[2] == kind.version and kind.stored[0] == kind.group:
+    if rule.any_version or (kind.stored[2] == kind.version and kind.stored[0] == kind.group):
         return obj
     from sampan.api import conversion
 

@@ -278,7 +278,9 @@ def param_kind(kind: Any, errors: Errors, path: str) -> None:
         if not getattr(kind, field):
             errors.append(required(f"{path}.{field}"))
     if kind.apiVersion and kind.apiVersion.count("/") > 1:
-        errors.append(invalid(f"{path}.apiVersion", kind.apiVersion, f"unexpected GroupVersion string: {kind.apiVersion}"))
+        errors.append(
+            invalid(f"{path}.apiVersion", kind.apiVersion, f"unexpected GroupVersion string: {kind.apiVersion}")
+        )
     if kind.kind and label_1035(kind.kind.lower()):
         text = "may have mixed case, but should otherwise match: " + ",".join(label_1035(kind.kind.lower()))
         errors.append(invalid(f"{path}.kind", kind.kind, text))
@@ -364,7 +366,9 @@ def mutate(mutation: Any, errors: Errors, path: str) -> None:
         return
     for other, field in PATCH_TYPES.items():
         if other != kind and getattr(mutation, field) is not None:
-            errors.append(invalid(f"{path}.{field}", "{applyConfiguration}", f"is not allowed when patchType is {kind}"))
+            errors.append(
+                invalid(f"{path}.{field}", "{applyConfiguration}", f"is not allowed when patchType is {kind}")
+            )
     if getattr(mutation, PATCH_TYPES[kind]) is None:
         errors.append(required(f"{path}.{PATCH_TYPES[kind]}", f"must be specified when patchType is {kind}"))
 

@@ -39,7 +39,9 @@ def create(obj: Any, errors: Errors) -> None:
 
 def local(spec: Any, errors: Errors) -> None:
     if spec.caBundle:
-        errors.append(invalid("spec.caBundle", f"{len(spec.caBundle)} bytes", "local APIServices may not have a caBundle"))
+        errors.append(
+            invalid("spec.caBundle", f"{len(spec.caBundle)} bytes", "local APIServices may not have a caBundle")
+        )
     if spec.insecureSkipTLSVerify:
         text = "local APIServices may not have insecureSkipTLSVerify"
         errors.append(invalid("spec.insecureSkipTLSVerify", True, text))

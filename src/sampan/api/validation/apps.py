@@ -152,14 +152,23 @@ def update_deployment(new: Any, old: Any, errors: Errors) -> None:
 
 def update_deployment_status(new: Any, old: Any, errors: Errors) -> None:
     status = new.status
-    for name in ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"):
+    for name in (
+        "observedGeneration",
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+    ):
         not_negative(getattr(status, name), errors, f"status.{name}")
     total = status.replicas or 0
     for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
         if (getattr(status, name) or 0) > total:
             errors.append(invalid(f"status.{name}", getattr(status, name), "cannot be greater than status.replicas"))
     if (status.availableReplicas or 0) > (status.readyReplicas or 0):
-        errors.append(invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas"))
+        errors.append(
+            invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas")
+        )
 
 
 def create_replica_set(obj: Any, errors: Errors) -> None:
@@ -235,7 +244,11 @@ def create_stateful_set(obj: Any, errors: Errors) -> None:
     spec = obj.spec
     policy = spec.podManagementPolicy
     if policy not in POLICIES:
-        errors.append(invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'") if policy else required("spec.podManagementPolicy"))
+        errors.append(
+            invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'")
+            if policy
+            else required("spec.podManagementPolicy")
+        )
     stateful_strategy(spec.updateStrategy, errors, "spec.updateStrategy")
     retention = spec.persistentVolumeClaimRetentionPolicy
     for name in ("whenDeleted", "whenScaled"):

@@ -1,4 +1,7 @@
-"""Rules of the autoscaling group, for version 2, in which autoscalers are judged. Source: API reference v1.36; KEP-853."""
+"""Rules of the autoscaling group, for version 2, in which autoscalers are judged.
+
+Source: API reference v1.36; KEP-853.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +69,7 @@ def target_reference(reference: Any, errors: Errors, path: str) -> None:
         else:
             errors.extend(each_invalid(f"{path}.{field}", value, path_segment(value)))
     version = reference.apiVersion or ""
-    if not version:
-        errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
-    elif "/" not in version and version != "v1":
+    if not version or ("/" not in version and version != "v1"):
         errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
 
 

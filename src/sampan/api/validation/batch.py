@@ -154,7 +154,8 @@ def indexed(spec: Any, errors: Errors, path: str) -> None:
             text = f"must be specified when completions is above {LARGEST_PARALLELISM}"
             errors.append(required(f"{path}.maxFailedIndexes", text))
         if (spec.parallelism or 0) > 10_000:
-            text = f"must be less than or equal to 10000 when completions are above {LARGEST_PARALLELISM} and used with backoff limit per index"
+            text = "must be less than or equal to 10000 when completions are above "
+            text += f"{LARGEST_PARALLELISM} and used with backoff limit per index"
             errors.append(invalid(f"{path}.parallelism", spec.parallelism, text))
 
 
@@ -225,7 +226,9 @@ def condition_pattern(pattern: Any, errors: Errors, path: str) -> None:
 def success_policy(spec: Any, errors: Errors, path: str) -> None:
     rules = spec.successPolicy.rules
     if not rules:
-        errors.append(required(f"{path}.rules", "at least one rules must be specified when the successPolicy is specified"))
+        errors.append(
+            required(f"{path}.rules", "at least one rules must be specified when the successPolicy is specified")
+        )
     elif len(rules) > LARGEST_RULES:
         errors.append(too_many(f"{path}.rules", len(rules), LARGEST_RULES))
     for index, rule in enumerate(rules or ()):
@@ -347,7 +350,9 @@ def cron_job_spec(spec: Any, errors: Errors) -> None:
         time_zone(spec.timeZone, errors)
     if spec.concurrencyPolicy not in CONCURRENCY:
         value = spec.concurrencyPolicy
-        errors.append(not_supported("spec.concurrencyPolicy", value, CONCURRENCY) if value else required("spec.concurrencyPolicy"))
+        errors.append(
+            not_supported("spec.concurrencyPolicy", value, CONCURRENCY) if value else required("spec.concurrencyPolicy")
+        )
     inner, path = spec.jobTemplate.spec, "spec.jobTemplate.spec"
     job_spec(inner, errors, path)
     if inner.manualSelector:
@@ -361,7 +366,9 @@ def cron_job_spec(spec: Any, errors: Errors) -> None:
 def schedule(spec: Any, errors: Errors) -> None:
     text = spec.schedule
     if "TZ" in text:
-        errors.append(invalid("spec.schedule", text, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
+        errors.append(
+            invalid("spec.schedule", text, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")
+        )
         return
     try:
         parse_schedule(text)
@@ -391,4 +398,3 @@ RULES: dict[str, Rule] = {
     "CronJob": Rule(create=create_cron_job, update=update_cron_job),
     "Job": Rule(create=create_job, update=update_job, subresources={"status": update_job_status}),
 }
-

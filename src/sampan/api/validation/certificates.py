@@ -112,9 +112,13 @@ def conditions(new: Any, old: Any, errors: Errors) -> None:
     for kind in ("Approved", "Denied", "Failed"):
         before = [c for c in (old.status.conditions if old.status else None) or () if c.type == kind]
         if before and not any(t == kind for t, _ in now):
-            errors.append(forbidden("status.conditions", f"updates may not remove a condition of type {kind!r}".replace("'", '"')))
+            errors.append(
+                forbidden("status.conditions", f"updates may not remove a condition of type {kind!r}".replace("'", '"'))
+            )
     if {"Approved", "Denied"} <= {t for t, _ in now}:
-        errors.append(invalid("status.conditions[1].type", "Denied", "Approved and Denied conditions are mutually exclusive"))
+        errors.append(
+            invalid("status.conditions[1].type", "Denied", "Approved and Denied conditions are mutually exclusive")
+        )
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:
@@ -128,7 +132,7 @@ def create_bundle(obj: Any, errors: Errors) -> None:
         signer(spec.signerName, errors, "spec.signerName")
         prefix = spec.signerName.replace("/", ":") + ":"
         if not name.startswith(prefix):
-            text = f'ClusterTrustBundle for signerName {spec.signerName} must be named with prefix {prefix}'
+            text = f"ClusterTrustBundle for signerName {spec.signerName} must be named with prefix {prefix}"
             errors.append(invalid("metadata.name", name, text))
     if "-----BEGIN CERTIFICATE-----" not in (spec.trustBundle or ""):
         errors.append(invalid("spec.trustBundle", "<value omitted>", "at least one trust anchor must be provided"))
@@ -142,7 +146,9 @@ def update_bundle(new: Any, old: Any, errors: Errors) -> None:
 RULES: dict[str, Rule] = {
     "CertificateSigningRequest": Rule(
         name=path_segment,
-        create=create, update=update, subresources={"status": update_status, "approval": conditions},
+        create=create,
+        update=update,
+        subresources={"status": update_status, "approval": conditions},
     ),
     "ClusterTrustBundle": Rule(name=path_segment, create=create_bundle, update=update_bundle, any_version=True),
 }

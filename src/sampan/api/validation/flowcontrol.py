@@ -40,7 +40,7 @@ def create_schema(obj: Any, errors: Errors) -> None:
         text = f"must not be greater than {LARGEST_PRECEDENCE}"
         errors.append(invalid("spec.matchingPrecedence", precedence, text))
     if precedence == 1 and obj.metadata.name != EXEMPT_NAME:
-        text = 'only the schema named \'exempt\' may have matchingPrecedence 1'
+        text = "only the schema named 'exempt' may have matchingPrecedence 1"
         errors.append(invalid("spec.matchingPrecedence", precedence, text))
     if spec.distinguisherMethod is not None and spec.distinguisherMethod.type not in DISTINGUISHERS:
         shown = Shown(f'{{"Type":{quote(spec.distinguisherMethod.type or "")}}}')
@@ -230,4 +230,3 @@ RULES: dict[str, Rule] = {
     "FlowSchema": Rule(create=create_schema, update=update_schema),
     "PriorityLevelConfiguration": Rule(create=create_level, update=update_level),
 }
-

@@ -61,7 +61,7 @@ def common(meta: Any, errors: Errors, path: str) -> None:
     if meta.labels:
         labels(meta.labels, errors, f"{path}.labels")
     if meta.annotations:
-        annotations(meta.annotations, errors, f"{path}.annotations")
+        annotation_map(meta.annotations, errors, f"{path}.annotations")
     if meta.ownerReferences:
         owner_references(meta.ownerReferences, errors, f"{path}.ownerReferences")
     if meta.finalizers:
@@ -79,13 +79,15 @@ def labels(values: Mapping[str, str], errors: Errors, path: str) -> None:
             errors.extend(each_invalid(path, value or "", wrong))
 
 
-def annotations(values: Mapping[str, str], errors: Errors, path: str) -> None:
+def annotation_map(values: Mapping[str, str], errors: Errors, path: str) -> None:
     for key in values:
         if wrong := qualified(key.lower()):
             errors.extend(each_invalid(path, key, wrong))
     size = sum(len(k.encode()) + len((v or "").encode()) for k, v in values.items())
     if size > ANNOTATIONS_LIMIT:
-        errors.append(FieldError("FieldValueTooLong", path, f"Too long: may not be more than {ANNOTATIONS_LIMIT} bytes"))
+        errors.append(
+            FieldError("FieldValueTooLong", path, f"Too long: may not be more than {ANNOTATIONS_LIMIT} bytes")
+        )
 
 
 def owner_references(references: Any, errors: Errors, path: str) -> None:
@@ -95,7 +97,9 @@ def owner_references(references: Any, errors: Errors, path: str) -> None:
         if reference.controller:
             kind = f"{reference.kind or ''}/{reference.name or ''}"
             if controller:
-                text = f"Only one reference can have Controller set to true. Found \"true\" in references for {controller}"
+                text = (
+                    f'Only one reference can have Controller set to true. Found "true" in references for {controller}'
+                )
                 errors.append(invalid(path, references, f"{text} and {kind}"))
             else:
                 controller = kind
@@ -143,7 +147,9 @@ def managed_fields(entries: Any, errors: Errors, path: str) -> None:
             errors.append(invalid(f"{here}.fieldsType", entry.fieldsType, "must be `FieldsV1`"))
         if entry.manager and len(entry.manager) > MANAGER_LIMIT:
             errors.append(
-                FieldError("FieldValueTooLong", f"{here}.manager", f"Too long: may not be more than {MANAGER_LIMIT} bytes")
+                FieldError(
+                    "FieldValueTooLong", f"{here}.manager", f"Too long: may not be more than {MANAGER_LIMIT} bytes"
+                )
             )
 
 
@@ -156,7 +162,9 @@ def metadata_update(new: Any, old: Any, errors: Errors, *, path: str = "metadata
     if old.deletionTimestamp is not None:
         added = [f for f in new.finalizers or () if f not in (old.finalizers or ())]
         if added:
-            text = f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}"
+            text = (
+                f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}"
+            )
             errors.append(forbidden(f"{path}.finalizers", text))
     for name in FIXED:
         if getattr(new, name) != getattr(old, name):

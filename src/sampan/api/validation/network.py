@@ -88,7 +88,9 @@ def routable(text: str, errors: Errors, path: str) -> None:
         errors.append(invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)"))
     if address.is_link_local:
         errors.append(invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"))
-    if address.is_multicast and (address.version == 4 and str(address).startswith("224.0.0.") or _link_local_multicast(address)):
+    if address.is_multicast and (
+        (address.version == 4 and str(address).startswith("224.0.0.")) or _link_local_multicast(address)
+    ):
         errors.append(invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"))
 
 

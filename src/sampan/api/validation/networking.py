@@ -37,10 +37,9 @@ NEEDS_PORT = "port name or number is required"
 def create_ingress(obj: Any, errors: Errors) -> None:
     spec = obj.spec
     annotated = (obj.metadata.annotations or {}).get(CLASS_ANNOTATION)
-    if annotated is not None and spec.ingressClassName is not None:
-        if annotated != spec.ingressClassName:
-            text = "must match `ingressClassName` when both are specified"
-            errors.append(invalid(f"metadata.annotations[{CLASS_ANNOTATION}]", annotated, text))
+    if annotated is not None and spec.ingressClassName not in (None, annotated):
+        text = "must match `ingressClassName` when both are specified"
+        errors.append(invalid(f"metadata.annotations[{CLASS_ANNOTATION}]", annotated, text))
     ingress_spec(spec, errors)
 
 
@@ -125,7 +124,9 @@ def backend(given: Any, errors: Errors, path: str) -> None:
         if not given.resource.kind:
             errors.append(required(f"{path}.resource.kind"))
         if given.resource.apiGroup:
-            errors.extend(each_invalid(f"{path}.resource.apiGroup", given.resource.apiGroup, subdomain(given.resource.apiGroup)))
+            errors.extend(
+                each_invalid(f"{path}.resource.apiGroup", given.resource.apiGroup, subdomain(given.resource.apiGroup))
+            )
     elif given.service is not None:
         service_backend(given.service, errors, path)
     else:
@@ -180,7 +181,9 @@ def domain_prefixed(text: str, errors: Errors, path: str) -> None:
         return
     errors.extend(each_invalid(path, domain, subdomain(domain)))
     if not all(c.isascii() and (c.isalnum() or c in "-._~!$&'()*+,;=:@/%") for c in rest):
-        errors.append(invalid(path, rest, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"))
+        errors.append(
+            invalid(path, rest, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')")
+        )
 
 
 def class_parameters(given: Any, errors: Errors, path: str) -> None:
@@ -353,4 +356,3 @@ RULES: dict[str, Rule] = {
     "NetworkPolicy": Rule(create=create_policy, update=update_policy),
     "ServiceCIDR": Rule(create=create_service_cidr, update=update_service_cidr, any_version=True),
 }
-

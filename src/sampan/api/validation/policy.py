@@ -43,7 +43,5 @@ def update_status(new: Any, old: Any, errors: Errors) -> None:
 
 
 RULES: dict[str, Rule] = {
-    "PodDisruptionBudget": Rule(
-        name=path_segment, create=create, update=update, subresources={"status": update_status}
-    )
+    "PodDisruptionBudget": Rule(name=path_segment, create=create, update=update, subresources={"status": update_status})
 }

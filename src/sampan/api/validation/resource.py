@@ -1,4 +1,7 @@
-"""Rules of the resource.k8s.io group: dynamic resource allocation (KEP-4381), in version 1. Source: API reference v1.36."""
+"""Rules of the resource.k8s.io group: dynamic resource allocation (KEP-4381), in version 1.
+
+Source: API reference v1.36.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from sampan.api import cel
 from sampan.api.errors import FieldError
 from sampan.api.names import label, qualified, subdomain
 from sampan.api.quantity import parse
+from sampan.api.validation.core.scheduling import TAINT_EFFECTS
 from sampan.api.validation.expressions import DEVICE
 from sampan.api.validation.metadata import immutable, long_name
-from sampan.api.validation.core.scheduling import TAINT_EFFECTS
 from sampan.api.validation.problems import (
     duplicate,
     each_invalid,
@@ -102,7 +105,9 @@ def request(each: Any, errors: Errors, path: str) -> None:
     if given == 0:
         errors.append(required(path, ONE_REQUEST))
     elif given == 2:
-        errors.append(invalid(path, None, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"))
+        errors.append(
+            invalid(path, None, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set")
+        )
     if each.exactly is not None:
         device_request(each.exactly, errors, f"{path}.exactly")
     alternatives = each.firstAvailable or ()
@@ -181,7 +186,9 @@ def constraint(each: Any, known: set[str], errors: Errors, path: str) -> None:
 def references(given: Any, known: set[str], errors: Errors, path: str) -> None:
     for index, name in enumerate(given):
         if name not in known:
-            text = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+            text = (
+                "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+            )
             errors.append(invalid(f"{path}[{index}]", name, text))
 
 

@@ -1,4 +1,7 @@
-"""Names and amounts of resources. Source: API reference v1.36, ResourceRequirements; concepts, "Resource Management"."""
+"""Names and amounts of resources.
+
+Source: API reference v1.36, ResourceRequirements; concepts, "Resource Management for Pods and Containers".
+"""
 
 from __future__ import annotations
 

@@ -41,4 +41,3 @@ def update_priority(new: Any, old: Any, errors: Errors) -> None:
 RULES: dict[str, Rule] = {
     "PriorityClass": Rule(create=create_priority, update=update_priority),
 }
-

@@ -83,7 +83,12 @@ def node_field(requirement: Any, errors: Errors, path: str) -> None:
     operator, values = requirement.operator or "", requirement.values or ()
     if operator in ("In", "NotIn"):
         if len(values) != 1:
-            errors.append(required(f"{path}.values", "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+            errors.append(
+                required(
+                    f"{path}.values",
+                    "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
+                )
+            )
     else:
         errors.append(invalid(f"{path}.operator", operator, UNKNOWN_OPERATOR))
     if requirement.key != "metadata.name":

@@ -260,4 +260,3 @@ RULES: dict[str, Rule] = {
     "VolumeAttachment": Rule(create=create_attachment, update=update_attachment),
     "VolumeAttributesClass": Rule(create=create_attributes, update=update_attributes, any_version=True),
 }
-

@@ -110,7 +110,10 @@ def affinity(given: Any, path: str) -> Iterator[str]:
         yield from node_affinity(given.nodeAffinity, f"{path}.nodeAffinity")
     for field in ("podAffinity", "podAntiAffinity"):
         side = getattr(given, field)
-        for when in ("requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"):
+        for when in (
+            "requiredDuringSchedulingIgnoredDuringExecution",
+            "preferredDuringSchedulingIgnoredDuringExecution",
+        ):
             for index, term in enumerate((getattr(side, when) if side is not None else None) or ()):
                 here = f"{path}.{field}.{when}[{index}]"
                 inner = getattr(term, "podAffinityTerm", None)
@@ -164,7 +167,8 @@ def containers(container: Any, path: str) -> Iterator[str]:
     for index, variable in enumerate(container.env or ()):
         name = variable.name or ""
         if name in names:
-            yield f"{path}.env[{index}]: hides previous definition of {quote(name)}, which may be dropped when using apply"
+            text = f"hides previous definition of {quote(name)}, which may be dropped when using apply"
+            yield f"{path}.env[{index}]: {text}"
         names.add(name)
     resources = container.resources
     if resources is not None:

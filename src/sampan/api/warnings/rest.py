@@ -28,7 +28,8 @@ def persistent_volume(o: Any) -> list[str]:
     for index, term in enumerate((needed.nodeSelectorTerms if needed is not None else None) or ()):
         found += node_term(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{index}]")
     if o.spec.persistentVolumeReclaimPolicy == "Recycle":
-        text = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
+        text = "The Recycle reclaim policy is deprecated. "
+        text += "Instead, the recommended approach is to use dynamic provisioning."
         found.append(f"spec.persistentVolumeReclaimPolicy: {text}")
     return [*found, *fraction(o.spec.capacity, "storage", "spec.capacity")]
 

@@ -16,4 +16,3 @@ RULES: dict[str, Rule] = {
         subresources={"status": definitions.update_status},
     ),
 }
-

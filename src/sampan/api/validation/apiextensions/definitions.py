@@ -36,6 +36,7 @@ ONE_STORAGE = "must have exactly one version marked as storage version"
 MIXED_CASE = "may have mixed case, but should otherwise match"
 HOISTED = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
 PROTECTED = ("k8s.io", "kubernetes.io")
+APPROVAL_RULES = "https://github.com/kubernetes/enhancements/pull/1111"
 APPROVED = "api-approved.kubernetes.io"
 
 
@@ -239,7 +240,9 @@ PARTS: dict[str, Any] = {
 def conversion(given: Any, errors: Errors, path: str) -> None:
     if given.strategy not in ("None", "Webhook"):
         value = given.strategy
-        errors.append(not_supported(f"{path}.strategy", value, ("None", "Webhook")) if value else required(f"{path}.strategy"))
+        errors.append(
+            not_supported(f"{path}.strategy", value, ("None", "Webhook")) if value else required(f"{path}.strategy")
+        )
     if given.strategy != "Webhook":
         if given.webhook is not None:
             text = "should not be set when strategy is not set to Webhook"
@@ -275,9 +278,7 @@ def stored_versions(obj: Any, errors: Errors) -> None:
             errors.append(invalid(f"{path}[{index}]", version, "missing from spec.versions; " + STORED_ADVICE))
 
 
-STORED_ADVICE = (
-    "migrate the stored objects to the storage version, then remove the version from status.storedVersions"
-)
+STORED_ADVICE = "migrate the stored objects to the storage version, then remove the version from status.storedVersions"
 
 
 def approval(obj: Any, errors: Errors) -> None:
@@ -287,17 +288,19 @@ def approval(obj: Any, errors: Errors) -> None:
         return
     given = (obj.metadata.annotations or {}).get(APPROVED)
     path = f"metadata.annotations[{APPROVED}]"
+    needed = 'protected groups must have approval annotation "api-approved.kubernetes.io"'
     if given is None:
-        text = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111"
-        errors.append(required(path, text))
+        errors.append(required(path, f"{needed}, see {APPROVAL_RULES}"))
     elif not given.startswith(("http://", "https://", "unapproved")):
-        text = "protected groups must have approval annotation \"api-approved.kubernetes.io\" with either a URL or a reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111"
+        text = f'{needed} with either a URL or a reason starting with "unapproved", see {APPROVAL_RULES}'
         errors.append(invalid(path, given, text))
 
 
 def update(new: Any, old: Any, errors: Errors) -> None:
     definition_spec(new.spec, errors)
-    if any(c.type == "Established" and c.status == "True" for c in (old.status.conditions if old.status else None) or ()):
+    if any(
+        c.type == "Established" and c.status == "True" for c in (old.status.conditions if old.status else None) or ()
+    ):
         immutable(new.spec.scope, old.spec.scope, errors, "spec.scope")
         immutable(new.spec.names.kind, old.spec.names.kind, errors, "spec.names.kind")
     immutable(new.spec.group, old.spec.group, errors, "spec.group")

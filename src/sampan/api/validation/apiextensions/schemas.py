@@ -28,7 +28,14 @@ PYTHON_TYPES: dict[str, Any] = {
     "object": dict,
     "string": str,
 }
-JSON_NAMES = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+JSON_NAMES = (
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "object"),
+)
 SELF = frozenset({"self", "oldSelf"})
 EMPTY: dict[str, str] = {
     "root": "must not be empty at the root",
@@ -61,7 +68,12 @@ def judge(schema: dict[str, Any], place: str, errors: Errors, path: str) -> None
         if schema.get(name):
             errors.append(forbidden(f"{path}.{name}", f"{name} is not supported"))
     if schema.get("uniqueItems"):
-        errors.append(forbidden(f"{path}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
+        errors.append(
+            forbidden(
+                f"{path}.uniqueItems",
+                "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            )
+        )
     if "pattern" in schema:
         pattern(schema["pattern"], errors, f"{path}.pattern")
     lists(schema, kind, errors, path)
@@ -75,7 +87,9 @@ def children(schema: dict[str, Any], kind: str, errors: Errors, path: str) -> No
         judge(inner or {}, "property", errors, f"{path}.properties[{name}]")
     extra = schema.get("additionalProperties")
     if extra is not None and schema.get("properties"):
-        errors.append(forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"))
+        errors.append(
+            forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
+        )
     if isinstance(extra, dict):
         judge(extra, "property", errors, f"{path}.additionalProperties")
     items = schema.get("items")
@@ -114,7 +128,9 @@ def lists(schema: dict[str, Any], kind: str, errors: Errors, path: str) -> None:
 
 def map_keys(schema: dict[str, Any], keys: list[str], errors: Errors, path: str) -> None:
     if not keys:
-        errors.append(required(f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"))
+        errors.append(
+            required(f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map")
+        )
     items = schema.get("items") or {}
     known = items.get("properties") or {} if isinstance(items, dict) else {}
     for index, key in enumerate(keys):
@@ -124,7 +140,7 @@ def map_keys(schema: dict[str, Any], keys: list[str], errors: Errors, path: str)
         if key not in known:
             errors.append(invalid(here, key, "must refer to a field of the items"))
         elif key not in (items.get("required") or ()) and "default" not in known[key]:
-            text = f'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property'
+            text = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
             errors.append(required(f"{path}.items.properties[{key}].default", text))
 
 

@@ -58,7 +58,10 @@ RULES: dict[str, Rule] = {
     ),
     "Secret": Rule(create=configs.create_secret, update=configs.update_secret),
     "Service": Rule(
-        name=names.label, create=services.create, update=services.update, subresources={"status": services.update_status}
+        name=names.label,
+        create=services.create,
+        update=services.update,
+        subresources={"status": services.update_status},
     ),
     "ServiceAccount": Rule(),
 }

@@ -8,16 +8,14 @@ from typing import Any
 from sampan.api.names import label, qualified, subdomain
 from sampan.api.quantity import parse
 from sampan.api.validation.core.context import Errors
-from sampan.api.validation.metadata import annotations, immutable, labels
+from sampan.api.validation.metadata import annotation_map, immutable, labels
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.selectors import label_selector
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 ALONE = "ReadWriteOncePod"
 VOLUME_MODES = ("Block", "Filesystem")
-SPEC_FIXED = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-)
+SPEC_FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
 
 def create(claim: Any, errors: Errors) -> None:
@@ -68,7 +66,9 @@ def data_source(source: Any, errors: Errors, path: str) -> None:
         errors.append(required(f"{path}.kind"))
     group = source.apiGroup or ""
     if not group and source.kind != "PersistentVolumeClaim":
-        errors.append(invalid(path, source.kind or "", "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
+        errors.append(
+            invalid(path, source.kind or "", "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
+        )
     if group:
         errors.extend(each_invalid(f"{path}.apiGroup", group, subdomain(group)))
 
@@ -97,7 +97,7 @@ def template(given: Any, errors: Errors, path: str) -> None:
     meta = given.metadata
     if meta is not None:
         if meta.annotations:
-            annotations(meta.annotations, errors, f"{path}.annotations")
+            annotation_map(meta.annotations, errors, f"{path}.annotations")
         if meta.labels:
             labels(meta.labels, errors, f"{path}.labels")
     claim_spec(given.spec, errors, f"{path}.spec")

@@ -7,11 +7,11 @@ import binascii
 import json
 from typing import Any
 
+from sampan.api.errors import FieldError
 from sampan.api.names import config_key
 from sampan.api.validation.core.context import Errors
 from sampan.api.validation.metadata import immutable
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, required
-from sampan.api.errors import FieldError
 
 SIZE_LIMIT = 1024 * 1024
 FROZEN = "field is immutable when `immutable` is set"

@@ -72,7 +72,9 @@ def common(container: Any, pod: PodContext, errors: Errors, path: str) -> None:
     elif container.image != container.image.strip():
         errors.append(invalid(f"{path}.image", container.image, "must not have leading or trailing whitespace"))
     if container.terminationMessagePolicy not in MESSAGE_POLICIES:
-        errors.append(not_supported(f"{path}.terminationMessagePolicy", container.terminationMessagePolicy, MESSAGE_POLICIES))
+        errors.append(
+            not_supported(f"{path}.terminationMessagePolicy", container.terminationMessagePolicy, MESSAGE_POLICIES)
+        )
     if container.ports:
         ports(container.ports, errors, f"{path}.ports")
     if container.env:

@@ -47,5 +47,3 @@ def endpoint_port(each: Any, many: bool, errors: Errors, path: str) -> None:
         protocol(each.protocol, errors, f"{path}.protocol")
     if each.appProtocol is not None:
         errors.extend(each_invalid(f"{path}.appProtocol", each.appProtocol, qualified(each.appProtocol)))
-
-

@@ -1,4 +1,7 @@
-"""Rules for environment variables and where their values come from. Source: API reference v1.36, EnvVar, EnvFromSource."""
+"""Rules for environment variables and where their values come from.
+
+Source: API reference v1.36, EnvVar, EnvFromSource.
+"""
 
 from __future__ import annotations
 

@@ -69,9 +69,9 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     create(new, errors)
     before, now = old.spec.podCIDRs or [], new.spec.podCIDRs or []
     if before and now != before:
-        errors.append(forbidden("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid"))
+        errors.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
     if old.spec.providerID and new.spec.providerID != old.spec.providerID:
-        text = "node updates may not change providerID except from \"\" to valid"
+        text = 'node updates may not change providerID except from "" to valid'
         errors.append(forbidden("spec.providerID", text))
     if new.spec.taints:
         taints(new.spec.taints, errors, TAINTS)

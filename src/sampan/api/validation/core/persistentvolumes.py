@@ -55,7 +55,9 @@ def create(volume: Any, errors: Errors) -> None:
     source(spec, errors)
     host_path = spec.hostPath.path if spec.hostPath is not None else ""
     if host_path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":
-        errors.append(forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'"))
+        errors.append(
+            forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'")
+        )
     if spec.storageClassName:
         errors.extend(each_invalid("spec.storageClassName", spec.storageClassName, subdomain(spec.storageClassName)))
     if spec.volumeMode is not None and spec.volumeMode not in VOLUME_MODES:
@@ -108,7 +110,12 @@ def csi(value: Any, errors: Errors, path: str) -> None:
     csi_driver_name(value.driver, errors, f"{path}.driver")
     if not value.volumeHandle:
         errors.append(required(f"{path}.volumeHandle"))
-    for field in ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef"):
+    for field in (
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeExpandSecretRef",
+    ):
         reference = getattr(value, field)
         if reference is not None:
             for part in ("name", "namespace"):
@@ -150,5 +157,3 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     immutable(new.spec.volumeMode, old.spec.volumeMode, errors, "volumeMode")
     if old.spec.nodeAffinity is not None:
         immutable(new.spec.nodeAffinity, old.spec.nodeAffinity, errors, "nodeAffinity")
-
-

@@ -10,7 +10,7 @@ from sampan.api.validation.core import dns, scheduling, security
 from sampan.api.validation.core.container import containers, ephemeral_containers, init_containers
 from sampan.api.validation.core.context import Errors, PodContext
 from sampan.api.validation.core.volumes import volumes
-from sampan.api.validation.metadata import annotations, labels
+from sampan.api.validation.metadata import annotation_map, labels
 from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.resources import container_resource_name, quantity, requirements
@@ -65,7 +65,11 @@ def pod_spec(spec: Any, name: str, errors: Errors, path: str) -> None:
         host_network_ports(spec, errors, path)
     if spec.restartPolicy not in RESTART_POLICIES:
         value = spec.restartPolicy
-        errors.append(not_supported(f"{path}.restartPolicy", value, RESTART_POLICIES) if value else required(f"{path}.restartPolicy"))
+        errors.append(
+            not_supported(f"{path}.restartPolicy", value, RESTART_POLICIES)
+            if value
+            else required(f"{path}.restartPolicy")
+        )
     if spec.dnsPolicy not in dns.POLICIES:
         dns.policy(spec.dnsPolicy, errors, f"{path}.dnsPolicy")
     if spec.nodeSelector:
@@ -219,7 +223,7 @@ def template(given: Any, errors: Errors, path: str) -> None:
         if meta.labels:
             labels(meta.labels, errors, f"{path}.labels")
         if meta.annotations:
-            annotations(meta.annotations, errors, f"{path}.annotations")
+            annotation_map(meta.annotations, errors, f"{path}.annotations")
     pod_spec(given.spec, "", errors, f"{path}.spec")
     if given.spec.ephemeralContainers:
         errors.append(forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
@@ -231,5 +235,3 @@ def create_template(obj: Any, errors: Errors) -> None:
 
 def update_template(new: Any, old: Any, errors: Errors) -> None:
     template(new.template, errors, "template")
-
-

@@ -85,7 +85,7 @@ def fixed_part(spec: Any, old: Any) -> dict[str, Any]:
             container.pop("image", None)
     if old.terminationGracePeriodSeconds is not None and old.terminationGracePeriodSeconds < 0:
         plain.pop("terminationGracePeriodSeconds", None)
-    return plain  # type: ignore[no-any-return]
+    return plain
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:
@@ -102,7 +102,9 @@ def update_status(new: Any, old: Any, errors: Errors) -> None:
 
 def running_again(statuses: Any, old: Any, errors: Errors) -> None:
     """A container that ended for good does not go back to running."""
-    ended = {s.name: s.state.terminated for s in (old.status.containerStatuses if old.status else None) or () if s.state}
+    ended = {
+        s.name: s.state.terminated for s in (old.status.containerStatuses if old.status else None) or () if s.state
+    }
     for index, status in enumerate(statuses or ()):
         before = ended.get(status.name)
         if before is None or (status.state is not None and status.state.terminated is not None):

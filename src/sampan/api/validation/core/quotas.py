@@ -67,7 +67,9 @@ def limit_item(limit: Any, kind: str, errors: Errors, path: str) -> None:
             for key in amounts[name]:
                 limit_resource(kind, key, errors, f"{path}.{name}[{key}]")
     if kind == "PersistentVolumeClaim" and "storage" not in amounts["max"] and "storage" not in amounts["min"]:
-        errors.append(required(f"{path}.limits", "either minimum or maximum storage value is required, but neither was provided"))
+        errors.append(
+            required(f"{path}.limits", "either minimum or maximum storage value is required, but neither was provided")
+        )
     for key in amounts["maxLimitRequestRatio"]:
         limit_resource(kind, key, errors, f"{path}.maxLimitRequestRatio[{key}]")
     for key in dict.fromkeys(k for name in AMOUNTS for k in amounts[name]):
@@ -154,7 +156,9 @@ def scope_selector(selector: Any, errors: Errors) -> None:
         if scope not in SCOPES:
             errors.append(invalid(f"{path}.scopeName", scope, "unsupported scope"))
         if scope in EXISTS_ONLY and operator != "Exists":
-            text = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating,"
+            text = (
+                "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating,"
+            )
             text += " ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or"
             text += " ResourceQuotaScopeCrossNamespacePodAffinity"
             errors.append(invalid(f"{path}.operator", operator, text))

@@ -1,4 +1,7 @@
-"""Rules for where a pod may run: affinity, tolerations, topology spread, gates. Source: API reference v1.36, PodSpec."""
+"""Rules for where a pod may run: affinity, tolerations, topology spread, gates.
+
+Source: API reference v1.36, PodSpec.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rules for security contexts of pods and containers. Source: API reference v1.36, PodSecurityContext, SecurityContext."""
+"""Rules for security contexts of pods and containers.
+
+Source: API reference v1.36, PodSecurityContext, SecurityContext.
+"""
 
 from __future__ import annotations
 

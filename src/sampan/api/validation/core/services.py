@@ -122,7 +122,9 @@ def ports(spec: Any, errors: Errors) -> None:
 def affinity(spec: Any, errors: Errors) -> None:
     value, config = spec.sessionAffinity, spec.sessionAffinityConfig
     if value not in AFFINITIES:
-        errors.append(not_supported("spec.sessionAffinity", value, AFFINITIES) if value else required("spec.sessionAffinity"))
+        errors.append(
+            not_supported("spec.sessionAffinity", value, AFFINITIES) if value else required("spec.sessionAffinity")
+        )
     if value == "ClientIP":
         client = config.clientIP if config is not None else None
         path = "spec.sessionAffinityConfig.clientIP"
@@ -218,7 +220,9 @@ def load_balancer(spec: Any, errors: Errors) -> None:
         if not balanced:
             errors.append(forbidden("spec.loadBalancerClass", ONLY_LOAD_BALANCER))
         else:
-            errors.extend(each_invalid("spec.loadBalancerClass", spec.loadBalancerClass, qualified(spec.loadBalancerClass)))
+            errors.extend(
+                each_invalid("spec.loadBalancerClass", spec.loadBalancerClass, qualified(spec.loadBalancerClass))
+            )
 
 
 def traffic(spec: Any, errors: Errors) -> None:
@@ -231,7 +235,9 @@ def traffic(spec: Any, errors: Errors) -> None:
         elif external not in TRAFFIC:
             errors.append(not_supported("spec.externalTrafficPolicy", external, TRAFFIC))
     elif external:
-        errors.append(invalid("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"))
+        errors.append(
+            invalid("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services")
+        )
     health(spec, errors)
     internal = spec.internalTrafficPolicy
     if internal is None:
@@ -285,5 +291,3 @@ def update_status(new: Any, old: Any, errors: Errors) -> None:
             errors.append(forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set"))
         if each.hostname:
             errors.extend(each_invalid(f"{here}.hostname", each.hostname, subdomain(each.hostname)))
-
-

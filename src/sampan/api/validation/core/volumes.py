@@ -333,7 +333,9 @@ def csi_driver_name(name: str | None, errors: Errors, path: str) -> None:
 def flex(value: Any, errors: Errors, path: str) -> None:
     for key in value.options or {}:
         namespace = key.partition("/")[0]
-        if "/" in key and (namespace == "kubernetes.io" or namespace.endswith((".kubernetes.io", ".k8s.io")) or namespace == "k8s.io"):
+        if "/" in key and (
+            namespace == "kubernetes.io" or namespace.endswith((".kubernetes.io", ".k8s.io")) or namespace == "k8s.io"
+        ):
             text = "kubernetes.io and k8s.io namespaced options are reserved"
             errors.append(invalid(f"{path}.options[{key}]", key, text))
 
