@@ -28,12 +28,17 @@ VERSION_NEEDED = frozenset(
         ("policy", "poddisruptionbudgets"),
         ("storage.k8s.io", "csidrivers"),
         ("storage.k8s.io", "csinodes"),
+        ("storage.k8s.io", "csistoragecapacities"),
         ("storage.k8s.io", "volumeattachments"),
         ("node.k8s.io", "runtimeclasses"),
         ("apiregistration.k8s.io", "apiservices"),
         ("apiextensions.k8s.io", "customresourcedefinitions"),
         ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
     }
 )
 """Kinds whose PUT must name a resourceVersion."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.api import errors
+from sampan.api.errors import FieldError
 from sampan.api.registry import Kind
 from sampan.apiserver import lifecycle, metadata, policies, stages, stored
 from sampan.apiserver.listoptions import parse_version
@@ -76,7 +77,10 @@ async def modify(request: Request, kind: Kind, name: str, make: Change) -> bytes
 
 
 def check_version(write: Write, entry: Entry) -> None:
-    """A resourceVersion the client named must be the stored one, and so must a uid. Raises Conflict and BadRequest."""
+    """A resourceVersion the client named must be the stored one, and so must a uid; some kinds' PUT must name one.
+
+    Raises Conflict, Invalid and BadRequest.
+    """
     meta = metadata.ensure(write.new)
     named = meta.resourceVersion
     if meta.uid and meta.uid != write.old.metadata.uid:
@@ -84,6 +88,11 @@ def check_version(write: Write, entry: Entry) -> None:
         why = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {write.old.metadata.uid}"
         storage = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
         raise conflict(write.request, write.name, storage)
+    request, kind = write.request, write.kind
+    if not named and request.target.verb == "update" and not policies.unconditional_update(kind):
+        text = "Invalid value: 0: must be specified for an update"
+        wrong = [FieldError(errors.INVALID, "metadata.resourceVersion", text)]
+        raise errors.invalid(kind.group, kind.plural, write.name, wrong)
     if named and named != "0" and parse_version(named) != entry.revision:
         raise conflict(write.request, write.name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api import errors
-from sampan.api.errors import FieldError, NotFound
+from sampan.api.errors import NotFound
 from sampan.apiserver import decode, metadata, policies
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
@@ -24,13 +24,7 @@ async def update(request: Request) -> Response:
     fresh = [obj]
 
     def replace(old: Any, entry: Entry) -> Any:
-        new = fresh.pop() if fresh else kind.decode(sent)
-        if not metadata.ensure(new).resourceVersion and not policies.unconditional_update(kind):
-            wrong = FieldError(
-                errors.INVALID, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
-            )
-            raise errors.invalid(kind.group, kind.plural, request.target.name, [wrong])
-        return new
+        return fresh.pop() if fresh else kind.decode(sent)
 
     try:
         return object_answer(request, await change(request, replace))
