@@ -97,13 +97,14 @@ class ContainerStatuses:
         failure = self.memory.images.get(spec.name)
         if not isinstance(failure, Failure):
             failure = self.memory.failures.get(spec.name)
-        if failure is not None:
+        delay = self.backoff.next_delay(ended) if ended is not None else 0.0
+        backs_off = ended is not None and ended.finished + delay > self.now
+        # One that could not be started has ended too: its back-off is what it waits for.
+        if failure is not None and not (backs_off and failure.reason == "RunContainerError"):
             return self._failed(spec, failure)
-        if ended is not None:
-            delay = self.backoff.next_delay(ended)
-            if ended.finished + delay > self.now:
-                text = f"back-off {duration(delay)} restarting failed container={spec.name} pod={full_name(self.pod)}"
-                return waiting("CrashLoopBackOff", text)
+        if backs_off:
+            text = f"back-off {duration(delay)} restarting failed container={spec.name} pod={full_name(self.pod)}"
+            return waiting("CrashLoopBackOff", text)
         return waiting("PodInitializing" if init_containers(self.pod) else "ContainerCreating")
 
     def _failed(self, spec: Any, failure: Failure) -> Any:

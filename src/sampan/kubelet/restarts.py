@@ -24,7 +24,8 @@ class CrashBackoff:
 
     def next_delay(self, ended: Container) -> float:
         """The delay before the instance that follows `ended`."""
-        if ended.delay is None or ended.finished - ended.started >= self.reset:
+        ran = ended.finished - (ended.started or ended.finished)
+        if ended.delay is None or ran >= self.reset:
             return 0.0
         return self.base if ended.delay < self.base else min(ended.delay * 2, self.cap)
 

@@ -1,15 +1,18 @@
 """Hearing from the runtime: which containers ended, and whether it is there at all.
 
-The runtime's events say at once that a process ended, and then only the pod concerned is looked at. A relist of
-everything, which costs two calls however many pods there are, is the safety net once a minute; for a runtime without
-events it runs every second. When the runtime goes away the event stream breaks, and the node is not ready until it
-answers again.
+The runtime's events say at once that a process ended, and then only the pod concerned is looked at. What ended in the
+moment before the stream was heard, or before anybody knew whose it was, must not be missed: an end that belongs to
+nobody is kept until somebody claims it, and shortly after the stream began everything is listed once. That relist
+costs two calls however many pods there are; once a minute it is the safety net, and for a runtime without events it
+runs every second. When the runtime goes away the stream breaks, and the node is not ready until it answers again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +25,8 @@ from sampan.cri.interface import Runtime
 from sampan.kubelet import labels
 
 log = logging.getLogger(__name__)
+UNCLAIMED = 256
+AFTER_BEGIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class RuntimeWatcher:
         self._subscribers: dict[str, Subscriber] = {}
         self._pods: dict[str, str] = {}
         self._states: dict[str, tuple[str, int]] = {}
+        self._unclaimed: deque[str] = deque(maxlen=UNCLAIMED)
+        self._began = asyncio.Event()
         self._heard = 0
         self._relists = 0
 
@@ -72,6 +79,9 @@ class RuntimeWatcher:
         """The containers and sandboxes with these ids are the pod's: it hears of their end."""
         for known in ids:
             self._pods[known] = uid
+            if known in self._unclaimed:
+                self._unclaimed.remove(known)
+                self._tell(known)
 
     async def run(self) -> None:
         """Listens until cancelled."""
@@ -104,20 +114,38 @@ class RuntimeWatcher:
         if not self._events:
             await self._clock.sleep(self._relist_without_events)
             return
+        self._began.set()
         async for ended in self._runtime.events():
             self._heard += 1
-            uid = self._pods.get(ended)
-            if uid is not None and uid in self._subscribers:
-                self._subscribers[uid].ended(ended)
+            self._tell(ended)
+
+    def _tell(self, ended: str) -> None:
+        uid = self._pods.get(ended)
+        if uid is None:
+            self._unclaimed.append(ended)
+        elif uid in self._subscribers:
+            self._subscribers[uid].ended(ended)
 
     async def _relist_forever(self) -> None:
         while True:
-            await self._clock.sleep(self._relist_seconds if self._events else self._relist_without_events)
+            await self._time_to_relist()
             if self.available:
                 try:
                     await self.relist()
                 except RuntimeFailure as error:
                     log.warning("the runtime's containers could not be listed error=%s", error)
+
+    async def _time_to_relist(self) -> None:
+        """Returns a second after each beginning of the event stream, and otherwise when the interval is over."""
+        if not self._events:
+            await self._clock.sleep(self._relist_without_events)
+            return
+        try:
+            await self._clock.wait_for(self._began.wait(), self._relist_seconds)
+        except TimeoutError:
+            return
+        self._began.clear()
+        await self._clock.sleep(AFTER_BEGIN)
 
     async def relist(self) -> None:
         """Wakes the pods whose sandboxes or containers differ from the last list."""

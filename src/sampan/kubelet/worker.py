@@ -28,7 +28,8 @@ from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podstatus import known_status, pod_status
 from sampan.kubelet.probes import Prober, Target, Which
 from sampan.kubelet.spec import container_by_name, full_name, grace_seconds, host_network
-from sampan.kubelet.steps import Interrupted, Steps
+from sampan.kubelet.steps.table import Steps
+from sampan.kubelet.steps.workspace import Interrupted
 from sampan.kubelet.watcher import Subscriber
 
 log = logging.getLogger(__name__)

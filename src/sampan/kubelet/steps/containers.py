@@ -1,0 +1,120 @@
+"""Starting containers, with their postStart hooks, and removing ended ones."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
+from sampan.kubelet import actions, containerconfig
+from sampan.kubelet.environment import ConfigError, container_environment
+from sampan.kubelet.hooks import post_start, run_hook
+from sampan.kubelet.memory import ImageReady
+from sampan.kubelet.mounts import container_mounts
+from sampan.kubelet.spec import container_by_name, grace_seconds
+from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
+from sampan.volumes.errors import VolumeError
+
+
+class ContainerSteps:
+    def __init__(self, space: Workspace) -> None:
+        self._space = space
+
+    async def start(self, action: actions.StartContainer) -> None:
+        spec: Any = container_by_name(self._space.pod, action.container)
+        try:
+            container_id = await self._create(spec, action)
+        except Interrupted:
+            return
+        except RuntimeUnavailable:
+            raise
+        except (ConfigError, VolumeError) as error:
+            self._failed(spec.name, "CreateContainerConfigError", str(error))
+            return
+        except (RuntimeFailure, OSError) as error:
+            self._failed(spec.name, "CreateContainerError", str(error))
+            return
+        await self._start(spec, container_id)
+
+    async def _create(self, spec: Any, action: actions.StartContainer) -> str:
+        """A new instance, not yet started; returns its id."""
+        space, context = self._space, self._space.context
+        sandbox, image = space.worker.seen.sandbox, space.memory.images.get(spec.name)
+        assert sandbox is not None and isinstance(image, ImageReady)
+        volumes, services = space.volumes(), context.service_variables(space.pod)
+        environment = await space.worker.or_ending(container_environment(spec, volumes, services))
+        container = containerconfig.container_config(
+            space.pod,
+            spec,
+            restarts=action.restarts,
+            delay=action.delay,
+            environment=environment,
+            mounts=container_mounts(spec, volumes, space.paths, environment, context.config, context.node_hosts),
+            image=image.details,
+            termination_file=termination_file(space.folder, spec.name, action.restarts),
+            config=context.config,
+            node_memory=context.memory,
+        )
+        sandbox_config = space.sandbox_config(sandbox.attempt)
+        make_folder(f"{sandbox_config.log_directory}/{spec.name}")
+        container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)
+        context.watcher.belongs([container_id], space.worker.uid)
+        space.tell(spec.name, "Normal", "Created", "Container created")
+        return container_id
+
+    async def _start(self, spec: Any, container_id: str) -> None:
+        space = self._space
+        try:
+            await space.context.runtime.start_container(container_id)
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            self._failed(spec.name, "RunContainerError", str(error))
+            return
+        # A restart asks for the image again: its policy may be Always.
+        space.memory.images.pop(spec.name, None)
+        space.memory.failures.pop(spec.name, None)
+        space.tell(spec.name, "Normal", "Started", "Container started")
+        if post_start(spec) is not None:
+            space.memory.hooks.add(container_id)
+            space.run(lambda: self._post_start(spec, container_id), f"postStart {spec.name}")
+
+    async def _post_start(self, spec: Any, container_id: str) -> None:
+        space, context = self._space, self._space.context
+        ok, text = await run_hook(context.handlers, context.clock, post_start(spec), space.target(spec, container_id))
+        space.memory.hooks.discard(container_id)
+        if not ok and space.memory.ending is None:
+            space.tell(spec.name, "Warning", "FailedPostStartHook", f"PostStartHook failed: {text}")
+            space.tell(spec.name, "Normal", "Killing", "FailedPostStartHook")
+            await context.runtime.stop_container(container_id, math.ceil(grace_seconds(space.pod)))
+        space.worker.wake()
+
+    def _failed(self, name: str, reason: str, text: str) -> None:
+        failures = self._space.memory.failures
+        failures[name] = self._space.failure(failures.get(name), reason, text)
+        self._space.tell(name, "Warning", "Failed", f"Error: {text}")
+
+    async def remove(self, action: actions.RemoveContainer) -> None:
+        space = self._space
+        removed = next((c for c in space.worker.seen.containers if c.id == action.id), None)
+        await space.context.runtime.remove_container(action.id)
+        if removed is not None:
+            remove_files(space, removed.name, removed.restarts)
+
+
+def termination_file(folder: Path, container: str, restarts: int) -> Path:
+    """Makes the empty file that an instance may leave its last words in; any user may write to it."""
+    path = folder / "containers" / container / str(restarts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    path.chmod(0o666)
+    return path
+
+
+def remove_files(space: Workspace, container: str, restarts: int) -> None:
+    """An ended instance's log, rotated ones included, and its last words."""
+    log_file = space.log_folder / containerconfig.log_path(container, restarts)
+    for path in (log_file, *log_file.parent.glob(f"{log_file.name}.*")):
+        path.unlink(missing_ok=True)
+    (space.folder / "containers" / container / str(restarts)).unlink(missing_ok=True)

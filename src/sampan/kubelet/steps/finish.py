@@ -1,0 +1,29 @@
+"""The last step: the pod's object out of the API, and its files, logs and cgroup off the node."""
+
+from __future__ import annotations
+
+import shutil
+
+from sampan.kubelet import actions
+from sampan.kubelet.steps.workspace import Workspace
+from sampan.volumes import kinds
+
+
+class FinishStep:
+    def __init__(self, space: Workspace) -> None:
+        self._space = space
+
+    async def finish(self, _: actions.Finish) -> None:
+        space = self._space
+        if not space.memory.removed:
+            await space.context.publisher.delete(space.pod)
+        space.context.publisher.forget(space.worker.uid)
+        remove_pod_files(space)
+        space.worker.finished = True
+
+
+def remove_pod_files(space: Workspace) -> None:
+    """Raises VolumeError when something is still mounted there."""
+    kinds.tear_down(space.folder, space.context.mounter)
+    shutil.rmtree(space.log_folder, ignore_errors=True)
+    space.context.remove_cgroup(space.pod)

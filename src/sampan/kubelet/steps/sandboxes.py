@@ -1,0 +1,67 @@
+"""Making, stopping and removing a pod's sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
+from sampan.kubelet import actions
+from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
+
+TURN_SECONDS = 5.0
+
+
+class SandboxSteps:
+    def __init__(self, space: Workspace) -> None:
+        self._space = space
+
+    async def create(self, action: actions.CreateSandbox) -> None:
+        space = self._space
+        config = space.sandbox_config(action.attempt)
+        make_folder(config.log_directory)
+        try:
+            sandbox_id = await space.worker.or_ending(self._run_in_turn(config))
+        except Interrupted:
+            return
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            text = f"Failed to create pod sandbox: {error}"
+            space.memory.sandbox = space.failure(space.memory.sandbox, "FailedCreatePodSandBox", text)
+            space.tell("", "Warning", "FailedCreatePodSandBox", text)
+            return
+        space.memory.sandbox = None
+        space.context.watcher.belongs([sandbox_id], space.worker.uid)
+        if action.attempt:
+            space.tell("", "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+
+    async def _run_in_turn(self, config: Any) -> str:
+        """Waits its turn, so that of many pods the first are up while the last wait; a slow one gives its turn back."""
+        context = self._space.context
+        async with context.sandbox_turns:
+            call = asyncio.ensure_future(context.runtime.run_sandbox(config, ""))
+            try:
+                return await context.clock.wait_for(asyncio.shield(call), TURN_SECONDS)
+            except TimeoutError:
+                pass
+            except asyncio.CancelledError:
+                call.cancel()
+                raise
+        try:
+            return await call
+        finally:
+            call.cancel()
+
+    async def stop(self, action: actions.StopSandbox) -> None:
+        try:
+            await self._space.context.runtime.stop_sandbox(action.id)
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            self._space.tell("", "Warning", "FailedKillPod", f"error killing pod: {error}")
+            raise
+
+    async def remove(self, action: actions.RemoveSandbox) -> None:
+        await self._space.context.runtime.stop_sandbox(action.id)
+        await self._space.context.runtime.remove_sandbox(action.id)

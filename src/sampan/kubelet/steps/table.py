@@ -1,0 +1,43 @@
+"""Which step carries out which action."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sampan.kubelet import actions
+from sampan.kubelet.context import NodeContext
+from sampan.kubelet.steps.containers import ContainerSteps
+from sampan.kubelet.steps.finish import FinishStep
+from sampan.kubelet.steps.images import ImageSteps
+from sampan.kubelet.steps.sandboxes import SandboxSteps
+from sampan.kubelet.steps.stops import StopSteps
+from sampan.kubelet.steps.volumes import VolumeSteps
+from sampan.kubelet.steps.workspace import Worker, Workspace
+
+
+class Steps:
+    """All steps of one worker."""
+
+    def __init__(self, worker: Worker, context: NodeContext) -> None:
+        self._space = space = Workspace(worker, context)
+        volumes, sandboxes, containers = VolumeSteps(space), SandboxSteps(space), ContainerSteps(space)
+        self._stops = StopSteps(space)
+        self._table: dict[type, Callable[[Any], Awaitable[None]]] = {
+            actions.SetUpVolumes: volumes.set_up,
+            actions.TearDown: volumes.tear_down,
+            actions.CreateSandbox: sandboxes.create,
+            actions.StopSandbox: sandboxes.stop,
+            actions.RemoveSandbox: sandboxes.remove,
+            actions.EnsureImage: ImageSteps(space).ensure,
+            actions.StartContainer: containers.start,
+            actions.StopContainer: self._stops.stop,
+            actions.RemoveContainer: containers.remove,
+            actions.Finish: FinishStep(space).finish,
+        }
+        self.tell = space.tell
+        self.interrupt_stops = self._stops.interrupt
+
+    async def do(self, action: actions.Action) -> None:
+        """Raises RuntimeFailure when the runtime is in the way of a step that has no place for its failure."""
+        await self._table[type(action)](action)

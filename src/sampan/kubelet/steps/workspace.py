@@ -1,0 +1,119 @@
+"""What every step of one pod works with: the pod, what is known of it, and the node around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sampan.aio.tasks import TaskOwner
+from sampan.kubelet import containerconfig
+from sampan.kubelet.context import NodeContext
+from sampan.kubelet.dns import resolver_for
+from sampan.kubelet.memory import Failure, Memory
+from sampan.kubelet.observed import Observed
+from sampan.kubelet.probes import Target
+from sampan.kubelet.spec import host_network, init_containers
+from sampan.volumes.interface import PodVolumes
+
+RETRY_BASE = 1.0
+RETRY_CAP = 30.0
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """What was under way is not wanted any more: the pod is to end."""
+
+
+class Worker(Protocol):
+    """The worker a workspace belongs to; its steps write its memory and run what takes long as its tasks."""
+
+    pod: Any
+    uid: str
+    memory: Memory
+    seen: Observed
+    owner: TaskOwner
+    finished: bool
+
+    def wake(self) -> None: ...
+
+    async def or_ending(self, work: Awaitable[T]) -> T:
+        """The result of `work`; raises Interrupted as soon as the pod is told to end."""
+        ...
+
+
+class Workspace:
+    """`paths` are where the pod's volumes lie, once they are set up."""
+
+    def __init__(self, worker: Worker, context: NodeContext) -> None:
+        self.worker = worker
+        self.context = context
+        self.paths: dict[str, Path] = {}
+
+    @property
+    def pod(self) -> Any:
+        return self.worker.pod
+
+    @property
+    def memory(self) -> Memory:
+        return self.worker.memory
+
+    @property
+    def folder(self) -> Path:
+        return self.context.config.root / "pods" / self.worker.uid
+
+    @property
+    def log_folder(self) -> Path:
+        return containerconfig.pod_log_folder(self.pod, self.context.config.log_root)
+
+    def volumes(self) -> PodVolumes:
+        """The pod as its volumes and environment see it."""
+        config, sandbox = self.context.config, self.worker.seen.sandbox
+        ips = config.node_ips if host_network(self.pod) else sandbox.ips if sandbox else ()
+        return PodVolumes(
+            pod=self.pod,
+            directory=self.folder,
+            objects=self.context.objects,
+            mounter=self.context.mounter,
+            host_ips=config.node_ips,
+            pod_ips=ips,
+            allocatable=dict(self.context.allocatable),
+        )
+
+    def sandbox_config(self, attempt: int) -> Any:
+        config = self.context.config
+        resolver = resolver_for(
+            self.pod, node=self.context.resolver, cluster_servers=config.cluster_dns, domain=config.cluster_domain
+        )
+        return containerconfig.sandbox_config(self.pod, attempt=attempt, resolver=resolver, config=config)
+
+    def target(self, spec: Any, container_id: str) -> Target:
+        """A container as hooks see it."""
+        ips = self.volumes().pod_ips
+        return Target(container_id=container_id, spec=spec, ip=ips[0] if ips else "")
+
+    def run(self, work: Callable[[], Awaitable[Any]], name: str) -> Any:
+        """Runs what takes long beside the worker."""
+        return self.worker.owner.start(work, name=name, policy="log")
+
+    def tell(self, container: str, type_: str, reason: str, message: str) -> None:
+        """An event on the pod, or on one of its containers."""
+        path = field_path(self.pod, container) if container else ""
+        self.context.recorder.event(self.pod, type_, reason, message, field_path=path)
+
+    def failure(self, before: Failure | None, reason: str, message: str) -> Failure:
+        """One more failure, to be tried again after one second, two, four, ... thirty."""
+        now = self.context.clock.now()
+        count = before.count + 1 if before else 1
+        delay = min(RETRY_BASE * 2.0 ** (count - 1), RETRY_CAP)
+        return Failure(reason=reason, message=message, at=now, retry_at=now + delay, count=count)
+
+
+def field_path(pod: Any, name: str) -> str:
+    """`spec.containers{name}`, as events name a container."""
+    inits = {spec.name for spec in init_containers(pod)}
+    return f"spec.{'initContainers' if name in inits else 'containers'}{{{name}}}"
+
+
+def make_folder(path: str | Path) -> None:
+    Path(path).mkdir(parents=True, exist_ok=True, mode=0o755)

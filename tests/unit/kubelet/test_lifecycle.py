@@ -1,0 +1,217 @@
+"""Pods from birth to death, against a runtime in memory and in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sampan.api.kinds import core_v1
+
+from .harness import node
+
+
+async def test_a_pod_runs_and_says_so(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(1)
+        assert n.runtime.running() == ["c"]
+        status = n.status()
+        assert (status.phase, status.podIP, status.hostIP, status.qosClass) == (
+            "Running",
+            "10.9.0.2",
+            "192.0.2.1",
+            "BestEffort",
+        )
+        assert n.condition("Ready") == "True"
+        assert n.container().state.running is not None
+        assert n.container().ready
+        assert {event.split(":")[0] for event in n.events()} == {"Pulled", "Created", "Started"}
+
+
+async def test_a_quiet_node_does_nothing(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(1)
+        rounds = n.kubelet.pods.find("default", "p").rounds
+        calls, writes = len(n.runtime.calls), len(n.api.writes)
+        await n.advance(55)
+        assert n.kubelet.pods.find("default", "p").rounds == rounds
+        assert len(n.runtime.calls) == calls
+        assert {(w.verb, w.plural) for w in n.api.writes[writes:]} == {("update", "leases")}
+
+
+async def test_deletion_waits_for_the_container_and_leaves_nothing(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.ignores_stop.add("c")
+        n.pod(terminationGracePeriodSeconds=10)
+        await n.advance(1)
+        await n.delete()
+        await n.advance(9)
+        assert n.get() is not None
+        assert n.runtime.running() == ["c"]
+        await n.advance(2)
+        assert n.get() is None
+        assert not n.runtime.sandboxes
+        assert not n.runtime.containers
+        assert not (n.config.root / "pods" / "uid-p").exists()
+        assert n.kubelet.pods.get("uid-p") is None
+
+
+async def test_the_last_status_is_written_before_the_object_goes(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        seen = []
+        n.pod()
+        await n.advance(1)
+        n.api.before = lambda action: seen.append(n.status().phase) if action.verb == "delete" else None
+        await n.api.delete(core_v1.Pod, "p", "default")
+        await n.advance(3)
+        assert n.get() is None
+        assert seen == ["Running", "Failed"], "ours is the second deletion, after the final phase"
+
+
+async def test_a_shorter_grace_overtakes_a_longer(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.ignores_stop.add("c")
+        n.pod(terminationGracePeriodSeconds=3600)
+        await n.advance(1)
+        await n.delete()
+        await n.advance(100)
+        assert n.runtime.running() == ["c"]
+        await n.delete(grace=2)
+        await n.advance(4)
+        assert n.get() is None
+
+
+async def test_a_pod_gone_from_the_api_is_ended(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(1)
+        n.api.remove(core_v1.Pod, "p", "default")
+        await n.advance(5)
+        assert not n.runtime.sandboxes
+        assert n.kubelet.pods.get("uid-p") is None
+
+
+async def test_init_containers_run_one_after_the_other(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.commands["work"] = 0
+        n.pod(initContainers=[{"name": "a", "command": ["work"]}, {"name": "b", "command": ["work"]}])
+        await n.advance(1)
+        assert [call[1] for call in n.runtime.called("create_container")] == ["a", "b", "c"]
+        assert n.condition("Initialized") == "True"
+
+
+async def test_a_hanging_post_start_hook_does_not_hold_up_deletion(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.handlers.takes["exec hang"] = 10_000
+        n.pod(containers=[{"name": "c", "lifecycle": {"postStart": {"exec": {"command": ["hang"]}}}}])
+        await n.advance(5)
+        assert n.container().state.waiting.reason == "ContainerCreating"
+        await n.delete()
+        await n.advance(1)
+        assert n.get() is None
+
+
+async def test_a_failed_post_start_hook_kills_its_container(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.handlers.answers["exec no"] = False
+        n.pod(
+            restartPolicy="Never", containers=[{"name": "c", "lifecycle": {"postStart": {"exec": {"command": ["no"]}}}}]
+        )
+        await n.advance(1)
+        assert n.status().phase == "Failed"
+        assert "FailedPostStartHook: PostStartHook failed: no" in n.events()
+
+
+async def test_a_pre_stop_hook_uses_up_grace(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.handlers.takes["exec bye"] = 100
+        n.pod(
+            terminationGracePeriodSeconds=10,
+            containers=[{"name": "c", "lifecycle": {"preStop": {"exec": {"command": ["bye"]}}}}],
+        )
+        await n.advance(1)
+        await n.delete()
+        await n.advance(9.5)
+        assert n.runtime.running() == ["c"]
+        await n.advance(1)
+        assert n.runtime.called("stop_container") == [("stop_container", "c", "2")]
+        assert n.get() is None
+
+
+async def test_a_deadline_ends_the_pod_as_failed(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod(activeDeadlineSeconds=20)
+        await n.advance(19)
+        assert n.status().phase == "Running"
+        await n.advance(2)
+        assert (n.status().phase, n.status().reason) == ("Failed", "DeadlineExceeded")
+        assert n.runtime.running() == []
+        assert n.container().state.terminated.exitCode == 143
+
+
+async def test_a_changed_image_replaces_the_container(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.registry.add("sampan.dev/sample:2")
+        n.pod()
+        await n.advance(1)
+        n.api.change(
+            core_v1.Pod, "p", "default", lambda pod: setattr(pod.spec.containers[0], "image", "sampan.dev/sample:2")
+        )
+        await n.advance(1)
+        assert n.container().image == "sampan.dev/sample:2"
+        assert n.container().restartCount == 1
+
+
+async def test_conditions_of_others_stay(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod(readinessGates=[{"conditionType": "example.com/lb"}])
+        await n.advance(1)
+        assert n.condition("ContainersReady") == "True"
+        assert n.condition("Ready") == "False"
+        gate = core_v1.PodCondition(type="example.com/lb", status="True")
+        n.api.change(core_v1.Pod, "p", "default", lambda pod: pod.status.conditions.append(gate))
+        await n.advance(1)
+        assert n.condition("Ready") == "True"
+        assert n.condition("example.com/lb") == "True"
+
+
+async def test_a_condition_that_turns_loses_its_reason(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.latency = 1.0
+        n.pod()
+        await n.advance(1.5)
+        ready = next(c for c in n.status().conditions if c.type == "Ready")
+        assert (ready.status, ready.reason) == ("False", "ContainersNotReady")
+        await n.advance(10)
+        ready = next(c for c in n.status().conditions if c.type == "Ready")
+        assert (ready.status, ready.reason, ready.message) == ("True", None, None)
+
+
+async def test_a_pod_that_ends_stays_ready_until_it_is_not(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.ignores_stop.add("c")
+        probe = {"tcpSocket": {"port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+        n.pod(containers=[{"name": "c", "readinessProbe": probe, "livenessProbe": probe}])
+        await n.advance(2)
+        await n.delete()
+        asked = len(n.handlers.asked)
+        await n.advance(5)
+        assert n.container().ready
+        assert len(n.handlers.asked) - asked <= 6, "readiness alone is asked for"
+        n.handlers.answers["tcp 10.9.0.2:80"] = False
+        await n.advance(2)
+        assert not n.container().ready
+
+
+async def test_a_finished_pod_keeps_its_status_when_its_containers_are_lost(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.commands["work"] = 3
+        n.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["work"]}])
+        await n.advance(1)
+        await n.stop()
+        n.runtime.sandboxes.clear()
+        n.runtime.containers.clear()
+        await n.start()
+        await n.advance(5)
+        assert n.container().state.terminated.exitCode == 3
+        assert n.runtime.running() == []
