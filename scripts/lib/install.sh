@@ -10,6 +10,7 @@ RUN_PACKAGES=(
     /usr/lib/cni/bridge:containernetworking-plugins
     nft:nftables
     conntrack:conntrack
+    iptables:iptables
     busybox:busybox-static
     ip:iproute2
     modprobe:kmod

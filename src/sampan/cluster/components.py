@@ -84,6 +84,12 @@ def make_dns(options: Options, client: Any, clock: Clock, rng: random.Random) ->
     return node.dns(options, client, clock, rng)
 
 
+def make_network(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster import node
+
+    return node.NodeNetwork(options, client, clock, rng)
+
+
 CONTROLLER_MANAGER = Part(
     name="controller-manager",
     identity="controller-manager",
@@ -94,13 +100,14 @@ SCHEDULER = Part(name="scheduler", identity="scheduler", make=make_scheduler, le
 KUBELET = Part(name="kubelet", identity="kubelet", make=make_kubelet)
 PROXY = Part(name="proxy", identity="proxy", make=make_proxy)
 DNS = Part(name="dns", identity="dns", make=make_dns)
+NETWORK = Part(name="network", identity="proxy", make=make_network)
 
 # What runs together, by the command's name.
 STANDALONE: dict[str, tuple[Part, ...]] = {
     "controllers": (CONTROLLER_MANAGER, SCHEDULER),
     "controller-manager": (CONTROLLER_MANAGER,),
     "scheduler": (SCHEDULER,),
-    "agent": (PROXY, DNS, KUBELET),
+    "agent": (NETWORK, KUBELET),
     "kubelet": (KUBELET,),
     "proxy": (PROXY,),
     "dns": (DNS,),

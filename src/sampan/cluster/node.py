@@ -10,6 +10,7 @@ import random
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
+from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.cluster.options import Options
 from sampan.cri.client import CriClient
@@ -89,8 +90,33 @@ def kubelet_config(options: Options) -> KubeletConfig:
     )
 
 
-def proxy(options: Options, client: Client, clock: Clock, rng: random.Random) -> ServiceProxy:
+class NodeNetwork:
+    """Service proxy and DNS over one set of informers: what both need is watched and held once."""
+
+    def __init__(self, options: Options, client: Client, clock: Clock, rng: random.Random) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._informers = Informers(client, clock, rng)
+        self._parts: dict[str, ServiceProxy | DnsServer] = {
+            "proxy": proxy(options, client, clock, rng, self._informers),
+            "dns": dns(options, client, clock, rng, self._informers),
+        }
+
+    async def run(self) -> None:
+        """Until cancelled; a part that fails is started again without the other."""
+        backoff = Backoff(base=1.0, cap=30.0, rng=self._rng, jitter=0.2)
+        async with TaskOwner("network", clock=self._clock, backoff=backoff) as tasks:
+            self._informers.start(tasks)
+            for name, part in self._parts.items():
+                tasks.start(part.run, name=name, policy="restart")
+            await tasks.wait()
+
+
+def proxy(
+    options: Options, client: Client, clock: Clock, rng: random.Random, informers: Informers | None = None
+) -> ServiceProxy:
     return ServiceProxy(
+        informers=informers,
         client=client,
         clock=clock,
         rng=rng,
@@ -101,8 +127,11 @@ def proxy(options: Options, client: Client, clock: Clock, rng: random.Random) ->
     )
 
 
-def dns(options: Options, client: Client, clock: Clock, rng: random.Random) -> DnsServer:
+def dns(
+    options: Options, client: Client, clock: Clock, rng: random.Random, informers: Informers | None = None
+) -> DnsServer:
     return DnsServer(
+        informers=informers,
         client=client,
         clock=clock,
         rng=rng,

@@ -18,6 +18,7 @@ PROGRAMS = {
     "runc": "runc",
     "nft": "nftables",
     "conntrack": "conntrack",
+    "iptables": "iptables",
     "busybox": "busybox-static",
     "ip": "iproute2",
 }

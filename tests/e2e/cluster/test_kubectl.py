@@ -98,7 +98,7 @@ def test_scale_label_annotate_patch_edit_wait(web: Cluster, kubectl: str) -> Non
     web.kubectl("patch", "deployment", "web", "--type=merge", "-p", merge, program=kubectl)
     operation = json.dumps([{"op": "replace", "path": "/spec/revisionHistoryLimit", "value": 3}])
     web.kubectl("patch", "deployment", "web", "--type=json", "-p", operation, program=kubectl)
-    web.kubectl("edit", "deployment", "web", program=kubectl, EDITOR="sed -i s/minReadySeconds:.1/minReadySeconds:.0/")
+    web.kubectl("edit", "deployment", "web", program=kubectl, EDITOR="sed -i /minReadySeconds/d")
     found = web.get("deployment", "web")
     assert "tier" not in found["metadata"]["labels"] and found["metadata"]["annotations"]["note"] == "read me"
     assert found["spec"]["revisionHistoryLimit"] == 3 and not found["spec"].get("minReadySeconds")
