@@ -61,7 +61,7 @@ def taints(pod: Any, node: Any, cluster: Cluster) -> list[str]:
     for taint in node.spec.taints or ():
         forbids = taint.effect in ("NoSchedule", "NoExecute")
         if forbids and not tolerated(pod, taint.key, taint.value or "", taint.effect):
-            return [f"node(s) had untolerated taint {{{taint.key}: {taint.value or ''}}}"]
+            return ["node(s) had untolerated taint(s)"]
     return []
 
 

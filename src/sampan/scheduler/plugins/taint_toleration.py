@@ -17,6 +17,9 @@ from sampan.scheduler.nodetable import NodeTable, Taint
 from sampan.scheduler.plugin import Plugin, Refusal, Scale, Scores
 from sampan.scheduler.records import PodRecord
 
+MESSAGE = "node(s) had untolerated taint(s)"
+"""Since v1.34.2 upstream names neither key nor value: a pod's owner need not learn them (kubernetes #134740)."""
+
 FORBIDDING = ("NoSchedule", "NoExecute")
 
 
@@ -47,29 +50,20 @@ class Verdicts:
         return self._known[self._table.taints[rows]]
 
 
-def untolerated(needs: Needs, taints: tuple[Taint, ...]) -> Taint | None:
-    """The first taint that keeps the pod away, or None."""
-    return next((t for t in taints if t[2] in FORBIDDING and not needs.tolerates(*t)), None)
+def tolerable(needs: Needs, taints: tuple[Taint, ...]) -> bool:
+    """Whether none of the taints keeps the pod away."""
+    return all(taint[2] not in FORBIDDING or needs.tolerates(*taint) for taint in taints)
 
 
 class TaintTolerationCheck:
     def __init__(self, needs: Needs, table: NodeTable) -> None:
-        self._needs = needs
-        self._table = table
-        self._verdicts = Verdicts(table, lambda taints: untolerated(needs, taints) is None, np.bool_)
+        self._verdicts = Verdicts(table, lambda taints: tolerable(needs, taints), np.bool_)
 
     def passes(self, rows: Rows) -> Mask:
         return self._verdicts.of(rows)
 
     def refusals(self, rows: Rows) -> list[Refusal]:
-        codes = self._table.taints[rows]
-        found = []
-        for code in np.unique(codes):
-            taint = untolerated(self._needs, self._table.taint_sets.values[code])
-            if taint is not None:
-                message = f"node(s) had untolerated taint {{{taint[0]}: {taint[1]}}}"
-                found.append(Refusal(message, False, codes == code))
-        return found
+        return [Refusal(MESSAGE, False, ~self.passes(rows))]
 
 
 class TaintTolerationScorer:
