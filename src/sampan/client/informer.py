@@ -21,6 +21,7 @@ from sampan.api.errors import ApiError
 from sampan.client.cache import Cache, Change, Indexer, key_of, metadata
 from sampan.client.errors import ClientError
 from sampan.client.interface import Client
+from sampan.client.targets import target
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,6 +29,9 @@ Handler = Callable[[Any, Any], None]
 
 WATCH_SECONDS = 300.0
 """Shortest time a watch is asked to last; each asks for up to twice that, so that they do not end together."""
+
+LASTING = 4
+"""Failures in a row after which trouble is worth a warning; a server that restarts is not."""
 
 
 class Informer(Generic[T]):
@@ -55,7 +59,7 @@ class Informer(Generic[T]):
         self._cache: Cache[T] = Cache(dict(indexers or {}))
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
-        self._backoff = Backoff(base=0.2, cap=30.0, rng=rng, jitter=0.5)
+        self._backoff = Backoff(base=0.2, cap=10.0, rng=rng, jitter=0.5)
         self._lists = 0
         self._watches = 0
         self._events = 0
@@ -80,7 +84,8 @@ class Informer(Generic[T]):
                         failures = 1
                         continue
                 failures += 1
-                log.warning("informer retries kind=%s failures=%d error=%s", self.kind_name(), failures, error)
+                level = logging.WARNING if failures == LASTING else logging.INFO
+                log.log(level, "informer retries kind=%s failures=%d error=%s", self.kind_name(), failures, error)
                 await self._clock.sleep(self._backoff.delay(failures))
 
     async def synced(self) -> None:
@@ -180,7 +185,8 @@ class Informer(Generic[T]):
                     log.exception("informer handler failed kind=%s", self.kind_name())
 
     def kind_name(self) -> str:
-        return str(getattr(self.kind, "plural", None) or getattr(self.kind, "__name__", self.kind))
+        """The resource's name in the plural, for logs."""
+        return target(self.kind).resource.plural
 
 
 def _trim(obj: Any) -> None:
