@@ -28,8 +28,9 @@ class NodePortsCheck:
         self._table = table
 
     def passes(self, rows: Rows) -> Mask:
-        if not isinstance(rows, slice) and len(rows) <= FEW:
-            return np.array([not any(self._held(port, int(row)) for port in self._ports) for row in rows], np.bool_)
+        few = range(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        if len(few) <= FEW:
+            return np.array([not any(self._held(port, int(row)) for port in self._ports) for row in few], np.bool_)
         taken = np.zeros(self._table.capacity, np.bool_)
         for port in self._ports:
             for row in self._table.ports.get(port[1:], ()):
