@@ -43,7 +43,7 @@ SERVER_SET = {
     "CertificateSigningRequest": ("spec.username", "spec.uid", "spec.groups", "spec.extra", "spec.request"),
     "VolumeAttributesClass": ("metadata.finalizers",),
     "Node": ("spec.taints",),
-    "Job": ("spec.selector", "spec.template.metadata", "metadata.labels"),
+    "Job": ("spec.selector", "spec.template.metadata"),
     "TokenReview": ("status", "spec"),
     "SelfSubjectAccessReview": ("status",),
     "APIService": ("status",),

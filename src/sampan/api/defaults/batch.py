@@ -39,10 +39,11 @@ def job(o: Any) -> None:
 
 
 def labels_from_template(o: Any) -> None:
+    """The job shares its template's labels, and so those that its strategy adds later."""
     template = o.spec.template
     labels = template.metadata.labels if template is not None and template.metadata is not None else None
     if labels and not o.metadata.labels:
-        o.metadata.labels = dict(labels)
+        o.metadata.labels = labels
 
 
 HOOKS = {"batch_v1.Job": job}

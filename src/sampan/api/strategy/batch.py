@@ -20,6 +20,7 @@ def create_job(o: Any) -> None:
 def generate_selector(o: Any) -> None:
     template = o.spec.template or core_v1.PodTemplateSpec()
     template.metadata = template.metadata or meta_v1.ObjectMeta()
+    shared = o.metadata.labels is not None and o.metadata.labels is template.metadata.labels
     labels = dict(template.metadata.labels or {})
     uid, name = o.metadata.uid or "", o.metadata.name or ""
     wanted = {
@@ -29,6 +30,8 @@ def generate_selector(o: Any) -> None:
         f"{PREFIX}job-name": name,
     }
     template.metadata.labels = {**wanted, **labels}
+    if shared:
+        o.metadata.labels = dict(template.metadata.labels)
     o.spec.template = template
     selector = o.spec.selector or meta_v1.LabelSelector()
     selector.matchLabels = {f"{PREFIX}controller-uid": uid, **(selector.matchLabels or {})}

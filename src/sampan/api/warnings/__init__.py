@@ -14,6 +14,9 @@ from sampan.api.warnings import pods, rest
 WARNINGS = {**pods.WARNINGS, **rest.WARNINGS}
 
 
+CREATION_ONLY = frozenset({("storage.k8s.io", "CSIDriver")})
+
+
 def create(kind: Kind, obj: Any) -> list[str]:
     """What to warn the creator of an object of."""
     judge = WARNINGS.get((kind.group, kind.kind))
@@ -22,6 +25,6 @@ def create(kind: Kind, obj: Any) -> list[str]:
 
 def update(kind: Kind, new: Any, old: Any) -> list[str]:
     """What to warn of who replaces `old` by `new`. Status changes are the components' own and never warned of."""
-    if new.metadata.deletionTimestamp is not None:
+    if new.metadata.deletionTimestamp is not None or (kind.group, kind.kind) in CREATION_ONLY:
         return []
     return create(kind, new)

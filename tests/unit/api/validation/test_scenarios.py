@@ -1,0 +1,31 @@
+"""The files of tests/scenarios/validation: an object, and below `---` all that is wrong with it, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from sampan.api import decoding, defaults, registry, strategy, validation
+
+FOLDER = Path(__file__).parents[3] / "scenarios" / "validation"
+
+
+def judged(document: dict[str, Any]) -> list[str]:
+    """What is wrong with an object that someone creates."""
+    kind = registry.builtin().kind(document["apiVersion"], document["kind"])
+    obj, unknown = decoding.decode(kind, msgspec.json.encode(document))
+    assert not unknown
+    obj.metadata.uid, obj.metadata.creationTimestamp = "u-1", "2026-01-01T00:00:00Z"
+    defaults.apply(kind, obj)
+    strategy.prepare_create(kind, obj)
+    return [str(e) for e in validation.create(kind, obj)]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda p: p.stem)
+def test_scenario(path: Path) -> None:
+    document, expected = yaml.safe_load_all(path.read_text())
+    assert judged(document) == expected
