@@ -6,8 +6,12 @@ is well formed and does not fit the object, and 500 (no reason) for those that i
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
+T = TypeVar("T")
 UNPROCESSABLE = "the server rejected our request due to an error in our request"
 
 
@@ -40,6 +44,19 @@ class PatchError(CodecError):
 
 
 REASONS = {400: "BadRequest", 409: "Conflict", 413: "RequestEntityTooLarge", 422: "Invalid", 500: ""}
+
+
+def bounded(function: Callable[P, T]) -> Callable[P, T]:
+    """Makes a function that follows the nesting of what it is given refuse what is nested too deep: PatchError 400."""
+
+    @wraps(function)
+    def refusing(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except RecursionError:
+            raise PatchError("exceeded max depth", 400) from None
+
+    return refusing
 
 
 def unprocessable(cause: str) -> PatchError:

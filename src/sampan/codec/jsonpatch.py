@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.codec import json
-from sampan.codec.errors import PatchError, unprocessable
+from sampan.codec.errors import PatchError, bounded, unprocessable
 from sampan.codec.mergepatch import same
 
 MAXIMUM_OPERATIONS = 10_000
@@ -33,6 +33,7 @@ def decode(data: bytes | str) -> list[dict[str, Any]]:
     return operations
 
 
+@bounded
 def apply(document: Any, operations: list[dict[str, Any]]) -> Any:
     """The patched document; the argument is not modified. PatchError 422 when an operation does not apply.
 

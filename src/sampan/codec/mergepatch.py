@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.codec import json
-from sampan.codec.errors import PatchError
+from sampan.codec.errors import PatchError, bounded
 
 BAD_PATCH = "Invalid JSON Patch"
 
@@ -18,11 +18,16 @@ def decode(data: bytes | str) -> dict[str, Any]:
     return patch
 
 
+@bounded
 def apply(document: Any, patch: Any) -> Any:
     """The document with the patch merged in, sharing what did not change; neither argument is modified.
 
-    RFC 7386 section 2. The decoder has bounded the depth of both.
+    RFC 7386 section 2. PatchError 400 for a patch that is nested too deep.
     """
+    return _merged(document, patch)
+
+
+def _merged(document: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
         return patch
     merged = dict(document) if isinstance(document, dict) else {}
@@ -30,7 +35,7 @@ def apply(document: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, dict):
-            merged[key] = apply(merged.get(key), value)
+            merged[key] = _merged(merged.get(key), value)
         else:
             merged[key] = value
     return merged

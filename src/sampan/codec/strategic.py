@@ -24,7 +24,7 @@ from typing import Any
 
 from sampan.api.schema import Field, TypeInfo
 from sampan.codec import golang, json
-from sampan.codec.errors import PatchError, unprocessable
+from sampan.codec.errors import PatchError, bounded, unprocessable
 
 PATCH = "$patch"
 RETAIN = "$retainKeys"
@@ -43,6 +43,7 @@ def decode(data: bytes | str) -> dict[str, Any]:
     return patch
 
 
+@bounded
 def apply(document: dict[str, Any], patch: dict[str, Any], schema: TypeInfo) -> dict[str, Any]:
     """The document with the patch merged in; neither argument is modified. PatchError 400, 422 or 500."""
     return _merge_object(document, patch, schema)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml as library
 
-from sampan.codec import golang
+from sampan.codec import golang, json
 from sampan.codec.errors import CodecError
 
 MAXIMUM_DEPTH = 200
@@ -38,6 +38,13 @@ def decode(data: bytes | str, *, strict: bool = False) -> Any:
         text = data.decode() if isinstance(data, bytes) else data
     except UnicodeDecodeError:
         raise CodecError("yaml: invalid UTF-8") from None
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            value = json.decode(text)
+            if not strict or not json.duplicates(text):
+                return value
+        except CodecError:
+            pass  # it is YAML in flow style, or it is neither, which the YAML parser says better
     try:
         return _Composer(library.parse(text, Loader=_LOADER), strict=strict).document()
     except library.YAMLError as error:

@@ -23,7 +23,7 @@ from sampan.codec.apply.merging import merge, remove, with_fields
 from sampan.codec.apply.ownership import STRIPPED, Change, contested, disown, reset, update
 from sampan.codec.apply.shapes import Shape
 from sampan.codec.apply.versions import View, convert, kind_at, shape, to_json
-from sampan.codec.errors import CodecError, PatchError
+from sampan.codec.errors import CodecError, PatchError, bounded
 
 BEFORE_FIRST = "before-first-apply"
 KUBECTL = "kubectl"
@@ -46,6 +46,7 @@ def decode(data: bytes | str, *, strict: bool = False) -> dict[str, Any]:
     return value
 
 
+@bounded
 def apply(
     kind: Kind,
     live: Any,

@@ -25,12 +25,12 @@ def record(kind: Kind, old: Any, new: Any, *, manager: str, now: float, subresou
 
     What a request says in managedFields counts if it can be read, except through a subresource; `[{}]` forgets all
     owners. An object that nobody is known to own any field of stays so until it is applied. A write that changes
-    nothing keeps the entries as they are, times included. What cannot be told apart cannot be owned: then there are no
-    entries, and it is for validation to refuse the object.
+    nothing keeps the entries as they are, times included. What cannot be told apart, or is nested too deep to walk,
+    cannot be owned: then there are no entries, and it is for validation to refuse the object.
     """
     try:
         _record(kind, old, new, manager, now, subresource)
-    except Unkeyed:
+    except (Unkeyed, RecursionError):
         new.metadata.managedFields = None
 
 

@@ -54,7 +54,9 @@ def test_an_applier_may_change_its_version() -> None:
     live = conversion.convert(first, V1, V2)
     live.metadata.managedFields = first.metadata.managedFields
     second = apply.apply(V2, live, config(V2), manager="a", now=NOW + 60)
-    assert owners(second) == {"a autoscaling/v2": {"f:maxReplicas": {}, "f:scaleTargetRef": {"f:kind": {}, "f:name": {}}}}
+    assert owners(second) == {
+        "a autoscaling/v2": {"f:maxReplicas": {}, "f:scaleTargetRef": {"f:kind": {}, "f:name": {}}}
+    }
     assert second.spec.minReplicas == 1
 
 
