@@ -31,6 +31,12 @@ def trust_bundle(obj: Any, now: float) -> Cells:
     return [obj.metadata.name, at(obj, "spec.signerName") or NONE]
 
 
+def pod_request(obj: Any, now: float) -> Cells:
+    spec = [at(obj, f"spec.{field}", "") for field in ("podName", "serviceAccountName", "nodeName", "signerName")]
+    found = {c.type for c in at(obj, "status.conditions", [])}
+    return [obj.metadata.name, *spec, next((s for s in ("Issued", "Denied", "Failed") if s in found), "Pending")]
+
+
 # The prose of these two differs from today's schema: upstream shows that of an older version.
 SIGNER = (
     "Requested signer for the request. It is a qualified name in the form: `scope-hostname.io/name`. If empty, it will "
@@ -47,9 +53,19 @@ SIGNING_REQUEST = (
     Column("RequestedDuration", "certificates.v1.CertificateSigningRequestSpec.expirationSeconds"),
     Column("Condition", text="Conditions applied to the request, such as approval or denial."),
 )
+POD_SPEC = "certificates.v1beta1.PodCertificateRequestSpec"
+POD_REQUEST = (
+    NAME,
+    Column("PodName", f"{POD_SPEC}.podName"),
+    Column("ServiceAccountName", f"{POD_SPEC}.serviceAccountName"),
+    Column("NodeName", f"{POD_SPEC}.nodeName"),
+    Column("SignerName", f"{POD_SPEC}.signerName"),
+    Column("State", text="Is the request Pending, Issued, Denied, or Failed?"),
+)
 
 TABLES = {
     "CertificateSigningRequest": Table(SIGNING_REQUEST, signing_request),
+    "PodCertificateRequest": Table(POD_REQUEST, pod_request),
     "ClusterTrustBundle": Table(
         (NAME, Column("SignerName", "certificates.v1beta1.ClusterTrustBundleSpec.signerName")), trust_bundle
     ),
