@@ -9,7 +9,7 @@ misses a change, unless what it needs next is compacted, which it then says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from sampan.store.errors import Compacted, Unavailable
@@ -35,17 +35,21 @@ class Source(Protocol):
     def compacted(self) -> int: ...
 
 
-class FeedWatch:
-    """`interface.Watch` over a feed."""
+class LiveWatch:
+    """`interface.Watch` over a feed; where history comes from is its heirs' to say.
 
-    def __init__(self, source: Source, start: str, end: str, revision: int, previous: bool, closed: Callable[..., Any]):
+    `lags` says that the feed is already past `revision`, `closed` is called with the watch at its end.
+    """
+
+    def __init__(
+        self, start: str, end: str, revision: int, previous: bool, *, lags: bool, closed: Callable[..., Any]
+    ) -> None:
         self.start, self.end, self.previous = start, end, previous
         self.revision = revision
         self.failure: Unavailable | None = None
-        self._source = source
         self._pending: list[Event] = []
         self._reached = revision
-        self._lagging = revision < source.revision
+        self._lagging = lags
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._on_close = closed
@@ -90,6 +94,32 @@ class FeedWatch:
         raise StopAsyncIteration
 
     async def _catch_up(self) -> list[Event] | None:
+        """The next events in range from history, or None to be asked again; ends `_lagging` when it is with the feed.
+
+        Raises `Compacted` when the history is gone.
+        """
+        raise NotImplementedError
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class FeedWatch(LiveWatch):
+    """A watch whose history is in a log."""
+
+    def __init__(self, source: Source, start: str, end: str, revision: int, previous: bool, closed: Callable[..., Any]):
+        super().__init__(start, end, revision, previous, lags=revision < source.revision, closed=closed)
+        self._source = source
+
+    async def _catch_up(self) -> list[Event] | None:
         """The next events in range from the log, or None when the watch went live without any."""
         until = self._source.revision
         if self.revision >= until:
@@ -119,17 +149,6 @@ class FeedWatch:
         replaced = await self._source.log.rows(ids) if ids else {}
         return [event(row, replaced) for row in rows]
 
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
 
 def event(row: Row, replaced: dict[int, Row]) -> Event:
     previous = replaced.get(row.previous)
@@ -141,16 +160,22 @@ class Feed:
     """The open watches of an engine."""
 
     def __init__(self) -> None:
-        self._watches: dict[FeedWatch, None] = {}
+        self._watches: dict[LiveWatch, None] = {}
 
     @property
     def wants_previous(self) -> bool:
         return any(watch.previous for watch in self._watches)
 
     def open(self, source: Source, start: str, end: str, from_revision: int, previous: bool) -> FeedWatch:
-        watch = FeedWatch(source, start, end, from_revision, previous, self._forget)
-        self._watches[watch] = None
+        watch = FeedWatch(source, start, end, from_revision, previous, self.remove)
+        self.add(watch)
         return watch
+
+    def add(self, watch: LiveWatch) -> None:
+        self._watches[watch] = None
+
+    def remove(self, watch: LiveWatch) -> None:
+        self._watches.pop(watch, None)
 
     def dispatch(self, events: list[Event], revision: int) -> None:
         for watch in tuple(self._watches):
@@ -160,8 +185,8 @@ class Feed:
         for watch in tuple(self._watches):
             watch.close(failure)
 
-    def _forget(self, watch: FeedWatch) -> None:
-        self._watches.pop(watch, None)
+    def __iter__(self) -> Iterator[LiveWatch]:
+        return iter(tuple(self._watches))
 
     def __len__(self) -> int:
         return len(self._watches)

@@ -15,6 +15,7 @@ async def expired(store: Store, clock: VirtualClock, seconds: float) -> None:
     await store.commit([], [Delete("/none")])
 
 
+@pytest.mark.usefixtures("virtual_time")
 async def test_keys_go_in_one_commit_when_the_lease_ends(store: Store, clock: VirtualClock) -> None:
     lease = await store.lease_grant(10)
     await store.commit([], [Put("/a", b"", lease=lease), Put("/b", b"", lease=lease), Put("/c", b"")])
@@ -26,6 +27,7 @@ async def test_keys_go_in_one_commit_when_the_lease_ends(store: Store, clock: Vi
     assert [item.key for item in (await store.range("/", "0")).items] == ["/c"]
 
 
+@pytest.mark.usefixtures("virtual_time")
 async def test_renewing_starts_the_time_anew(store: Store, clock: VirtualClock) -> None:
     lease = await store.lease_grant(10)
     await store.commit([], [Put("/a", b"", lease=lease)])

@@ -1,0 +1,8 @@
+"""A real etcd cluster, 3.4 or newer, as the store of any number of API servers. See `store` for the theory."""
+
+from __future__ import annotations
+
+from sampan.store.etcd.connection import Credentials
+from sampan.store.etcd.store import EtcdStore
+
+__all__ = ["Credentials", "EtcdStore"]

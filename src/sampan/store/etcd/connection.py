@@ -1,0 +1,263 @@
+"""The way to the cluster: one channel to each member, one of them in use, and another when that fails.
+
+Any member serves any request. A call goes to the *current* member; if that is not connected, or does not answer, the
+next becomes current, and the streams to the old one are ended so that their readers open them anew. A request that
+changes something is not sent twice unless the first certainly did nothing: whether it took place is then unknown, and
+the caller is told so (`Unavailable`).
+
+All requests demand that the member has a leader (metadata `hasleader`), so a member that was cut off from the others is
+left as well, instead of serving a watch that never says anything. Keep-alive pings find hosts that vanished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import msgspec
+
+from sampan.aio.clock import Clock
+from sampan.store.errors import StoreError, Unavailable
+from sampan.store.etcd import failures
+from sampan.store.etcd.messages import pb
+from sampan.store.etcd.rpc_pb2_grpc import AuthStub, KVStub, LeaseStub, MaintenanceStub, WatchStub
+
+log = logging.getLogger(__name__)
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 3.0
+"""After so long without an answer a read is tried at another member."""
+PAUSE_SECONDS = 0.1
+OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # etcd ends connections that ping more often than every 5 s (--grpc-keepalive-min-time).
+    ("grpc.keepalive_time_ms", 6000),
+    ("grpc.keepalive_timeout_ms", 3000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """How to trust and be trusted: PEM files for endpoints with https, and etcd's own user and password."""
+
+    authority: Path | None = None
+    """Who signed the members' certificates; None: the authorities gRPC knows."""
+    certificate: Path | None = None
+    key: Path | None = None
+    user: str = ""
+    password: str = ""
+
+
+class Member:
+    """A channel to one endpoint, `http://host:port` or `https://host:port`, and the calls it offers."""
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
+        scheme, _, rest = url.rpartition("://")
+        self.url = url
+        target = rest.rstrip("/")
+        if scheme == "https":
+            self.channel = grpc.aio.secure_channel(target, _tls(credentials), OPTIONS)
+        elif scheme in ("", "http"):
+            self.channel = grpc.aio.insecure_channel(target, OPTIONS)
+        else:
+            raise Unavailable(f"etcd endpoint {url}: want http://host:port or https://host:port")
+        kv: Any = KVStub(self.channel)
+        lease: Any = LeaseStub(self.channel)
+        watch: Any = WatchStub(self.channel)
+        maintenance: Any = MaintenanceStub(self.channel)
+        auth: Any = AuthStub(self.channel)
+        self.calls: dict[str, Any] = {
+            "range": kv.Range,
+            "put": kv.Put,
+            "txn": kv.Txn,
+            "compact": kv.Compact,
+            "watch": watch.Watch,
+            "grant": lease.LeaseGrant,
+            "revoke": lease.LeaseRevoke,
+            "keep_alive": lease.LeaseKeepAlive,
+            "status": maintenance.Status,
+            "authenticate": auth.Authenticate,
+        }
+        self.streams: set[Any] = set()
+
+    def is_ready(self) -> bool:
+        return self.channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def connect(self, clock: Clock, seconds: float) -> bool:
+        """Whether the channel is connected, after at most `seconds`; says no at once when the host refuses."""
+        until = clock.monotonic() + seconds
+        state = self.channel.get_state(try_to_connect=True)
+        while state is not grpc.ChannelConnectivity.READY:
+            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or clock.monotonic() >= until:
+                return False
+            try:
+                await clock.wait_for(self.channel.wait_for_state_change(state), until - clock.monotonic())
+            except TimeoutError:
+                return False
+            state = self.channel.get_state(try_to_connect=True)
+        return True
+
+    def end_streams(self) -> None:
+        for stream in tuple(self.streams):
+            stream.cancel()
+
+
+class Connection:
+    """The cluster at `endpoints`. `seconds` is how long a call may take, connecting included."""
+
+    def __init__(self, endpoints: Sequence[str], credentials: Credentials, clock: Clock, *, seconds: float) -> None:
+        if not endpoints:
+            raise Unavailable("no etcd endpoint is given: name at least one, as http://host:port")
+        self.switches = 0
+        self._endpoints = tuple(endpoints)
+        self._credentials = credentials
+        self._clock = clock
+        self._seconds = seconds
+        self._members: list[Member] = []
+        self._current = 0
+        self._connecting: asyncio.Task[Member] | None = None
+        self._metadata: tuple[tuple[str, str], ...] = (("hasleader", "true"),)
+
+    async def open(self) -> None:
+        """Connects to any member; raises `Unavailable` when none answers."""
+        self._members = [Member(url, self._credentials) for url in self._endpoints]
+        await self._ready(self._clock.monotonic() + self._seconds)
+        await self._authenticate()
+
+    async def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        members, self._members = self._members, []
+        for member in members:
+            await member.channel.close()
+
+    @property
+    def url(self) -> str:
+        """The endpoint in use."""
+        return self._endpoints[self._current]
+
+    async def call(self, name: str, request: Any, *, repeatable: bool, seconds: float | None = None) -> Any:
+        """The answer. `repeatable` says that doing it twice is as good as once.
+
+        Raises `grpc.aio.AioRpcError` for what a member answered, `Unavailable` when none did.
+        """
+        deadline = self._clock.monotonic() + (seconds or self._seconds)
+        authenticated = False
+        while True:
+            member = await self._ready(deadline)
+            limit = max(deadline - self._clock.monotonic(), 0.001)
+            if repeatable and len(self._members) > 1:
+                limit = min(limit, READ_SECONDS)
+            try:
+                return await member.calls[name](request, metadata=self._metadata, timeout=limit)
+            except grpc.aio.AioRpcError as error:
+                if failures.is_stale_token(error) and not authenticated:
+                    authenticated = True
+                    await self._authenticate()
+                elif not await self._again(error, member, repeatable, deadline):
+                    raise
+            except (grpc.aio.UsageError, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
+                # The channel was closed under the call.
+                raise Unavailable("the store is closed") from None
+
+    async def _again(self, error: grpc.aio.AioRpcError, member: Member, repeatable: bool, deadline: float) -> bool:
+        """Whether to send the request once more; raises `Unavailable` when the member did not answer and not."""
+        passing = failures.did_nothing(error)
+        if not passing and not failures.is_unreachable(error):
+            return False
+        self.leave(member, failures.text(error))
+        if (passing or repeatable) and self._clock.monotonic() + PAUSE_SECONDS < deadline:
+            await self._clock.sleep(PAUSE_SECONDS)
+            return True
+        raise failures.translated(error, member.url)
+
+    async def stream(self, name: str) -> tuple[Any, Member]:
+        """A two-way stream to the current member, which ends when the member is left."""
+        member = await self._ready(self._clock.monotonic() + self._seconds)
+        call = member.calls[name](metadata=self._metadata)
+        member.streams.add(call)
+        call.add_done_callback(member.streams.discard)
+        return call, member
+
+    async def stream_failed(self, error: grpc.aio.AioRpcError, member: Member) -> StoreError:
+        """Draws the conclusions from a stream's end, and says it in the store's words."""
+        if failures.is_stale_token(error):
+            await self._authenticate()
+        elif failures.is_unreachable(error):
+            self.leave(member, failures.text(error))
+        return failures.translated(error, member.url)
+
+    def leave(self, member: Member, reason: str) -> None:
+        """Makes the next member current, if this one is."""
+        if len(self._members) < 2 or self._members[self._current] is not member:
+            return
+        self._current = (self._current + 1) % len(self._members)
+        self.switches += 1
+        log.warning("etcd member left for another member=%s next=%s reason=%s", member.url, self.url, reason)
+        member.end_streams()
+
+    async def _ready(self, deadline: float) -> Member:
+        if not self._members:
+            raise Unavailable("the store is closed")
+        member = self._members[self._current]
+        if member.is_ready():
+            return member
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.get_running_loop().create_task(self._connect(), name="etcd/connect")
+        left = deadline - self._clock.monotonic()
+        try:
+            return await self._clock.wait_for(asyncio.shield(self._connecting), max(left, 0))
+        except TimeoutError:
+            raise Unavailable(
+                f"no etcd member answered within {self._seconds:g} s ({', '.join(self._endpoints)}): "
+                "check that etcd runs and that the endpoints and certificates are right"
+            ) from None
+
+    async def _connect(self) -> Member:
+        """The first member that can be connected, beginning with the current one; tries until there is one."""
+        while True:
+            for offset in range(len(self._members)):
+                place = (self._current + offset) % len(self._members)
+                member = self._members[place]
+                if await member.connect(self._clock, CONNECT_SECONDS):
+                    if offset:
+                        self.leave(self._members[self._current], "not connected")
+                        self._current = place
+                    return member
+            await self._clock.sleep(PAUSE_SECONDS)
+
+    async def _authenticate(self) -> None:
+        if not self._credentials.user:
+            return
+        request = pb.AuthenticateRequest(name=self._credentials.user, password=self._credentials.password)
+        self._metadata = (("hasleader", "true"),)
+        try:
+            answer = await self.call("authenticate", request, repeatable=True)
+        except grpc.aio.AioRpcError as error:
+            raise failures.translated(error, self.url) from None
+        self._metadata = (("hasleader", "true"), ("token", answer.token))
+
+
+def _tls(credentials: Credentials) -> grpc.ChannelCredentials:
+    try:
+        return grpc.ssl_channel_credentials(
+            root_certificates=credentials.authority.read_bytes() if credentials.authority else None,
+            private_key=credentials.key.read_bytes() if credentials.key else None,
+            certificate_chain=credentials.certificate.read_bytes() if credentials.certificate else None,
+        )
+    except OSError as error:
+        raise Unavailable(f"a certificate for etcd cannot be read: {error}") from error
