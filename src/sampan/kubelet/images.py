@@ -139,11 +139,11 @@ class Images:
 
 
 def auth_config(credential: Credential | None) -> Any:
+    """The registry is left out: the runtime has it from the image, and takes an address only as a URL."""
     if credential is None:
         return None
     return pb.AuthConfig(
         username=credential.username,
         password=credential.password,
-        server_address=credential.registry,
         identity_token=credential.identity_token,
     )
