@@ -166,10 +166,12 @@ def _check_type(kind: Kind, name: str | None, api_version: str | None) -> None:
 
 def _undecodable(kind: Kind, data: bytes, error: Exception) -> BadRequest | Invalid:
     """What is wrong with the bytes, in the words of upstream's decoder."""
-    if isinstance(error, RecursionError):
-        return BadRequest(f"{_handled_as(kind)}: exceeded max depth")
     try:
+        if isinstance(error, RecursionError):
+            raise error
         document = msgspec.json.decode(data)
+    except RecursionError:
+        return BadRequest(f"{_handled_as(kind)}: exceeded max depth")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return mistyped.malformed(kind, data, error)
     wrong = mistyped.kind_or_version(kind, document, data)

@@ -63,12 +63,15 @@ def table(request: Request, form: Form, items: list[bytes], metadata: bytes, *, 
 def _row(kind: Kind, data: bytes, form: Form, include: str, now: float) -> bytes:
     from sampan.codec import table as codec_table
 
-    cells = msgspec.json.encode(codec_table.row(kind, kind.decode(data), now))
+    shown = kind.decode(data)
+    cells = b'"cells":%b' % msgspec.json.encode(codec_table.row(kind, shown, now))
+    if conditions := codec_table.conditions(kind, shown):
+        cells = b'%b,"conditions":%b' % (cells, msgspec.json.encode(conditions))
     if include == "None":
-        return b'{"cells":%b,"object":null}' % cells
+        return b'{%b,"object":null}' % cells
     if include == "Object":
-        return b'{"cells":%b,"object":%b}' % (cells, data)
-    return b'{"cells":%b,"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}}' % (
+        return b'{%b,"object":%b}' % (cells, data)
+    return b'{%b,"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}}' % (
         cells,
         form.version.encode(),
         bytes(_raw(data).metadata),
