@@ -20,7 +20,8 @@ def create_job(o: Any) -> None:
 def generate_selector(o: Any) -> None:
     template = o.spec.template or core_v1.PodTemplateSpec()
     template.metadata = template.metadata or meta_v1.ObjectMeta()
-    shared = o.metadata.labels is not None and o.metadata.labels is template.metadata.labels
+    given = o.metadata.labels is not None and o.metadata.labels is template.metadata.labels
+    shared = given and not o.metadata.generateName  # upstream copies an object whose name it makes up
     labels = dict(template.metadata.labels or {})
     uid, name = o.metadata.uid or "", o.metadata.name or ""
     wanted = {

@@ -8,6 +8,7 @@ from typing import Any
 from sampan.api.names import label, qualified, subdomain
 from sampan.api.quantity import parse
 from sampan.api.validation.core.context import Errors
+from sampan.api.validation.differences import difference
 from sampan.api.validation.metadata import annotation_map, immutable, labels
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.selectors import label_selector
@@ -110,7 +111,7 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     if not old.spec.volumeName:
         now.pop("volumeName", None), before.pop("volumeName", None)
     if now != before or (not bound and requests_of(new) != requests_of(old)):
-        errors.append(forbidden("spec", SPEC_FIXED))
+        errors.append(forbidden("spec", f"{SPEC_FIXED}\n{difference(new.spec, old.spec)}"))
     elif requests_of(new) and requests_of(old) and parse(requests_of(new)) < parse(capacity_of(old)):
         errors.append(forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"))
     immutable(new.spec.volumeMode, old.spec.volumeMode, errors, "volumeMode")

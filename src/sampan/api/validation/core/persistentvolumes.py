@@ -9,6 +9,8 @@ from sampan.api.quantity import parse
 from sampan.api.validation.core.claims import VOLUME_MODES, access_modes
 from sampan.api.validation.core.context import Errors
 from sampan.api.validation.core.volumes import JUDGES, NEEDED, needed
+from sampan.api.validation.differences import SOURCES as DECLARED
+from sampan.api.validation.differences import difference
 from sampan.api.validation.metadata import immutable
 from sampan.api.validation.numbers import NOT_NEGATIVE
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
@@ -152,7 +154,8 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     for name in SOURCES:
         if getattr(new.spec, name) != getattr(old.spec, name):
             text = "spec.persistentvolumesource is immutable after creation"
-            errors.append(forbidden("spec.persistentvolumesource", text))
+            changes = difference(new.spec, old.spec, DECLARED)
+            errors.append(forbidden("spec.persistentvolumesource", f"{text}\n{changes}"))
             break
     immutable(new.spec.volumeMode, old.spec.volumeMode, errors, "volumeMode")
     if old.spec.nodeAffinity is not None:

@@ -14,6 +14,7 @@ from sampan.api.validation.core.container import ephemeral_containers
 from sampan.api.validation.core.context import Errors, PodContext
 from sampan.api.validation.core.pods import pod_spec, tokens_need_account
 from sampan.api.validation.core.volumes import volumes
+from sampan.api.validation.differences import difference
 from sampan.api.validation.network import ip
 from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import forbidden, invalid
@@ -42,7 +43,7 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     added_tolerations(new.spec.tolerations or [], old.spec.tolerations or [], errors)
     removed_gates(new.spec.schedulingGates or [], old.spec.schedulingGates or [], errors)
     if fixed_part(new.spec, old.spec) != fixed_part(old.spec, old.spec):
-        errors.append(forbidden("spec", FIXED))
+        errors.append(forbidden("spec", f"{FIXED}\n{difference(freed(new.spec, old.spec), old.spec)}"))
 
 
 def deadline(new: int | None, old: int | None, errors: Errors) -> None:
@@ -86,6 +87,17 @@ def fixed_part(spec: Any, old: Any) -> dict[str, Any]:
     if old.terminationGracePeriodSeconds is not None and old.terminationGracePeriodSeconds < 0:
         plain.pop("terminationGracePeriodSeconds", None)
     return plain
+
+
+def freed(spec: Any, old: Any) -> Any:
+    """The new spec with what may change put back, so that a diff shows the rest."""
+    kept = msgspec.convert(msgspec.to_builtins(spec), type(spec))
+    for name in FREE:
+        setattr(kept, name, getattr(old, name))
+    for field in ("containers", "initContainers"):
+        for now, before in zip(getattr(kept, field) or (), getattr(old, field) or (), strict=True):
+            now.image = before.image
+    return kept
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:
