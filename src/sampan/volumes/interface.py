@@ -24,7 +24,11 @@ class Objects(Protocol):
     async def secret(self, namespace: str, name: str) -> Any | None: ...
 
     async def token(self, pod: Any, audience: str, seconds: int) -> str:
-        """A token of the pod's service account for that audience, which lasts at least 80 % of `seconds`."""
+        """A token of the pod's service account for that audience, which has at least a fifth of `seconds` to live."""
+        ...
+
+    def forget(self, uid: str) -> None:
+        """The pod with that uid is gone: drop what was kept for it."""
         ...
 
 

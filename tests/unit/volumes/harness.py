@@ -25,6 +25,9 @@ class FakeObjects:
     async def token(self, pod: Any, audience: str, seconds: int) -> str:
         return f"token for {audience}"
 
+    def forget(self, uid: str) -> None:
+        return None
+
 
 class FakeMounter:
     def __init__(self) -> None:

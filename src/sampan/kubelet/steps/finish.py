@@ -18,6 +18,7 @@ class FinishStep:
         if not space.memory.removed:
             await space.context.publisher.delete(space.pod)
         space.context.publisher.forget(space.worker.uid)
+        space.context.objects.forget(space.worker.uid)
         remove_pod_files(space)
         space.worker.finished = True
 
