@@ -21,6 +21,8 @@ SECURITY = {
 }
 INFO = {"title": "Kubernetes", "version": "unversioned"}
 UNAUTHORIZED = {"401": {"description": "Unauthorized"}}
+# kubectl before 1.27 looks for these in each operation itself before it asks for a dry run.
+SPELLED_OUT = frozenset({"dryRun", "fieldValidation"})
 ANSWERS = {"200": "OK", "201": "Created", "202": "Accepted"}
 
 
@@ -65,7 +67,7 @@ def path_item(found: list[Operation]) -> dict[str, Any]:
 
 def shared_parameters(found: list[Operation]) -> list[str]:
     common = set(found[0].parameters).intersection(*(o.parameters for o in found))
-    return sorted(common, key=_order)
+    return sorted((key for key in common if find(key).name not in SPELLED_OUT), key=_order)
 
 
 def _order(key: str) -> tuple[str, str]:
@@ -116,7 +118,9 @@ def _body(operation: Operation) -> dict[str, Any]:
 
 
 def _use(key: str) -> dict[str, Any]:
-    return {"$ref": f"#/parameters/{_reference(key)}"} if key in PARAMETERS else _parameter(key)
+    if key in PARAMETERS and find(key).name not in SPELLED_OUT:
+        return {"$ref": f"#/parameters/{_reference(key)}"}
+    return _parameter(key)
 
 
 def _reference(key: str) -> str:
