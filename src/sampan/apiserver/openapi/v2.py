@@ -58,7 +58,7 @@ def all_paths(registry: Registry) -> Paths:
 
 def path_item(found: list[Operation]) -> dict[str, Any]:
     """The operations of a path; parameters that all share stand beside them."""
-    shared = shared_parameters(found)
+    shared = [key for key in shared_parameters(found) if find(key).name not in SPELLED_OUT]
     item: dict[str, Any] = {o.method: _operation(o, shared) for o in found}
     if shared:
         item["parameters"] = [_use(key) for key in shared]
@@ -67,7 +67,7 @@ def path_item(found: list[Operation]) -> dict[str, Any]:
 
 def shared_parameters(found: list[Operation]) -> list[str]:
     common = set(found[0].parameters).intersection(*(o.parameters for o in found))
-    return sorted((key for key in common if find(key).name not in SPELLED_OUT), key=_order)
+    return sorted(common, key=_order)
 
 
 def _order(key: str) -> tuple[str, str]:
