@@ -29,7 +29,9 @@ class Cluster:
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._main(),), name="controllers")
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=(self._main(),), name="controllers", daemon=True
+        )
         self._thread.start()
         self._started.wait(30)
 
@@ -55,13 +57,15 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(api: Any) -> Iterator[Any]:
     running = Cluster(api.url)
-    wait(api, "node/n1", "condition=Ready")
-    yield api
-    running.stop()
+    try:
+        wait(api, "node/n1", "condition=Ready")
+        yield api
+    finally:
+        running.stop()
 
 
 def wait(api: Any, what: str, until: str, *arguments: str) -> None:
-    for _ in range(3):
+    for _ in range(60):
         done = api.kubectl("wait", what, f"--for={until}", "--timeout=20s", *arguments, check=False)
         if done.returncode == 0:
             return

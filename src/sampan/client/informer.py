@@ -60,6 +60,8 @@ class Informer(Generic[T]):
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
         self._backoff = Backoff(base=0.2, cap=10.0, rng=rng, jitter=0.5)
+        self.last_failure = float("-inf")
+        """When (monotonic) the server last failed us: what has not been heard since then may just not have come."""
         self._lists = 0
         self._watches = 0
         self._events = 0
@@ -77,6 +79,7 @@ class Informer(Generic[T]):
                     failures = 0
                 failures = 0
             except (ApiError, ClientError) as error:
+                self.last_failure = self._clock.monotonic()
                 if isinstance(error, ApiError) and error.code == 410:
                     log.info("watch too old, listing again kind=%s", self.kind_name())
                     resource_version = None

@@ -94,6 +94,10 @@ class FakeApi:
         """The next `times` calls of `verb` (on that resource) raise; with `after`, once they have taken effect."""
         self._faults.append(Fault(verb, plural, error or errors.InternalError("injected"), times, after))
 
+    def recover(self) -> None:
+        """No call fails any more."""
+        self._faults.clear()
+
     def close_watches(self) -> None:
         """Ends every open watch as a server that restarts does."""
         self._watch_epoch += 1

@@ -8,6 +8,7 @@ import pytest
 
 from sampan.aio.clock import micro_timestamp, timestamp
 from sampan.api.kinds import coordination_v1, core_v1, meta_v1
+from sampan.client.errors import Unreachable
 from sampan.controllers.context import Config
 from sampan.controllers.node import tolerance
 from sampan.controllers.node.eviction import TaintEvictionController
@@ -116,6 +117,20 @@ async def test_when_every_node_is_lost_nobody_is_evicted() -> None:
         assert ready(w, "n0") == "Unknown"
         assert all(("unreachable", "NoExecute") not in tainted(w, f"n{n}") for n in range(5))
         assert w.api.peek(core_v1.Pod, "impatient", "a").metadata.deletionTimestamp is None
+
+
+async def test_a_server_that_was_away_loses_no_node() -> None:
+    """While the API server is down nobody can renew a lease, and nobody can hear of it."""
+    async with world(*BOTH) as w:
+        await five(w)
+        w.api.fail("*", "", Unreachable("down"), times=100_000)
+        w.api.close_watches()
+        await w.settle(300)
+        w.api.recover()
+        w.writes()
+        await live(w, 60, "n0", "n1", "n2", "n3", "n4")
+        assert w.writes() == []
+        assert ready(w, "n0") == "True"
 
 
 async def test_heartbeats_cause_no_writes() -> None:

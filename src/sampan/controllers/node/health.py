@@ -57,10 +57,17 @@ def ready_status(node: Any) -> str:
     return (ready.status if ready is not None else None) or "Unknown"
 
 
-def lost_in(pulse: Pulse, node: Any, grace: float, startup_grace: float, now: float) -> float:
-    """Seconds until the node counts as lost unless it shows life; 0 when it does."""
-    allowed = startup_grace if ready_condition(node) is None else grace
-    return max(0.0, pulse.seen_at + allowed - now)
+def lost_in(pulse: Pulse, node: Any, allowed: float, deaf_until: float, now: float) -> float:
+    """Seconds until the node counts as lost unless it shows life; 0 when it does.
+
+    Up to `deaf_until` this process could not hear: silence before that says nothing of the node.
+    """
+    return max(0.0, max(pulse.seen_at, deaf_until) + allowed - now)
+
+
+def allowed_silence(node: Any, grace: float, startup_grace: float) -> float:
+    """Seconds a node may be silent: longer for one that has never reported."""
+    return startup_grace if ready_condition(node) is None else grace
 
 
 def lost(node: Any, now: float) -> list[Any]:

@@ -77,9 +77,9 @@ class NodeLifecycleController(Controller):
             return None
         pulse = self._pulse(key)
         config = self.config
-        left = health.lost_in(
-            pulse, node, config.node_monitor_grace_seconds, config.node_startup_grace_seconds, self.clock.monotonic()
-        )
+        allowed = health.allowed_silence(node, config.node_monitor_grace_seconds, config.node_startup_grace_seconds)
+        deaf_until = max(self.leases.last_failure, self.nodes.last_failure)
+        left = health.lost_in(pulse, node, allowed, deaf_until, self.clock.monotonic())
         if left == 0.0:
             node = await self._lose(node)
         await self._mark_pods(node, pulse)
