@@ -37,8 +37,8 @@ def canonical_micro_time(text: str) -> str:
 def _utc(text: str, layout: str) -> datetime:
     match = _RFC3339.fullmatch(text)
     if match is None:
-        if whole := _RFC3339.match(text):
-            raise TimeError(f'parsing time "{text}": extra text: "{text[whole.end() :]}"')
+        if begun := _RFC3339.match(text):
+            raise TimeError(f'parsing time "{text}": extra text: "{text[begun.end() :]}"')
         raise TimeError(f'parsing time "{text}" as "{layout}": cannot parse "{_unread(text)}" as "{_expected(text)}"')
     whole, fraction, zone = match.groups()
     try:

@@ -16,13 +16,13 @@ def slice_changed(new: Any, old: Any) -> bool:
     return content_changed(new, old) or (new.metadata.labels or {}) != (old.metadata.labels or {})
 
 
-def driver_changed(new: Any, old: Any) -> bool:
-    """A CSI driver counts changes of what kubelets must be told of."""
-    return bool(
-        new.spec.tokenRequests != old.spec.tokenRequests
-        or new.spec.requiresRepublish != old.spec.requiresRepublish
-        or new.spec.seLinuxMount != old.spec.seLinuxMount
-    )
+TOLD_TO_KUBELETS = ("tokenRequests", "requiresRepublish", "seLinuxMount")
+
+
+def count_driver(new: Any, old: Any) -> None:
+    """A CSI driver counts, from its first change on, what kubelets must be told of."""
+    if any(getattr(new.spec, name) != getattr(old.spec, name) for name in TOLD_TO_KUBELETS):
+        new.metadata.generation = (old.metadata.generation or 0) + 1
 
 
 DECISIONS = ("Approved", "Denied")
@@ -82,6 +82,7 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("resource.k8s.io", "ResourceClaim"): RESET,
     ("resource.k8s.io", "ResourceSlice"): COUNTED,
     ("scheduling.k8s.io", "PriorityClass"): Strategy(generation=True, changed=never),
-    ("storage.k8s.io", "CSIDriver"): Strategy(changed=driver_changed),
+    ("apiregistration.k8s.io", "APIService"): RESET,
+    ("storage.k8s.io", "CSIDriver"): Strategy(update=count_driver),
     ("storage.k8s.io", "VolumeAttachment"): RESET,
 }

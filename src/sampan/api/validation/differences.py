@@ -37,10 +37,11 @@ ORDER = {
         "terminationMessagePolicy imagePullPolicy securityContext stdin stdinOnce tty"
     ),
 }
-SOURCES = (
-    "gcePersistentDisk awsElasticBlockStore hostPath glusterfs nfs rbd quobyte iscsi flexVolume cinder cephfs fc "
-    "flocker azureFile vsphereVolume azureDisk photonPersistentDisk portworxVolume scaleIO local storageos csi"
-).split()  # noqa: SIM905
+SOURCES = [
+    *("gcePersistentDisk", "awsElasticBlockStore", "hostPath", "glusterfs", "nfs", "rbd", "quobyte", "iscsi"),
+    *("flexVolume", "cinder", "cephfs", "fc", "flocker", "azureFile", "vsphereVolume", "azureDisk"),
+    *("photonPersistentDisk", "portworxVolume", "scaleIO", "local", "storageos", "csi"),
+]
 NAMES = {
     "awsElasticBlockStore": "AWSElasticBlockStore",
     "cephfs": "CephFS",
@@ -62,13 +63,13 @@ CONTEXT = 3
 
 def difference(new: Any, old: Any, names: list[str] | None = None) -> str:
     """A unified diff from `old` to `new`, Structs of one type; with `names`, of these fields alone."""
-    lines = (_text(internal(value, names)).splitlines() for value in (old, new))
-    diff = list(difflib.unified_diff(*lines, n=CONTEXT, lineterm=""))[2:]
+    before, after = _lines(old, names), _lines(new, names)
+    diff = list(difflib.unified_diff(before, after, n=CONTEXT, lineterm=""))[2:]
     return "".join(f"{line}\n" for line in diff)
 
 
-def _text(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+def _lines(value: Any, names: list[str] | None) -> list[str]:
+    return msgspec.json.format(msgspec.json.encode(internal(value, names)), indent=1).decode().splitlines()
 
 
 def internal(value: Any, names: list[str] | None = None) -> Any:

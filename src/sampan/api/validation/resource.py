@@ -244,9 +244,16 @@ def update_claim_status(new: Any, old: Any, errors: Errors) -> None:
 
 
 def create_slice(obj: Any, errors: Errors) -> None:
-    spec = obj.spec
+    source(obj.spec, errors)
+    contents(obj.spec, errors)
+
+
+def source(spec: Any, errors: Errors) -> None:
     driver_name(spec.driver, errors, "spec.driver")
     pool(spec.pool, errors, "spec.pool")
+
+
+def contents(spec: Any, errors: Errors) -> None:
     places(spec, errors)
     devices = spec.devices or ()
     if len(devices) > DEVICES:
@@ -342,10 +349,11 @@ def device_taint(taint: Any, errors: Errors, path: str) -> None:
 
 
 def update_slice(new: Any, old: Any, errors: Errors) -> None:
-    create_slice(new, errors)
-    for field in ("nodeName", "driver"):
-        immutable(getattr(new.spec, field), getattr(old.spec, field), errors, f"spec.{field}")
+    source(new.spec, errors)
     immutable(new.spec.pool.name, old.spec.pool.name, errors, "spec.pool.name")
+    for field in ("driver", "nodeName"):
+        immutable(getattr(new.spec, field), getattr(old.spec, field), errors, f"spec.{field}")
+    contents(new.spec, errors)
 
 
 def create_taint_rule(obj: Any, errors: Errors) -> None:

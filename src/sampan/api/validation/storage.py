@@ -102,6 +102,7 @@ CLASS_FIXED = (
 
 
 def update_class(new: Any, old: Any, errors: Errors) -> None:
+    create_class(new, errors)
     for field, text in CLASS_FIXED:
         if getattr(new, field) != getattr(old, field):
             errors.append(forbidden(field, text))
@@ -246,6 +247,7 @@ def create_attributes(obj: Any, errors: Errors) -> None:
 
 
 def update_attributes(new: Any, old: Any, errors: Errors) -> None:
+    create_attributes(new, errors)
     if new.driverName != old.driverName:
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
     if new.parameters != old.parameters:
