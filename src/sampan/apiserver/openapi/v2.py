@@ -21,7 +21,7 @@ SECURITY = {
 }
 INFO = {"title": "Kubernetes", "version": "unversioned"}
 UNAUTHORIZED = {"401": {"description": "Unauthorized"}}
-# kubectl before 1.27 looks for these in each operation itself before it asks for a dry run.
+# kubectl before 1.27 looks for these in the operation itself, not behind a reference, before it asks for a dry run.
 SPELLED_OUT = frozenset({"dryRun", "fieldValidation"})
 ANSWERS = {"200": "OK", "201": "Created", "202": "Accepted"}
 
@@ -58,7 +58,7 @@ def all_paths(registry: Registry) -> Paths:
 
 def path_item(found: list[Operation]) -> dict[str, Any]:
     """The operations of a path; parameters that all share stand beside them."""
-    shared = [key for key in shared_parameters(found) if find(key).name not in SPELLED_OUT]
+    shared = shared_parameters(found)
     item: dict[str, Any] = {o.method: _operation(o, shared) for o in found}
     if shared:
         item["parameters"] = [_use(key) for key in shared]
