@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 import ipaddress
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sampan.aio.clock import SystemClock
+from sampan.aio.clock import Clock, SystemClock
 from sampan.apiserver.config import Config
+from sampan.cli.stores import store_options, stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
+from sampan.store.interface import Store
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -27,7 +31,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     "--port", "--secure-port", default=6443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any."
 )
 @click.option("--advertise-address", default="", help="Address told to clients.  [default: the bind address]")
-@click.option("--store", default="sqlite", show_default=True, help="sqlite, or memory: nothing is kept.")
+@store_options
 @click.option("--token-auth-file", type=FILE, help='Lines of token,user,uid,"group1,group2".')
 @click.option("--client-ca-file", type=FILE, help="Authority of client certificates.  [default: its own]")
 @click.option("--tls-cert-file", type=FILE, help="Serving certificate.  [default: its own]")
@@ -52,7 +56,6 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(
     data_dir: str,
-    store: str,
     bind_address: str,
     port: int,
     advertise_address: str,
@@ -69,6 +72,7 @@ def command(
     disable_admission_plugins: str,
     allow_privileged: bool,
     log_level: str,
+    **storage: Any,
 ) -> None:
     """Run an API server alone, with certificates of its own unless others are named.
 
@@ -106,17 +110,17 @@ def command(
     from sampan.cluster import process
 
     try:
-        process.run(lambda: serve(config, store, layout))
+        process.run(lambda: serve(config, lambda clock: stored(layout, clock, **storage)))
     except (OSError, ValueError) as error:
         raise ClusterError(_explained(error, config)) from error
 
 
-async def serve(config: Config, store: str, layout: Layout) -> None:
+async def serve(config: Config, opened: Callable[[Clock], Store]) -> None:
     """Serve until cancelled."""
     from sampan.apiserver.server import ApiServer
 
     clock = SystemClock()
-    server = ApiServer(config, _store(store, layout, clock), clock, random.Random())
+    server = ApiServer(config, opened(clock), clock, random.Random())
     try:
         port = await server.start()
         click.echo(f"serving on https://{config.bind_address}:{port}")
@@ -124,19 +128,6 @@ async def serve(config: Config, store: str, layout: Layout) -> None:
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await server.close()
-
-
-def _store(name: str, layout: Layout, clock: SystemClock):  # type: ignore[no-untyped-def]
-    if name == "memory":
-        from sampan.store.memory import MemoryStore
-
-        return MemoryStore(clock)
-    if name == "sqlite":
-        from sampan.store.sqlite import SqliteStore
-
-        layout.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return SqliteStore(layout.store, clock)
-    raise ClusterError(f"--store {name}: only sqlite and memory are supported by this version")
 
 
 def _own_certificates(

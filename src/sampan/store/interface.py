@@ -157,7 +157,10 @@ class Store(Protocol):
         ...
 
     def commit(self, compares: Sequence[Compare], operations: Sequence[Operation]) -> Awaitable[Commit]:
-        """Does the operations if all compares hold, as one step. The call queues the commit: order is call order.
+        """Does the operations if all compares hold, as one step.
+
+        The call queues the commit. Commits of this process that name a common key or lease are decided in call order,
+        and all of them are when the store is `local`.
 
         Raises `InvalidCommit` for more than `MAX_OPERATIONS` or a key changed twice, `LeaseNotFound`, `QuotaExceeded`.
         """

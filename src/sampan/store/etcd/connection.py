@@ -132,7 +132,7 @@ class Connection:
         """Connects to any member; raises `Unavailable` when none answers."""
         self._members = [Member(url, self._credentials) for url in self._endpoints]
         await self._ready(self._clock.monotonic() + self._seconds)
-        await self._authenticate()
+        await self.authenticate()
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -164,7 +164,7 @@ class Connection:
             except grpc.aio.AioRpcError as error:
                 if failures.is_stale_token(error) and not authenticated:
                     authenticated = True
-                    await self._authenticate()
+                    await self.authenticate()
                 elif not await self._again(error, member, repeatable, deadline):
                     raise
             except (grpc.aio.UsageError, asyncio.CancelledError) as error:
@@ -196,7 +196,7 @@ class Connection:
     async def stream_failed(self, error: grpc.aio.AioRpcError, member: Member) -> StoreError:
         """Draws the conclusions from a stream's end, and says it in the store's words."""
         if failures.is_stale_token(error):
-            await self._authenticate()
+            await self.authenticate()
         elif failures.is_unreachable(error):
             self.leave(member, failures.text(error))
         return failures.translated(error, member.url)
@@ -240,7 +240,8 @@ class Connection:
                     return member
             await self._clock.sleep(PAUSE_SECONDS)
 
-    async def _authenticate(self) -> None:
+    async def authenticate(self) -> None:
+        """Gets a new token, if there is a user."""
         if not self._credentials.user:
             return
         request = pb.AuthenticateRequest(name=self._credentials.user, password=self._credentials.password)

@@ -12,30 +12,31 @@ from sampan.store.etcd import rpc_pb2
 from sampan.store.interface import Compare, Event, KeyValue, Operation, Put
 
 pb: Any = rpc_pb2
-RESERVED = "\0"
+RESERVED = "/\0"
 """Keys that begin so are the store's own; nobody else sees them."""
-FIRST = "\x01"
+FIRST, END = "/\x01", "0"
+"""Others' keys lie between: all begin with a slash."""
 ALL = b"\0"
 
 
 class Keyspace:
-    """A store's part of etcd's keys: those with a prefix ("" for all of them), which its callers do not see."""
+    """A store's part of etcd's keys: those below a prefix, which its callers do not see; "" for all."""
 
     def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self._raw = encoded(prefix)
+        self.prefix = prefix.rstrip("/")
+        self._raw = encoded(self.prefix)
 
     @property
     def bounds(self) -> tuple[bytes, bytes]:
-        """The whole part, as etcd's half-open range."""
-        return (self._raw, after(self._raw)) if self._raw else (ALL, ALL)
+        """What is to be watched, as etcd's half-open range: without a prefix, others' keys too."""
+        return (self._raw + b"/", self._raw + b"0") if self._raw else (ALL, ALL)
 
     def key(self, key: str) -> bytes:
         return self._raw + encoded(key)
 
-    def start(self, start: str) -> bytes:
-        """The first key of a range, which never begins among the reserved ones."""
-        return self.key(max(start, FIRST))
+    def range(self, start: str, end: str) -> tuple[bytes, bytes]:
+        """A range of ours as etcd's, without what is reserved or beyond the prefix."""
+        return self.key(max(start, FIRST)), self.key(min(end, END))
 
     def key_value(self, item: Any) -> KeyValue:
         key = decoded(item.key[len(self._raw) :])
@@ -80,9 +81,3 @@ def encoded(key: str) -> bytes:
 def decoded(key: bytes) -> str:
     """Keys of other programs in the same etcd may be any bytes; ours are UTF-8, whose order is that of code points."""
     return key.decode("utf-8", "surrogateescape")
-
-
-def after(prefix: bytes) -> bytes:
-    """The first key after all that begin with `prefix`."""
-    kept = prefix.rstrip(b"\xff")
-    return kept[:-1] + bytes([kept[-1] + 1]) if kept else ALL

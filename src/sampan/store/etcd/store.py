@@ -25,7 +25,7 @@ from sampan.store.errors import Compacted, FutureRevision, InvalidCommit, LeaseN
 from sampan.store.etcd import failures, sequence
 from sampan.store.etcd.compaction import Compaction
 from sampan.store.etcd.connection import Connection, Credentials
-from sampan.store.etcd.messages import RESERVED, Keyspace, pb
+from sampan.store.etcd.messages import END, FIRST, RESERVED, Keyspace, pb
 from sampan.store.etcd.stream import Stream
 from sampan.store.etcd.trunk import Trunk
 from sampan.store.etcd.watch import EtcdWatch
@@ -180,7 +180,7 @@ class EtcdStore:
         self, start: str, end: str, *, limit: int = 0, revision: int = 0, count_only: bool = False
     ) -> Range:
         self._check_open()
-        first, last = self._keyspace.start(start), self._keyspace.key(end)
+        first, last = self._keyspace.range(start, end)
         if first >= last:
             return Range((), False, 0, revision or await self.latest())
         request = pb.RangeRequest(
@@ -233,7 +233,7 @@ class EtcdStore:
         self._check_open()
         if previous:
             self._trunk.want_previous()
-        watch = EtcdWatch(self, max(start, "\x01"), end, from_revision, previous, self._feed.remove)
+        watch = EtcdWatch(self, max(start, FIRST), min(end, END), from_revision, previous, self._feed.remove)
         self._feed.add(watch)
         return watch
 

@@ -74,15 +74,17 @@ class Stream:
             if response is grpc.aio.EOF:
                 raise Unavailable("etcd ended the watch")
             if response.canceled:
-                raise self._ended(response)
+                raise await self._ended(response)
             if response.created:
                 continue
             found += map(self._keyspace.event, response.events)
             if not response.fragment:
                 return Batch(found, found[-1].revision if found else response.header.revision)
 
-    def _ended(self, response: Any) -> Compacted | Unavailable:
+    async def _ended(self, response: Any) -> Compacted | Unavailable:
         self.close()
         if response.compact_revision:
             return Compacted(response.compact_revision)
+        # etcd says "permission denied" to a watch whose token has ended.
+        await self._connection.authenticate()
         return Unavailable(f"etcd ended the watch: {response.cancel_reason or 'no reason given'}")

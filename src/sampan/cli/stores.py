@@ -1,0 +1,73 @@
+"""Options that say where the store is, declared once; those for etcd are kube-apiserver's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sampan.aio.clock import Clock
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.layout import Layout
+from sampan.store.interface import Store
+
+if TYPE_CHECKING:
+    from sampan.store.etcd import Credentials
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+OPTIONS = (
+    click.option(
+        "--store",
+        default="sqlite",
+        show_default=True,
+        help="sqlite, sqlite=PATH, etcd=http://HOST:PORT,..., or memory: nothing is kept.",
+    ),
+    click.option("--etcd-prefix", default="", help="What the keys in etcd begin with, before /registry."),
+    click.option("--etcd-cafile", type=FILE, help="Authority of the etcd members' certificates."),
+    click.option("--etcd-certfile", type=FILE, help="Certificate to show to etcd."),
+    click.option("--etcd-keyfile", type=FILE, help="Key of that certificate."),
+    click.option("--etcd-user", default="", help="User of etcd's; the password is read from $SAMPAN_ETCD_PASSWORD."),
+)
+
+
+def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options; `stored` takes them."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def stored(
+    layout: Layout,
+    clock: Clock,
+    *,
+    store: str,
+    etcd_prefix: str,
+    etcd_cafile: Path | None,
+    etcd_certfile: Path | None,
+    etcd_keyfile: Path | None,
+    etcd_user: str,
+) -> Store:
+    """The store that the options name, not yet started."""
+    from sampan.store.opening import open_store
+
+    if bool(etcd_certfile) != bool(etcd_keyfile):
+        raise ClusterError("--etcd-certfile and --etcd-keyfile go together: name both, or neither")
+    credentials: Credentials | None = None
+    if store.startswith("etcd"):
+        from sampan.store.etcd import Credentials
+
+        credentials = Credentials(
+            authority=etcd_cafile,
+            certificate=etcd_certfile,
+            key=etcd_keyfile,
+            user=etcd_user,
+            password=os.environ.get("SAMPAN_ETCD_PASSWORD", ""),
+        )
+    try:
+        return open_store(store, clock, path=layout.store, prefix=etcd_prefix, credentials=credentials)
+    except ValueError as error:
+        raise ClusterError(f"--store: {error}") from None
