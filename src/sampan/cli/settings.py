@@ -30,6 +30,11 @@ CLUSTER = (
     click.option(
         "--container-runtime-endpoint", help="Socket of a CRI runtime to use instead of starting a containerd."
     ),
+    click.option(
+        "--cni-conf-dir",
+        help="Where the runtime reads CNI configuration.  [default: below the data directory; /etc/cni/net.d for a "
+        "runtime of your own]",
+    ),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
 )
 

@@ -152,7 +152,7 @@ async def remove_network(options: Options) -> None:
 def installed_range(options: Options) -> str:
     """The range of pod addresses in the CNI configuration; "" when there is none."""
     try:
-        written = json.loads((options.layout.cni / "net.d" / cni.FILE_NAME).read_text())
+        written = json.loads((options.cni_configuration / cni.FILE_NAME).read_text())
     except FileNotFoundError:
         return ""
     return str(written["plugins"][0]["ipam"]["ranges"][0][0]["subnet"])
@@ -165,6 +165,6 @@ def pod_network(options: Options, pod_cidr: str) -> PodNetwork:
         pod_cidr=pod_cidr,
         cluster_cidr=options.cluster_cidr,
         service_cidr=options.service_cidr,
-        configuration=folder / "net.d",
+        configuration=options.cni_configuration,
         state=folder / "state",
     )

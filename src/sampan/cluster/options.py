@@ -10,6 +10,8 @@ import msgspec
 
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout, write_private
 
+SYSTEM_CNI = Path("/etc/cni/net.d")
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Defaults are those of the fixed interfaces in ARCHITECTURE.md."""
@@ -24,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cluster_domain: str = "cluster.local"
     container_runtime_endpoint: str = ""
     cni_bin_dir: str = "/usr/lib/cni"
+    cni_conf_dir: str = ""
 
     @property
     def layout(self) -> Layout:
@@ -54,6 +57,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """Where CRI is spoken: our own containerd unless another runtime was named."""
         given = self.container_runtime_endpoint.removeprefix("unix://")
         return given or str(self.layout.containerd / "containerd.sock")
+
+    @property
+    def cni_configuration(self) -> Path:
+        """Where the runtime reads CNI configuration: ours below the data directory, others in /etc unless told."""
+        if self.cni_conf_dir:
+            return Path(self.cni_conf_dir)
+        return SYSTEM_CNI if self.container_runtime_endpoint else self.layout.cni / "net.d"
 
 
 def completed(options: Options) -> Options:
