@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from sampan.api.kinds import core_v1
@@ -146,11 +147,11 @@ def pull_policy(image: str) -> str:
 def volume(o: Any) -> None:
     if o.image is not None and not o.image.pullPolicy:
         o.image.pullPolicy = pull_policy(o.image.reference or "")
-    if all(getattr(o, name) is None for name in VOLUME_SOURCES):
+    if not any(source is not None for source in volume_sources(o)):
         o.emptyDir = core_v1.EmptyDirVolumeSource()
 
 
-VOLUME_SOURCES = tuple(name for name in core_v1.Volume.__struct_fields__ if name != "name")
+volume_sources = attrgetter(*(name for name in core_v1.Volume.__struct_fields__ if name != "name"))
 
 
 def secret(o: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from sampan.api.names import label
@@ -42,6 +43,7 @@ VOLUMES = {
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
 HOSTNAME = "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended"
+WHOLE_BYTES = ("memory", "ephemeral-storage")
 POD_NAMES = (
     "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended"
 )
@@ -61,51 +63,60 @@ def fraction(amounts: Any, name: str, path: str) -> Iterator[str]:
 
 
 def pod(o: Any) -> list[str]:
-    found = [*metadata(o.metadata, "metadata"), *spec(o.spec, "spec")]
+    found: list[str] = []
     if o.metadata.name and (wrong := label(o.metadata.name)):
-        found.insert(0, f"metadata.name: {HOSTNAME}: [{' '.join(wrong)}]")
+        found.append(f"metadata.name: {HOSTNAME}: [{' '.join(wrong)}]")
+    metadata(o.metadata, found, "metadata")
+    spec(o.spec, found, "spec")
     return found
 
 
 def template(given: Any, path: str) -> list[str]:
     """`path` is the template's."""
-    if given is None or given.spec is None:
-        return []
-    return [*metadata(given.metadata, f"{path}.metadata"), *spec(given.spec, f"{path}.spec")]
+    found: list[str] = []
+    if given is not None and given.spec is not None:
+        metadata(given.metadata, found, f"{path}.metadata")
+        spec(given.spec, found, f"{path}.spec")
+    return found
 
 
-def metadata(meta: Any, path: str) -> Iterator[str]:
-    for key in (meta.annotations if meta is not None else None) or {}:
+def metadata(meta: Any, found: list[str], path: str) -> None:
+    for key in (meta.annotations if meta is not None else None) or ():
         text = ANNOTATIONS.get(key) or next((t for p, t in ANNOTATION_PREFIXES.items() if key.startswith(p)), None)
         if text:
-            yield f"{path}.annotations[{key}]: {text}"
+            found.append(f"{path}.annotations[{key}]: {text}")
 
 
-def spec(given: Any, path: str) -> Iterator[str]:
-    for key in given.nodeSelector or {}:
+def spec(given: Any, found: list[str], path: str) -> None:
+    """All of a pod's spec; a part that says nothing costs nothing."""
+    for key in given.nodeSelector or ():
         if key in LABELS:
-            yield f"{path}.nodeSelector[{key}]: {LABELS[key]}"
-    yield from affinity(given.affinity, f"{path}.affinity")
+            found.append(f"{path}.nodeSelector[{key}]: {LABELS[key]}")
+    if given.affinity is not None:
+        found.extend(affinity(given.affinity, f"{path}.affinity"))
     for index, constraint in enumerate(given.topologySpreadConstraints or ()):
         here = f"{path}.topologySpreadConstraints[{index}]"
-        yield from label_warning(constraint.topologyKey, f"{here}.topologyKey")
+        found.extend(label_warning(constraint.topologyKey, f"{here}.topologyKey"))
         if constraint.labelSelector is None:
-            yield f"{here}.labelSelector: {NO_POD}"
-    yield from volumes(given.volumes or (), f"{path}.volumes")
-    yield from repeated(given, path)
-    for field in ("initContainers", "containers"):
-        for index, container in enumerate(getattr(given, field) or ()):
-            yield from containers(container, f"{path}.{field}[{index}]")
-    yield from ports(given, path)
+            found.append(f"{here}.labelSelector: {NO_POD}")
+    if given.volumes:
+        volumes(given.volumes, found, f"{path}.volumes")
+    if given.imagePullSecrets:
+        found.extend(repeated(given, path))
+    ported = 0
+    for field, listed in (("initContainers", given.initContainers), ("containers", given.containers)):
+        for index, container in enumerate(listed or ()):
+            containers(container, found, f"{path}.{field}[{index}]")
+            ported += len(container.ports or ())
+    if ported > 1:
+        found.extend(ports(given, path))
     seconds = given.terminationGracePeriodSeconds
     if seconds is not None and seconds < 0:
         text = "must be >= 0; negative values are invalid and will be treated as 1"
-        yield f"{path}.terminationGracePeriodSeconds: {text}"
+        found.append(f"{path}.terminationGracePeriodSeconds: {text}")
 
 
 def affinity(given: Any, path: str) -> Iterator[str]:
-    if given is None:
-        return
     if given.nodeAffinity is not None:
         yield from node_affinity(given.nodeAffinity, f"{path}.nodeAffinity")
     for field in ("podAffinity", "podAntiAffinity"):
@@ -139,15 +150,18 @@ def node_term(term: Any, path: str) -> Iterator[str]:
         yield from label_warning(requirement.key, f"{path}.matchExpressions[{index}].key")
 
 
-def volumes(given: Any, path: str) -> Iterator[str]:
+old_sources = attrgetter(*VOLUMES)
+
+
+def volumes(given: Any, found: list[str], path: str) -> None:
     for index, volume in enumerate(given):
-        for source, text in VOLUMES.items():
-            if getattr(volume, source) is not None:
-                yield f"{path}[{index}].{source}: {text}"
+        for source, value in zip(VOLUMES, old_sources(volume), strict=True):
+            if value is not None:
+                found.append(f"{path}[{index}].{source}: {VOLUMES[source]}")
         directory = volume.emptyDir
         if directory is not None and directory.sizeLimit is not None and parse(directory.sizeLimit).value % 1:
             text = f'fractional byte value "{directory.sizeLimit}" is invalid, must be an integer'
-            yield f"{path}[{index}].emptyDir.sizeLimit: {text}"
+            found.append(f"{path}[{index}].emptyDir.sizeLimit: {text}")
 
 
 def repeated(given: Any, path: str) -> Iterator[str]:
@@ -162,19 +176,21 @@ def repeated(given: Any, path: str) -> Iterator[str]:
         seen.add(name)
 
 
-def containers(container: Any, path: str) -> Iterator[str]:
-    names: set[str] = set()
-    for index, variable in enumerate(container.env or ()):
-        name = variable.name or ""
-        if name in names:
-            text = f"hides previous definition of {quote(name)}, which may be dropped when using apply"
-            yield f"{path}.env[{index}]: {text}"
-        names.add(name)
+def containers(container: Any, found: list[str], path: str) -> None:
+    environment = container.env
+    if environment is not None and len({v.name for v in environment}) < len(environment):
+        names: set[str] = set()
+        for index, variable in enumerate(environment):
+            name = variable.name or ""
+            if name in names:
+                text = f"hides previous definition of {quote(name)}, which may be dropped when using apply"
+                found.append(f"{path}.env[{index}]: {text}")
+            names.add(name)
     resources = container.resources
-    if resources is not None:
-        for field in ("limits", "requests"):
-            for resource in ("memory", "ephemeral-storage"):
-                yield from fraction(getattr(resources, field), resource, f"{path}.resources.{field}")
+    for field, amounts in (("limits", resources.limits), ("requests", resources.requests)):
+        for resource in WHOLE_BYTES if amounts else ():
+            if resource in amounts:
+                found.extend(fraction(amounts, resource, f"{path}.resources.{field}"))
 
 
 def ports(given: Any, path: str) -> Iterator[str]:

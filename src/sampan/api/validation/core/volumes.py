@@ -6,6 +6,7 @@ function each.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from sampan.api.names import config_key, label, subdomain
@@ -96,6 +97,8 @@ SOURCES = (
     "image",
 )
 
+all_sources = attrgetter(*SOURCES)
+
 
 def volumes(given: Any, pod_name: str, errors: Errors, path: str) -> dict[str, Any]:
     """The well-formed volumes, by name."""
@@ -119,7 +122,8 @@ def volumes(given: Any, pod_name: str, errors: Errors, path: str) -> dict[str, A
 
 def source(volume: Any, pod_name: str, errors: Errors, path: str) -> None:
     """Exactly one source, and that well-formed."""
-    given = [name for name in SOURCES if getattr(volume, name) is not None]
+    values = all_sources(volume)
+    given = [name for name, value in zip(SOURCES, values, strict=True) if value is not None]
     if not given:
         errors.append(required(path, "must specify a volume type"))
         return
