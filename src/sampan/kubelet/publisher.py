@@ -37,6 +37,7 @@ class StatusPublisher:
         self._waiting: dict[str, tuple[Any, Any]] = {}
         self._told: dict[str, Any] = {}
         self._written: dict[str, int] = {}
+        self._later: dict[str, Any] = {}
         self._sent: dict[str, list[asyncio.Future[None]]] = {}
         self._count = 0
 
@@ -49,10 +50,9 @@ class StatusPublisher:
     def report(self, pod: Any, status: Any) -> None:
         """Sends `status` unless it was sent already, or is what the pod had when the kubelet came."""
         uid = pod.metadata.uid
-        told = self._told.get(uid)
+        told, self._told[uid] = self._told.get(uid), status
         if told == status or (told is None and includes(pod.status, status)):
             return
-        self._told[uid] = status
         self._waiting[uid] = (pod, status)
         self._queue.add(uid)
 
@@ -62,9 +62,10 @@ class StatusPublisher:
             return
         meta = pod.metadata
         told = self._told.get(meta.uid)
-        if told is None or meta.uid in self._waiting or includes(pod.status, told):
-            return
-        if int(meta.resourceVersion) > self._written.get(meta.uid, 0):
+        if meta.uid in self._waiting:
+            # Judged when the patch that is under way is done.
+            self._later[meta.uid] = pod
+        elif told is not None and not includes(pod.status, told) and is_newer(pod, self._written.get(meta.uid, 0)):
             self._waiting[meta.uid] = (pod, told)
             self._queue.add(meta.uid)
 
@@ -94,9 +95,8 @@ class StatusPublisher:
 
     def forget(self, uid: str) -> None:
         """The pod is gone: nothing is to be told of it any more."""
-        self._told.pop(uid, None)
-        self._written.pop(uid, None)
-        self._waiting.pop(uid, None)
+        for known in (self._told, self._written, self._later, self._waiting):
+            known.pop(uid, None)
         self._release(uid)
 
     def statistics(self) -> dict[str, Any]:
@@ -136,11 +136,16 @@ class StatusPublisher:
         if self._waiting.get(uid) is waiting:
             del self._waiting[uid]
             self._release(uid)
+            self.seen(None, self._later.pop(uid, None))
 
     def _release(self, uid: str) -> None:
         for future in self._sent.pop(uid, ()):
             if not future.done():
                 future.set_result(None)
+
+
+def is_newer(pod: Any, revision: int) -> bool:
+    return int(pod.metadata.resourceVersion) > revision
 
 
 def status_patch(status: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sampan.api.errors import ServiceUnavailable
 from sampan.api.kinds import core_v1
@@ -200,3 +201,30 @@ async def test_a_hanging_network_does_not_hold_up_deletion(tmp_path: Path) -> No
         await n.delete()
         await n.advance(1)
         assert n.get() is None
+
+
+async def test_a_status_that_somebody_overwrites_is_said_again(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(1)
+        for restart in (False, True):
+            if restart:
+                await n.stop()
+                await n.start()
+            patches = status_patches(n)
+            n.api.change(core_v1.Pod, "p", "default", mark_not_ready)
+            await n.advance(1)
+            ready = next(c for c in n.status().conditions if c.type == "Ready")
+            assert (ready.status, ready.reason) == ("True", None)
+            await n.advance(5)
+            assert status_patches(n) == patches + 1
+
+
+def mark_not_ready(pod: Any) -> None:
+    """As the node lifecycle controller does to the pods of a node that was away."""
+    ready = next(c for c in pod.status.conditions if c.type == "Ready")
+    ready.status, ready.reason = "False", "NodeNotReady"
+
+
+def status_patches(n: Node) -> int:
+    return len([write for write in n.api.writes if write.verb == "patch" and write.plural == "pods"])
