@@ -12,7 +12,7 @@ import msgspec
 
 from sampan.api.errors import FieldError
 from sampan.api.names import label_1035, subdomain
-from sampan.api.validation.admissionregistration import review_versions, webhook_service, webhook_url
+from sampan.api.validation.admissionregistration.webhooks import review_versions, webhook_service, webhook_url
 from sampan.api.validation.apiextensions.schemas import root_schema
 from sampan.api.validation.apiextensions.selectable import selectable_fields
 from sampan.api.validation.metadata import immutable
