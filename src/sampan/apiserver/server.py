@@ -24,7 +24,7 @@ from sampan.apiserver.bootstrap.objects import Bootstrap
 from sampan.apiserver.config import Config
 from sampan.apiserver.documents import Documents
 from sampan.apiserver.health import Health
-from sampan.apiserver.http import tls
+from sampan.apiserver.http import heap, tls
 from sampan.apiserver.http.exchange import Answer, Exchange
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
@@ -97,6 +97,7 @@ class ApiServer:
         self.tasks.start(self.timetable.run, name="timetable")
         if listen:
             config = self.config
+            heap.keep_freed()
             self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit)
             port = await self._listener.start(
                 (config.bind_address, *config.more_addresses), config.port, tls.server_context(config)

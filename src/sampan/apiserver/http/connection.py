@@ -248,9 +248,8 @@ class Connection(asyncio.Protocol):
         if isinstance(response.body, bytes):
             self._transport.write(wire.encode(response, listener.date(), exchange.keep_alive, head_only))
         else:
-            self._transport.write(wire.encode_head(response, response.length(), listener.date(), exchange.keep_alive))
-            if not head_only:
-                self._transport.writelines(response.body)
+            head = wire.encode_head(response, response.length(), listener.date(), exchange.keep_alive)
+            self._transport.writelines([head] if head_only else [head, *response.body])
         if not exchange.keep_alive:
             self.close()
 
