@@ -14,7 +14,7 @@ import msgspec
 from sampan.aio.clock import timestamp
 from sampan.api import decoding, defaults
 from sampan.api.registry import Kind
-from sampan.codec import json, yaml
+from sampan.codec import json
 from sampan.codec.apply import check, managers
 from sampan.codec.apply.compare import compare, fields
 from sampan.codec.apply.fieldset import Tree, difference, intersection, paths, union, without
@@ -35,6 +35,8 @@ def decode(data: bytes | str, *, strict: bool = False) -> dict[str, Any]:
 
     PatchError 400 in upstream's words.
     """
+    from sampan.codec import yaml  # slow to load, and a server starts without
+
     try:
         value = yaml.decode(data, strict=strict)
     except CodecError as error:
