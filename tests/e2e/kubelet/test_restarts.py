@@ -84,7 +84,10 @@ async def test_containerd_dies_and_returns(node: Node, machine: Machine) -> None
 
 def not_ready(node: Node) -> str:
     """Why the node is not ready, "" when it is."""
-    conditions = node.api.peek(core_v1.Node, "n1").status.conditions
+    status = node.api.peek(core_v1.Node, "n1").status
+    if status is None:
+        return "registered just now"
+    conditions = status.conditions
     ready = next(condition for condition in conditions if condition.type == "Ready")
     return "" if ready.status == "True" else ready.message
 
