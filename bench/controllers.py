@@ -1,0 +1,251 @@
+"""What the controllers cost: seconds, API calls and CPU per pod, against an API server of its own and simulated nodes.
+
+usage: bench/controllers.py [--pods N] [--deployments N] [--nodes N] [--rows one,roll,many,job,namespace]
+
+Rows: one Deployment of N pods created; the same rolled over; many Deployments of ten; an indexed Job of N; a namespace
+of N config maps deleted. The API server runs in a process of its own; the controllers share theirs with nothing but
+their client, the nodes run in a third. Upstream's calls per pod are counted from its sources' behaviour: for a pod of a
+ReplicaSet one create, one event, one or more status writes of the set and of its Deployment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sampan.aio.clock import SystemClock
+from sampan.api.kinds import apps_v1, batch_v1, core_v1, meta_v1
+from sampan.client.errors import Unreachable
+from sampan.client.informer import Informer
+from sampan.client.rest import RestClient
+from sampan.client.transport import ClientConfig
+from sampan.controllers.manager import ControllerManager
+from sampan.testing.simulated import SimulatedNodes
+
+TOKEN = "bench"
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pods", type=int, default=1000)
+    parser.add_argument("--deployments", type=int, default=100)
+    parser.add_argument("--nodes", type=int, default=10)
+    parser.add_argument("--rows", default="one,roll,many,job,namespace")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as data:
+        server, config = start_server(Path(data))
+        nodes = multiprocessing.get_context("spawn").Process(target=run_nodes, args=(config, options.nodes))
+        nodes.start()
+        try:
+            asyncio.run(measure(config, options))
+        finally:
+            nodes.terminate()
+            nodes.join()
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
+
+
+def start_server(data: Path) -> tuple[subprocess.Popen[bytes], ClientConfig]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tokens = data / "tokens.csv"
+    tokens.write_text(f'{TOKEN},admin,1,"system:masters"\n')
+    command = [sys.executable, "-m", "sampan", "apiserver", "--data-dir", str(data), "--port", str(port)]
+    with (data / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "--token-auth-file", str(tokens)], stdout=log, stderr=log)
+    return server, ClientConfig(server=f"https://127.0.0.1:{port}", token=TOKEN, insecure_skip_tls_verify=True)
+
+
+def run_nodes(config: ClientConfig, count: int) -> None:
+    async def run() -> None:
+        async with RestClient(config, SystemClock()) as client:
+            await until_ready(client)
+            names = [f"n{number}" for number in range(count)]
+            nodes = SimulatedNodes(
+                client, SystemClock(), random.Random(1), names, start_seconds=0, stop_seconds=0, finish_seconds=None
+            )
+            await nodes.run()
+
+    asyncio.run(run())
+
+
+async def until_ready(client: RestClient) -> None:
+    for _ in range(300):
+        try:
+            await client.raw("GET", "/readyz")
+            return
+        except Unreachable:
+            await asyncio.sleep(0.1)
+    raise SystemExit("the API server did not become ready")
+
+
+class Bench:
+    """The controllers under measurement, and the informers that tell when a row is done."""
+
+    def __init__(self, user: RestClient, ours: RestClient) -> None:
+        self.user = user
+        self.ours = ours
+        clock, rng = SystemClock(), random.Random(1)
+        self.deployments: Informer[Any] = Informer(user, apps_v1.Deployment, clock, rng)
+        self.jobs: Informer[Any] = Informer(user, batch_v1.Job, clock, rng)
+        self.namespaces: Informer[Any] = Informer(user, core_v1.Namespace, clock, rng)
+
+    async def row(self, what: str, pods: int, done: Callable[[], bool]) -> None:
+        """Waits until `done`, then prints the row."""
+        started, cpu, calls = time.monotonic(), cpu_seconds(), self._calls()
+        await polled(done)
+        seconds = time.monotonic() - started
+        used, made = cpu_seconds() - cpu, self._calls() - calls
+        memory = resident_megabytes()
+        print(f"{what:44} {seconds:8.2f} {made / pods:10.2f} {1000 * used / pods:10.2f} {memory:8.0f}")
+
+    def _calls(self) -> int:
+        requests = self.ours.statistics()["requests"]
+        return sum(requests.get(method, 0) for method in WRITES)
+
+
+async def polled(done: Callable[[], bool]) -> None:
+    """A look costs nothing: it reads what the informers know."""
+    while not done():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(config: ClientConfig) -> AsyncIterator[Bench]:
+    clock = SystemClock()
+    async with RestClient(config, clock) as ours, RestClient(config, clock) as user:
+        await until_ready(user)
+        bench = Bench(user, ours)
+        manager = ControllerManager(ours, clock, random.Random(1))
+        informers = (bench.deployments, bench.jobs, bench.namespaces)
+        tasks = [asyncio.create_task(one()) for one in (manager.run, *(informer.run for informer in informers))]
+        for informer in informers:
+            await informer.synced()
+        await asyncio.sleep(3)
+        try:
+            yield bench
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
+    rows = options.rows.split(",")
+    async with running(config) as bench:
+        print(f"{'what':44} {'seconds':>8} {'calls/pod':>10} {'CPU ms/pod':>10} {'RSS MB':>8}")
+        if "one" in rows or "roll" in rows:
+            await bench.user.create(deployment("one", options.pods, "x:1"))
+            await bench.row(f"Deployment of {options.pods}", options.pods, lambda: complete(bench, "one"))
+        if "roll" in rows:
+            patch = {"spec": {"template": {"metadata": {"annotations": {"rolled": "1"}}}}}
+            await bench.user.patch(apps_v1.Deployment, "one", "default", patch)
+            await asyncio.sleep(0.1)
+            await bench.row("the same rolled over", options.pods, lambda: complete(bench, "one"))
+        if "many" in rows:
+            await many(bench, options.deployments)
+        if "job" in rows:
+            await job(bench, options.pods)
+        if "namespace" in rows:
+            await namespace(bench, options.pods)
+
+
+async def many(bench: Bench, count: int) -> None:
+    names = [f"many-{number}" for number in range(count)]
+    await asyncio.gather(*(bench.user.create(deployment(name, 10, "x:1")) for name in names))
+    await bench.row(f"{count} Deployments of 10", 10 * count, lambda: all(complete(bench, name) for name in names))
+
+
+async def job(bench: Bench, count: int) -> None:
+    """The pods are ended by this program, the nodes being told nothing of ends."""
+    spec = batch_v1.JobSpec(
+        completions=count, parallelism=min(count, 500), completionMode="Indexed", template=template()
+    )
+    spec.template.spec.restartPolicy = "Never"
+    await bench.user.create(batch_v1.Job(metadata=meta_v1.ObjectMeta(name="job", namespace="default"), spec=spec))
+    pods: Informer[Any] = Informer(
+        bench.user, core_v1.Pod, SystemClock(), random.Random(1), "default", labels="job-name=job"
+    )
+    queue: asyncio.Queue[str] = asyncio.Queue()
+    pods.add_handler(lambda old, new: new and new.status.phase == "Running" and queue.put_nowait(new.metadata.name))
+
+    async def finisher() -> None:
+        while True:
+            name = await queue.get()
+            done = {"status": {"phase": "Succeeded"}}
+            await bench.user.patch(core_v1.Pod, name, "default", done, subresource="status")
+
+    tasks = [asyncio.create_task(pods.run()), *(asyncio.create_task(finisher()) for _ in range(8))]
+    await bench.row(f"Job of {count}", count, lambda: job_done(bench))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def job_done(bench: Bench) -> bool:
+    found = bench.jobs.get("default/job")
+    return found is not None and any(c.type == "Complete" for c in (found.status and found.status.conditions) or ())
+
+
+async def namespace(bench: Bench, count: int) -> None:
+    await bench.user.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="full")))
+    for start in range(0, count, 50):
+        metas = (meta_v1.ObjectMeta(name=f"c{n}", namespace="full") for n in range(start, min(start + 50, count)))
+        await asyncio.gather(*(bench.user.create(core_v1.ConfigMap(metadata=meta)) for meta in metas))
+    await bench.user.delete(core_v1.Namespace, "full")
+    await bench.row(f"a namespace of {count} objects deleted", count, lambda: bench.namespaces.get("full") is None)
+
+
+def template() -> Any:
+    container = core_v1.Container(name="x", image="x:1")
+    labels = meta_v1.ObjectMeta(labels={"app": "x"})
+    return core_v1.PodTemplateSpec(metadata=labels, spec=core_v1.PodSpec(containers=[container]))
+
+
+def deployment(name: str, replicas: int, image: str) -> Any:
+    made = template()
+    made.metadata.labels = {"app": name}
+    selector = meta_v1.LabelSelector(matchLabels={"app": name})
+    return apps_v1.Deployment(
+        metadata=meta_v1.ObjectMeta(name=name, namespace="default"),
+        spec=apps_v1.DeploymentSpec(replicas=replicas, selector=selector, template=made),
+    )
+
+
+def complete(bench: Bench, name: str) -> bool:
+    found = bench.deployments.get(f"default/{name}")
+    status = found.status if found is not None else None
+    if status is None or status.observedGeneration != found.metadata.generation:
+        return False
+    wanted = found.spec.replicas
+    return status.updatedReplicas == status.replicas == status.availableReplicas == wanted
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident_megabytes() -> float:
+    pages = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+if __name__ == "__main__":
+    main()
