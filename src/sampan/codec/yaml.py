@@ -16,7 +16,7 @@ from sampan.codec import golang, json
 from sampan.codec.errors import CodecError
 
 MAXIMUM_DEPTH = 200
-MAXIMUM_NODES = 1_000_000
+MAXIMUM_NODES = 250_000
 MAXIMUM_ALIASED_NODES = 100_000
 TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
 FALSE = frozenset(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
