@@ -111,3 +111,8 @@ def test_a_pod_with_no_containers(cluster: Cluster, namespace: str) -> None:
     manifest = script("empty", "true")
     manifest["spec"]["containers"] = []
     assert "spec.containers: Required value" in refused(cluster, manifest)
+
+
+def test_more_nodes_than_there_can_be(tmp_path: Path) -> None:
+    done = run([*SAMPAN, "up", "--data-dir", str(tmp_path / "data"), "--nodes", "2"], check=False)
+    assert done.returncode == 1 and "more than one node is not supported yet" in done.stderr

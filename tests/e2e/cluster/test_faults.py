@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -64,3 +65,23 @@ def test_writes_acknowledged_while_the_api_server_is_killed_are_kept(cluster: Cl
             cluster.kill("apiserver")
     present = {c["metadata"]["name"] for c in until(lambda: cluster.get("configmaps"), "the API answers")["items"]}
     assert set(kept) <= present and len(kept) >= 20
+
+
+def test_a_node_whose_agent_hangs_is_marked_and_comes_back(cluster: Cluster, web: dict[str, Any]) -> None:
+    before = containers(cluster)
+    agent = cluster.process("agent")
+    agent.signal(signal.SIGSTOP)
+    try:
+        until(lambda: not node_ready(cluster), "the node is marked not ready", seconds=90)
+        until(lambda: "node.kubernetes.io/unreachable" in taints(cluster), "the taint")
+        until(lambda: not any(map(is_ready, cluster.get("pods", "-l", "app=web")["items"])), "its pods are not ready")
+    finally:
+        agent.signal(signal.SIGCONT)
+    until(lambda: node_ready(cluster), "the node is Ready again")
+    until(lambda: not taints(cluster), "the taints are gone")
+    cluster.ready_pods("app=web", 2)
+    assert containers(cluster) == before
+
+
+def taints(cluster: Cluster) -> set[str]:
+    return {taint["key"] for taint in cluster.get("nodes")["items"][0]["spec"].get("taints", [])}
