@@ -25,7 +25,7 @@ from sampan.aio.mounts import unmount_below
 from sampan.cri.builtin import PAUSE_IMAGE
 from sampan.cri.client import CriClient
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
-from sampan.cri.teardown import end_shims
+from sampan.cri.teardown import end_shims, remove_dead_sockets
 
 log = logging.getLogger(__name__)
 CAP_SYS_RESOURCE = 24
@@ -191,6 +191,7 @@ class Containerd:
         for failure in unmount_below(self.directory):
             log.warning("could not unmount %s", failure)
         shutil.rmtree(self.directory, ignore_errors=True)
+        remove_dead_sockets(SHARED_FOLDERS[0])
         for folder in SHARED_FOLDERS:
             with contextlib.suppress(OSError):
                 folder.rmdir()

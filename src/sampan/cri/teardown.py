@@ -24,6 +24,14 @@ def end_shims(socket: Path, proc: Path = Path("/proc")) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def remove_dead_sockets(folder: Path, table: Path = Path("/proc/net/unix")) -> None:
+    """Removes the sockets in `folder` that nobody listens at any more; shims that were killed leave theirs."""
+    listening = {line.split()[-1] for line in table.read_text().splitlines() if line}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_socket() and str(path) not in listening:
+            path.unlink(missing_ok=True)
+
+
 def processes(proc: Path) -> Iterator[tuple[int, int, list[str]]]:
     """(pid, parent's pid, command line) of what runs, kernel threads left out."""
     for folder in proc.iterdir():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
+from sampan.cri.oci import architecture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ def machine(root: Path = Path("/")) -> Machine:
     return Machine(
         cpus=len(os.sched_getaffinity(0)),
         memory=meminfo(root)["MemTotal"],
-        architecture=ARCHITECTURES.get(platform.machine(), platform.machine()),
+        architecture=architecture(),
         operating_system="linux",
         kernel=release.release,
         os_image=os_image(root),

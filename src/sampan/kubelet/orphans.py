@@ -6,6 +6,7 @@ noted on its containers.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from sampan.volumes.mounter import Mounter
 
 log = logging.getLogger(__name__)
 DEFAULT_GRACE = 30
+AT_ONCE = 16
 
 
 class Orphans:
@@ -44,26 +46,26 @@ class Orphans:
         return len(uids)
 
     async def _clear_sandboxes(self) -> set[str]:
-        found = set()
-        for sandbox in await self._runtime.list_sandboxes():
-            uid = sandbox.labels.get(labels.POD_UID)
-            if not uid or uid in self._known():
-                continue
-            found.add(uid)
-            log.info("clearing an orphaned pod namespace=%s name=%s", sandbox.metadata.namespace, sandbox.metadata.name)
-            try:
-                await self._end(sandbox)
-            except RuntimeFailure as error:
-                log.warning("an orphaned pod could not be cleared uid=%s error=%s", uid, error)
-        return found
+        known = self._known()
+        sandboxes = [
+            s for s in await self._runtime.list_sandboxes() if s.labels.get(labels.POD_UID, "") not in known | {""}
+        ]
+        turns = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(self._end(sandbox, turns) for sandbox in sandboxes))
+        return {sandbox.labels[labels.POD_UID] for sandbox in sandboxes}
 
-    async def _end(self, sandbox: Any) -> None:
-        for container in await self._runtime.list_containers({labels.POD_UID: sandbox.labels[labels.POD_UID]}):
-            if container.pod_sandbox_id == sandbox.id and container.state == pb.CONTAINER_RUNNING:
-                grace = int(container.annotations.get(labels.GRACE_PERIOD, DEFAULT_GRACE))
-                await self._runtime.stop_container(container.id, grace)
-        await self._runtime.stop_sandbox(sandbox.id)
-        await self._runtime.remove_sandbox(sandbox.id)
+    async def _end(self, sandbox: Any, turns: asyncio.Semaphore) -> None:
+        meta = sandbox.metadata
+        async with turns:
+            log.info("clearing an orphaned pod namespace=%s name=%s", meta.namespace, meta.name)
+            try:
+                containers = await self._runtime.list_containers({labels.POD_UID: meta.uid})
+                running = [c for c in containers if c.pod_sandbox_id == sandbox.id and c.state == pb.CONTAINER_RUNNING]
+                await asyncio.gather(*(self._runtime.stop_container(c.id, grace_of(c)) for c in running))
+                await self._runtime.stop_sandbox(sandbox.id)
+                await self._runtime.remove_sandbox(sandbox.id)
+            except RuntimeFailure as error:
+                log.warning("an orphaned pod could not be cleared uid=%s error=%s", meta.uid, error)
 
     def _clear_folders(self, just_ended: set[str]) -> set[str]:
         if not self._pods.is_dir():
@@ -85,3 +87,8 @@ class Orphans:
             parts = folder.name.split("_")
             if len(parts) == 3 and parts[2] not in known:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def grace_of(container: Any) -> int:
+    """Seconds, as noted when the container was made."""
+    return int(container.annotations.get(labels.GRACE_PERIOD, DEFAULT_GRACE))

@@ -37,8 +37,7 @@ class Machine:
         assert os.geteuid() == 0, "these tests start containers: run them as root"
         # A socket's path may have 107 letters, so not under pytest's own folder.
         self.folder = Path(tempfile.mkdtemp(prefix="sk-"))
-        number = random.SystemRandom().randrange(1, 250)
-        self.subnet = f"10.213.{number}"
+        self.subnet = f"10.213.{os.getpid() % 250}"
         self.bridge = f"skt{os.getpid() % 100000}"
         self.cgroup_root = f"kubepods-test-{os.getpid()}"
         self.containerd = Containerd(self.folder, clock=SystemClock())

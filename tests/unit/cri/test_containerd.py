@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from pathlib import Path
 
 from sampan.aio.clock import SystemClock
 from sampan.aio.mounts import points_below
 from sampan.cri.containerd import Containerd, Host, render
-from sampan.cri.teardown import lineage
+from sampan.cri.teardown import lineage, remove_dead_sockets
 
 CRI = "io.containerd.grpc.v1.cri"
 
@@ -60,3 +61,14 @@ def test_mounts_below_a_folder_come_deepest_first() -> None:
 
 def test_lineage() -> None:
     assert list(lineage(4, {4: 3, 3: 2, 2: 1, 9: 4})) == [4, 3, 2]
+
+
+def test_only_dead_sockets_go(tmp_path: Path) -> None:
+    for name in ("alive", "dead"):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(tmp_path / name))
+    (tmp_path / "file").touch()
+    table = tmp_path / "table"
+    table.write_text(f"Num RefCount Path\n0: 00000002 {tmp_path}/alive\n")
+    remove_dead_sockets(tmp_path, table)
+    assert {path.name for path in tmp_path.iterdir()} == {"alive", "file", "table"}

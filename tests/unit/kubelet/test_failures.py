@@ -228,3 +228,17 @@ def mark_not_ready(pod: Any) -> None:
 
 def status_patches(n: Node) -> int:
     return len([write for write in n.api.writes if write.verb == "patch" and write.plural == "pods"])
+
+
+async def test_orphans_end_side_by_side(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.ignores_stop.add("c")
+        for name in ("a", "b", "d"):
+            n.pod(name, terminationGracePeriodSeconds=20)
+        await n.advance(1)
+        await n.stop()
+        for name in ("a", "b", "d"):
+            n.api.remove(core_v1.Pod, name, "default")
+        await n.start()
+        await n.advance(21)
+        assert not n.runtime.sandboxes
