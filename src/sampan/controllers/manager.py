@@ -18,6 +18,7 @@ from sampan.controllers.defaults import RootCaController, ServiceAccountControll
 from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.disruption import DisruptionController
 from sampan.controllers.endpoints.legacy import EndpointsController
+from sampan.controllers.endpoints.mirroring import EndpointSliceMirroringController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from sampan.controllers.garbage.controller import GarbageCollector
 from sampan.controllers.job.controller import JobController
@@ -47,6 +48,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ResourceQuotaController,
     EndpointSliceController,
     EndpointsController,
+    EndpointSliceMirroringController,
     NamespaceController,
     ServiceAccountController,
     RootCaController,

@@ -46,10 +46,9 @@ class Writer:
         A name whose create was never answered is tried again before a new one is chosen; when the object turns out
         to exist and to be the owner's, it is returned. Raises ApiError, Unreachable.
         """
-        names = self._unanswered.get(slot)
         owner_uid = controller_of(obj).uid
         prefix = obj.metadata.generateName
-        name = names.pop() if names else generated_name(prefix, self._rng)
+        name = self._unanswered_name(slot, obj) or generated_name(prefix, self._rng)
         while True:
             obj.metadata.name = name
             try:
@@ -65,12 +64,15 @@ class Writer:
                     self._unanswered.setdefault(slot, []).append(name)
                 raise
 
-    def unanswered(self, slot: str, known: set[str]) -> int:
-        """How many creates for that slot are still unanswered; those among `known` names have been answered."""
-        names = [name for name in self._unanswered.pop(slot, ()) if name not in known]
-        if names:
-            self._unanswered[slot] = names
-        return len(names)
+    def _unanswered_name(self, slot: str, obj: Any) -> str | None:
+        """A name tried for that slot and never answered, by the server or, since then, by the watch; None if none."""
+        names = self._unanswered.pop(slot, [])
+        informer = self._informers.known(obj.__class__)
+        namespace = obj.metadata.namespace
+        open_names = [name for name in names if informer is None or informer.get(f"{namespace}/{name}") is None]
+        if len(open_names) > 1:
+            self._unanswered[slot] = open_names[1:]
+        return open_names[0] if open_names else None
 
     async def update(self, obj: Any) -> Any:
         return self._saw(await self._client.update(obj))

@@ -7,6 +7,7 @@ from typing import Any
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
 from sampan.controllers.endpoints import packing
 from sampan.controllers.endpoints.legacy import EndpointsController
+from sampan.controllers.endpoints.mirroring import EndpointSliceMirroringController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from tests.unit.controllers.harness import World, defaulted, meta, pod, world
 
@@ -196,3 +197,36 @@ def test_packing_takes_the_fullest_slice_that_has_room() -> None:
     result = packing.pack(existing, {(): everyone})
     assert [layout.of.metadata.name for layout in result.write] == ["a"]
     assert (len(result.write[0].endpoints), result.delete) == (92, [])
+
+
+async def test_endpoints_written_by_hand_are_mirrored() -> None:
+    async with world(EndpointSliceMirroringController, EndpointSliceController, EndpointsController) as w:
+        await w.api.create(service("db", selector=None))
+        subset = core_v1.EndpointSubset(
+            addresses=[core_v1.EndpointAddress(ip="192.0.2.1"), core_v1.EndpointAddress(ip="2001:db8::1")],
+            notReadyAddresses=[core_v1.EndpointAddress(ip="192.0.2.2")],
+            ports=[core_v1.EndpointPort(name="sql", port=5432)],
+        )
+        await w.api.create(core_v1.Endpoints(metadata=meta("db"), subsets=[subset]))
+        await w.settle(1)
+        by_type = {one.addressType: one for one in slices(w)}
+        assert sorted(by_type) == ["IPv4", "IPv6"]
+        found = [(e.addresses[0], e.conditions.ready) for e in by_type["IPv4"].endpoints]
+        assert found == [("192.0.2.1", True), ("192.0.2.2", False)]
+        assert by_type["IPv4"].ports[0].port == 5432
+        w.writes()
+        await w.settle(3600)
+        assert w.writes() == []
+        w.api.change(core_v1.Endpoints, "db", "a", lambda e: setattr(e, "subsets", None))
+        await w.settle(1)
+        assert slices(w) == []
+
+
+async def test_endpoints_that_ask_not_to_be_mirrored_are_not() -> None:
+    async with world(EndpointSliceMirroringController) as w:
+        await w.api.create(service("db", selector=None))
+        subset = core_v1.EndpointSubset(addresses=[core_v1.EndpointAddress(ip="192.0.2.1")])
+        skip = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+        await w.api.create(core_v1.Endpoints(metadata=meta("db", labels=skip), subsets=[subset]))
+        await w.settle(1)
+        assert slices(w) == []

@@ -98,9 +98,6 @@ class DaemonSetController(Controller):
             self.events.event(owner, "Warning", "FailedDaemonPod", message)
         failure = await batches.at_once(plan.delete, lambda pod: self._delete(owner, pod))
         nodes = iter(plan.create)
-        known = {pod.metadata.name for pod in self.pods.index("controller", owner.metadata.uid)}
-        for node in plan.create:
-            self.write.unanswered(_slot(owner, node), known)
         _, refused = await batches.slow_start(len(plan.create), lambda: self._create(owner, next(nodes), digest))
         return failure or (None if namespace_ends(refused) else refused)
 

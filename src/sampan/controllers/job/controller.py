@@ -87,7 +87,6 @@ class JobController(Controller):
     async def _carry_out(self, job: Any, pods: list[Any], decision: Decision, trouble: Trouble) -> float | None:
         failure = await batches.at_once(decision.delete, lambda pod: self._delete(job, pod))
         if decision.create and failure is None:
-            self.write.unanswered(job.metadata.uid, {pod.metadata.name for pod in pods})
             failure = await self._create_all(job, decision, pods)
         await self._write_status(job, decision.status)
         for told in decision.told:

@@ -60,7 +60,7 @@ class ReplicaSetController(Controller):
             return None
         pods = await self._pods_of(owner)
         plan = decide.plan(owner, pods, self._related(owner), self.clock.now())
-        failure = await self._carry_out(owner, plan, pods)
+        failure = await self._carry_out(owner, plan)
         pods = list(self.pods.index("controller", owner.metadata.uid))
         now = self.clock.now()
         await self._write_status(owner, decide.status(owner, pods, _reason(plan, failure), now))
@@ -81,9 +81,8 @@ class ReplicaSetController(Controller):
         siblings = self.owners.index("controller", reference.uid) if reference is not None else [owner]
         return [pod for sibling in siblings for pod in self.pods.index("controller", sibling.metadata.uid)]
 
-    async def _carry_out(self, owner: Any, plan: decide.Plan, pods: list[Any]) -> BaseException | None:
+    async def _carry_out(self, owner: Any, plan: decide.Plan) -> BaseException | None:
         if plan.create:
-            self.write.unanswered(owner.metadata.uid, {pod.metadata.name for pod in pods})
             _, failure = await batches.slow_start(plan.create, lambda: self._create(owner))
             return None if namespace_ends(failure) else failure
         return await batches.at_once(plan.delete, lambda pod: self._delete(owner, pod))
