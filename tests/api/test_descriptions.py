@@ -59,3 +59,13 @@ def test_compressed_where_asked(api: Any) -> None:
 )
 def test_kubectl_explains_to_the_last_field(api: Any, kind: str) -> None:
     assert "metadata" in api.kubectl("explain", kind, "--recursive").stdout
+
+
+def test_a_scale_is_shown_as_a_scale(api: Any, namespace: str) -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    api.make(path, {"metadata": {"name": "x"}, "spec": spec})
+    table = api("GET", f"{path}/x/scale", accept="application/json;as=Table;v=v1;g=meta.k8s.io").body
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["x", 2, 0]

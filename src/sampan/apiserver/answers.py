@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from sampan.api.errors import ApiError
+from sampan.api.registry import Kind
 from sampan.apiserver import negotiation, tables
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.negotiation import PLAIN, YAML, Form
@@ -56,9 +57,12 @@ def partial(data: bytes, form: Form) -> bytes:
     )
 
 
-def struct_answer(request: Request, value: Any, status: int = 200) -> Response:
-    """A Struct that is not stored (Status, Scale, TokenRequest, ...)."""
-    return finish(request, msgspec.json.encode(value), request.form, status)
+def struct_answer(request: Request, value: Any, status: int = 200, *, table_as: Kind | None = None) -> Response:
+    """A Struct that is not stored (Status, Scale, TokenRequest, ...); `table_as` is the kind to show in a Table."""
+    data = msgspec.json.encode(value)
+    if table_as is not None and request.form.shape == "Table":
+        data = tables.table(request, request.form, [data], tables.metadata_of(data), kind=table_as)
+    return finish(request, data, request.form, status)
 
 
 def finish(request: Request, data: bytes | list[bytes], form: Form, status: int) -> Response:

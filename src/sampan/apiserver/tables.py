@@ -40,7 +40,15 @@ def metadata_of(data: bytes) -> bytes:
     return b'{"resourceVersion":"%b"}' % _version(data).metadata.resourceVersion.encode()
 
 
-def table(request: Request, form: Form, items: list[bytes], metadata: bytes, *, definitions: bool = True) -> bytes:
+def table(
+    request: Request,
+    form: Form,
+    items: list[bytes],
+    metadata: bytes,
+    *,
+    definitions: bool = True,
+    kind: Kind | None = None,
+) -> bytes:
     """A Table of objects given as bytes.
 
     Without `definitions` the columns are left out, as in all but the first event of a watch.
@@ -48,7 +56,7 @@ def table(request: Request, form: Form, items: list[bytes], metadata: bytes, *, 
     include = request.parameter("includeObject")
     if include not in POLICIES:
         raise BadRequest(f'unrecognized includeObject value: "{include}"')
-    kind = request.kind
+    kind = kind or request.kind
     now = request.server.clock.now()
     rows = [_row(kind, data, form, include, now) for data in items]
     columns = column_definitions(kind) if definitions else b"null"

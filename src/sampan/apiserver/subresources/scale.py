@@ -23,7 +23,8 @@ from sampan.store.cache import Entry
 def get(request: Request) -> Response:
     """200 with the Scale. Raises NotFound."""
     entry = find(request)
-    return struct_answer(request, scale_of(stored.from_bytes(request.kind, entry.data), entry.revision))
+    scale = scale_of(stored.from_bytes(request.kind, entry.data), entry.revision)
+    return struct_answer(request, scale, table_as=kinds.scale())
 
 
 async def update(request: Request) -> Response:
