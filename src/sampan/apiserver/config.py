@@ -15,6 +15,7 @@ class Config:
     `more_addresses` are listened on besides `bind_address`.
 
     `service_network` is where cluster addresses come from, `node_ports` the first and last node port.
+    `service_account_key` is the key tokens are signed with, made when the file is absent; None: no tokens.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
     """
 
@@ -33,6 +34,8 @@ class Config:
     kubelet_certificate: Path | None = None
     kubelet_key: Path | None = None
     kubelet_authority: Path | None = None
+    service_account_key: Path | None = None
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     enable_plugins: tuple[str, ...] = ()
     disable_plugins: tuple[str, ...] = ()
     allow_privileged: bool = True

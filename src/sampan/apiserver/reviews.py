@@ -85,6 +85,7 @@ def _self_review(request: Request, obj: Any) -> None:
 
 def _access(request: Request, obj: Any) -> None:
     spec = obj.spec
+    spec.groups = spec.groups or None
     extra = {name: tuple(values or ()) for name, values in (spec.extra or {}).items()}
     _decide(request, obj, User(spec.user or "", uid=spec.uid or "", groups=tuple(spec.groups or ()), extra=extra))
 

@@ -18,6 +18,7 @@ from sampan.apiserver.allocation.services import Allocators
 from sampan.apiserver.answers import error_answer
 from sampan.apiserver.auth import authenticator, authorizer
 from sampan.apiserver.auth.certificate import CertificateAuthenticator
+from sampan.apiserver.auth.serviceaccount import Keys, ServiceAccountAuthenticator
 from sampan.apiserver.auth.token import TokenAuthenticator, read_tokens
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.bootstrap.objects import Bootstrap
@@ -64,6 +65,7 @@ class ApiServer:
         self.allocators = Allocators(self)
         self.kubelets = Kubelets(self)
         self.admission = chain.build(self, config.enable_plugins, config.disable_plugins)
+        self._token_keys = Keys(config.service_account_key) if config.service_account_key is not None else None
         self.authenticator = self._authenticator()
         self.authorizer: authorizer.Authorizer = authorizer.Union(
             [
@@ -148,6 +150,16 @@ class ApiServer:
         self.metrics.observe(request, answer.status)
         return answer
 
+    def token_keys(self) -> Keys:
+        """What service accounts' tokens are signed with. Raises ApiError 501 when none is configured."""
+        if self._token_keys is None:
+            raise ApiError("no key to sign tokens with is configured", code=501, reason="NotImplemented")
+        return self._token_keys
+
+    def _exists(self, plural: str, namespace: str, name: str, uid: str) -> bool:
+        entry = self.cache.resource("", plural).get(namespace or None, name)
+        return entry is not None and f'"uid":"{uid}"'.encode() in entry.data
+
     def rules(self, user: User, namespace: str) -> tuple[list[Any], list[Any], bool]:
         """What the authorizers can list of a user's permissions, and whether the list is incomplete."""
         return [], [], True
@@ -191,6 +203,13 @@ class ApiServer:
         ways: list[authenticator.Authenticator] = [CertificateAuthenticator()]
         if self.config.token_file is not None:
             ways.append(TokenAuthenticator(read_tokens(self.config.token_file)))
+        if self._token_keys is not None:
+            issuer = self.config.service_account_issuer
+            ways.append(
+                ServiceAccountAuthenticator(
+                    self._token_keys, issuer=issuer, audiences=[issuer], exists=self._exists, now=self.clock.now
+                )
+            )
         return authenticator.Chain(ways)
 
     def statistics(self) -> dict[str, Any]:

@@ -41,6 +41,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--kubelet-certificate-authority", type=FILE, help="Authority of kubelets' certificates.  [default: its own]"
 )
+@click.option("--service-account-signing-key-file", type=FILE, help="Key of accounts' tokens.  [default: its own]")
+@click.option(
+    "--service-account-issuer",
+    default="https://kubernetes.default.svc.cluster.local",
+    help="Issuer of accounts' tokens.",
+)
 @click.option(
     "--service-cluster-ip-range",
     "--service-cidr",
@@ -66,6 +72,8 @@ def command(
     kubelet_client_certificate: Path | None,
     kubelet_client_key: Path | None,
     kubelet_certificate_authority: Path | None,
+    service_account_signing_key_file: Path | None,
+    service_account_issuer: str,
     service_cidr: str,
     service_node_port_range: str,
     enable_admission_plugins: str,
@@ -103,6 +111,8 @@ def command(
         kubelet_certificate=kubelet_client_certificate or pki / "apiserver-kubelet-client.crt",
         kubelet_key=kubelet_client_key or pki / "apiserver-kubelet-client.key",
         kubelet_authority=kubelet_certificate_authority or pki / "ca.crt",
+        service_account_key=service_account_signing_key_file or pki / "sa.key",
+        service_account_issuer=service_account_issuer,
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
         allow_privileged=allow_privileged,

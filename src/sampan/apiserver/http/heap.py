@@ -1,8 +1,8 @@
 """Keeping freed memory for the next answer instead of giving it back to the kernel each time.
 
 A list of 500 pods is a megabyte that is allocated, written and freed. With glibc's defaults (128 kB) each such block is
-mapped and unmapped, and its pages are faulted in anew: measured, 2,460 µs of CPU a megabyte against 690 µs with blocks of
-up to 16 MB kept. The price is at most that much memory held at the top of the heap.
+mapped and unmapped, and its pages are faulted in anew: measured, 2,460 µs of CPU a megabyte against 690 µs with blocks
+of up to 16 MB kept. The price is at most that much memory held at the top of the heap.
 """
 
 from __future__ import annotations

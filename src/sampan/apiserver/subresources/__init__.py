@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
-from sampan.apiserver.subresources import absent, binding, eviction, log, scale
+from sampan.apiserver.subresources import absent, binding, eviction, log, scale, token
 
 Verb = Callable[[Request], Answer | Awaitable[Answer]]
 
@@ -25,6 +25,6 @@ TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
     ("*", "*", "exec"): ABSENT,
     ("*", "*", "portforward"): ABSENT,
     ("*", "*", "proxy"): ABSENT,
-    ("*", "*", "token"): ABSENT,
+    ("", "serviceaccounts", "token"): {"create": token.create},
 }
 """(group, plural, subresource), or ("*", "*", subresource), to what answers each verb."""
