@@ -68,7 +68,10 @@ class HttpTransport:
 
     async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         try:
-            async with self._open().request(method, self._url(path), headers=headers, data=body or None) as response:
+            session, name = self._open(), self._config.server_name
+            async with session.request(
+                method, self._url(path), headers=headers, data=body or None, server_hostname=name
+            ) as response:
                 return response.status, await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
@@ -76,7 +79,8 @@ class HttpTransport:
     async def stream(self, path: str, headers: Mapping[str, str], seconds: float | None) -> AsyncIterator[bytes]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds)
         try:
-            async with self._open().get(self._url(path), headers=headers, timeout=timeout) as response:
+            session, name = self._open(), self._config.server_name
+            async with session.get(self._url(path), headers=headers, timeout=timeout, server_hostname=name) as response:
                 if response.status != 200:
                     raise HttpFailure(response.status, await response.read())
                 rest = b""

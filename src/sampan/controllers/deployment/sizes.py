@@ -152,6 +152,9 @@ def rescale(new: Draft | None, old: Sequence[Draft], limit: Limits, rolling: boo
         return
     if rolling:
         _proportionally(active, limit, held)
+    else:
+        for draft in active:
+            resize(draft, draft.replicas, limit)
 
 
 def _saturated(new: Draft, limit: Limits) -> bool:
