@@ -112,10 +112,10 @@ class ApiServer:
     async def close(self) -> None:
         """Stop accepting, end what runs, close the store."""
         self.ready = False
-        await self.tasks.close()
-        await self.cache.close()
         if self._listener is not None:
             await self._listener.close()
+        await self.tasks.close()
+        await self.cache.close()
         await self.kubelets.close()
         await self.store.close()
 

@@ -178,6 +178,7 @@ async def serve_api(options: Options) -> None:
         key=layout.pki / "apiserver.key",
         client_authority=layout.pki / "ca.crt",
         service_network=ipaddress.ip_network(options.service_cidr),
+        service_account_key=layout.pki / "sa.key",
         kubelet_certificate=layout.pki / "apiserver-kubelet-client.crt",
         kubelet_key=layout.pki / "apiserver-kubelet-client.key",
         kubelet_authority=layout.pki / "ca.crt",

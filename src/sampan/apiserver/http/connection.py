@@ -174,6 +174,16 @@ class Connection(asyncio.Protocol):
         """A request has begun to arrive and is not complete."""
         return self._receiving
 
+    def finish(self) -> None:
+        """The server is going: end a feed as complete, and the connection when nothing else is being answered."""
+        if self._feed is not None:
+            feed, self._feed = self._feed, None
+            feed.close()
+            self._transport.write(wire.LAST_CHUNK)
+            self.close()
+        elif self.idle():
+            self.close()
+
     def close(self) -> None:
         """End the connection; what is being done for it is cancelled when the transport says it is gone."""
         self._broken = True

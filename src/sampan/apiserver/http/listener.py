@@ -50,14 +50,13 @@ class Listener:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self, *, grace_seconds: float = 2.0) -> None:
-        """Stop accepting, let running answers end for `grace_seconds`, then end what is left."""
+        """Stop accepting, end feeds, let running answers end for `grace_seconds`, then end what is left."""
         if self._server is not None:
             self._server.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self.connections):
-            if connection.idle():
-                connection.close()
+            connection.finish()
         deadline = self._clock.monotonic() + grace_seconds
         while self.connections and self._clock.monotonic() < deadline:
             await self._clock.sleep(0.02)

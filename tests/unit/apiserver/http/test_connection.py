@@ -232,3 +232,13 @@ async def test_a_client_that_goes_closes_its_feed() -> None:
     connection.data_received(GET)
     connection.connection_lost(None)
     assert feed.calls == ["open", "close"]
+
+
+async def test_a_server_that_goes_completes_its_feeds() -> None:
+    feed = Ticker()
+    connection, transport = connect(lambda e: feed)
+    connection.data_received(GET)
+    connection.finish()
+    assert transport.data.endswith(b"0\r\n\r\n")
+    assert transport.closed
+    assert feed.calls == ["open", "close"]
