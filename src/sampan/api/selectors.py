@@ -95,13 +95,24 @@ class _Parser:
 
     def requirements(self) -> list[Requirement]:
         found: list[Requirement] = []
-        if not self._peek():
-            return found
-        while True:
-            found.append(self._requirement())
-            if not self._peek():
-                return found
-            self._expect(",")
+        while self._peek():
+            if self._peek() != "!" and _symbol(self._peek()):
+                raise SelectorError(f"found '{self._peek()}', expected: !, identifier, or 'end of string'")
+            try:
+                found.append(self._requirement())
+            except SelectorError as error:
+                raise SelectorError(f"unable to parse requirement: {error}") from None
+            self._separator()
+        return found
+
+    def _separator(self) -> None:
+        """A comma and something behind it, or the end."""
+        token = self._take()
+        if token not in ("", ","):
+            raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
+        behind = self._peek()
+        if token and (not behind or behind != "!" and _symbol(behind)):
+            raise SelectorError(f"found '{behind}', expected: identifier after ','")
 
     def _requirement(self) -> Requirement:
         if self._peek() == "!":
