@@ -26,7 +26,7 @@ from sampan.apiserver.config import Config
 from sampan.apiserver.documents import Documents
 from sampan.apiserver.health import Health
 from sampan.apiserver.http import heap, tls
-from sampan.apiserver.http.exchange import Answer, Exchange
+from sampan.apiserver.http.exchange import Answer, Exchange, Response
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
 from sampan.apiserver.metrics import Metrics
@@ -100,7 +100,7 @@ class ApiServer:
         if listen:
             config = self.config
             heap.keep_freed()
-            self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit)
+            self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit, preview=self.preview)
             port = await self._listener.start(
                 (config.bind_address, *config.more_addresses), config.port, tls.server_context(config)
             )
@@ -136,6 +136,20 @@ class ApiServer:
             return self._later(request, answer)
         self.metrics.observe(request, answer.status)
         return answer
+
+    def preview(self, exchange: Exchange) -> Response | None:
+        """What a request is refused with whatever its body says; None when its body is worth reading."""
+        request = Request(
+            self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic()
+        )
+        try:
+            for stage in stages.REQUEST:
+                stage(request)
+        except ApiError as error:
+            answer = error_answer(request, error)
+            self.metrics.observe(request, answer.status)
+            return answer
+        return None
 
     async def _later(self, request: Request, pending: Awaitable[Answer]) -> Answer:
         self.metrics.in_flight += 1

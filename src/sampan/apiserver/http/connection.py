@@ -4,11 +4,12 @@ Why not a web framework: with the same 2.4 kB answer over TLS on uvloop, aiohttp
 answers/s and this 65,000 on the same machine; the read path of the API server is shorter than the framework around it.
 
 The rules kept here, so that nothing above has to know them:
-- requests of one connection are answered one at a time and in order; further (pipelined) ones wait in `_waiting`, and
-  the socket is not
-  read while more than a few wait;
+- requests of one connection are answered one at a time and in order; further (pipelined) ones wait in `_waiting`, also
+  for a client that does not read its answers, and the socket is not read while more than a few wait;
 - a handler's answer that is ready at once is written in the same call; otherwise one task per connection awaits it;
 - head, body and number of waiting requests are bounded, and each bound has its refusal (431, 413, back-pressure);
+- who may not ask is told so before the body is read, and all bodies held for all clients are bounded together (429);
+- what could be read in two ways (lengths that conflict, two hosts, trailers posing as headers) is refused or dropped;
 - a client that goes away cancels what is being done for it; a client that does not read stops its own stream, and
   nobody else's.
 """
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_WAITING = 16
+UNSEEN_BODY_BYTES = 16 * 1024
+"""A longer body is asked for only when its sender may ask for what it asks for."""
 
 
 class Connection(asyncio.Protocol):
@@ -50,6 +53,9 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._broken = False
         self._feed: Feed | None = None
+        self._chunked = True
+        self._last = False
+        self._held = 0
         self._peer_certificate: dict[str, Any] | None = None
         self._certificate_known = False
         self.active_since = 0.0
@@ -73,7 +79,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self.active_since = self._listener.now
-        self._listener.connections.add(self)
+        if not self._listener.admit(self):
+            self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.connections.discard(self)
@@ -83,6 +90,7 @@ class Connection(asyncio.Protocol):
             self._writable.set_exception(ConnectionResetError("the client closed the connection"))
         if self._task is not None:
             self._task.cancel()
+        self._release()
         if self._feed is not None:
             feed, self._feed = self._feed, None
             feed.close()
@@ -104,13 +112,17 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        self.active_since = self._listener.now
 
     def resume_writing(self) -> None:
         self._paused = False
+        self.active_since = self._listener.now
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         if self._feed is not None:
             self._feed.resume()
+        elif self._waiting and self._task is None:
+            self._next()
 
     # httptools' callbacks
 
@@ -123,6 +135,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: nobody here has use for one, and taken for a header it could say who is asking
         name = name.lower()
         known = self._headers.get(name)
         self._headers[name] = value if known is None else known + b", " + value
@@ -130,33 +144,41 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
-        if int(headers.get(b"content-length") or 0) > self._listener.body_limit:
+        host = headers.get(b"host")
+        if (host is None and self._parser.get_http_version() != "1.0") or (host and b"," in host):
+            self._refuse(400, b"400 Bad Request: missing required Host header" if host is None else b"400 Bad Request")
+            return
+        length = int(headers.get(b"content-length") or 0)
+        if length > self._listener.body_limit:
             self._too_large()
-        elif b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
+            return
+        if length > UNSEEN_BODY_BYTES or b"transfer-encoding" in headers:
+            refusal = self._listener.preview(self._exchange(b""))
+            if refusal is not None:
+                self._reject(refusal)
+                return
+        if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
+        if self._broken:
+            return
         self._body_bytes += len(data)
         if self._body_bytes > self._listener.body_limit:
-            if not self._broken:
-                self._too_large()
+            self._too_large()
             return
         self._body.append(data)
+        self._held += len(data)
+        if not self._listener.hold(len(data)):
+            self._reject(wire.too_many())
 
     def on_message_complete(self) -> None:
         if self._broken:
             return
         self._receiving = False
         body = self._body
-        exchange = Exchange(
-            method=self._parser.get_method().decode("latin-1"),
-            target=self._url.decode("latin-1"),
-            headers=self._headers,
-            body=(body[0] if len(body) == 1 else b"".join(body)) if body else b"",
-            peer=self,
-            keep_alive=self._parser.should_keep_alive(),
-        )
-        if self.idle():
+        exchange = self._exchange((body[0] if len(body) == 1 else b"".join(body)) if body else b"")
+        if self._task is None and self._feed is None and not self._waiting and not self._paused:
             self._begin(exchange)
             return
         self._waiting.append(exchange)
@@ -164,11 +186,27 @@ class Connection(asyncio.Protocol):
             self._reading = False
             self._transport.pause_reading()
 
+    def _exchange(self, body: bytes) -> Exchange:
+        parser = self._parser
+        return Exchange(
+            method=parser.get_method().decode("latin-1"),
+            target=self._url.decode("latin-1"),
+            headers=self._headers,
+            body=body,
+            peer=self,
+            keep_alive=parser.should_keep_alive(),
+            chunked=parser.get_http_version() != "1.0",
+        )
+
     # answering
 
     def idle(self) -> bool:
         """Nothing is being answered or waits for it."""
         return self._task is None and self._feed is None and not self._waiting
+
+    def stalled(self) -> bool:
+        """What has been written is not being read."""
+        return self._paused
 
     def incomplete(self) -> bool:
         """A request has begun to arrive and is not complete."""
@@ -190,11 +228,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def abort(self) -> None:
+    def drop(self) -> None:
         """End the connection at once, unwritten data and all."""
         self._broken = True
-        self._feed = None
         self._transport.abort()
+
+    def abort(self) -> None:
+        """As `drop`, at the feed's wish, which wants to hear no more."""
+        self._feed = None
+        self.drop()
 
     def _reset(self) -> None:
         self._url = b""
@@ -214,15 +256,22 @@ class Connection(asyncio.Protocol):
             answer = wire.internal_error()
         if type(answer) is Response:
             self._write(exchange, answer)
+            if self._held:
+                self._release()
         elif not isinstance(answer, Awaitable | Stream | Response):
             self._open(exchange, answer)
         else:
             self._task = asyncio.get_running_loop().create_task(self._finish(exchange, answer), name="http-exchange")
 
-    async def _finish(self, exchange: Exchange, answer: Answer | Awaitable[Answer]) -> None:
-        """The slow road: await the answer, write it, then serve what waited meanwhile."""
+    def _next(self) -> None:
+        """Serve what has waited for the answer before it to be written."""
+        exchange = self._waiting.popleft()
+        self._task = asyncio.get_running_loop().create_task(self._finish(exchange, None), name="http-exchange")
+
+    async def _finish(self, exchange: Exchange, answer: Answer | Awaitable[Answer] | None) -> None:
+        """The slow road: await the answer (None: still to be asked for), write it, then serve what waited meanwhile."""
         try:
-            await self._respond(exchange, answer)
+            await self._respond(exchange, self._handler(exchange) if answer is None else answer)
             while self._waiting and self._feed is None and not self._broken:
                 exchange = self._waiting.popleft()
                 if not self._reading:
@@ -238,6 +287,7 @@ class Connection(asyncio.Protocol):
             self.close()
         finally:
             self._task = None
+            self._release()
             self.active_since = self._listener.now
 
     async def _respond(self, exchange: Exchange, answer: Answer | Awaitable[Answer]) -> None:
@@ -264,28 +314,36 @@ class Connection(asyncio.Protocol):
             self.close()
 
     async def _stream(self, exchange: Exchange, stream: Stream) -> None:
-        """Chunked transfer: one piece of the stream is one chunk and is on its way before the next is asked for."""
-        transport = self._transport
-        transport.write(wire.stream_head(stream, self._listener.date()))
+        """One piece of the stream is one chunk and is on its way before the next is asked for (RFC 9112, 7.1).
+
+        A client of HTTP/1.0 gets the pieces as they are, and knows the end by the connection's.
+        """
+        transport, chunked = self._transport, exchange.chunked
+        transport.write(wire.stream_head(stream, self._listener.date(), chunked, exchange.keep_alive))
         chunks = stream.chunks
         try:
             if exchange.method != "HEAD":
                 async for piece in chunks:
-                    transport.write(wire.chunk(piece))
+                    transport.write(wire.chunk(piece) if chunked else piece)
                     if self._paused:
                         await self._drain()
+                if chunked:
+                    transport.write(wire.LAST_CHUNK)
         finally:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
-        transport.write(wire.LAST_CHUNK)
+        if not (chunked and exchange.keep_alive):
+            self.close()
 
     # a feed's sink
 
     def _open(self, exchange: Exchange, feed: Feed) -> None:
-        self._transport.write(wire.feed_head(feed, self._listener.date()))
+        self._chunked, self._last = exchange.chunked, not (exchange.chunked and exchange.keep_alive)
+        self._transport.write(wire.feed_head(feed, self._listener.date(), exchange.chunked, exchange.keep_alive))
         if exchange.method == "HEAD":
-            self._transport.write(wire.LAST_CHUNK)
+            if self._last:
+                self.close()
             return
         self._feed = feed
         feed.open(self)
@@ -295,17 +353,18 @@ class Connection(asyncio.Protocol):
         return self._paused
 
     def send(self, piece: bytes) -> None:
-        self._transport.write(self._listener.chunk(piece))
+        self._transport.write(self._listener.chunk(piece) if self._chunked else piece)
 
     def end(self) -> None:
         """The feed is complete: the connection is free for the next request."""
         self._feed = None
         self.active_since = self._listener.now
-        self._transport.write(wire.LAST_CHUNK)
-        if self._waiting and self._task is None:
-            exchange = self._waiting.popleft()
-            answer = self._handler(exchange)
-            self._task = asyncio.get_running_loop().create_task(self._finish(exchange, answer), name="http-exchange")
+        if self._chunked:
+            self._transport.write(wire.LAST_CHUNK)
+        if self._last:
+            self.close()
+        elif self._waiting and self._task is None:
+            self._next()
 
     async def _drain(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()
@@ -313,6 +372,11 @@ class Connection(asyncio.Protocol):
             await self._writable
         finally:
             self._writable = None
+
+    def _release(self) -> None:
+        if self._held:
+            held, self._held = self._held, 0
+            self._listener.release(held)
 
     # refusing
 

@@ -24,10 +24,10 @@ class Exchange:
     """One request as it came over the wire.
 
     `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is
-    complete.
+    complete. `chunked` says that the client knows chunked transfer (it speaks HTTP/1.1).
     """
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "peer", "target")
+    __slots__ = ("body", "chunked", "headers", "keep_alive", "method", "peer", "target")
 
     def __init__(
         self,
@@ -38,7 +38,9 @@ class Exchange:
         body: bytes = b"",
         peer: Peer | None = None,
         keep_alive: bool = True,
+        chunked: bool = True,
     ) -> None:
+        self.chunked = chunked
         self.method = method
         self.target = target
         self.headers = headers
@@ -139,4 +141,5 @@ class Feed(Protocol):
 
 
 Answer = Response | Stream | Feed
+Preview = Callable[[Exchange], Response | None]
 Handler = Callable[[Exchange], Answer | Awaitable[Answer]]

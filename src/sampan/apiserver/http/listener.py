@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import ssl
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -11,21 +12,44 @@ from email.utils import formatdate
 from sampan.aio.clock import Clock
 from sampan.apiserver.http import wire
 from sampan.apiserver.http.connection import Connection
-from sampan.apiserver.http.exchange import Handler
+from sampan.apiserver.http.exchange import Exchange, Handler, Preview, Response
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 180.0
+STALLED_SECONDS = 60.0
+HELD_BYTES = 128 << 20
+SPARE_FILES = 128
+"""Files for the store and for whatever else is opened beside connections."""
+
+
+def _anybody(exchange: Exchange) -> Response | None:
+    return None
 
 
 class Listener:
-    """Serves `handler` on one address. `body_limit` in bytes."""
+    """Serves `handler` on one address. `body_limit` in bytes, for one request; `held_limit` for all that are here.
 
-    def __init__(self, handler: Handler, *, clock: Clock, body_limit: int) -> None:
+    `preview` is shown a request with a large body before the body is read, and may refuse it.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        clock: Clock,
+        body_limit: int,
+        held_limit: int = HELD_BYTES,
+        preview: Preview = _anybody,
+    ) -> None:
         self.handler = handler
+        self.preview = preview
         self.body_limit = body_limit
+        self._held_limit = held_limit
+        self._held = 0
+        self._room = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, SPARE_FILES)
         self.connections: set[Connection] = set()
         self.now = clock.monotonic()
         self._clock = clock
@@ -61,7 +85,7 @@ class Listener:
         while self.connections and self._clock.monotonic() < deadline:
             await self._clock.sleep(0.02)
         for connection in list(self.connections):
-            connection.abort()
+            connection.drop()
         await asyncio.sleep(0)
 
     def date(self) -> bytes:
@@ -79,12 +103,32 @@ class Listener:
             self._piece, self._chunk = piece, wire.chunk(piece)
         return self._chunk
 
+    def hold(self, size: int) -> bool:
+        """Count bytes of bodies that are kept; False when they are too many."""
+        self._held += size
+        return self._held <= self._held_limit
+
+    def release(self, size: int) -> None:
+        """Counted bytes are kept no more."""
+        self._held -= size
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether there is room for one more connection; its file would be missing elsewhere."""
+        if len(self.connections) >= self._room:
+            return False
+        self.connections.add(connection)
+        return True
+
     async def _sweep(self) -> None:
-        """Close connections that send a request too slowly or are idle too long; one timer for all of them."""
+        """Close connections that send or take too slowly or are idle too long; one timer for all of them."""
         while True:
             await self._clock.sleep(SWEEP_SECONDS)
             self.now = self._clock.monotonic()
             for connection in list(self.connections):
                 age = self.now - connection.active_since
-                if (connection.incomplete() and age > REQUEST_SECONDS) or (connection.idle() and age > IDLE_SECONDS):
-                    connection.abort()
+                if (
+                    (connection.incomplete() and age > REQUEST_SECONDS)
+                    or (connection.stalled() and age > STALLED_SECONDS)
+                    or (connection.idle() and age > IDLE_SECONDS)
+                ):
+                    connection.drop()

@@ -11,7 +11,9 @@ _LINES = {
     code: b"HTTP/1.1 %d %b\r\nCache-Control: no-cache, private\r\n" % (code, text) for code, text in REASONS.items()
 }
 
-_CHUNKED = b"%bContent-Type: %b\r\nDate: %b\r\n%bTransfer-Encoding: chunked\r\n\r\n"
+_OPEN = b"%bContent-Type: %b\r\nDate: %b\r\n%b%b%b\r\n"
+_CHUNKED = b"Transfer-Encoding: chunked\r\n"
+_CLOSE = b"Connection: close\r\n"
 
 
 def _first(status: int) -> bytes:
@@ -24,7 +26,7 @@ def encode_head(response: Response, length: int, date: bytes, keep_alive: bool) 
     if response.headers:
         extra = b"".join(b"%b: %b\r\n" % pair for pair in response.headers)
     if not keep_alive:
-        extra += b"Connection: close\r\n"
+        extra += _CLOSE
     return b"%bContent-Type: %b\r\nDate: %b\r\n%bContent-Length: %d\r\n\r\n" % (
         _first(response.status),
         response.content_type,
@@ -41,15 +43,21 @@ def encode(response: Response, date: bytes, keep_alive: bool = True, head_only: 
     return head if head_only else head + body
 
 
-def stream_head(stream: Stream, date: bytes) -> bytes:
-    """The head of a chunked answer (RFC 9112, 7.1)."""
+def stream_head(stream: Stream, date: bytes, chunked: bool, keep_alive: bool) -> bytes:
+    """The head of an answer of unknown length (RFC 9112, 6.3): in chunks, or up to the connection's end."""
     extra = b"".join(b"%b: %b\r\n" % pair for pair in stream.headers or ())
-    return _CHUNKED % (_first(stream.status), stream.content_type, date, extra)
+    return _open(stream.status, stream.content_type, date, extra, chunked, keep_alive)
 
 
-def feed_head(feed: Feed, date: bytes) -> bytes:
+def feed_head(feed: Feed, date: bytes, chunked: bool, keep_alive: bool) -> bytes:
     """Likewise, of a feed."""
-    return _CHUNKED % (_first(feed.status), feed.content_type, date, b"")
+    return _open(feed.status, feed.content_type, date, b"", chunked, keep_alive)
+
+
+def _open(status: int, content_type: bytes, date: bytes, extra: bytes, chunked: bool, keep_alive: bool) -> bytes:
+    framing = _CHUNKED if chunked else b""
+    close = b"" if chunked and keep_alive else _CLOSE
+    return _OPEN % (_first(status), content_type, date, extra, framing, close)
 
 
 def chunk(piece: bytes) -> bytes:
@@ -75,4 +83,15 @@ def too_large(limit: int) -> Response:
         413,
         b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",'
         b'"message":"Request entity too large: limit is %d","reason":"RequestEntityTooLarge","code":413}\n' % limit,
+    )
+
+
+def too_many() -> Response:
+    """429 in upstream's words: the server holds as much for its clients as it may."""
+    return Response(
+        429,
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",'
+        b'"message":"Too many requests, please try again later.","reason":"TooManyRequests",'
+        b'"details":{"retryAfterSeconds":1},"code":429}\n',
+        headers=[(b"Retry-After", b"1")],
     )
