@@ -111,7 +111,7 @@ class _Parser:
         if token not in ("", ","):
             raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
         behind = self._peek()
-        if token and (not behind or behind != "!" and _symbol(behind)):
+        if token and (not behind or (behind != "!" and _symbol(behind))):
             raise SelectorError(f"found '{behind}', expected: identifier after ','")
 
     def _requirement(self) -> Requirement:
