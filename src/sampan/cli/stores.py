@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,20 @@ import click
 from sampan.aio.clock import Clock
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import Layout
+from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 if TYPE_CHECKING:
     from sampan.store.etcd import Credentials
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-OPTIONS = (
-    click.option(
-        "--store",
-        default="sqlite",
-        show_default=True,
-        help="sqlite, sqlite=PATH, etcd=http://HOST:PORT,..., or memory: nothing is kept.",
-    ),
+STORE = click.option(
+    "--store",
+    default="sqlite",
+    show_default=True,
+    help="sqlite, sqlite=PATH, etcd=http://HOST:PORT,..., or memory: nothing is kept.",
+)
+ETCD = (
     click.option("--etcd-prefix", default="", help="What the keys in etcd begin with, before /registry."),
     click.option("--etcd-cafile", type=FILE, help="Authority of the etcd members' certificates."),
     click.option("--etcd-certfile", type=FILE, help="Certificate to show to etcd."),
@@ -35,9 +37,29 @@ OPTIONS = (
 
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options; `stored` takes them."""
-    for option in reversed(OPTIONS):
+    return STORE(etcd_options(command))
+
+
+def etcd_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds those for etcd alone."""
+    for option in reversed(ETCD):
         command = option(command)
     return command
+
+
+def sqlite_path(layout: Layout, store: str) -> Path | None:
+    """Where the SQLite store of that name is; None for another kind."""
+    kind, _, place = store.partition("=")
+    return (Path(place).absolute() if place else layout.store) if kind == "sqlite" else None
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Store errors become the message of the command."""
+    try:
+        yield
+    except (StoreError, OSError) as error:
+        raise ClusterError(str(error)) from error
 
 
 def stored(
@@ -50,8 +72,9 @@ def stored(
     etcd_certfile: Path | None,
     etcd_keyfile: Path | None,
     etcd_user: str,
+    compacts: bool = True,
 ) -> Store:
-    """The store that the options name, not yet started."""
+    """The store that the options name, not yet started; `compacts`: whether this process keeps etcd's history short."""
     from sampan.store.opening import open_store
 
     if bool(etcd_certfile) != bool(etcd_keyfile):
@@ -68,6 +91,8 @@ def stored(
             password=os.environ.get("SAMPAN_ETCD_PASSWORD", ""),
         )
     try:
-        return open_store(store, clock, path=layout.store, prefix=etcd_prefix, credentials=credentials)
+        return open_store(
+            store, clock, path=layout.store, prefix=etcd_prefix, credentials=credentials, compacts=compacts
+        )
     except ValueError as error:
         raise ClusterError(f"--store: {error}") from None

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
 
 def open_store(
-    name: str, clock: Clock, *, path: Path, prefix: str = "", credentials: Credentials | None = None
+    name: str,
+    clock: Clock,
+    *,
+    path: Path,
+    prefix: str = "",
+    credentials: Credentials | None = None,
+    compacts: bool = True,
 ) -> Store:
     """The store named, not yet started; `path` is where `sqlite` without a path is.
 
-    `prefix` and `credentials` are for etcd. Raises ValueError, with what can be said, for a name that is none.
+    `prefix`, `credentials`, and whether this process discards old history (`compacts`) are for etcd. Raises ValueError,
+    with what can be said, for a name that is none.
     """
     kind, _, place = name.partition("=")
     if kind == "memory" and not place:
@@ -38,5 +45,6 @@ def open_store(
         from sampan.store.etcd import EtcdStore
 
         endpoints = [endpoint.strip() for endpoint in place.split(",") if endpoint.strip()]
-        return EtcdStore(endpoints, clock, prefix=prefix, credentials=credentials, retention=Policy())
+        retention = Policy() if compacts else None
+        return EtcdStore(endpoints, clock, prefix=prefix, credentials=credentials, retention=retention)
     raise ValueError(f"{name!r} is no store: say sqlite, sqlite=PATH, memory, or etcd=http://HOST:PORT,...")

@@ -9,6 +9,19 @@ from pathlib import Path
 from sampan.store.errors import Unavailable
 
 
+def holder(path: Path) -> int:
+    """The process that has the store at `path` open, 0 when nobody has."""
+    try:
+        with path.with_name(path.name + ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return 0
+    except FileNotFoundError:
+        return 0
+    except BlockingIOError:
+        text = path.with_name(path.name + ".lock").read_text().strip()
+        return int(text) if text.isdigit() else 0
+
+
 class FileLock:
     """Holds `<path>.lock`, which names the holder's process; the kernel releases it when the process dies."""
 

@@ -43,12 +43,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Checks the file and brings it into form; raises `Corrupt` with what to do."""
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    version = _version(connection, path)
-    if version > VERSION:
-        raise Corrupt(
-            f"{path} was written by a newer Sampan (format {version}, this one knows {VERSION}): "
-            "use that version, or restore a backup made by this one"
-        )
+    version = check_version(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
@@ -59,6 +54,17 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
     elif path.stat().st_size <= CHECKED_SIZE:
         check(connection, path)
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The file's version, 0 for a new one; raises `Corrupt` for one that this program does not know."""
+    version = _version(connection, path)
+    if version > VERSION:
+        raise Corrupt(
+            f"{path} was written by a newer Sampan (format {version}, this one knows {VERSION}): "
+            "use that version, or restore a backup made by this one"
+        )
+    return version
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -1,0 +1,54 @@
+"""`sampan store migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sampan.aio.clock import SystemClock
+from sampan.cli.settings import DATA_DIR
+from sampan.cli.stores import etcd_options, stored, told
+from sampan.cluster.layout import Layout
+from sampan.store.backup import Changes, migrate
+
+
+@click.group("store")
+def command() -> None:
+    """Work on the store of a cluster that is stopped."""
+
+
+@command.command("migrate")
+@click.option("--from", "source", required=True, help="sqlite, sqlite=PATH, or etcd=http://HOST:PORT,...")
+@click.option("--to", "target", required=True, help="The same, for where the objects go.")
+@click.option("--overwrite", is_flag=True, help="Lose what the target holds.")
+@DATA_DIR
+@etcd_options
+def migration(source: str, target: str, overwrite: bool, data_dir: str, **etcd: Any) -> None:
+    """Copy all objects from one store to another; stop the API servers first, and start them with the new one after.
+
+    \b
+    Example:
+      sampan store migrate --from sqlite --to etcd=http://10.0.0.1:2379,http://10.0.0.2:2379
+    """
+    layout = Layout(Path(data_dir).absolute())
+    with told():
+        changes = asyncio.run(migrated(layout, source, target, overwrite, etcd))
+    click.echo(f"migrated: {changes.written + changes.kept} objects; start the API server with --store {target}")
+
+
+async def migrated(layout: Layout, source: str, target: str, overwrite: bool, etcd: dict[str, Any]) -> Changes:
+    clock = SystemClock()
+    origin, goal = (stored(layout, clock, compacts=False, store=name, **etcd) for name in (source, target))
+    layout.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    await origin.start()
+    try:
+        await goal.start()
+        try:
+            return await migrate(origin, goal, clock, folder=layout.data_dir, overwrite=overwrite)
+        finally:
+            await goal.close()
+    finally:
+        await origin.close()

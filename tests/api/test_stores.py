@@ -1,0 +1,124 @@
+"""Servers over either store: backups while serving, the way back, moving house, and several servers on one etcd."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sampan.testing import etcd
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def sampan(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sampan", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def names(api: Any) -> set[str]:
+    return {item["metadata"]["name"] for item in api("GET", MAPS).body["items"]}
+
+
+@pytest.fixture
+def cluster() -> Iterator[etcd.EtcdCluster]:
+    if not etcd.available():
+        pytest.skip("no etcd on this machine: install the package etcd-server")
+    with etcd.cluster() as made:
+        yield made
+
+
+def test_backup_and_restore_of_a_served_file(server: Any, tmp_path: Path) -> None:
+    api = server.start()
+    data, file = str(api.data), str(tmp_path / "b")
+    api.make(MAPS, {"metadata": {"name": "kept"}})
+    assert "objects as of" in sampan("backup", file, "--data-dir", data).stdout
+    version = api.make(MAPS, {"metadata": {"name": "lost"}})["metadata"]["resourceVersion"]
+    assert api("DELETE", f"{MAPS}/kept").status == 200
+    assert names(api) == {"lost"}
+    done = sampan("restore", file, "--data-dir", data)
+    assert "ending the API server" in done.stdout
+    assert "deleted" in done.stdout
+    server.stop()
+    api = server.start()
+    assert names(api) == {"kept"}
+    assert int(api("GET", MAPS).body["metadata"]["resourceVersion"]) > int(version)
+    Path(file).write_bytes(Path(file).read_bytes()[:-100])
+    refused = sampan("restore", file, "--data-dir", data, check=False)
+    assert refused.returncode == 1
+    assert "truncated" in refused.stderr
+    assert names(api) == {"kept"}
+
+
+def test_etcd_is_restored_while_serving_and_taken_to_sqlite(
+    server: Any, cluster: etcd.EtcdCluster, tmp_path: Path
+) -> None:
+    store = f"etcd={cluster.endpoints[0]}"
+    process = type(server)(tmp_path, "--store", store)
+    api = process.start()
+    try:
+        file = str(tmp_path / "b")
+        version = api.make(MAPS, {"metadata": {"name": "kept"}})["metadata"]["resourceVersion"]
+        sampan("backup", file, "--store", store)
+        api.make(MAPS, {"metadata": {"name": "lost"}})
+        assert api("DELETE", f"{MAPS}/kept").status == 200
+        sampan("restore", file, "--store", store)
+        assert names(api) == {"kept"}
+        events = api.watch(f"{MAPS}?watch=true&resourceVersion={version}&timeoutSeconds=1")
+        assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
+            ("ADDED", "lost"),
+            ("DELETED", "kept"),
+            ("ADDED", "kept"),
+            ("DELETED", "lost"),
+        ]
+    finally:
+        process.stop()
+    target = tmp_path / "moved"
+    sampan("store", "migrate", "--from", store, "--to", "sqlite", "--data-dir", str(target))
+    again = sampan("store", "migrate", "--from", store, "--to", "sqlite", "--data-dir", str(target), check=False)
+    assert "--overwrite" in again.stderr
+    moved = type(server)(target)
+    try:
+        assert names(moved.start()) == {"kept"}
+    finally:
+        moved.stop()
+
+
+def test_two_servers_on_one_etcd_read_each_others_writes(
+    server: Any, cluster: etcd.EtcdCluster, tmp_path: Path
+) -> None:
+    processes = []
+    for n in range(2):
+        (tmp_path / str(n)).mkdir()
+        processes.append(type(server)(tmp_path / str(n), "--store", f"etcd={cluster.endpoints[0]}"))
+    try:
+        apis = [process.start() for process in processes]
+        for n in range(40):
+            apis[n % 2].make(MAPS, {"metadata": {"name": f"c{n}"}})
+            assert apis[1 - n % 2]("GET", f"{MAPS}/c{n}").status == 200
+            assert len(names(apis[1 - n % 2])) == n + 1
+
+        def increment(api: Any) -> None:
+            for _ in range(20):
+                while True:
+                    found = api("GET", f"{MAPS}/c0").body
+                    found["data"] = {"n": str(int(found.get("data", {}).get("n", 0)) + 1)}
+                    if api("PUT", f"{MAPS}/c0", found).status == 200:
+                        break
+
+        threads = [threading.Thread(target=increment, args=(api,)) for api in apis]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert apis[0]("GET", f"{MAPS}/c0").body["data"] == {"n": "40"}
+    finally:
+        for process in processes:
+            process.stop()
