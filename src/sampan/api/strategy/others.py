@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from sampan.api.strategy.habits import COUNTED, Strategy, content_changed, never, reset_metadata, spec_changed
 
 RESET = Strategy(status_metadata=reset_metadata)
@@ -14,6 +16,11 @@ TAKEN_AS_GIVEN = Strategy(drops_status=False, drops_status_on_update=False)
 def slice_changed(new: Any, old: Any) -> bool:
     """Labels of an endpoint slice say whose it is, so they count."""
     return content_changed(new, old) or (new.metadata.labels or {}) != (old.metadata.labels or {})
+
+
+def definition_changed(new: Any, old: Any) -> bool:
+    """Schemas inside schemas are Structs in the new definition and plain values in one read from the store."""
+    return bool(msgspec.to_builtins(new.spec) != msgspec.to_builtins(old.spec))
 
 
 TOLD_TO_KUBELETS = ("tokenRequests", "requiresRepublish", "seLinuxMount")
@@ -59,7 +66,9 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): COUNTED_RESET,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): COUNTED,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): COUNTED,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): COUNTED_RESET,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): Strategy(
+        generation=True, changed=definition_changed, status_metadata=reset_metadata
+    ),
     ("authentication.k8s.io", "SelfSubjectReview"): TAKEN_AS_GIVEN,
     ("certificates.k8s.io", "CertificateSigningRequest"): Strategy(
         update=keep_spec,

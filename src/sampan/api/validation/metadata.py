@@ -42,6 +42,8 @@ def metadata(meta: Any, errors: Errors, *, namespaced: bool, check: NameCheck, p
         errors.extend(each_invalid(f"{path}.name", meta.name, wrong))
     _namespace(meta.namespace, errors, namespaced, path)
     common(meta, errors, path)
+    if meta.finalizers:
+        known_finalizers(meta.finalizers, errors, f"{path}.finalizers")
 
 
 def _namespace(namespace: str | None, errors: Errors, namespaced: bool, path: str) -> None:
@@ -130,6 +132,10 @@ STANDARD_FINALIZERS = ("kubernetes", "foregroundDeletion", "orphan")
 def finalizers(given: list[str], errors: Errors, path: str) -> None:
     for name in given:
         errors.extend(each_invalid(path, name, qualified(name)))
+
+
+def known_finalizers(given: list[str], errors: Errors, path: str) -> None:
+    """A finalizer is Kubernetes' own or carries a domain; only looked at when an object is made."""
     for index, name in enumerate(given):
         if "/" not in name and name not in STANDARD_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"

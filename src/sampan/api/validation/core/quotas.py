@@ -181,8 +181,6 @@ def update_quota(new: Any, old: Any, errors: Errors) -> None:
 
 
 def update_quota_status(new: Any, old: Any, errors: Errors) -> None:
-    if not (new.metadata.resourceVersion or ""):
-        errors.append(required("resourceVersion"))
     for field in ("hard", "used"):
         for name, amount in ((getattr(new.status, field) if new.status is not None else None) or {}).items():
             quota_resource_name(name, errors, f"status.{field}[{name}]")
