@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from sampan.aio.clock import SystemClock
+from sampan.api.errors import ApiError
 from sampan.api.kinds import apps_v1, batch_v1, core_v1, meta_v1
 from sampan.client.errors import Unreachable
 from sampan.client.informer import Informer
@@ -90,7 +91,7 @@ async def until_ready(client: RestClient) -> None:
         try:
             await client.raw("GET", "/readyz")
             return
-        except Unreachable:
+        except (ApiError, Unreachable):
             await asyncio.sleep(0.1)
     raise SystemExit("the API server did not become ready")
 

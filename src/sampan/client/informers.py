@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,7 @@ class Informers:
         self._rng = rng
         self._informers: dict[tuple[Any, str | None, str], Informer[Any]] = {}
         self._owner: TaskOwner | None = None
+        self._tasks: dict[int, asyncio.Task[Any]] = {}
 
     def of(
         self,
@@ -53,6 +55,13 @@ class Informers:
         for informer in self._informers.values():
             self._run(owner, informer)
 
+    def drop(self, informer: Informer[Any]) -> None:
+        """Stops and forgets an informer whose resource the server no longer has."""
+        self._informers = {key: one for key, one in self._informers.items() if one is not informer}
+        task = self._tasks.pop(id(informer), None)
+        if task is not None:
+            task.cancel()
+
     async def synced(self) -> None:
         """Returns once every informer has its first list."""
         for informer in list(self._informers.values()):
@@ -61,6 +70,5 @@ class Informers:
     def statistics(self) -> dict[str, Any]:
         return {informer.kind_name(): informer.statistics() for informer in self._informers.values()}
 
-    @staticmethod
-    def _run(owner: TaskOwner, informer: Informer[Any]) -> None:
-        owner.start(informer.run, name=f"informer {informer.kind_name()}")
+    def _run(self, owner: TaskOwner, informer: Informer[Any]) -> None:
+        self._tasks[id(informer)] = owner.start(informer.run, name=f"informer {informer.kind_name()}")

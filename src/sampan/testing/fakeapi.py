@@ -48,6 +48,8 @@ class FakeApi:
         self._held_at: int | None = None
         self._watch_epoch = 0
         self._uids = 0
+        self.not_served: set[str] = set()
+        """Resources (by plural) that discovery leaves out, as before their definition is made."""
 
     # -- what tests ask ------------------------------------------------------------------------------------------
 
@@ -254,6 +256,8 @@ class FakeApi:
         self.actions.append(Action("get", "discovery", None, "", ""))
         found: dict[tuple[str, str], ServerResource] = {}
         for kind in builtin().kinds():
+            if kind.plural in self.not_served:
+                continue
             resource = Resource(kind.group, kind.version, kind.plural, kind.namespaced, kind.kind)
             found.setdefault((kind.group, kind.plural), ServerResource(resource, frozenset(kind.verbs)))
         return list(found.values())

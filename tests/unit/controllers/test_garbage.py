@@ -186,3 +186,38 @@ async def test_nothing_to_collect_is_nothing_to_write() -> None:
         w.writes()
         await w.settle(3600)
         assert w.writes() == []
+
+
+async def test_a_kind_that_cannot_be_listed_holds_up_no_other() -> None:
+    async with world(GarbageCollector) as w:
+        await w.stop()
+        w.api.fail("list", "secrets", InternalError("broken"), times=100_000)
+        owner = await w.api.create(replicaset())
+        w.api.add(config("c", ref(owner)))
+        await w.start()
+        await w.settle(35)
+        await w.api.delete(apps_v1.ReplicaSet, "web", "a")
+        await w.settle(1)
+        assert names(w) == []
+
+
+async def test_kinds_come_and_go() -> None:
+    async with world(GarbageCollector) as w:
+        await w.stop()
+        w.api.not_served.add("leases")
+        await w.start()
+        (collector,) = w.manager.controllers if w.manager else ()
+        before = len(collector.monitors)
+        w.api.not_served.clear()
+        await w.settle(125)
+        assert len(collector.monitors) == before + 1
+        owner = await w.api.create(replicaset())
+        metadata = meta_v1.ObjectMeta(name="l", namespace="a", ownerReferences=[ref(owner)])
+        w.api.add(coordination_v1.Lease(metadata=metadata))
+        await w.settle(1)
+        await w.api.delete(apps_v1.ReplicaSet, "web", "a")
+        await w.settle(1)
+        assert w.api.all(coordination_v1.Lease) == []
+        w.api.not_served.add("leases")
+        await w.settle(125)
+        assert len(collector.monitors) == before

@@ -17,6 +17,7 @@ from sampan.controllers.discovery import Discovery
 
 log = logging.getLogger(__name__)
 NEEDED = frozenset({"list", "watch", "delete"})
+SYNC_SECONDS = 30.0
 IGNORED = frozenset({"events"})
 Changed = Callable[[Informer[Any], Any, Any], None]
 
@@ -40,13 +41,24 @@ class Monitors:
             log.warning("resources not discovered error=%s", error)
             return False
         self._kinds = {(one.resource.group, one.resource.kind): one.resource for one in found}
-        for one in watchable(found):
-            key = (one.resource.group, one.resource.plural)
+        present = {(one.resource.group, one.resource.plural): one.resource for one in watchable(found)}
+        for key, resource in present.items():
             if key not in self._informers:
-                self._watch(key, one.resource)
+                self._watch(key, resource)
+        for key in self._informers.keys() - present.keys():
+            self._forget(key)
         return True
 
     async def synced(self) -> None:
+        """Returns once every kind is known, or after half a minute: one kind that cannot be listed must not keep all
+        others from being collected, and no owner counts as gone before the server has said so."""
+        try:
+            await self._context.clock.wait_for(self._all_synced(), SYNC_SECONDS)
+        except TimeoutError:
+            missing = [informer.kind_name() for informer in self._informers.values() if not informer.has_synced]
+            log.warning("kinds not listed in time kinds=%s", ",".join(missing))
+
+    async def _all_synced(self) -> None:
         for informer in list(self._informers.values()):
             await informer.synced()
 
@@ -65,6 +77,15 @@ class Monitors:
         self._informers[key] = informer
         self._resources[id(informer)] = resource
         informer.add_handler(lambda old, new: self._changed(informer, old, new))
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        """A kind that is gone, its objects with it."""
+        informer = self._informers.pop(key)
+        for obj in informer.list():
+            self._changed(informer, obj, None)
+        self._resources.pop(id(informer), None)
+        if isinstance(informer.kind, Resource):
+            self._context.informers.drop(informer)
 
     def _shared(self, resource: Resource) -> Informer[Any] | None:
         """The informer of whole objects that another controller has already."""
