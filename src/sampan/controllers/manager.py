@@ -11,6 +11,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
 from sampan.client.leader import Fenced, LeaderElector, LeaseTimes
+from sampan.controllers.clusterrole import ClusterRoleAggregationController
 from sampan.controllers.context import Config, Context
 from sampan.controllers.cronjob.controller import CronJobController
 from sampan.controllers.daemonset.controller import DaemonSetController
@@ -46,6 +47,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TtlAfterFinishedController,
     DisruptionController,
     ResourceQuotaController,
+    ClusterRoleAggregationController,
     EndpointSliceController,
     EndpointsController,
     EndpointSliceMirroringController,
