@@ -9,13 +9,15 @@ version they are stored in.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from sampan.api.errors import FieldError
 from sampan.api.registry import Kind
 from sampan.api.validation import groups
-from sampan.api.validation.metadata import metadata, metadata_update
+from sampan.api.validation.metadata import known_finalizers, metadata, metadata_update
 from sampan.api.validation.rule import NO_RULE, Rule
+from sampan.api.validation.violations import Enough, Violations
 
 
 def rule_of(kind: Kind) -> Rule:
@@ -25,25 +27,29 @@ def rule_of(kind: Kind) -> Rule:
 
 def create(kind: Kind, obj: Any) -> list[FieldError]:
     """What is wrong with a new object that has its defaults and has been through its create strategy."""
-    errors: list[FieldError] = []
+    errors = Violations()
     rule = rule_of(kind)
     obj = _stored(kind, rule, obj)
-    if rule.metadata:
-        metadata(obj.metadata, errors, namespaced=kind.namespaced, check=rule.name)
-    if rule.create is not None:
-        rule.create(obj, errors)
+    with suppress(Enough):
+        if rule.metadata:
+            metadata(obj.metadata, errors, namespaced=kind.namespaced, check=rule.name)
+        if obj.metadata.finalizers and not rule.any_finalizer:
+            known_finalizers(obj.metadata.finalizers, errors, "metadata.finalizers")
+        if rule.create is not None:
+            rule.create(obj, errors)
     return errors
 
 
 def update(kind: Kind, new: Any, old: Any, subresource: str = "") -> list[FieldError]:
     """What is wrong with replacing `old` by `new` through the object itself or one of its subresources."""
-    errors: list[FieldError] = []
+    errors = Violations()
     rule = rule_of(kind)
     new, old = _stored(kind, rule, new), _stored(kind, rule, old)
-    metadata_update(new.metadata, old.metadata, errors)
     judge = rule.update if not subresource else rule.subresources.get(subresource)
-    if judge is not None:
-        judge(new, old, errors)
+    with suppress(Enough):
+        metadata_update(new.metadata, old.metadata, errors)
+        if judge is not None:
+            judge(new, old, errors)
     return errors
 
 

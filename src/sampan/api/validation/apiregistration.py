@@ -63,4 +63,4 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     create(new, errors)
 
 
-RULES: dict[str, Rule] = {"APIService": Rule(name=path_segment, create=create, update=update)}
+RULES: dict[str, Rule] = {"APIService": Rule(name=path_segment, any_finalizer=True, create=create, update=update)}

@@ -42,8 +42,6 @@ def metadata(meta: Any, errors: Errors, *, namespaced: bool, check: NameCheck, p
         errors.extend(each_invalid(f"{path}.name", meta.name, wrong))
     _namespace(meta.namespace, errors, namespaced, path)
     common(meta, errors, path)
-    if meta.finalizers:
-        known_finalizers(meta.finalizers, errors, f"{path}.finalizers")
 
 
 def _namespace(namespace: str | None, errors: Errors, namespaced: bool, path: str) -> None:

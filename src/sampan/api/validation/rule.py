@@ -19,7 +19,8 @@ class Rule:
     """How objects of a kind are named and judged.
 
     `update` and `subresources` get (new, old, errors); the metadata of both is judged before. `metadata` is off for
-    objects that are never stored (reviews). `any_version` is on where versions differ in nothing the rules read.
+    objects that are never stored (reviews). `any_version` is on where versions differ in nothing the rules read,
+    `any_finalizer` where finalizers need no domain (kinds that are not Kubernetes' core ones).
     """
 
     name: NameCheck = names.subdomain
@@ -28,6 +29,7 @@ class Rule:
     subresources: dict[str, UpdateJudge] = field(default_factory=dict)
     metadata: bool = True
     any_version: bool = False
+    any_finalizer: bool = False
 
 
 NO_RULE = Rule(any_version=True)

@@ -11,6 +11,7 @@ GROUP = "apiextensions.k8s.io"
 RULES: dict[str, Rule] = {
     "CustomResourceDefinition": Rule(
         name=definitions.name,
+        any_finalizer=True,
         create=definitions.create,
         update=definitions.update,
         subresources={"status": definitions.update_status},
