@@ -17,6 +17,8 @@ from sampan.api.registry import Kind
 
 UNKNOWN = "Object contains unknown field"
 NULL = "got `null`"
+MOST_TOLD = 100
+"""Unknown fields whose paths are collected; upstream's decoder stops there, too."""
 ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "Quantity": "0", "IntOrString": 0}
 
 
@@ -55,7 +57,8 @@ def prune(info: schema.TypeInfo, value: Any, path: str, unknown: list[str]) -> N
         here = f"{path}.{name}" if path else name
         if field is None:
             del value[name]
-            unknown.append(here)
+            if len(unknown) < MOST_TOLD:
+                unknown.append(here)
         elif value[name] is None:
             if name in ("kind", "apiVersion"):
                 del value[name]

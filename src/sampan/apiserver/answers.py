@@ -12,7 +12,7 @@ import msgspec
 
 from sampan.api.errors import ApiError
 from sampan.api.registry import Kind
-from sampan.apiserver import negotiation, tables
+from sampan.apiserver import negotiation, tables, warningheaders
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.negotiation import PLAIN, YAML, Form
 from sampan.apiserver.request import Request
@@ -72,8 +72,8 @@ def finish(request: Request, data: bytes | list[bytes], form: Form, status: int)
         whole = data if isinstance(data, bytes) else b"".join(data)
         data = as_yaml(whole) if form.media is YAML else msgspec.json.format(whole, indent=2) + b"\n"
     response = Response(status, data, form.media)
-    for warning in request.warnings:
-        response.add_header(b"Warning", warning_header(warning))
+    for warning in warningheaders.of(request.warnings) if request.warnings else ():
+        response.add_header(b"Warning", warning)
     if b"accept-encoding" in headers and status == 200 and request.exchange.method == "GET":
         _compress(response, headers[b"accept-encoding"])
     return response
@@ -92,12 +92,6 @@ def as_yaml(data: bytes) -> bytes:
     from sampan.codec import yaml
 
     return yaml.encode(msgspec.json.decode(data)).encode()
-
-
-def warning_header(text: str) -> bytes:
-    """RFC 7234, 5.5, as upstream writes it: code 299, no agent, the text as a quoted string."""
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'299 - "{quoted}"'.encode().replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def _compress(response: Response, accepted: bytes) -> None:
@@ -126,8 +120,8 @@ def error_answer(request: Request | None, error: ApiError) -> Response:
     elif request is not None and wants_pretty(request):
         data = msgspec.json.format(data, indent=2) + b"\n"
     response = Response(error.code, data, form.media)
-    for warning in request.warnings if request is not None else ():
-        response.add_header(b"Warning", warning_header(warning))
+    for warning in warningheaders.of(request.warnings) if request is not None else ():
+        response.add_header(b"Warning", warning)
     if error.retry_after:
         response.add_header(b"Retry-After", b"%d" % error.retry_after)
     return response

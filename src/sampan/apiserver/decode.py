@@ -114,6 +114,7 @@ def report(request: Request, kind: Kind, strictness: str, unknown: list[str], re
     if (not unknown and not repeated) or strictness == "Ignore":
         return
     found = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in repeated]
+    del found[decoding.MOST_TOLD :]
     if strictness == "Warn":
         request.warnings.extend(found)
         return
