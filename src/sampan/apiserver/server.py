@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable
@@ -27,6 +28,7 @@ from sampan.apiserver.documents import Documents
 from sampan.apiserver.health import Health
 from sampan.apiserver.http import heap, tls
 from sampan.apiserver.http.exchange import Answer, Exchange, Response
+from sampan.apiserver.heavy import AT_ONCE, HEAVY_BYTES, SWITCH_SECONDS, in_turn
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
 from sampan.apiserver.metrics import Metrics
@@ -74,6 +76,7 @@ class ApiServer:
                 authorizer.Components(),
                 authorizer.Discovery(),
             ]
+        self.heavy_turns = asyncio.Semaphore(AT_ONCE)
         )
         self.tasks = TaskOwner("apiserver")
         self.timetable = Timetable(clock)
@@ -98,6 +101,7 @@ class ApiServer:
         await self.cache.start()
         self.tasks.start(self.timetable.run, name="timetable")
         if listen:
+            sys.setswitchinterval(SWITCH_SECONDS)
             config = self.config
             heap.keep_freed()
             self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit, preview=self.preview)
@@ -107,6 +111,11 @@ class ApiServer:
         await self.bootstrap.run(port)
         self.ready = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)
+    @property
+    def listening(self) -> bool:
+        """Whether requests come over sockets, from clients that wait beside each other."""
+        return self._listener is not None
+
         return port
 
     async def close(self) -> None:
@@ -129,7 +138,8 @@ class ApiServer:
         try:
             for stage in stages.REQUEST:
                 stage(request)
-            answer = stages.dispatch(request)
+            heavy = len(exchange.body) >= HEAVY_BYTES and self.listening
+            answer = in_turn(request, stages.dispatch) if heavy else stages.dispatch(request)
         except ApiError as error:
             answer = error_answer(request, error)
         if isinstance(answer, Awaitable):

@@ -12,6 +12,7 @@ Audit and flow control have their places kept, between `authenticate` and `autho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from sampan.api import errors, strategy, validation, warnings
@@ -20,11 +21,15 @@ from sampan.apiserver import deprecations, managedfields, verbs
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.authorizer import HEALTH_PATHS, Attributes, Decision, refusal
 from sampan.apiserver.auth.user import anonymous
+from sampan.apiserver.heavy import is_heavy
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
 from sampan.apiserver.write import CREATE, Write
 
 NOT_FOUND = "the server could not find the requested resource"
+SELECTING = frozenset({"list", "watch", "deletecollection"})
+NAME = "metadata.name"
+NO_SEGMENTS = frozenset({".", ".."})
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
 
@@ -87,6 +92,9 @@ def _subresource(request: Request) -> Answer | Awaitable[Answer]:
     known = request.kind.subresources.get(target.subresource.split("/", 1)[0])
     if known is None:
         raise NotFound(NOT_FOUND, details={})
+    if target.name in NO_SEGMENTS or "%" in target.name:
+        why = f"may not be '{target.name}'" if target.name in NO_SEGMENTS else "may not contain '%'"
+        raise errors.BadRequest(f'Name parameter invalid: "{target.name}": {why}')
     if target.verb not in known.verbs:
         raise MethodNotAllowed(NOT_ALLOWED, details={})
     return verbs.for_subresource(request, known)(request)
@@ -131,10 +139,6 @@ def validate(write: Write) -> None:
         wrong = validation.update(write.kind, write.new, write.old, write.subresource)
     if wrong:
         raise errors.invalid(write.kind.stored[0], write.kind.kind, write.name, wrong)
-    if write.operation == CREATE:
-        write.request.warnings.extend(warnings.create(write.kind, write.new))
-    elif not write.subresource:
-        write.request.warnings.extend(warnings.update(write.kind, write.new, write.old))
 
 
 def warn(write: Write) -> None:
@@ -172,9 +176,14 @@ async def through(write: Write) -> None:
     """
     try:
         for stage in WRITE:
-            wait = stage(write)
+            wait = asyncio.to_thread(stage, write) if heavy and stage in COMPUTING else stage(write)
             if wait is not None:
                 await wait
     except BaseException:
         write.abandon()
         raise
+COMPUTING = frozenset({own, prepare, validate, warn})
+"""Stages that only compute, on this write alone: those of a heavy write run in a thread."""
+
+
+    heavy = is_heavy(write.request)
