@@ -14,7 +14,7 @@ from typing import Any
 from sampan.api import errors
 from sampan.api.errors import FieldError
 from sampan.api.registry import Kind
-from sampan.apiserver import lifecycle, metadata, policies, stages, stored
+from sampan.apiserver import heavy, lifecycle, metadata, policies, stages, stored
 from sampan.apiserver.listoptions import parse_version
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.get import absent
@@ -41,7 +41,7 @@ async def change(request: Request, make: Change, *, applied: bool = False) -> by
         entry = cache.get(target.namespace or None, target.name)
         if entry is None:
             raise absent(kind, target.name)
-        new = make(stored.from_bytes(kind, entry.data), entry)
+        new = await heavy.work(request, make, stored.from_bytes(kind, entry.data), entry)
         old = stored.from_bytes(kind, entry.data)
         write = Write(request, UPDATE, new=new, old=old, revision=entry.revision)
         write.applied = applied

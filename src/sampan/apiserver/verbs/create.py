@@ -6,7 +6,7 @@ import msgspec
 
 from sampan.api import errors
 from sampan.api.errors import ApiError
-from sampan.apiserver import decode, metadata, stages
+from sampan.apiserver import decode, heavy, metadata, stages
 from sampan.apiserver.allocation.services import is_service
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
@@ -18,7 +18,7 @@ ATTEMPTS = 8
 
 async def create(request: Request) -> Response:
     """201 with the object as stored. Raises AlreadyExists, Invalid, BadRequest and what admission says."""
-    obj = decode.body(request, request.kind)
+    obj = await heavy.work(request, decode.body, request, request.kind)
     data = await create_object(request, obj)
     return object_answer(request, data, 201)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sampan.api import errors, schema
 from sampan.api.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType
-from sampan.apiserver import decode, managedfields
+from sampan.apiserver import decode, heavy, managedfields
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -40,7 +40,7 @@ async def patch(request: Request) -> Response:
         wrong = [FieldError(errors.FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch")]
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", wrong)
     try:
-        merge = prepared(request, media, schema.info(request.kind.struct))
+        merge = await heavy.work(request, prepared, request, media, schema.info(request.kind.struct))
     except CodecError as error:
         raise refused(error) from None
     return object_answer(request, await change(request, _changer(request, merge)))
@@ -119,7 +119,7 @@ async def _apply(request: Request) -> Response:
     managedfields.check_manager(request)
     force = truthy(request.target.parameters.get("force"))
     try:
-        wanted = managedfields.configuration(request)
+        wanted = await heavy.work(request, managedfields.configuration, request)
     except CodecError as error:
         raise refused(error) from None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sampan.api import errors
 from sampan.api.errors import NotFound
-from sampan.apiserver import decode, metadata, policies
+from sampan.apiserver import decode, heavy, metadata, policies
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -18,7 +18,7 @@ from sampan.store.cache import Entry
 async def update(request: Request) -> Response:
     """200 with the object as stored; 201 where the kind lets a PUT create. Raises as `change`."""
     kind = request.kind
-    obj = decode.body(request, kind)
+    obj = await heavy.work(request, decode.body, request, kind)
     metadata.check_named(obj, request.target.name)
     sent = kind.encode(obj)
     fresh = [obj]
