@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     process = Process(tmp_path_factory.mktemp("apiserver"))
     yield process
     process.stop()
+
+
+@pytest.fixture(scope="module")
+def special_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Api]]:
+    """Starts further servers with arguments of the test's choice."""
+    processes: list[Process] = []
+
+    def start(*arguments: str) -> Api:
+        processes.append(Process(tmp_path_factory.mktemp("special"), *arguments))
+        return processes[-1].start()
+
+    yield start
+    for process in processes:
+        process.stop()
 
 
 @pytest.fixture(scope="module")

@@ -66,22 +66,22 @@ def check_preconditions(kind: Kind, obj: Any, revision: int, options: Any) -> No
     if wanted is None:
         return
     name = obj.metadata.name
-    namespace = is_namespace(kind)
-    kind_name = kind.plural if namespace else kind.kind
+    early = is_namespace(kind) or kind.plural == "customresourcedefinitions"
+    kind_name = kind.plural if early else kind.kind
     if wanted.uid is not None and wanted.uid != obj.metadata.uid:
         why = (
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({obj.metadata.uid}). "
             "The object might have been deleted and then recreated"
         )
-        if namespace:
+        if early:
             why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {obj.metadata.uid}"
-        raise errors.conflict(kind.group, kind_name, name, why)
+        raise errors.conflict(kind.stored[0], kind_name, name, why)
     if wanted.resourceVersion is not None and wanted.resourceVersion != str(revision):
         why = (
             f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in "
             f"record ({revision}). The object might have been modified"
         )
-        raise errors.conflict(kind.group, kind_name, name, why)
+        raise errors.conflict(kind.stored[0], kind_name, name, why)
 
 
 def is_namespace(kind: Kind) -> bool:
