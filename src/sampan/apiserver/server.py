@@ -27,9 +27,9 @@ from sampan.apiserver.bootstrap.objects import Bootstrap
 from sampan.apiserver.config import Config
 from sampan.apiserver.documents import Documents
 from sampan.apiserver.health import Health
+from sampan.apiserver.heavy import AT_ONCE, HEAVY_BYTES, SWITCH_SECONDS, in_turn
 from sampan.apiserver.http import heap, tls
 from sampan.apiserver.http.exchange import Answer, Exchange, Response
-from sampan.apiserver.heavy import AT_ONCE, HEAVY_BYTES, SWITCH_SECONDS, in_turn
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
 from sampan.apiserver.metrics import Metrics
@@ -77,10 +77,10 @@ class ApiServer:
                 authorizer.Components(),
                 authorizer.Discovery(),
             ]
-        self.heavy_turns = asyncio.Semaphore(AT_ONCE)
         )
         self.tasks = TaskOwner("apiserver")
         self.timetable = Timetable(clock)
+        self.heavy_turns = asyncio.Semaphore(AT_ONCE)
         self.ready = False
         self._resources: dict[Kind, ResourceCache] = {}
         self._decoded: dict[Entry, Any] = {}
@@ -102,9 +102,9 @@ class ApiServer:
         await self.cache.start()
         self.tasks.start(self.timetable.run, name="timetable")
         if listen:
-            sys.setswitchinterval(SWITCH_SECONDS)
             config = self.config
             heap.keep_freed()
+            sys.setswitchinterval(SWITCH_SECONDS)
             self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit, preview=self.preview)
             port = await self._listener.start(
                 (config.bind_address, *config.more_addresses), config.port, tls.server_context(config)
@@ -112,12 +112,12 @@ class ApiServer:
         await self.bootstrap.run(port)
         self.ready = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)
+        return port
+
     @property
     def listening(self) -> bool:
         """Whether requests come over sockets, from clients that wait beside each other."""
         return self._listener is not None
-
-        return port
 
     async def close(self) -> None:
         """Stop accepting, end what runs, close the store."""

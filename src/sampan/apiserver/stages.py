@@ -27,8 +27,6 @@ from sampan.apiserver.request import Request
 from sampan.apiserver.write import CREATE, Write
 
 NOT_FOUND = "the server could not find the requested resource"
-SELECTING = frozenset({"list", "watch", "deletecollection"})
-NAME = "metadata.name"
 NO_SEGMENTS = frozenset({".", ".."})
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
@@ -75,6 +73,9 @@ def dispatch(request: Request) -> Answer | Awaitable[Answer]:
     target = request.target
     if target.kind is None:
         return request.server.documents.answer(request)
+    if target.name in NO_SEGMENTS or "%" in target.name:
+        why = f"may not be '{target.name}'" if target.name in NO_SEGMENTS else "may not contain '%'"
+        raise errors.BadRequest(f'Name parameter invalid: "{target.name}": {why}')
     if target.subresource:
         return _subresource(request)
     if target.verb not in target.kind.verbs or (target.verb == "create" and target.name):
@@ -92,9 +93,6 @@ def _subresource(request: Request) -> Answer | Awaitable[Answer]:
     known = request.kind.subresources.get(target.subresource.split("/", 1)[0])
     if known is None:
         raise NotFound(NOT_FOUND, details={})
-    if target.name in NO_SEGMENTS or "%" in target.name:
-        why = f"may not be '{target.name}'" if target.name in NO_SEGMENTS else "may not contain '%'"
-        raise errors.BadRequest(f'Name parameter invalid: "{target.name}": {why}')
     if target.verb not in known.verbs:
         raise MethodNotAllowed(NOT_ALLOWED, details={})
     return verbs.for_subresource(request, known)(request)
@@ -169,11 +167,16 @@ WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (
 )
 
 
+COMPUTING = frozenset({own, prepare, validate, warn})
+"""Stages that only compute, on this write alone: those of a heavy write run in a thread."""
+
+
 async def through(write: Write) -> None:
     """Take a decoded write through its stages, up to the store. Raises ApiError;
 
     what was allocated is then given back.
     """
+    heavy = is_heavy(write.request)
     try:
         for stage in WRITE:
             wait = asyncio.to_thread(stage, write) if heavy and stage in COMPUTING else stage(write)
@@ -182,8 +185,3 @@ async def through(write: Write) -> None:
     except BaseException:
         write.abandon()
         raise
-COMPUTING = frozenset({own, prepare, validate, warn})
-"""Stages that only compute, on this write alone: those of a heavy write run in a thread."""
-
-
-    heavy = is_heavy(write.request)
