@@ -31,9 +31,9 @@ def test_a_token_names_its_account(api: Any, namespace: str, account: str) -> No
     assert said["sub"] == f"system:serviceaccount:{namespace}:bot"
     assert said["exp"] - said["iat"] == 3600
     assert said["kubernetes.io"]["serviceaccount"]["name"] == "bot"
-    refused = who(api, status["token"])
+    refused = api("GET", "/api/v1/nodes", token=status["token"])
     assert refused.status == 403
-    assert f'User "system:serviceaccount:{namespace}:bot" cannot create' in refused.body["message"]
+    assert f'User "system:serviceaccount:{namespace}:bot" cannot list' in refused.body["message"]
     review = api.make("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": status["token"]}})["status"]
     assert review["user"]["groups"] == [
         "system:serviceaccounts",
@@ -44,7 +44,7 @@ def test_a_token_names_its_account(api: Any, namespace: str, account: str) -> No
 
 def test_a_token_dies_with_its_account(api: Any, account: str) -> None:
     token = api.make(account + "/token", {"spec": {}})["status"]["token"]
-    assert who(api, token).status == 403
+    assert who(api, token).status != 401
     api("DELETE", account)
     assert who(api, token).status == 401
 
@@ -55,7 +55,7 @@ def test_a_token_dies_with_its_pod(api: Any, namespace: str, account: str) -> No
     reference = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
     token = api.make(account + "/token", {"spec": {"boundObjectRef": reference}})["status"]["token"]
     assert claims(token)["kubernetes.io"]["pod"] == {"name": "p", "uid": pod["metadata"]["uid"]}
-    assert who(api, token).status == 403
+    assert who(api, token).status != 401
     api("DELETE", f"{pods}/p")
     assert who(api, token).status == 401
 
