@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from .harness import Cluster, free_port
 
 DATA_DIR = Path("/var/lib/sampan-e2e")
+LOCK = Path("/run/lock/sampan-e2e")
 _numbers = itertools.count()
 
 
@@ -23,7 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def machine() -> Iterator[None]:
+    """The whole machine: a second run of these tests waits for the first to end."""
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(machine: None) -> Iterator[Cluster]:
     """A one-node cluster with the sample's images, brought up as a user would, and taken down."""
     running = Cluster(DATA_DIR, free_port())
     if DATA_DIR.exists():
