@@ -122,3 +122,44 @@ def test_two_servers_on_one_etcd_read_each_others_writes(
     finally:
         for process in processes:
             process.stop()
+
+
+def test_secrets_are_encrypted_on_the_disk_and_rewritten(server: Any, tmp_path: Path) -> None:
+    file = tmp_path / "encryption.yaml"
+    data = tmp_path / "data"
+    data.mkdir()
+    secrets = "/api/v1/namespaces/default/secrets"
+
+    def configure(*providers: str) -> None:
+        lines = "".join(f"  - {provider}\n" for provider in providers)
+        file.write_text(
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
+            f"resources:\n- resources: [secrets]\n  providers:\n{lines}"
+        )
+
+    def stored(text: bytes) -> bool:
+        return any(text in path.read_bytes() for path in data.glob("store.db*"))
+
+    one = 'aescbc: {keys: [{name: one, secret: "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]}'
+    two = 'aesgcm: {keys: [{name: two, secret: "MTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]}'
+    configure(one, "identity: {}")
+    process = type(server)(data, "--encryption-provider-config", str(file))
+    try:
+        process.start().make(secrets, {"metadata": {"name": "s"}, "data": {"k": "bXktdGV4dA=="}})
+        assert stored(b"k8s:enc:aescbc:v1:one:")
+        assert not stored(b"bXktdGV4dA==")
+        process.stop()
+        configure(two, one)
+        done = sampan("store", "rewrite", "--data-dir", str(data), "--encryption-provider-config", str(file))
+        assert done.stdout.startswith("1 objects")
+        configure(two)
+        api = process.start()
+        assert api("GET", f"{secrets}/s").body["data"] == {"k": "bXktdGV4dA=="}
+        process.stop()
+        configure("identity: {}")
+        refused = sampan(
+            "store", "rewrite", "--data-dir", str(data), "--encryption-provider-config", str(file), check=False
+        )
+        assert "k8s:enc:aesgcm:v1:two" in refused.stderr
+    finally:
+        process.stop()

@@ -14,9 +14,10 @@ import click
 
 from sampan.aio.clock import Clock, SystemClock
 from sampan.apiserver.config import Config
-from sampan.cli.stores import store_options, stored
+from sampan.cli.stores import ENCRYPTION, store_options, stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
+from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -32,6 +33,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--advertise-address", default="", help="Address told to clients.  [default: the bind address]")
 @store_options
+@ENCRYPTION
 @click.option("--token-auth-file", type=FILE, help='Lines of token,user,uid,"group1,group2".')
 @click.option("--client-ca-file", type=FILE, help="Authority of client certificates.  [default: its own]")
 @click.option("--tls-cert-file", type=FILE, help="Serving certificate.  [default: its own]")
@@ -121,7 +123,7 @@ def command(
 
     try:
         process.run(lambda: serve(config, lambda clock: stored(layout, clock, **storage)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StoreError) as error:
         raise ClusterError(_explained(error, config)) from error
 
 

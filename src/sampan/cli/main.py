@@ -18,7 +18,7 @@ VERBS = {
     "image": "Build a container image from files, or import one.",
     "backup": "Save all objects to a file, while serving.",
     "restore": "Make the objects those of a backup.",
-    "store": "Move the objects from one store to another.",
+    "store": "Move the objects to another store, or encrypt them anew.",
     "apiserver": "Run an API server alone.",
     "controllers": "Run the controllers and the scheduler in one process.",
     "controller-manager": "Run the controllers.",

@@ -1,4 +1,4 @@
-"""`sampan store migrate`."""
+"""`sampan store migrate` and `sampan store rewrite`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import click
 
 from sampan.aio.clock import SystemClock
 from sampan.cli.settings import DATA_DIR
-from sampan.cli.stores import etcd_options, stored, told
+from sampan.cli.stores import ENCRYPTION, encrypted, etcd_options, store_options, stored, told
 from sampan.cluster.layout import Layout
 from sampan.store.backup import Changes, migrate
 
 
 @click.group("store")
 def command() -> None:
-    """Work on the store of a cluster that is stopped."""
+    """Move the objects from one store to another, or encrypt them anew."""
 
 
 @command.command("migrate")
@@ -52,3 +52,37 @@ async def migrated(layout: Layout, source: str, target: str, overwrite: bool, et
             await goal.close()
     finally:
         await origin.close()
+
+
+@command.command("rewrite")
+@DATA_DIR
+@store_options
+@ENCRYPTION
+def rewriting(data_dir: str, encryption: Path | None, **storage: Any) -> None:
+    """Encrypt every object by the first provider of its rule, after a key was added or encryption turned on or off.
+
+    Every API server must have the new EncryptionConfiguration before. On etcd they go on serving; with SQLite, stop the
+    API server first.
+
+    \b
+    Example:
+      sampan store rewrite --encryption-provider-config encryption.yaml
+    """
+    if encryption is None:
+        raise click.UsageError("name the file: --encryption-provider-config FILE")
+    layout = Layout(Path(data_dir).absolute())
+    with told():
+        written = asyncio.run(rewritten(layout, encryption, storage))
+    click.echo(f"{written} objects were encrypted anew, the others already were as the file says")
+
+
+async def rewritten(layout: Layout, encryption: Path, storage: dict[str, Any]) -> int:
+    from sampan.store.encryption import rewrite
+
+    clock = SystemClock()
+    store = encrypted(stored(layout, clock, compacts=False, **storage), encryption, clock)
+    await store.start()
+    try:
+        return await rewrite(store)
+    finally:
+        await store.close()

@@ -17,6 +17,7 @@ from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 if TYPE_CHECKING:
+    from sampan.store.encryption import EncryptedStore
     from sampan.store.etcd import Credentials
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -47,6 +48,11 @@ def etcd_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+ENCRYPTION = click.option(
+    "--encryption-provider-config", "encryption", type=FILE, help="File with an EncryptionConfiguration."
+)
+
+
 def sqlite_path(layout: Layout, store: str) -> Path | None:
     """Where the SQLite store of that name is; None for another kind."""
     kind, _, place = store.partition("=")
@@ -73,6 +79,7 @@ def stored(
     etcd_keyfile: Path | None,
     etcd_user: str,
     compacts: bool = True,
+    encryption: Path | None = None,
 ) -> Store:
     """The store that the options name, not yet started; `compacts`: whether this process keeps etcd's history short."""
     from sampan.store.opening import open_store
@@ -91,8 +98,17 @@ def stored(
             password=os.environ.get("SAMPAN_ETCD_PASSWORD", ""),
         )
     try:
-        return open_store(
+        opened = open_store(
             store, clock, path=layout.store, prefix=etcd_prefix, credentials=credentials, compacts=compacts
         )
     except ValueError as error:
         raise ClusterError(f"--store: {error}") from None
+    return opened if encryption is None else encrypted(opened, encryption, clock)
+
+
+def encrypted(store: Store, configuration: Path, clock: Clock) -> EncryptedStore:
+    """The store with values encrypted as the file says."""
+    from sampan.store.encryption import EncryptedStore, load
+
+    with told():
+        return EncryptedStore(store, load(configuration), clock)

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from sampan.aio.clock import Clock, SystemClock
+from sampan.store.encryption import Configuration, EncryptedStore
+from sampan.store.encryption.chain import Chain
+from sampan.store.encryption.ciphers import AesGcm
 from sampan.store.etcd import EtcdStore
 from sampan.store.interface import Store
 from sampan.store.memory import MemoryStore
@@ -21,9 +24,23 @@ from sampan.testing import etcd
 from sampan.testing.clock import VirtualClock
 
 Opener = Callable[[Path, Clock], Store]
+
+
+class Encrypting(Configuration):
+    """Encrypts whatever there is."""
+
+    def __init__(self) -> None:
+        super().__init__([], {})
+        self.everything = Chain([AesGcm("test", bytes(32))])
+
+    def chain(self, key: str) -> Chain:
+        return self.everything
+
+
 OPENERS: dict[str, Opener] = {
     "memory": lambda folder, clock: MemoryStore(clock),
     "sqlite": lambda folder, clock: SqliteStore(folder / "store.db", clock),
+    "encrypted": lambda folder, clock: EncryptedStore(MemoryStore(clock), Encrypting(), clock),
 }
 
 
