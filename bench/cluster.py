@@ -2,8 +2,9 @@
 
 usage: bench/cluster.py [--pods N] [--rate PODS_PER_SECOND]
 
-Rows: the time from `sampan up` (which builds the images: that is part of ours) until the sample answers by its DNS name; the time from a pod's creation until it is seen
-Running, at 5 pods a second; memory (proportional set size), CPU and disk writes of all processes of the idle cluster.
+Rows: the time from `sampan up` (which builds the images, so that is part of ours) until the sample answers by its DNS
+name; from a pod's creation until it is seen Running, at 5 pods a second; memory (proportional set size), CPU and disk
+writes of all processes of the idle cluster.
 """
 
 from __future__ import annotations
