@@ -173,6 +173,16 @@ class Process:
             time.sleep(0.02)
         raise AssertionError("the server did not become ready")
 
+    def log(self) -> str:
+        """What the server has said so far."""
+        return (self._data / "server.log").read_text()
+
+    @property
+    def pid(self) -> int:
+        """The running server's process."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(how)

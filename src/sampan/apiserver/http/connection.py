@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._reading = True
         self._broken = False
+        self._deaf = False
         self._feed: Feed | None = None
         self._chunked = True
         self._last = False
@@ -96,7 +97,7 @@ class Connection(asyncio.Protocol):
             feed.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._broken:
+        if self._broken or self._deaf:
             return
         if self._in_head:
             self._head_bytes += len(data)
@@ -106,7 +107,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, b"Upgrade is not supported here")
+            self._deaf = True  # what follows is another protocol's; the answer, on its way, closes the connection
         except httptools.HttpParserError:
             self._refuse(400, b"400 Bad Request")
 
@@ -148,11 +149,15 @@ class Connection(asyncio.Protocol):
         if (host is None and self._parser.get_http_version() != "1.0") or (host and b"," in host):
             self._refuse(400, b"400 Bad Request: missing required Host header" if host is None else b"400 Bad Request")
             return
+        encoding = headers.get(b"transfer-encoding")
+        if encoding is not None and encoding.lower() != b"chunked":
+            self._refuse(501, b"501 Not Implemented: Unsupported transfer encoding")
+            return
         length = int(headers.get(b"content-length") or 0)
         if length > self._listener.body_limit:
             self._too_large()
             return
-        if length > UNSEEN_BODY_BYTES or b"transfer-encoding" in headers:
+        if length > UNSEEN_BODY_BYTES or encoding is not None:
             refusal = self._listener.preview(self._exchange(b""))
             if refusal is not None:
                 self._reject(refusal)
@@ -194,7 +199,7 @@ class Connection(asyncio.Protocol):
             headers=self._headers,
             body=body,
             peer=self,
-            keep_alive=parser.should_keep_alive(),
+            keep_alive=parser.should_keep_alive() and not parser.should_upgrade(),
             chunked=parser.get_http_version() != "1.0",
         )
 

@@ -1,0 +1,132 @@
+"""Clients that ask and do not read, and more clients than there are files: memory flat, others unharmed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOKEN = b"Authorization: Bearer admin-token\r\n"
+HOST = b"Host: x\r\n"
+MAPS = "/api/v1/namespaces/default/configmaps"
+GET = b"GET /readyz HTTP/1.1\r\n" + HOST
+LARGE = "x" * 500_000
+FILES = 400
+
+
+@pytest.fixture(scope="module", autouse=True)
+def twenty_megabytes(api: Any) -> None:
+    for number in range(40):
+        api.make(MAPS, {"metadata": {"name": f"large{number}"}, "data": {"a": LARGE}})
+
+
+def asking(path: str) -> bytes:
+    return b"GET %b HTTP/1.1\r\n" % path.encode() + HOST + TOKEN + b"\r\n"
+
+
+def small(wire: Any) -> Any:
+    """A connection that takes little before the server notices."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.settimeout(20)
+    raw.connect(("127.0.0.1", wire.port))
+    return wire.over(raw)
+
+
+def test_lists_that_nobody_reads(wire: Any, process: Any, bystander: Any) -> None:
+    """Ten clients ask fifty times each for twenty megabytes in one go, which would be ten gigabytes."""
+    before = process.memory()
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            connection = stack.enter_context(small(wire))
+            connection.sendall(asking(MAPS) * 50)
+        bystander.unharmed()
+        assert process.memory() < before + 60
+    bystander.unharmed()
+
+
+def test_objects_that_nobody_reads(wire: Any, process: Any, bystander: Any) -> None:
+    before = process.memory()
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            connection = stack.enter_context(small(wire))
+            connection.sendall(asking(f"{MAPS}/large0") * 200)
+        bystander.unharmed()
+        assert process.memory() < before + 60
+
+
+def test_a_slow_reader_gets_it_all_the_same(wire: Any) -> None:
+    """Back-pressure loses nothing: three lists and the request behind them."""
+    with small(wire) as connection:
+        connection.sendall(asking(MAPS) * 3 + GET + b"Connection: close\r\n\r\n")
+        received = bytearray()
+        while data := connection.recv(1 << 20):
+            received += data
+    assert received.count(b"HTTP/1.1 200") == 4
+    assert received.count(b'"name":"large') == 120
+
+
+def test_watches_that_nobody_reads(wire: Any, api: Any, process: Any, bystander: Any) -> None:
+    """The state at first, then changes: what a watcher does not take is not kept for it beyond a bound."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            connection = stack.enter_context(small(wire))
+            connection.sendall(asking(f"{MAPS}?watch=1"))
+        before = process.memory()
+        for number in range(200):
+            patch = json.dumps({"data": {"a": LARGE, "n": str(number)}}).encode()
+            assert api("PATCH", f"{MAPS}/large0", patch, content_type="application/merge-patch+json").status == 200
+        assert process.memory() < before + 90
+        bystander.unharmed()
+
+
+@pytest.fixture
+def crowded(tmp_path: Path, server: Any) -> Iterator[tuple[Any, Any]]:
+    """A server that may open few files, and its API."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = type(server)(tmp_path)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    try:
+        api = few.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    yield few, api
+    few.stop()
+
+
+def test_more_connections_than_files(crowded: Any, wire: Any, process: Any) -> None:
+    """Who is connected goes on; accepting does not spin; with the crowd gone, all is as before."""
+    server, api = crowded
+    wire, process = type(wire)(api.port), type(process)(server.pid)
+    with wire.connect() as early:
+        with contextlib.ExitStack() as crowd:
+            for _ in range(FILES * 2):
+                with contextlib.suppress(OSError):
+                    crowd.enter_context(wire.plain())
+            before = process.cpu()
+            for _ in range(200):
+                early.sendall(GET + b"\r\n")
+                assert early.recv(1000).startswith(b"HTTP/1.1 200")
+            early.sendall(b"POST /api/v1/namespaces HTTP/1.1\r\n" + HOST + TOKEN + b"Content-Length: 29\r\n\r\n")
+            early.sendall(b'{"metadata":{"name":"crowd"}}')
+            assert early.recv(1000).startswith(b"HTTP/1.1 201")
+            assert process.cpu() - before < 1.0
+        assert api("GET", "/readyz").status == 200
+
+
+def test_more_clients_than_files(crowded: Any, wire: Any) -> None:
+    """With TLS, some files are kept back: the store and the rest of the server go on opening theirs."""
+    server, api = crowded
+    wire = type(wire)(api.port)
+    with contextlib.ExitStack() as crowd:
+        for _ in range(FILES):
+            with contextlib.suppress(OSError):
+                crowd.enter_context(wire.connect())
+        assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) < FILES - 50
+    assert api("GET", "/readyz").status == 200
