@@ -72,7 +72,9 @@ def test_client_certificates_name_user_and_groups(api: Any) -> None:
     scheduler = Identity(file="t-scheduler", user="system:kube-scheduler")
     assert with_certificate(api, scheduler, "/api/v1/nodes")[0] == 200
     node = Identity(file="t-node", user="system:node:n1", groups=("system:nodes",))
-    assert with_certificate(api, node, "/api/v1/nodes")[0] == 200
+    assert with_certificate(api, node, "/api/v1/nodes/n1")[0] == 404
+    assert with_certificate(api, node, "/api/v1/nodes/n2")[0] == 403
+    assert with_certificate(api, node, "/api/v1/nodes")[0] == 403
     impostor = Identity(file="t-impostor", user="system:node:n1")
     assert with_certificate(api, impostor, "/api/v1/nodes")[0] == 403
     status, body = with_certificate(api, Identity(file="t-bob", user="bob", groups=("devs",)), "/api/v1/nodes")

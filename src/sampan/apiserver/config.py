@@ -27,6 +27,7 @@ class Config:
     key: Path | None = None
     client_authority: Path | None = None
     token_file: Path | None = None
+    authorization_modes: tuple[str, ...] = ("Node", "RBAC")
     service_network: ipaddress.IPv4Network | ipaddress.IPv6Network = field(
         default_factory=lambda: ipaddress.ip_network("10.96.0.0/16")
     )

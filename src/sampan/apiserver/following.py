@@ -6,12 +6,14 @@ before anybody else runs. So what it keeps is never older than what a client can
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from sampan.aio.tasks import TaskOwner
 from sampan.store.cache import Entry, ResourceCache, WatchCache, Watcher
 
+log = logging.getLogger(__name__)
 Put = Callable[[Entry, bool], None]
 """Takes an entry, and whether the object is gone (then the entry is its last state)."""
 UNLIMITED = 2**62
@@ -43,12 +45,12 @@ class Follower:
         entries, self._watcher = self._resource.list_and_watch(limit=UNLIMITED, ready=self._ready)
         present = {entry.key for entry in entries}
         for key in self._known.keys() - present:
-            self._put(self._known.pop(key), True)
+            self._take(self._known.pop(key), True)
         for entry in entries:
             known = self._known.get(entry.key)
             if known is None or known.revision != entry.revision:
                 self._known[entry.key] = entry
-                self._put(entry, False)
+                self._take(entry, False)
 
     def _ready(self) -> None:
         watcher = self._watcher
@@ -67,7 +69,14 @@ class Follower:
                 self._known.pop(entry.key, None)
             else:
                 self._known[entry.key] = entry
+            self._take(entry, gone)
+
+    def _take(self, entry: Entry, gone: bool) -> None:
+        """One object that cannot be understood must not end the following of all others."""
+        try:
             self._put(entry, gone)
+        except Exception:
+            log.exception("follower failed key=%s", entry.key)
 
     async def _again(self) -> None:
         """The cache started over: what changed meanwhile is found by comparing."""

@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sampan.api import errors, schema, validation
+from sampan.api import errors, schema, selectors, validation
 from sampan.api.errors import FieldError
 from sampan.api.kinds import authentication_v1, authorization_v1, meta_v1
 from sampan.apiserver import decode, managedfields, metadata
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.node.authorizer import node_name
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.http.exchange import Exchange, Response
 from sampan.apiserver.request import Request
@@ -97,7 +98,9 @@ def _own_access(request: Request, obj: Any) -> None:
 def _decide(request: Request, obj: Any, user: User) -> None:
     decision, reason = request.server.authorizer.decide(user, attributes(obj.spec))
     status = obj.status = schema_status(obj)(allowed=decision is Decision.ALLOW)
-    status.reason = reason or None
+    if decision is Decision.ALLOW or node_name(user) is None:
+        # Why a node may not see something is for that node alone.
+        status.reason = reason or None
     if decision is Decision.DENY:
         status.denied = True
 
@@ -123,13 +126,32 @@ def attributes(spec: Any) -> Attributes:
         wanted.subresource or "",
         wanted.namespace or "",
         wanted.name or "",
+        fields=_requirements(wanted.fieldSelector, selectors.parse_fields),
+        labels=_requirements(wanted.labelSelector, selectors.parse_labels),
+    )
+
+
+def _requirements(selector: Any, parse: Callable[[str], selectors.Selector]) -> tuple[selectors.Requirement, ...]:
+    """A review's selector, as text or taken apart (KEP-4601). What cannot be understood narrows nothing."""
+    if selector is None:
+        return ()
+    if selector.rawSelector:
+        try:
+            return parse(selector.rawSelector).requirements
+        except selectors.SelectorError:
+            return ()
+    return tuple(
+        selectors.Requirement(r.key or "", r.operator or "", tuple(r.values or ())) for r in selector.requirements or ()
     )
 
 
 def _rules(request: Request, obj: Any) -> None:
-    resources, paths, incomplete = request.server.rules(request.user, (obj.spec.namespace if obj.spec else None) or "")
+    namespace = (obj.spec.namespace if obj.spec else None) or ""
+    if not namespace:
+        raise errors.BadRequest("no namespace on request")
+    resources, paths, why = request.server.rules(request.user, namespace)
     obj.status = authorization_v1.SubjectRulesReviewStatus(
-        resourceRules=resources, nonResourceRules=paths, incomplete=incomplete
+        resourceRules=resources, nonResourceRules=paths, incomplete=bool(why), evaluationError=why or None
     )
 
 

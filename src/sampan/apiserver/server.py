@@ -18,7 +18,8 @@ from sampan.apiserver.admission import chain
 from sampan.apiserver.admission.namespacelifecycle import is_ending
 from sampan.apiserver.allocation.services import Allocators
 from sampan.apiserver.answers import error_answer
-from sampan.apiserver.auth import authenticator, authorizer
+from sampan.apiserver.auth import authenticator
+from sampan.apiserver.auth.authorization import Authorization
 from sampan.apiserver.auth.certificate import CertificateAuthenticator
 from sampan.apiserver.auth.serviceaccount import Keys, ServiceAccountAuthenticator
 from sampan.apiserver.auth.token import TokenAuthenticator, read_tokens
@@ -70,14 +71,9 @@ class ApiServer:
         self.admission = chain.build(self, config.enable_plugins, config.disable_plugins)
         self._token_keys = Keys(config.service_account_key) if config.service_account_key is not None else None
         self.authenticator = self._authenticator()
-        self.authorizer: authorizer.Authorizer = authorizer.Union(
-            [
-                authorizer.PrivilegedGroup(),
-                authorizer.Health(),
-                authorizer.Components(),
-                authorizer.Discovery(),
-            ]
-        )
+        self.authorization = Authorization(config.authorization_modes)
+        self.authorizer = self.authorization.authorizer
+        self.rbac = self.authorization.rbac
         self.tasks = TaskOwner("apiserver")
         self.timetable = Timetable(clock)
         self.heavy_turns = asyncio.Semaphore(AT_ONCE)
@@ -100,6 +96,7 @@ class ApiServer:
         for group, plural in selection.FIELDS:
             self._configured(group, plural)
         await self.cache.start()
+        self.authorization.follow(self)
         self.tasks.start(self.timetable.run, name="timetable")
         if listen:
             config = self.config
@@ -185,9 +182,9 @@ class ApiServer:
         entry = self.cache.resource("", plural).get(namespace or None, name)
         return entry is not None and f'"uid":"{uid}"'.encode() in entry.data
 
-    def rules(self, user: User, namespace: str) -> tuple[list[Any], list[Any], bool]:
-        """What the authorizers can list of a user's permissions, and whether the list is incomplete."""
-        return [], [], True
+    def rules(self, user: User, namespace: str) -> tuple[list[Any], list[Any], str]:
+        """What the authorizers can list of a user's permissions, and why that is not all ("": it is)."""
+        return self.authorization.rules(user, namespace)
 
     # state
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from sampan.api import errors, strategy, validation, warnings
+from sampan.api import errors, selectors, strategy, validation, warnings
 from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from sampan.apiserver import deprecations, managedfields, verbs
 from sampan.apiserver.auth.authenticator import Rejected
@@ -27,6 +27,8 @@ from sampan.apiserver.request import Request
 from sampan.apiserver.write import CREATE, Write
 
 NOT_FOUND = "the server could not find the requested resource"
+SELECTING = frozenset({"list", "watch", "deletecollection"})
+NAME = "metadata.name"
 NO_SEGMENTS = frozenset({".", ".."})
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
@@ -63,9 +65,26 @@ def attributes(request: Request) -> Attributes:
     if not target.plural:
         return Attributes(target.verb, path=target.path)
     namespace = target.namespace or (target.name if target.plural == "namespaces" and not target.group else "")
-    return Attributes(
+    asked = Attributes(
         target.verb, target.group, target.version, target.plural, target.subresource, namespace, target.name
     )
+    if target.verb in SELECTING and target.parameters:
+        return selected(asked, request.parameter("fieldSelector"), request.parameter("labelSelector"))
+    return asked
+
+
+def selected(asked: Attributes, fields: str, labels: str) -> Attributes:
+    """With the selectors of a list, watch or deletecollection. One that selects by metadata.name asks for that name;
+    one that cannot be parsed counts as none, since the verb will refuse it.
+    """
+    requirements: list[tuple[selectors.Requirement, ...]] = []
+    for text, parse in ((fields, selectors.parse_fields), (labels, selectors.parse_labels)):
+        try:
+            requirements.append(parse(text).requirements if text else ())
+        except selectors.SelectorError:
+            requirements.append(())
+    name = asked.name or next((r.values[0] for r in requirements[0] if r.key == NAME and r.operator == "In"), "")
+    return asked._replace(name=name, fields=requirements[0], labels=requirements[1])
 
 
 def dispatch(request: Request) -> Answer | Awaitable[Answer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api.kinds import core_v1
-from sampan.controllers.quota import usage
+from sampan.api.quota import usage
 from sampan.controllers.quota.controller import ResourceQuotaController
 from tests.unit.controllers.harness import World, meta, pod, world
 

@@ -12,11 +12,15 @@ from sampan.apiserver.admission.certificates import CertificateRequester
 from sampan.apiserver.admission.defaultingressclass import DefaultIngressClass
 from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from sampan.apiserver.admission.limitranger import LimitRanger
 from sampan.apiserver.admission.namespaceautoprovision import NamespaceAutoProvision, NamespaceExists
 from sampan.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from sampan.apiserver.admission.nodedeclaredfeatures import NodeDeclaredFeatureValidator
+from sampan.apiserver.admission.noderestriction import NodeRestriction
 from sampan.apiserver.admission.plugin import Plugin
 from sampan.apiserver.admission.priority import Priority
+from sampan.apiserver.admission.rbacescalation import RbacEscalation
+from sampan.apiserver.admission.resourcequota import ResourceQuota
 from sampan.apiserver.admission.runtimeclass import RuntimeClass
 from sampan.apiserver.admission.serviceaccount import ServiceAccount
 from sampan.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
@@ -27,11 +31,14 @@ if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
 PLUGINS: tuple[type[Plugin], ...] = (
+    RbacEscalation,
     CertificateRequester,
     NamespaceAutoProvision,
     NamespaceLifecycle,
     NamespaceExists,
+    LimitRanger,
     ServiceAccount,
+    NodeRestriction,
     TaintNodesByCondition,
     Priority,
     DefaultTolerationSeconds,
@@ -40,6 +47,7 @@ PLUGINS: tuple[type[Plugin], ...] = (
     RuntimeClass,
     DefaultIngressClass,
     NodeDeclaredFeatureValidator,
+    ResourceQuota,
 )
 KNOWN_ELSEWHERE = frozenset(
     {
@@ -55,17 +63,14 @@ KNOWN_ELSEWHERE = frozenset(
         "ExtendedResourceToleration",
         "ImagePolicyWebhook",
         "LimitPodHardAntiAffinityTopology",
-        "LimitRanger",
         "MutatingAdmissionPolicy",
         "MutatingAdmissionWebhook",
-        "NodeRestriction",
         "OwnerReferencesPermissionEnforcement",
         "PersistentVolumeClaimResize",
         "PodNodeSelector",
         "PodSecurity",
         "PodTolerationRestriction",
         "PodTopologyLabels",
-        "ResourceQuota",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionWebhook",
     }

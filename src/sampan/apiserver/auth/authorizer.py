@@ -9,11 +9,15 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from sampan.api.selectors import Requirement
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
 
 
 class Attributes(NamedTuple):
-    """What is asked for. For a resource `path` is ""; for anything else only `verb` and `path` are filled."""
+    """What is asked for. For a resource `path` is ""; for anything else only `verb` and `path` are filled.
+
+    `fields` and `labels` are what a list, watch or deletecollection selects by (KEP-4601).
+    """
 
     verb: str
     group: str = ""
@@ -23,6 +27,8 @@ class Attributes(NamedTuple):
     namespace: str = ""
     name: str = ""
     path: str = ""
+    fields: tuple[Requirement, ...] = ()
+    labels: tuple[Requirement, ...] = ()
 
 
 class Decision(enum.Enum):
@@ -64,26 +70,15 @@ class PrivilegedGroup:
         return (Decision.ALLOW, "") if MASTERS_GROUP in user.groups else (Decision.NO_OPINION, "")
 
 
-COMPONENTS = frozenset(
-    {
-        "system:apiserver",
-        "system:kube-scheduler",
-        "system:kube-controller-manager",
-        "system:kube-proxy",
-        "system:kube-dns",
-    }
-)
-NODES_GROUP = "system:nodes"
+class Always:
+    """The same word for everybody (`AlwaysAllow`, `AlwaysDeny`)."""
 
-
-class Components:
-    """The cluster's own components may do everything until roles are enforced (issue 5 puts RBAC and the node
-    authorizer here).
-    """
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision
 
     def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
-        node = user.name.startswith("system:node:") and NODES_GROUP in user.groups
-        return (Decision.ALLOW, "") if node or user.name in COMPONENTS else (Decision.NO_OPINION, "")
+        reason = "" if self._decision is Decision.ALLOW else "Everything is forbidden."
+        return self._decision, reason
 
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
@@ -100,20 +95,6 @@ class Health:
             and path.split("/")[1] in ("healthz", "livez", "readyz")
         )
         return (Decision.ALLOW, "") if well else (Decision.NO_OPINION, "")
-
-
-DISCOVERY_PATHS = frozenset({"/", "/api", "/apis", "/version", "/openapi/v2", "/openapi/v3"})
-
-
-class Discovery:
-    """Every authenticated user may see which APIs there are (upstream's role system:discovery)."""
-
-    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
-        path = attributes.path
-        if not path or attributes.verb != "get" or "system:authenticated" not in user.groups:
-            return Decision.NO_OPINION, ""
-        known = path in DISCOVERY_PATHS or path.startswith(("/api/", "/apis/", "/openapi/"))
-        return (Decision.ALLOW, "") if known else (Decision.NO_OPINION, "")
 
 
 def refusal(user: User, attributes: Attributes, reason: str) -> str:

@@ -14,6 +14,7 @@ from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
 from sampan.apiserver import decode
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
 from sampan.apiserver.bootstrap import hostaddress, kubernetes
+from sampan.apiserver.bootstrap.roles import ensure_roles
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Target
@@ -44,6 +45,8 @@ class Bootstrap:
             await self.ensure(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
         for priority_class in system_priority_classes():
             await self.ensure(priority_class)
+        if self._server.rbac is not None:
+            await ensure_roles(self._server, self)
         await self._kubernetes()
 
     async def _kubernetes(self) -> None:

@@ -30,7 +30,7 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
     """
     meta = metadata.ensure(obj)
     generated = not meta.name and bool(meta.generateName)
-    retried = generated or is_service(request.kind)
+    retried = generated or is_service(request.kind) or _counted(request)
     spare = msgspec.json.encode(obj) if retried else b""
     for _ in range(ATTEMPTS):
         write = Write(request, CREATE, new=obj)
@@ -51,6 +51,12 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
             break
         obj = write.kind.decode(spare)
     raise exists(write)
+
+
+def _counted(request: Request) -> bool:
+    """Whether quotas count what is made here: they are written in the same commit, and may change meanwhile."""
+    namespace = request.target.namespace
+    return bool(namespace) and bool(request.server.cache.resource("", "resourcequotas").list(namespace))
 
 
 def exists(write: Write) -> ApiError:

@@ -10,13 +10,13 @@ import msgspec
 
 from sampan.api.errors import NotFound
 from sampan.api.kinds import core_v1
+from sampan.api.quota import scopes, usage
 from sampan.client.cache import key_of, metadata
 from sampan.client.informer import Informer
 from sampan.controllers import conditions
 from sampan.controllers.context import Context
 from sampan.controllers.discovery import Discovery
 from sampan.controllers.ownership import by_namespace
-from sampan.controllers.quota import scopes, usage
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import namespace_ends
 

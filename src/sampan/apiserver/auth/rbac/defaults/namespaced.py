@@ -24,9 +24,7 @@ ROLES: tuple[Any, ...] = (
     role(SYSTEM, SIGNER, rule(READ, "secrets")),
     role(SYSTEM, "system:controller:cloud-provider", rule(f"create {READ}", "configmaps")),
     role(SYSTEM, "system:controller:token-cleaner", rule(f"delete {READ}", "secrets"), events()),
-    role(
-        PUBLIC, SIGNER, rule(READ, "configmaps"), rule("update", "configmaps", names="cluster-info"), events()
-    ),
+    role(PUBLIC, SIGNER, rule(READ, "configmaps"), rule("update", "configmaps", names="cluster-info"), events()),
 )
 
 BINDINGS: tuple[Any, ...] = (

@@ -107,9 +107,7 @@ ROLES: tuple[Any, ...] = (
         rule("create", "selfsubjectaccessreviews selfsubjectrulesreviews", "authorization.k8s.io"),
         rule("create", "selfsubjectreviews", "authentication.k8s.io"),
     ),
-    cluster_role(
-        "system:discovery", paths("get", f"/api /api/* /apis /apis/* /openapi /openapi/* {HEALTH} {VERSION}")
-    ),
+    cluster_role("system:discovery", paths("get", f"/api /api/* /apis /apis/* /openapi /openapi/* {HEALTH} {VERSION}")),
     cluster_role("system:public-info-viewer", paths("get", f"{HEALTH} {VERSION}")),
     # The server that the reference conversations were recorded with has this role besides.
     cluster_role("system:openshift:public-info-viewer", paths("get", "/.well-known /.well-known/*")),

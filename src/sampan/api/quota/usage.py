@@ -12,8 +12,8 @@ from typing import Any
 
 from sampan.api import quantity
 from sampan.api.quantity import Quantity
-from sampan.controllers.pods import ENDED, phase
 
+ENDED = ("Succeeded", "Failed")
 ZERO = quantity.parse("0")
 ONE = quantity.parse("1")
 Usage = dict[str, Quantity]
@@ -46,7 +46,7 @@ def total(usages: Iterable[Usage], hard: Iterable[str]) -> dict[str, str]:
 
 
 def pod(obj: Any) -> Usage:
-    if phase(obj) in ENDED:
+    if obj.status is not None and obj.status.phase in ENDED:
         return {}
     used: Usage = {"pods": ONE}
     for name, amount in requests(obj, "requests").items():

@@ -1,0 +1,181 @@
+"""A kubelet may only write what is its own: its Node, the pods bound to it, its lease, and nothing that would widen it.
+
+The node authorizer lets kubelets through by name where it can; what only the object tells is checked here.
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sampan.apiserver.admission.plugin import Plugin, forbid
+from sampan.apiserver.auth.node.authorizer import LEASES, node_name
+from sampan.apiserver.auth.node.graph import references
+from sampan.apiserver.write import CREATE, DELETE, UPDATE, Write
+
+MIRROR = "kubernetes.io/config.mirror"
+OWN_LABELS = frozenset(
+    {
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "kubernetes.io/arch",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+OWN_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+RESERVED = ("kubernetes.io", "k8s.io")
+RESTRICTED = "node-restriction.kubernetes.io"
+
+
+class NodeRestriction(Plugin):
+    """Only looks at what users of system:nodes write."""
+
+    name = "NodeRestriction"
+    operations: ClassVar[frozenset[str]] = frozenset({CREATE, UPDATE, DELETE})
+    subresources: ClassVar[frozenset[str]] = frozenset({"*"})
+    resources: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        {
+            ("", "pods"),
+            ("", "nodes"),
+            ("", "persistentvolumeclaims"),
+            ("coordination.k8s.io", "leases"),
+            ("storage.k8s.io", "csinodes"),
+            ("resource.k8s.io", "resourceslices"),
+        }
+    )
+
+    def mutate(self, write: Write) -> None:
+        node = node_name(write.request.user)
+        if node is None:
+            return
+        if not node:
+            raise forbid(write, f'could not determine node from user "{write.request.user.name}"')
+        CHECKS[write.kind.plural](self, write, node)
+
+    def _pod(self, write: Write, node: str) -> None:
+        if write.subresource == "status":
+            self._pod_status(write, node)
+        elif write.subresource:
+            raise forbid(write, f"unexpected pod subresource {write.subresource}")
+        elif write.operation == CREATE:
+            self._mirror_pod(write, node)
+        elif write.operation == DELETE:
+            self.own_pod(write, node, write.old)
+        else:
+            raise forbid(write, f'node "{node}" may not update pods')
+
+    def own_pod(self, write: Write, node: str, pod: Any) -> None:
+        """Raises Forbidden for a pod that is not bound to the node."""
+        bound = pod.spec.nodeName if pod.spec is not None else None
+        if bound != node:
+            verb = {DELETE: "delete", UPDATE: "update status for"}.get(write.operation, "evict")
+            raise forbid(write, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
+
+    def _pod_status(self, write: Write, node: str) -> None:
+        self.own_pod(write, node, write.old)
+        new, old = write.new, write.old
+        if (new.metadata.labels or {}) != (old.metadata.labels or {}):
+            raise forbid(write, f'node "{node}" cannot update labels through pod status')
+        for field in ("resourceClaimStatuses", "extendedResourceClaimStatus"):
+            before, after = (getattr(pod.status, field, None) if pod.status is not None else None for pod in (old, new))
+            if (before or None) != (after or None):
+                raise forbid(write, f'node "{node}" cannot update resource claim statuses')
+
+    def _mirror_pod(self, write: Write, node: str) -> None:
+        pod = write.new
+        if MIRROR not in (pod.metadata.annotations or {}):
+            raise forbid(write, f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods')
+        if pod.spec is None or pod.spec.nodeName != node:
+            raise forbid(write, f'node "{node}" can only create pods with spec.nodeName set to itself')
+        owners = pod.metadata.ownerReferences or ()
+        if len(owners) > 1:
+            raise forbid(write, f'node "{node}" can only create pods with a single owner reference set to itself')
+        for owner in owners:
+            present = self.server.cache.resource("", "nodes").get(None, node)
+            own = (owner.apiVersion, owner.kind, owner.name) == ("v1", "Node", node)
+            if not own or present is None or f'"uid":"{owner.uid}"'.encode() not in present.data:
+                raise forbid(write, f'node "{node}" can only create pods with an owner reference set to itself')
+            if owner.blockOwnerDeletion:
+                raise forbid(write, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
+        for plural, _, _ in references(pod):
+            raise forbid(write, f'node "{node}" can not create pods that reference {_words(plural)}')
+        if pod.spec.resourceClaims:
+            raise forbid(write, f'node "{node}" can not create pods that reference resourceclaims')
+
+    def _node(self, write: Write, node: str) -> None:
+        name = write.name or (write.new.metadata.name if write.new is not None else "")
+        if name != node:
+            raise forbid(write, f'node "{node}" is not allowed to modify node "{name}"')
+        if write.operation == DELETE:
+            raise forbid(write, f'node "{node}" is not allowed to delete itself')
+        new, old = write.new, write.old
+        if old is not None:
+            taints = [(obj.spec.taints if obj.spec is not None else None) or [] for obj in (new, old)]
+            if taints[0] != taints[1]:
+                raise forbid(write, f'node "{node}" is not allowed to modify taints')
+            if new.metadata.ownerReferences != old.metadata.ownerReferences:
+                raise forbid(write, f'node "{node}" is not allowed to modify ownerReferences')
+        elif new.metadata.ownerReferences:
+            raise forbid(write, f'node "{node}" is not allowed to set ownerReferences')
+        wrong = forbidden_labels(new.metadata.labels or {}, (old.metadata.labels if old is not None else None) or {})
+        if wrong:
+            verb = "set" if write.operation == CREATE else "modify"
+            raise forbid(write, f'node "{node}" is not allowed to {verb} the following labels: {", ".join(wrong)}')
+
+    def _claim(self, write: Write, node: str) -> None:
+        if write.operation != UPDATE or write.subresource != "status":
+            raise forbid(write, "may only update PVC status")
+
+    def _named_as_itself(self, write: Write, node: str) -> None:
+        if write.namespace and write.namespace != LEASES:
+            raise forbid(write, f'can only access leases in the "{LEASES}" system namespace')
+        name = write.name or (write.new.metadata.name if write.new is not None else "")
+        if name != node:
+            raise forbid(write, "can only access objects with the same name as the requesting node")
+
+    def _slice(self, write: Write, node: str) -> None:
+        obj = write.new if write.operation == CREATE else write.old
+        if obj.spec is None or obj.spec.nodeName != node:
+            verb = "create" if write.operation == CREATE else "modify"
+            raise forbid(write, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+
+
+CHECKS: dict[str, Callable[[NodeRestriction, Write, str], None]] = {
+    "pods": NodeRestriction._pod,
+    "nodes": NodeRestriction._node,
+    "persistentvolumeclaims": NodeRestriction._claim,
+    "leases": NodeRestriction._named_as_itself,
+    "csinodes": NodeRestriction._named_as_itself,
+    "resourceslices": NodeRestriction._slice,
+}
+
+
+def _words(plural: str) -> str:
+    return {"serviceaccounts": "a service account"}.get(plural, plural)
+
+
+def forbidden_labels(new: dict[str, str], old: dict[str, str]) -> list[str]:
+    """Labels that differ and that a kubelet may not touch, sorted: those of kubernetes.io and k8s.io but a few."""
+    changed = {name for name in {*new, *old} if new.get(name) != old.get(name)}
+    return sorted(name for name in changed if not _may_set(name))
+
+
+def _may_set(label: str) -> bool:
+    domain = label.partition("/")[0] if "/" in label else ""
+    if _within(domain, (RESTRICTED,)):
+        return False
+    if not _within(domain, RESERVED):
+        return True
+    return label in OWN_LABELS or _within(domain, OWN_PREFIXES)
+
+
+def _within(domain: str, parents: tuple[str, ...]) -> bool:
+    return any(domain == parent or domain.endswith("." + parent) for parent in parents)

@@ -1,0 +1,1 @@
+"""What a kubelet may see: what the pods on its node refer to, and no more."""

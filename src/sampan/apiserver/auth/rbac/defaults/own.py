@@ -1,0 +1,43 @@
+"""What Sampan's components need beyond upstream's roles, because of how they are run.
+
+Its controllers share one identity, `system:kube-controller-manager`, where upstream's have a service account each; so
+that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.apiserver.auth.rbac.defaults.controllers import CONTROLLERS
+from sampan.apiserver.auth.rbac.defaults.table import READ, cluster_binding, cluster_role, rule
+
+
+def _all_controllers() -> list[Any]:
+    """Every controller's rules, each once. Whoever may update may also patch: that is how ours write."""
+    rules: dict[str, Any] = {}
+    for each in (each for rules_of_one in CONTROLLERS.values() for each in rules_of_one):
+        verbs = set(each.verbs) | ({"patch"} if "update" in each.verbs else set())
+        for group in each.apiGroups:
+            for resource in each.resources:
+                names = " ".join(each.resourceNames or ())
+                widened = rule(" ".join(verbs), resource, group, names=names)
+                key = f"{group} {resource} {names}"
+                if key in rules:
+                    widened.verbs = sorted({*rules[key].verbs, *widened.verbs})
+                rules[key] = widened
+    return list(rules.values())
+
+
+ROLES: tuple[Any, ...] = (
+    cluster_role("sampan:controllers", *_all_controllers()),
+    cluster_role(
+        "sampan:dns",
+        rule(READ, "endpoints namespaces services"),
+        rule(READ, "endpointslices", "discovery.k8s.io"),
+    ),
+)
+
+BINDINGS: tuple[Any, ...] = (
+    cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
+    cluster_binding("sampan:dns", "User system:kube-dns"),
+)

@@ -1,0 +1,81 @@
+"""Roles on a live server: they take effect at once, nobody gives more than they have, and kubectl can tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+NOBODY = "nobody-token"
+READ_PODS = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}
+ALL_ROLES = {"verbs": ["*"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"]}
+
+
+def grant(api: Any, namespace: str, name: str, *rules: dict[str, Any], user: str = "nobody") -> None:
+    api.make(f"{RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": name}, "rules": list(rules)})
+    subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    body = {"metadata": {"name": name}, "roleRef": reference, "subjects": subjects}
+    api.make(f"{RBAC}/namespaces/{namespace}/rolebindings", body)
+
+
+def test_a_role_takes_effect_at_once_and_ends_at_once(api: Any, namespace: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    assert api("GET", pods, token=NOBODY).status == 403
+    grant(api, namespace, "reader", READ_PODS)
+    assert api("GET", pods, token=NOBODY).status == 200
+    assert api("GET", "/api/v1/pods", token=NOBODY).status == 403
+    api("DELETE", f"{RBAC}/namespaces/{namespace}/rolebindings/reader")
+    assert api("GET", pods, token=NOBODY).status == 403
+
+
+def test_nobody_grants_what_they_do_not_hold(api: Any, namespace: str) -> None:
+    grant(api, namespace, "manager", ALL_ROLES | {"verbs": ["create", "get", "patch", "update"]})
+    roles = f"{RBAC}/namespaces/{namespace}/roles"
+    body = {"metadata": {"name": "mine"}, "rules": [READ_PODS]}
+    refused = api("POST", roles, body, token=NOBODY)
+    assert refused.status == 403
+    assert refused.body["message"] == (
+        'roles.rbac.authorization.k8s.io "mine" is forbidden: user "nobody" (groups=["plain" "system:authenticated"]) '
+        "is attempting to grant RBAC permissions not currently held:\n"
+        '{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}'
+    )
+    grant(api, namespace, "reader", READ_PODS)
+    assert api("POST", roles, body, token=NOBODY).status == 201
+    more = {"rules": [READ_PODS | {"resources": ["secrets"]}]}
+    patched = api("PATCH", f"{roles}/mine", more, token=NOBODY, content_type="application/merge-patch+json")
+    assert patched.status == 403
+
+
+def test_binding_needs_the_roles_rights_or_the_verb_bind(api: Any, namespace: str) -> None:
+    grant(api, namespace, "binder", ALL_ROLES | {"verbs": ["create"], "resources": ["rolebindings"]})
+    bindings = f"{RBAC}/namespaces/{namespace}/rolebindings"
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    body = {"metadata": {"name": "up"}, "roleRef": reference, "subjects": []}
+    assert api("POST", bindings, body, token=NOBODY).status == 403
+    absent = body | {"roleRef": reference | {"name": "no-such"}}
+    assert api("POST", bindings, absent, token=NOBODY).status == 404
+    grant(api, namespace, "may-bind", ALL_ROLES | {"verbs": ["bind"], "resourceNames": ["cluster-admin"]})
+    assert api("POST", bindings, body, token=NOBODY).status == 201
+
+
+def test_rules_review_lists_what_one_may(api: Any, namespace: str) -> None:
+    grant(api, namespace, "reader", READ_PODS)
+    review = {"spec": {"namespace": namespace}}
+    answer = api("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review, token=NOBODY)
+    status = answer.body["status"]
+    assert READ_PODS in status["resourceRules"]
+    assert status["incomplete"] is False
+    assert any("/version" in rule["nonResourceURLs"] for rule in status["nonResourceRules"])
+
+
+def test_kubectl_tells_who_and_what(api: Any) -> None:
+    assert "Username" in api.kubectl("auth", "whoami").stdout
+    listed = api.kubectl("auth", "can-i", "--list").stdout
+    assert "*.*" in listed
+    assert "selfsubjectreviews.authentication.k8s.io" in listed
+    assert api.kubectl("auth", "can-i", "delete", "nodes").stdout.strip() == "yes"
+
+
+def test_default_roles_are_there(api: Any) -> None:
+    names = {item["metadata"]["name"] for item in api("GET", f"{RBAC}/clusterroles").body["items"]}
+    assert {"cluster-admin", "admin", "edit", "view", "system:node", "system:controller:job-controller"} <= names

@@ -1,0 +1,113 @@
+"""NodeRestriction: a kubelet writes its own things and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sampan.apiserver.auth.user import User
+from tests.unit.apiserver.admission.harness import Api, api, pod
+
+NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/namespaces/default/pods"
+MIRROR = {"annotations": {"kubernetes.io/config.mirror": "x", "kubernetes.io/config.source": "file"}}
+
+
+def mirror(**spec: Any) -> dict[str, Any]:
+    body = pod("m", metadata=MIRROR)
+    body["spec"] |= {"nodeName": "n1", **spec}
+    return body
+
+
+async def test_its_own_node_and_no_other() -> None:
+    async with api() as server:
+        status, _ = await server("POST", NODES, {"metadata": {"name": "n1"}}, user=NODE)
+        assert status == 201
+        refused = await server.message(NODES, {"metadata": {"name": "n2"}}, user=NODE)
+        assert refused == 'nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2"'
+
+
+@pytest.mark.parametrize(
+    "label, allowed",
+    [
+        ("kubernetes.io/hostname", True),
+        ("node.kubernetes.io/instance-type", True),
+        ("mine.example/x", True),
+        ("node-role.kubernetes.io/master", False),
+        ("node-restriction.kubernetes.io/x", False),
+        ("x.node-restriction.kubernetes.io/y", False),
+        ("security.k8s.io/x", False),
+    ],
+)
+async def test_labels_a_node_may_set(label: str, allowed: bool) -> None:
+    async with api() as server:
+        await server("POST", NODES, {"metadata": {"name": "n1"}}, user=NODE)
+        status, _ = await server("PATCH", f"{NODES}/n1", {"metadata": {"labels": {label: "v"}}}, user=NODE)
+        assert (status == 200) is allowed
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}, "is not allowed to modify taints"),
+        (
+            {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u"}]}},
+            "is not allowed to modify ownerReferences",
+        ),
+    ],
+    ids=["taints", "cve-2025-5187"],
+)
+async def test_what_a_node_may_not_change_of_itself(change: dict[str, Any], words: str) -> None:
+    async with api() as server:
+        await server("POST", NODES, {"metadata": {"name": "n1"}}, user=NODE)
+        assert words in await server.message(f"{NODES}/n1", change, method="PATCH", user=NODE)
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        (pod("p"), "can only create mirror pods"),
+        (mirror(nodeName="n2"), "can only create pods with spec.nodeName set to itself"),
+        (mirror(serviceAccountName="x"), "can not create pods that reference a service account"),
+        (
+            mirror(volumes=[{"name": "v", "secret": {"secretName": "s"}}]),
+            "can not create pods that reference secrets",
+        ),
+        (
+            mirror(resourceClaims=[{"name": "r", "resourceClaimName": "r"}]),
+            "can not create pods that reference resourceclaims",
+        ),
+    ],
+    ids=["plain", "elsewhere", "account", "secret", "cve-2025-4563"],
+)
+async def test_only_bare_mirror_pods_are_made(body: dict[str, Any], words: str) -> None:
+    async with api() as server:
+        assert words in await server.message(PODS, body, user=NODE)
+
+
+async def bound(server: Api, node: str) -> None:
+    body = pod("p")
+    body["spec"]["nodeName"] = node
+    await server.make(PODS, body)
+
+
+async def test_pods_of_its_own_are_reported_and_deleted_and_no_others() -> None:
+    phase = {"status": {"phase": "Running"}}
+    async with api() as server:
+        await bound(server, "n2")
+        words = 'node "n1" can only update status for pods with spec.nodeName set to itself'
+        assert words in await server.message(f"{PODS}/p/status", phase, method="PATCH", user=NODE)
+        assert "can only delete pods" in await server.message(f"{PODS}/p", None, method="DELETE", user=NODE)
+        await server("DELETE", f"{PODS}/p?gracePeriodSeconds=0")
+        await bound(server, "n1")
+        assert (await server("PATCH", f"{PODS}/p/status", phase, user=NODE))[0] == 200
+        assert (await server("DELETE", f"{PODS}/p?gracePeriodSeconds=0", user=NODE))[0] == 200
+
+
+async def test_its_own_lease() -> None:
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    async with api() as server:
+        assert (await server("POST", leases, {"metadata": {"name": "n1"}}, user=NODE))[0] == 201
+        assert "same name" in await server.message(leases, {"metadata": {"name": "n2"}}, user=NODE)
