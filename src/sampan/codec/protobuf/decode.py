@@ -60,6 +60,8 @@ def _object(layout: plan.Plan, data: Any, depth: int) -> dict[str, Any]:
             _entry(slot, content, found.setdefault(slot.name, {}), depth)
         else:
             found[slot.name] = _value(slot, content, depth)
+            if slot.fleeting and not found[slot.name]:
+                del found[slot.name]
     return found
 
 
@@ -70,6 +72,9 @@ def _entry(slot: plan.Slot, data: Any, into: dict[str, Any], depth: int) -> None
 
 
 def _value(slot: plan.Slot, content: Any, depth: int) -> Any:
+    if slot.choice is not None:
+        forms = _object(slot.choice.plan, content, depth)
+        return next((forms[name] for name in slot.choice.preferred if name in forms), slot.choice.otherwise)
     if not slot.definition:
         return slot.leaf(content)
     layout = plan.of(slot.definition)

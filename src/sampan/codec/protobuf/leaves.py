@@ -31,6 +31,13 @@ def number(value: Any) -> float:
     return double(value)
 
 
+def encoded(value: Any) -> str:
+    """Bytes, which JSON writes in base64."""
+    if not isinstance(value, bytes):
+        raise Malformed("a protobuf bytes field holds no bytes")
+    return base64.b64encode(value).decode()
+
+
 def message(value: Any) -> dict[int, Any]:
     """The fields of a small message by number, the last of each."""
     if not isinstance(value, bytes):
@@ -50,22 +57,29 @@ def int_or_string(value: Any) -> int | str:
 def time(value: Any) -> str | None:
     """Whole seconds; an empty message is Go's zero time, which JSON writes as null."""
     parts = message(value)
-    return timestamp(integer(parts.get(1, 0))) if parts else None
+    return _seconds(parts) if parts else None
 
 
 def micro_time(value: Any) -> str | None:
     parts = message(value)
     if not parts:
         return None
-    return f"{timestamp(integer(parts.get(1, 0)))[:-1]}.{integer(parts.get(2, 0)) // 1000:06d}Z"
+    return f"{_seconds(parts)[:-1]}.{integer(parts.get(2, 0)) // 1000:06d}Z"
+
+
+def _seconds(parts: dict[int, Any]) -> str:
+    try:
+        return timestamp(integer(parts.get(1, 0)))
+    except (OverflowError, OSError, ValueError):
+        raise Malformed("a protobuf time is beyond the calendar") from None
 
 
 def raw_json(value: Any) -> Any:
-    """JSON carried as bytes: FieldsV1, RawExtension."""
-    content = message(value).get(1, b"null")
+    """JSON carried as bytes, none for null: FieldsV1, RawExtension, a default or example in a schema."""
+    content = message(value).get(1) or b"null"
     try:
         return msgspec.json.decode(content)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, TypeError) as error:
         raise Malformed(f"JSON inside the protobuf message cannot be read: {error}") from None
 
 
@@ -76,7 +90,7 @@ def texts(value: Any) -> list[str]:
 
 LEAVES: dict[str, Callable[[Any], Any]] = {
     "string": text,
-    "byte": lambda value: base64.b64encode(value).decode(),
+    "byte": encoded,
     "integer": integer,
     "boolean": lambda value: bool(integer(value)),
     "number": number,

@@ -13,6 +13,10 @@ from sampan.codec import protobuf
 from sampan.codec.errors import CodecError
 from sampan.codec.protobuf import leaves, plan
 
+from .messages import block, body, whole
+
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+
 # kubectl create deployment web --image=nginx:1 --port=80 --replicas=2
 DEPLOYMENT = bytes.fromhex(
     "6b3873000a150a07617070732f7631120a4465706c6f796d656e7412ba010a1f0a0377656212001a0022002a003200380042"
@@ -31,28 +35,6 @@ def test_a_deployment_as_kubectl_sends_it() -> None:
     (container,) = deployment.spec.template.spec.containers
     assert (container.name, container.image) == ("nginx", "nginx:1")
     assert container.ports[0].containerPort == 80
-
-
-def varint(number: int) -> bytes:
-    number &= (1 << 64) - 1
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def block(number: int, content: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def whole(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value)
-
-
-def body(api_version: str, kind: str, content: bytes) -> bytes:
-    typed = block(1, api_version.encode()) + block(2, kind.encode())
-    return protobuf.MAGIC + block(1, typed) + block(2, content)
 
 
 def test_embedded_structs_are_flat_in_json() -> None:
@@ -77,6 +59,36 @@ def test_small_messages() -> None:
     assert leaves.time(b"") is None
     assert leaves.micro_time(whole(1, 1767225600) + whole(2, 1500)) == "2026-01-01T00:00:00.000001Z"
     assert leaves.raw_json(block(1, b'{"f:a":{}}')) == {"f:a": {}}
+    assert leaves.raw_json(b"") is None and leaves.raw_json(block(1, b"")) is None
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ("byte", 7),
+        ("RawExtension", whole(1, 7)),
+        ("RawExtension", block(1, b"{")),
+        ("RawExtension", block(1, b"[" * 100_000)),
+        ("Time", whole(1, 1 << 62)),
+        ("MicroTime", whole(1, 1 << 62)),
+        ("string", 7),
+        ("string", b"\xff"),
+        ("integer", b"7"),
+        ("number", 7),
+        ("Quantity", b"\x0a"),
+    ],
+)
+def test_small_messages_that_hold_something_else_are_refused(leaf: str, value: object) -> None:
+    with pytest.raises(CodecError):
+        leaves.LEAVES[leaf](value)
+
+
+def test_zero_values_that_json_leaves_out_are_left_out() -> None:
+    """Go sends what it holds by value always, and a pointer only when it is set."""
+    container = block(1, "web") + block(2, "") + whole(16, 0) + whole(18, 1)
+    spec = block(2, container) + whole(11, 0) + whole(21, 0) + block(16, "")
+    pod = protobuf.decode(body("v1", "Pod", block(2, spec)))
+    assert pod["spec"] == {"containers": [{"name": "web", "tty": True}], "automountServiceAccountToken": False}
 
 
 def test_what_is_not_known_is_refused_and_not_dropped() -> None:
@@ -96,7 +108,7 @@ def test_every_number_names_a_field_of_the_schema() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
-    for hostile in (protobuf.MAGIC + data, body("v1", "Pod", data), body("apps/v1", "Deployment", data)):
+    for hostile in (protobuf.MAGIC + data, body("v1", "Pod", data), body(*CRD, data)):
         try:
             assert protobuf.decode(hostile)
         except CodecError as error:

@@ -21,5 +21,11 @@ FIELDS = {
         ClusterTrustBundleSpec signerName=1 trustBundle=2
         ClusterTrustBundle metadata=1 spec=2
         ClusterTrustBundleList metadata=1 items=2
+        PodCertificateRequestSpec signerName=1 podName=2 podUID=3 serviceAccountName=4 serviceAccountUID=5
+            nodeName=6 nodeUID=7 maxExpirationSeconds=8 pkixPublicKey=9 proofOfPossession=10
+            unverifiedUserAnnotations=11 stubPKCS10Request=12
+        PodCertificateRequestStatus conditions=1 certificateChain=2 notBefore=4 beginRefreshAt=5 notAfter=6
+        PodCertificateRequest metadata=1 spec=2 status=3
+        PodCertificateRequestList metadata=1 items=2
     """,
 }

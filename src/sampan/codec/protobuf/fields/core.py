@@ -22,7 +22,8 @@ FIELDS = {
         ObjectFieldSelector apiVersion=1 fieldPath=2
         ResourceFieldSelector containerName=1 resource=2 divisor=3
         SecretKeySelector 1(name=1) key=2 optional=3
-        EnvVarSource fieldRef=1 resourceFieldRef=2 configMapKeyRef=3 secretKeyRef=4
+        FileKeySelector volumeName=1 path=2 key=3 optional=4
+        EnvVarSource fieldRef=1 resourceFieldRef=2 configMapKeyRef=3 secretKeyRef=4 fileKeyRef=5
         EnvVar name=1 value=2 valueFrom=3
         ConfigMapEnvSource 1(name=1) optional=2
         SecretEnvSource 1(name=1) optional=2
@@ -52,22 +53,26 @@ FIELDS = {
             appArmorProfile=12
         VolumeDevice name=1 devicePath=2
         VolumeMount name=1 readOnly=2 recursiveReadOnly=7 mountPath=3 subPath=4 mountPropagation=5 subPathExpr=6
+        ContainerRestartRuleOnExitCodes operator=1 values=2
+        ContainerRestartRule action=1 exitCodes=2
         Container name=1 image=2 command=3 args=4 workingDir=5 ports=6 envFrom=19 env=7 resources=8
             resizePolicy=23 restartPolicy=24 volumeMounts=9 volumeDevices=21 livenessProbe=10 readinessProbe=11
             startupProbe=22 lifecycle=12 terminationMessagePath=13 terminationMessagePolicy=20
-            imagePullPolicy=14 securityContext=15 stdin=16 stdinOnce=17 tty=18
+            imagePullPolicy=14 securityContext=15 stdin=16 stdinOnce=17 tty=18 restartPolicyRules=25
         PodDNSConfigOption name=1 value=2
         PodDNSConfig nameservers=1 searches=2 options=3
         EphemeralContainer 1(name=1 image=2 command=3 args=4 workingDir=5 ports=6 envFrom=19 env=7 resources=8
             resizePolicy=23 restartPolicy=24 volumeMounts=9 volumeDevices=21 livenessProbe=10 readinessProbe=11
             startupProbe=22 lifecycle=12 terminationMessagePath=13 terminationMessagePolicy=20
-            imagePullPolicy=14 securityContext=15 stdin=16 stdinOnce=17 tty=18) targetContainerName=2
+            imagePullPolicy=14 securityContext=15 stdin=16 stdinOnce=17 tty=18 restartPolicyRules=25)
+            targetContainerName=2
         HostAlias ip=1 hostnames=2
         LocalObjectReference name=1
         PodOS name=1
         PodReadinessGate conditionType=1
         PodResourceClaim name=1 resourceClaimName=3 resourceClaimTemplateName=4
         PodSchedulingGate name=1
+        PodSchedulingGroup podGroupName=1
         Sysctl name=1 value=2
         PodSecurityContext seLinuxOptions=1 windowsOptions=8 runAsUser=2 runAsGroup=6 runAsNonRoot=3
             supplementalGroups=4 supplementalGroupsPolicy=12 fsGroup=5 sysctls=7 fsGroupChangePolicy=9
@@ -112,7 +117,10 @@ FIELDS = {
         DownwardAPIProjection items=1
         SecretProjection 1(name=1) items=2 optional=4
         ServiceAccountTokenProjection audience=1 expirationSeconds=2 path=3
+        PodCertificateProjection signerName=1 keyType=2 maxExpirationSeconds=3 credentialBundlePath=4 keyPath=5
+            certificateChainPath=6 userAnnotations=7
         VolumeProjection secret=1 downwardAPI=2 configMap=3 serviceAccountToken=4 clusterTrustBundle=5
+            podCertificate=6
         ProjectedVolumeSource sources=1 defaultMode=2
         QuobyteVolumeSource registry=1 volume=2 readOnly=3 user=4 group=5 tenant=6
         RBDVolumeSource monitors=1 image=2 fsType=3 pool=4 user=5 keyring=6 secretRef=7 readOnly=8
@@ -133,7 +141,7 @@ FIELDS = {
             subdomain=17 affinity=18 schedulerName=19 tolerations=22 hostAliases=23 priorityClassName=24
             priority=25 dnsConfig=26 readinessGates=28 runtimeClassName=29 enableServiceLinks=30
             preemptionPolicy=31 overhead=32 topologySpreadConstraints=33 setHostnameAsFQDN=35 os=36 hostUsers=37
-            schedulingGates=38 resourceClaims=39 resources=40
+            schedulingGates=38 resourceClaims=39 resources=40 hostnameOverride=41 schedulingGroup=43
         PodTemplateSpec metadata=1 spec=2
         PersistentVolumeClaimCondition type=1 status=2 lastProbeTime=3 lastTransitionTime=4 reason=5 message=6
         ModifyVolumeStatus targetVolumeAttributesClassName=1 status=2
@@ -162,11 +170,13 @@ FIELDS = {
         ContainerStateTerminated exitCode=1 signal=2 reason=3 message=4 startedAt=5 finishedAt=6 containerID=7
         ContainerStateWaiting reason=1 message=2
         ContainerState waiting=1 running=2 terminated=3
-        ResourceHealth resourceID=1 health=2
+        ResourceHealth resourceID=1 health=2 message=6
         ResourceStatus name=1 resources=2
         LinuxContainerUser uid=1 gid=2 supplementalGroups=3
         ContainerUser linux=1
-        VolumeMountStatus name=1 mountPath=2 readOnly=3 recursiveReadOnly=4
+        ImageVolumeStatus imageRef=1
+        VolumeStatus image=1
+        VolumeMountStatus name=1 mountPath=2 readOnly=3 recursiveReadOnly=4 volumeStatus=5
         ContainerStatus name=1 state=2 lastState=3 ready=4 restartCount=5 image=6 imageID=7 containerID=8
             started=9 allocatedResources=10 resources=11 volumeMounts=12 user=13 allocatedResourcesStatus=14
             stopSignal=15
@@ -214,6 +224,7 @@ FIELDS = {
         NodeRuntimeHandler name=1 features=2
         NodeStatus capacity=1 allocatable=2 phase=3 conditions=4 addresses=5 daemonEndpoints=6 nodeInfo=7
             images=8 volumesInUse=9 volumesAttached=10 config=11 runtimeHandlers=12 features=13
+            declaredFeatures=14
         Node metadata=1 spec=2 status=3
         NodeList metadata=1 items=2
         VolumeNodeAffinity required=1
@@ -234,9 +245,13 @@ FIELDS = {
             message=6
         PodIP ip=1
         PodResourceClaimStatus name=1 resourceClaimName=2
+        ContainerExtendedResourceRequest containerName=1 resourceName=2 requestName=3
+        PodExtendedResourceClaimStatus requestMappings=1 resourceClaimName=2
+        NodeAllocatableResourceClaimStatus resourceClaimName=1 containers=2 resources=3
         PodStatus observedGeneration=17 phase=1 conditions=2 message=3 reason=4 nominatedNodeName=11 hostIP=5
             hostIPs=16 podIP=6 podIPs=12 startTime=7 initContainerStatuses=10 containerStatuses=8 qosClass=9
-            ephemeralContainerStatuses=13 resize=14 resourceClaimStatuses=15
+            ephemeralContainerStatuses=13 resize=14 resourceClaimStatuses=15 extendedResourceClaimStatus=18
+            allocatedResources=19 resources=20 nodeAllocatableResourceClaimStatuses=21
         Pod metadata=1 spec=2 status=3
         PodList metadata=1 items=2
         PodTemplate metadata=1 template=2

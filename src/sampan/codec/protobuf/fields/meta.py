@@ -11,7 +11,8 @@ FIELDS = {
         ObjectMeta name=1 generateName=2 namespace=3 selfLink=4 uid=5 resourceVersion=6 generation=7
             creationTimestamp=8 deletionTimestamp=9 deletionGracePeriodSeconds=10 labels=11 annotations=12
             ownerReferences=13 finalizers=14 managedFields=17
-        ListMeta selfLink=1 resourceVersion=2 continue=3 remainingItemCount=4
+        ShardInfo selector=1
+        ListMeta selfLink=1 resourceVersion=2 continue=3 remainingItemCount=4 shardInfo=5
         Condition type=1 status=2 observedGeneration=3 lastTransitionTime=4 reason=5 message=6
         FieldSelectorRequirement key=1 operator=2 values=3
         Preconditions uid=1 resourceVersion=2

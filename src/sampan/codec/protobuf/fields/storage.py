@@ -7,6 +7,7 @@ FIELDS = {
         TokenRequest audience=1 expirationSeconds=2
         CSIDriverSpec attachRequired=1 podInfoOnMount=2 volumeLifecycleModes=3 storageCapacity=4 fsGroupPolicy=5
             tokenRequests=6 requiresRepublish=7 seLinuxMount=8 nodeAllocatableUpdatePeriodSeconds=9
+            serviceAccountTokenInSecrets=10 preventPodSchedulingIfMissing=11
         CSIDriver metadata=1 spec=2
         CSIDriverList metadata=1 items=2
         VolumeNodeResources count=1
