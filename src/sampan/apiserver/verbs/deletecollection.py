@@ -5,14 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from sampan.apiserver import listoptions, selection
-from sampan.apiserver.answers import finish
-from sampan.apiserver.http.exchange import Response
+from sampan.apiserver.http.exchange import Response, Stream
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.delete import ATTEMPTS, delete_entry, delete_options
-from sampan.apiserver.verbs.list import plain_list
+from sampan.apiserver.verbs.list import body
 
 
-async def deletecollection(request: Request) -> Response:
+async def deletecollection(request: Request) -> Response | Stream:
     """200 with the list of what was deleted, as it was before. Raises as list and delete;
 
     who vanishes meanwhile is no error.
@@ -32,4 +31,4 @@ async def deletecollection(request: Request) -> Response:
             if entry is None or await delete_entry(request, entry, deletion) is not None:
                 break
     metadata = msgspec.json.encode({"resourceVersion": str(revision)})
-    return finish(request, plain_list(request.kind, [e.data for e in entries], metadata), request.form, 200)
+    return body(request, request.kind, entries, metadata)

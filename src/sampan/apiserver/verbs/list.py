@@ -6,7 +6,7 @@ revision (from the cache while nothing has changed since, else from the store).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,10 +15,12 @@ from sampan.api import errors
 from sampan.api.registry import Kind
 from sampan.apiserver import continuation, listoptions, negotiation, selection, tables
 from sampan.apiserver.answers import finish, partial
-from sampan.apiserver.http.exchange import Response
+from sampan.apiserver.http.exchange import Answer, Response, Stream
 from sampan.apiserver.listoptions import ListOptions
+from sampan.apiserver.negotiation import Form
 from sampan.apiserver.request import Request
 from sampan.apiserver.stored import in_version, is_stored_version
+from sampan.apiserver.verbs import pieces
 from sampan.store.cache import Entry, Page
 from sampan.store.errors import Compacted
 
@@ -31,7 +33,7 @@ EXPIRED = (
 TOO_OLD = "The resourceVersion for the provided list is too old."
 
 
-def list_(request: Request) -> Response | Awaitable[Response]:
+def list_(request: Request) -> Answer | Awaitable[Answer]:
     """200 with the list. Raises BadRequest, Invalid, Expired and Timeout ("too large resource version")."""
     options = listoptions.parse(request, watch=False)
     cache = request.server.resource(request.kind)
@@ -44,7 +46,7 @@ def list_(request: Request) -> Response | Awaitable[Response]:
     return _answer(request, options, page, predicate)
 
 
-async def _slow(request: Request, options: ListOptions) -> Response:
+async def _slow(request: Request, options: ListOptions) -> Answer:
     """Lists that may have to wait, or that look at the past."""
     cache = request.server.resource(request.kind)
     predicate = selection.predicate(request.kind, options)
@@ -94,7 +96,7 @@ def _expired(options: ListOptions, start: str) -> errors.Expired:
     return ExpiredToken(EXPIRED, continuation.encode(-1, start))
 
 
-def _answer(request: Request, options: ListOptions, page: Page, predicate: selection.Predicate | None) -> Response:
+def _answer(request: Request, options: ListOptions, page: Page, predicate: selection.Predicate | None) -> Answer:
     entries, rest = page.entries, page.remaining
     metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
     if predicate is not None:
@@ -104,7 +106,7 @@ def _answer(request: Request, options: ListOptions, page: Page, predicate: selec
     if rest:
         prefix = request.server.resource(request.kind).prefix
         metadata["continue"] = continuation.encode(page.revision, entries[-1].key[len(prefix) :])
-    return _body(request, request.kind, entries, msgspec.json.encode(metadata))
+    return body(request, request.kind, entries, msgspec.json.encode(metadata))
 
 
 def _matching(entries: Sequence[Entry], predicate: selection.Predicate, limit: int) -> tuple[list[Entry], int]:
@@ -118,30 +120,39 @@ def _matching(entries: Sequence[Entry], predicate: selection.Predicate, limit: i
     return page, 0
 
 
-def _body(request: Request, kind: Kind, page: Sequence[Entry], metadata: bytes) -> Response:
+def body(request: Request, kind: Kind, page: Sequence[Entry], metadata: bytes) -> Response | Stream:
+    """200 with a list of these entries, in the form the client asked for. Raises NotAcceptable."""
     form = request.form
     if form.shape == "Table":
         items = [in_version(kind, entry.data) for entry in page]
         return finish(request, tables.table(request, form, items, metadata), form, 200)
     if form.shape == "PartialObjectMetadataList":
-        parts = b",".join(partial(entry.data, form) for entry in page)
         head = b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/%b","metadata":%b,"items":['
-        return finish(request, [head % (form.version.encode(), metadata), parts, b"]}"], form, 200)
+        return _items(
+            request, form, head % (form.version.encode(), metadata), page, lambda e: partial(e.data, form)[1:]
+        )
     if form.shape:
         raise negotiation.not_acceptable()
-    return finish(request, plain_list(kind, [entry.data for entry in page], metadata), form, 200)
+    return _items(request, form, list_head(kind, metadata), page, shown_in(kind))
 
 
-def plain_list(kind: Kind, items: list[bytes], metadata: bytes) -> list[bytes]:
-    """The list's JSON in pieces. The items of a list carry no kind and apiVersion of their own."""
-    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
-        kind.list_kind.encode(),
-        kind.api_version.encode(),
-        metadata,
-    )
-    if not items:
-        return [head + b"]}"]
-    if not is_stored_version(kind):
-        items = [in_version(kind, item) for item in items]
+def _items(
+    request: Request, form: Form, head: bytes, page: Sequence[Entry], item: Callable[[Entry], bytes]
+) -> Response | Stream:
+    if pieces.is_large(page) and form.media is negotiation.JSON and not request.parameter("pretty"):
+        return pieces.stream(request, head, page, item)
+    return finish(request, pieces.whole(head, page, item), form, 200)
+
+
+def list_head(kind: Kind, metadata: bytes) -> bytes:
+    """The JSON of a list up to its first item."""
+    names = kind.list_kind.encode(), kind.api_version.encode()
+    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (*names, metadata)
+
+
+def shown_in(kind: Kind) -> Callable[[Entry], bytes]:
+    """How a list shows an entry: without kind and apiVersion, which are the list's, and without its opening brace."""
     skip = kind.prefix.index(b'"metadata"')
-    return [head + b"{", b",{".join([item[skip:] for item in items]), b"]}"]
+    if is_stored_version(kind):
+        return lambda entry: entry.data[skip:]
+    return lambda entry: in_version(kind, entry.data)[skip:]

@@ -11,7 +11,7 @@ has noticed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 
 import msgspec
 
@@ -24,14 +24,14 @@ from sampan.apiserver.negotiation import Form
 from sampan.apiserver.request import Request
 from sampan.apiserver.stored import in_version, is_stored_version
 from sampan.apiserver.timetable import Entry as Appointment
-from sampan.store.cache import Batch, Entry, Watcher
+from sampan.store.cache import Batch, Entry, Watcher, WatchEvent
 from sampan.store.errors import Compacted
 
 LEAST_SECONDS = 1800
 BOOKMARK_SECONDS = 60.0
 BACKLOG_EVENTS = 1000
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
-PIECE_ENTRIES = 100
+PIECE_BYTES = 128 << 10
 
 
 def watch(request: Request) -> Answer | Awaitable[Answer]:
@@ -61,7 +61,7 @@ class WatchFeed:
         self._writer = Writer(request)
         self._sink: Sink | None = None
         self._watcher: Watcher | None = None
-        self._initial: Iterator[bytes] = iter(())
+        self._pieces: Iterator[bytes] = iter(())
         self._appointments: list[Appointment] = []
         self.content_type = negotiation.JSON
         self.status = 200
@@ -80,7 +80,7 @@ class WatchFeed:
             self._fail(errors.expired(f"too old resource version: {revision} ({error.revision})"))
             return
         if from_start:
-            self._initial = self._state(cache.list(request.target.namespace or None), revision)
+            self._pieces = self._state(cache.list(request.target.namespace or None), revision)
         self._schedule()
         self.resume()
 
@@ -89,16 +89,21 @@ class WatchFeed:
         sink, watcher = self._sink, self._watcher
         if sink is None or watcher is None:
             return
-        for piece in self._initial:
-            sink.send(piece)
-            if sink.paused:
+        while True:
+            for piece in self._pieces:
+                sink.send(piece)
+                if sink.paused:
+                    return
+            if watcher.reason is not None:
+                self._ended(watcher.reason)
                 return
-        if watcher.reason is not None:
-            self._ended(watcher.reason)
-            return
-        batch = watcher.take()
-        if batch is not None:
-            sink.send(self._writer.batch(batch))
+            batch = watcher.take()
+            if batch is None:
+                return
+            if batch.size <= PIECE_BYTES:
+                sink.send(self._writer.batch(batch))
+                return
+            self._pieces = _gathered(map(self._writer.event, batch))
 
     def close(self) -> None:
         self._forget()
@@ -129,12 +134,7 @@ class WatchFeed:
     def _state(self, entries: list[Entry], revision: int) -> Iterator[bytes]:
         """The present state as ADDED events, many to a piece, and the bookmark behind it."""
         predicate, writer = self._predicate, self._writer
-        for at in range(0, len(entries), PIECE_ENTRIES):
-            piece = b"".join(
-                writer.added(e) for e in entries[at : at + PIECE_ENTRIES] if predicate is None or predicate(e)
-            )
-            if piece:
-                yield piece
+        yield from _gathered(writer.added(e) for e in entries if predicate is None or predicate(e))
         if self._options.initial_events and self._options.bookmarks:
             yield writer.bookmark(revision, INITIAL_END)
 
@@ -188,6 +188,20 @@ class WatchFeed:
         return sink
 
 
+def _gathered(events: Iterable[bytes]) -> Iterator[bytes]:
+    """Events joined into pieces of about `PIECE_BYTES`."""
+    parts: list[bytes] = []
+    size = 0
+    for event in events:
+        parts.append(event)
+        size += len(event)
+        if size >= PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
 def _wanted(options: ListOptions, path: str) -> str | None:
     """The one value a field must have, if the selector says so."""
     for requirement in options.fields.requirements:
@@ -223,9 +237,12 @@ class Writer:
     def batch(self, batch: Batch) -> bytes:
         if self._plain:
             return batch.wire
-        return b"".join(
-            b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._object(event.entry.data)) for event in batch
-        )
+        return b"".join(map(self.event, batch))
+
+    def event(self, event: WatchEvent) -> bytes:
+        if self._plain:
+            return event.wire
+        return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._object(event.entry.data))
 
     def bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
         kind = self._kind

@@ -63,19 +63,29 @@ class Change(msgspec.Struct, eq=False, gc=False):
 
 
 class Batch:
-    """Events in revision order, shared by all watchers that see the same; `wire` is their encodings joined once."""
+    """Events in revision order, shared by all watchers that see the same; `wire` is their encodings joined once.
 
-    __slots__ = ("_wire", "events")
+    `size` is their objects' bytes together.
+    """
+
+    __slots__ = ("_size", "_wire", "events")
 
     def __init__(self, events: list[WatchEvent], wire: bytes | None = None) -> None:
         self.events = events
         self._wire = wire
+        self._size: int | None = None
 
     def __iter__(self) -> Iterator[WatchEvent]:
         return iter(self.events)
 
     def __len__(self) -> int:
         return len(self.events)
+
+    @property
+    def size(self) -> int:
+        if self._size is None:
+            self._size = sum([len(event.entry.data) for event in self.events])
+        return self._size
 
     @property
     def wire(self) -> bytes:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from sampan.store.cache.event import Batch, joined
 
+MOST_BYTES = 16 << 20
+
 
 class Feeder(Protocol):
     """What gives a watcher its events."""
@@ -21,12 +23,24 @@ class Feeder(Protocol):
 class Watcher:
     """Batches of events for one reader: iterate it, or `take()` whenever `ready` calls.
 
-    Holds at most `limit` events that came while the reader was away (what it was opened with is not counted); one more
-    ends the watch with the reason "overflow", and the client begins anew from the last revision it saw. Reasons:
+    Holds at most `limit` events, and `MOST_BYTES` of objects, that came while the reader was away (what it was opened
+    with is not counted); more ends the watch with the reason "overflow", and the client begins anew from the last
+    revision it saw. Reasons:
     "closed" (by the reader), "overflow", "stale" (the cache had to start over; the client should list again).
     """
 
-    __slots__ = ("__weakref__", "_feeder", "_limit", "_pending", "_ready", "_sent", "_size", "_waiter", "reason")
+    __slots__ = (
+        "__weakref__",
+        "_bytes",
+        "_feeder",
+        "_limit",
+        "_pending",
+        "_ready",
+        "_sent",
+        "_size",
+        "_waiter",
+        "reason",
+    )
 
     def __init__(
         self, feeder: Feeder, *, sent: int, backlog: Batch | None, limit: int, ready: Callable[[], None] | None
@@ -37,7 +51,7 @@ class Watcher:
         self._pending: list[Batch] = [backlog] if backlog else []
         self._ready = ready
         self._sent = sent
-        self._size = 0
+        self._size = self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, batch: Batch) -> None:
@@ -45,7 +59,8 @@ class Watcher:
         if self.reason is not None:
             return
         self._size += len(batch.events)
-        if self._size > self._limit:
+        self._bytes += batch.size
+        if self._size > self._limit or (self._pending and self._bytes > MOST_BYTES):
             self.close("overflow")
             return
         self._pending.append(batch)
@@ -56,7 +71,8 @@ class Watcher:
         """Everything pending as one batch, None when there is nothing."""
         if not self._pending:
             return None
-        batch, self._pending, self._size = joined(self._pending), [], 0
+        batch, self._pending = joined(self._pending), []
+        self._size = self._bytes = 0
         self._sent = max(self._sent, batch.events[-1].entry.revision)
         return batch
 
