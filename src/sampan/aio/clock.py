@@ -46,7 +46,9 @@ class SystemClock:
         await asyncio.sleep(max(seconds, 0))
 
     async def wait_for(self, awaitable: Awaitable[T], seconds: float | None) -> T:
-        return await asyncio.wait_for(awaitable, seconds)
+        # Not asyncio.wait_for: before Python 3.12 it swallows a cancellation that meets the result.
+        async with asyncio.timeout(seconds):
+            return await awaitable
 
 
 def timestamp(epoch: float) -> str:
