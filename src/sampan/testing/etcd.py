@@ -46,6 +46,8 @@ class Member:
         self.folder = folder
         self.client, self.peer = client, peer
         self.url = f"{scheme}://127.0.0.1:{client}"
+        self.peer_url = f"http://127.0.0.1:{peer}"
+        """Where the other members find it: another address when something is to stand between."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, cluster: str, state: str = "new", options: Sequence[str] = ()) -> None:
@@ -57,7 +59,7 @@ class Member:
             f"--listen-client-urls={self.url}",
             f"--advertise-client-urls={self.url}",
             f"--listen-peer-urls=http://127.0.0.1:{self.peer}",
-            f"--initial-advertise-peer-urls=http://127.0.0.1:{self.peer}",
+            f"--initial-advertise-peer-urls={self.peer_url}",
             f"--initial-cluster={cluster}",
             f"--initial-cluster-state={state}",
             f"--heartbeat-interval={HEARTBEAT_MS}",
@@ -105,7 +107,7 @@ class EtcdCluster:
 
     @property
     def peers(self) -> str:
-        return ",".join(f"{member.name}=http://127.0.0.1:{member.peer}" for member in self.members)
+        return ",".join(f"{member.name}={member.peer_url}" for member in self.members)
 
     def start(self, member: Member | None = None) -> None:
         """Starts all members, or one."""
@@ -141,12 +143,15 @@ async def _listening(member: Member) -> None:
 
 
 @contextlib.contextmanager
-def cluster(members: int = 1, *, options: Sequence[str] = (), scheme: str = "http") -> Iterator[EtcdCluster]:
+def cluster(
+    members: int = 1, *, options: Sequence[str] = (), scheme: str = "http", start: bool = True
+) -> Iterator[EtcdCluster]:
     """A cluster that runs for the length of the block, in memory-backed files where the machine has them."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="sampan-etcd-", dir=memory if memory.is_dir() else None) as folder:
         made = EtcdCluster(Path(folder), members, options=options, scheme=scheme)
-        made.start()
+        if start:
+            made.start()
         try:
             yield made
         finally:

@@ -1,0 +1,71 @@
+"""One run: a target, its clients, faults at random moments, and the verdict. All from one seed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from sampan.testing.clock import VirtualClock
+from sampan.testing.faults.checker import check
+from sampan.testing.faults.history import History
+from sampan.testing.faults.targets.etcd import Etcd
+from sampan.testing.faults.targets.simulated import Simulated
+from sampan.testing.faults.targets.sqlite import Sqlite
+from sampan.testing.faults.targets.target import Target
+from sampan.testing.faults.workload import Workload, cancelled
+
+TARGETS: dict[str, Callable[[int], Target]] = {"simulated": Simulated, "sqlite": Sqlite, "etcd": Etcd}
+WRITERS, READERS, WATCHERS, FAULTS = 4, 2, 6, 8
+TICK = 0.01
+
+
+class Verdict(msgspec.Struct):
+    """`problems` is empty when the history is one that a store may have."""
+
+    seed: int
+    faults: list[str]
+    history: History
+    problems: list[str]
+
+
+def run(target: str, seed: int, *, faults: Sequence[str] = ()) -> Verdict:
+    """Runs clients and faults (those named, or random ones) on a target; its own event loop is used."""
+    return asyncio.run(play(TARGETS[target](seed), seed, faults))
+
+
+async def play(target: Target, seed: int, faults: Sequence[str] = ()) -> Verdict:
+    rng = random.Random(seed)
+    names = list(faults) or [rng.choice(sorted(target.faults)) for _ in range(FAULTS)]
+    history = History()
+    clock = target.clock
+    work = asyncio.ensure_future(_play(target, history, names, rng))
+    if isinstance(clock, VirtualClock):
+        while not work.done():
+            await clock.advance(TICK)
+    await work
+    return Verdict(seed, names, history, await asyncio.to_thread(check, history))
+
+
+async def _play(target: Target, history: History, names: Sequence[str], rng: random.Random) -> None:
+    target.history = history
+    await target.start()
+    try:
+        workload = Workload(target, history, target.clock, rng, pace=target.pace)
+        await workload.begin()
+        target.compactable = lambda: workload.recorded
+        recorder = asyncio.ensure_future(workload.record())
+        tasks = [asyncio.ensure_future(client) for client in workload.clients(WRITERS, READERS, WATCHERS)]
+        for name in names:
+            await target.clock.sleep(target.pace * rng.randrange(5, 40))
+            await target.faults[name](rng)
+        await target.heal()
+        await target.clock.sleep(target.pace * 20)
+        finishing = asyncio.ensure_future(workload.finish())
+        await asyncio.wait([finishing, recorder], return_when=asyncio.FIRST_COMPLETED)
+        await cancelled([recorder, *tasks] if finishing.done() else [recorder, finishing, *tasks])
+        finishing.result()
+    finally:
+        await target.close()

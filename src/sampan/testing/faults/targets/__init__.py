@@ -1,0 +1,1 @@
+"""The stores that can be hurt, one module each, and how."""

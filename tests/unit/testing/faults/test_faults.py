@@ -1,0 +1,67 @@
+"""A sample of seeds on each target; thousands: `python -m sampan.testing.faults --target T --seeds N`.
+
+A seed that fails is named with its faults, and does the same again (`--seed S`) where time is virtual.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from sampan.testing import etcd
+from sampan.testing.faults.run import TARGETS, Verdict, run
+from sampan.testing.faults.targets.simulated import Simulated
+
+SAMPLES = {"simulated": range(60), "sqlite": range(20)}
+
+
+def told(target: str, verdict: Verdict) -> str:
+    problems = "\n".join(verdict.problems[:10])
+    return f"python -m sampan.testing.faults --target {target} --seed {verdict.seed}  # {verdict.faults}\n{problems}"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    logging.getLogger("sampan").setLevel(logging.CRITICAL)
+
+
+@pytest.mark.parametrize(("target", "seed"), [(target, seed) for target, seeds in SAMPLES.items() for seed in seeds])
+def test_a_sample_of_seeds(target: str, seed: int) -> None:
+    verdict = run(target, seed)
+    assert not verdict.problems, told(target, verdict)
+    outcomes = [attempt.outcome for attempt in verdict.history.attempts]
+    assert outcomes.count("succeeded") > 20
+
+
+@pytest.mark.skipif(not etcd.available(), reason="no etcd on this machine: install etcd-server")
+@pytest.mark.parametrize("fault", sorted(TARGETS["etcd"](0).faults))
+def test_each_fault_of_etcd(fault: str) -> None:
+    verdict = run("etcd", 1, faults=[fault])
+    assert not verdict.problems, told("etcd", verdict)
+    assert [attempt.outcome for attempt in verdict.history.attempts].count("succeeded") > 20
+
+
+def test_a_seed_does_the_same_again() -> None:
+    first, second = (run("simulated", 11) for _ in range(2))
+    assert (first.faults, first.history.log) == (second.faults, second.history.log)
+    assert first.history.attempts == second.history.attempts
+
+
+def test_an_engine_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness on a store that acknowledges before it has written."""
+    from sampan.testing.faults.targets import simulated
+
+    def early(self: simulated.SlowLog, unit: object, written: object) -> None:
+        written(None, {})  # type: ignore[operator]
+        original(self, unit, lambda error, rows: None)
+
+    original = simulated.SlowLog.append
+    monkeypatch.setattr(simulated.SlowLog, "append", early)
+    assert any(run("simulated", seed, faults=["crash"] * 8).problems for seed in range(5))
+
+
+def test_there_are_thirty_kinds_of_faults() -> None:
+    kinds = {(name, fault) for name in ("simulated", "sqlite", "etcd") for fault in TARGETS[name](0).faults}
+    assert len(kinds) >= 30
+    assert set(Simulated(0).faults) <= {fault for _, fault in kinds}
