@@ -152,15 +152,16 @@ class Heartbeat:
         status = await self._describe(self._written)
         due = self._clock.monotonic() - self._written_at >= self._config.status_report
         try:
-            if self._written is None or due or not same(self._written, status):
+            # Others write into the Node, too: its pod network, or that it is lost when it was not heard of.
+            node = await self._client.get(core_v1.Node, self._config.node_name)
+            self._on_node(node)
+            if self._written is None or due or not same(self._written, status) or overruled(node.status, status):
                 await self._write(status)
-            elif not is_ready(status):
-                # What the node waits for may be its pod network, which somebody else writes into the Node.
-                self._on_node(await self._client.get(core_v1.Node, self._config.node_name))
         except NotFound:
             # Somebody deleted the Node of a node that lives: it comes back.
-            self._lease = None
+            self._lease = self._written = None
             await self.register()
+            self.changed()
 
     async def _write(self, status: Any) -> None:
         patch = {"status": node_patch(status)}
@@ -184,6 +185,12 @@ def node_patch(status: Any) -> dict[str, Any]:
 def same(old: Any, new: Any) -> bool:
     """Whether nothing but the times of the heartbeat differs."""
     return stripped(old) == stripped(new)
+
+
+def overruled(shown: Any, status: Any) -> bool:
+    """Whether the API shows another state for a condition than the kubelet has found."""
+    states = {c.type: c.status for c in (shown.conditions if shown else None) or ()}
+    return any(states.get(c.type) != c.status for c in status.conditions or ())
 
 
 def stripped(status: Any) -> dict[str, Any]:
