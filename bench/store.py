@@ -1,7 +1,8 @@
 """The store and the watch cache by themselves: `python bench/store.py [--seconds S] [--directory D] [--churn N]`.
 
 Every write is a create of a 1 kB pod with compare-and-swap, acknowledged when it is on disk (SQLite) and in the cache.
-"busy" rows spend 150 µs of Python per write on the event loop first, as the API server around it does.
+"busy" rows spend 150 µs of Python per write on the event loop first, as the API server around it does. etcd rows are of
+one member on the same disk, which does its own fsyncs, loaded by this one process.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,15 @@ from rich.table import Table
 from sampan.aio.clock import SystemClock
 from sampan.store import keys
 from sampan.store.cache import ResourceCache, WatchCache, Watcher
-from sampan.store.engine import Engine
-from sampan.store.interface import Compare, Put
+from sampan.store.etcd import EtcdStore
+from sampan.store.interface import Compare, Put, Store
 from sampan.store.memory import MemoryStore
 from sampan.store.sqlite import SqliteStore
+from sampan.testing import etcd
 
 PODS = 12_800
 FILLER = "x" * 800
+KINDS = ("memory", "sqlite", "etcd") if etcd.available() else ("memory", "sqlite")
 Rows = list[tuple[str, str, str]]
 
 
@@ -44,25 +47,32 @@ def pod(name: str, node: str = "") -> bytes:
 
 
 @asynccontextmanager
-async def opened(kind: str, directory: Path) -> AsyncIterator[tuple[Engine, WatchCache, ResourceCache]]:
-    store: Engine = MemoryStore()
-    if kind == "sqlite":
-        store = SqliteStore(Path(tempfile.mkdtemp(dir=directory)) / "store.db", SystemClock())
-    await store.start()
-    cache = WatchCache(store)
-    pods = cache.resource("", "pods", fields=["spec.nodeName"])
-    await cache.start()
-    yield store, cache, pods
-    await cache.close()
-    await store.close()
+async def opened(kind: str, directory: Path) -> AsyncIterator[tuple[Store, WatchCache, ResourceCache]]:
+    async with AsyncExitStack() as stack:
+        store: Store = MemoryStore()
+        if kind == "sqlite":
+            store = SqliteStore(Path(tempfile.mkdtemp(dir=directory)) / "store.db", SystemClock())
+        elif kind == "etcd":
+            cluster = etcd.EtcdCluster(Path(tempfile.mkdtemp(dir=directory)))
+            cluster.start()
+            stack.callback(cluster.close)
+            await cluster.ready()
+            store = EtcdStore(cluster.endpoints, SystemClock())
+        await store.start()
+        stack.push_async_callback(store.close)
+        cache = WatchCache(store)
+        pods = cache.resource("", "pods", fields=["spec.nodeName"])
+        await cache.start()
+        stack.push_async_callback(cache.close)
+        yield store, cache, pods
 
 
-async def create(store: Engine, name: str, node: str = "") -> int:
+async def create(store: Store, name: str, node: str = "") -> int:
     key = keys.key("", "pods", "default", name)
     return (await store.commit((Compare(key, 0),), (Put(key, pod(name, node)),))).revision
 
 
-async def fill(store: Engine, pods: int, writers: int) -> None:
+async def fill(store: Store, pods: int, writers: int) -> None:
     numbers = iter(range(pods))
 
     async def writer() -> None:
@@ -78,7 +88,7 @@ def spend(seconds: float) -> None:
         pass
 
 
-async def writes(store: Engine, writers: int, seconds: float, work: float = 0.0) -> tuple[float, float, list[float]]:
+async def writes(store: Store, writers: int, seconds: float, work: float = 0.0) -> tuple[float, float, list[float]]:
     """Writes per second, CPU microseconds per write (of which `work`), and latencies in ms, sorted."""
     numbers, latencies, until = count(), [], time.perf_counter() + seconds
     run = os.urandom(4).hex()
@@ -97,7 +107,7 @@ async def writes(store: Engine, writers: int, seconds: float, work: float = 0.0)
 
 async def write_rows(directory: Path, seconds: float) -> Rows:
     rows = []
-    for kind in ("memory", "sqlite"):
+    for kind in KINDS:
         for writers, work in ((1, 0.0), (16, 0.0), (256, 0.0), (1, 150e-6), (16, 150e-6)):
             async with opened(kind, directory) as (store, _, _):
                 rate, cpu, latencies = await writes(store, writers, seconds, work)
@@ -143,7 +153,7 @@ def rss() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-async def fan_out(store: Engine, pods: ResourceCache, watchers: int, creates: int, writers: int) -> tuple[float, float]:
+async def fan_out(store: Store, pods: ResourceCache, watchers: int, creates: int, writers: int) -> tuple[float, float]:
     """Seconds and CPU seconds until every watcher has every event's bytes."""
     expected, seen, done = watchers * creates, 0, asyncio.Event()
 
@@ -185,8 +195,50 @@ async def watch_rows(directory: Path) -> Rows:
     return rows
 
 
+async def latency_rows(directory: Path, seconds: float) -> Rows:
+    """How long after a write began its event is with a watcher, and what a consistent read costs."""
+    rows: Rows = []
+    for kind in KINDS:
+        async with opened(kind, directory) as (store, cache, pods):
+            seen, watcher = [], pods.watch(from_revision=pods.revision)
+            until = time.perf_counter() + seconds
+            while (begun := time.perf_counter()) < until:
+                write = asyncio.ensure_future(create(store, f"{len(seen)}"))
+                await watcher.__anext__()
+                seen.append((time.perf_counter() - begun) * 1e3)
+                await write
+            watcher.close()
+            seen.sort()
+            notes = f"p50 {seen[len(seen) // 2]:.2f} ms, p99 {seen[len(seen) * 99 // 100]:.2f} ms"
+            rows.append((f"{kind}: write until a watcher has it", notes, f"{len(seen)} writes one by one"))
+            for readers in (1, 16, 256):
+                speed, cpu = await consistent(cache, readers, seconds)
+                name = f"{kind}: consistent reads, {readers} readers"
+                rows.append((name, f"{speed:,.0f} reads/s", f"{cpu:.0f} µs CPU each"))
+    return rows
+
+
+async def consistent(cache: WatchCache, readers: int, seconds: float) -> tuple[float, float]:
+    """Reads per second, each after all that was acknowledged before it, and CPU microseconds of one."""
+    done, until = 0, time.perf_counter() + seconds
+
+    async def reader() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await cache.fresh()
+            done += 1
+            if done % 100 == 0:
+                await asyncio.sleep(0)
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(reader() for _ in range(readers)))
+    return done / (time.perf_counter() - begun), (time.process_time() - cpu) / done * 1e6
+
+
 async def churn_rows(directory: Path, writes: int) -> Rows:
     """The file's size while 5,000 keys are overwritten again and again."""
+    if not writes:
+        return []
     sizes, begun = [], time.perf_counter()
     async with opened("sqlite", directory) as (store, _, _):
         for start in range(0, writes, 1000):
@@ -196,12 +248,13 @@ async def churn_rows(directory: Path, writes: int) -> Rows:
             sizes.append(figures["file_bytes"] + figures["wal_bytes"])
     speed = writes / (time.perf_counter() - begun)
     notes = f"file at most {max(sizes) / 1e6:.0f} MB, at the end {sizes[-1] / 1e6:.0f} MB"
-    return [(f"sqlite: {writes:,} overwrites of 5,000 keys", f"{speed:,.0f} writes/s", notes)] if writes else []
+    return [(f"sqlite: {writes:,} overwrites of 5,000 keys", f"{speed:,.0f} writes/s", notes)]
 
 
 async def main(seconds: float, directory: Path, churn: int) -> None:
     table = Table("what", "figure", "notes", title="store and watch cache")
     rows = [*await read_rows(directory), *await write_rows(directory, seconds), *await watch_rows(directory)]
+    rows += await latency_rows(directory, seconds)
     for row in [*rows, *await churn_rows(directory, churn)]:
         table.add_row(*row)
     Console(width=130).print(table)
