@@ -61,7 +61,13 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        opening = asyncio.ensure_future(asyncio.open_connection("127.0.0.1", self.target))
+        try:
+            there_reader, there_writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # A connection that was just made would be nobody's.
+            (await opening)[1].transport.abort()
+            raise
         pumps = [asyncio.ensure_future(self._pump(*ends)) for ends in ((reader, there_writer), (there_reader, writer))]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)

@@ -78,7 +78,7 @@ class EtcdStore:
         self._retention = retention
         self._patience = patience
         self._feed = Feed()
-        self._trunk = Trunk(self._feed, clock, self._stream, self._present)
+        self._trunk = Trunk(self._feed, clock, open=self._stream, now=self._now, present=self._present, fail=self._fail)
         self._sequence = sequence.Sequence()
         self._tasks = TaskOwner("etcd")
         self._commits: set[asyncio.Task[None]] = set()
@@ -116,6 +116,12 @@ class EtcdStore:
         self._trunk.release()
         self._feed.close()
         await self._connection.close()
+
+    def _fail(self, reason: str) -> None:
+        log.error("store failed error=%s", reason)
+        self._refusal = reason
+        self._feed.close(Unavailable(reason))
+        self._trunk.release()
 
     def _check_open(self) -> None:
         if self._refusal is not None:

@@ -29,9 +29,22 @@ Open = Callable[[int, bool], Stream]
 
 
 class Trunk:
-    """`open(start, previous)` begins a stream; `now()` answers etcd's present revision, one that has an event here."""
+    """`open(start, previous)` begins a stream; `now()` answers etcd's revision, `present()` one that has an event here.
 
-    def __init__(self, feed: Feed, clock: Clock, open: Open, now: Callable[[], Awaitable[int]]) -> None:
+    `fail` is called when etcd's revision has gone back: its data were restored or lost, and what the watches were given
+    may no longer be true.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        clock: Clock,
+        *,
+        open: Open,
+        now: Callable[[], Awaitable[int]],
+        present: Callable[[], Awaitable[int]],
+        fail: Callable[[str], None],
+    ) -> None:
         self.revision = 1
         self.previous = False
         self.reconnects = -1
@@ -39,6 +52,8 @@ class Trunk:
         self._clock = clock
         self._open = open
         self._now = now
+        self._present = present
+        self._fail = fail
         self._seen = 1
         self._stream: Stream | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -47,10 +62,16 @@ class Trunk:
         self.revision = self._seen = revision
 
     async def run(self) -> None:
-        """Follows etcd for ever."""
+        """Follows etcd, for ever but for its revision going back."""
         while True:
             self.reconnects += 1
             try:
+                if self.reconnects and (now := await self._now()) < self.revision:
+                    self._fail(
+                        f"etcd's revision went back from {self.revision} to {now}: its data were restored or lost; "
+                        "restart the API servers"
+                    )
+                    return
                 await self._follow()
             except Compacted as compacted:
                 log.warning("etcd compacted what was to come next revision=%d error=%s", self._seen, compacted)
@@ -109,7 +130,7 @@ class Trunk:
     async def _skip(self) -> None:
         """Begins at the present; the watches read what lies between from history, if it is there."""
         try:
-            revision = await self._now()
+            revision = await self._present()
         except Unavailable:
             await self._clock.sleep(PAUSE_SECONDS)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 
 import pytest
@@ -80,4 +81,22 @@ async def test_a_full_etcd_says_what_to_do_and_still_reads_and_deletes() -> None
             for n in range(200):
                 await store.commit([], [Put(f"/{n}", bytes(500_000))])
         assert await store.get("/0") is not None
+        await store.close()
+
+
+async def test_an_etcd_that_lost_its_data_is_not_gone_on_with() -> None:
+    with etcd.cluster() as cluster:
+        await cluster.ready()
+        store = EtcdStore(cluster.endpoints, SystemClock())
+        await store.start()
+        watch = store.watch("/", "0", from_revision=store.revision)
+        await put(store, "/a")
+        assert [event.key for event in await watch.__anext__()] == ["/a"]
+        cluster.members[0].kill()
+        shutil.rmtree(cluster.members[0].folder / "data")
+        cluster.start()
+        with pytest.raises(Unavailable, match=r"went back .*restart the API servers"):
+            await watch.__anext__()
+        with pytest.raises(Unavailable, match="went back"):
+            await store.get("/a")
         await store.close()

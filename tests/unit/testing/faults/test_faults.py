@@ -13,7 +13,7 @@ from sampan.testing import etcd
 from sampan.testing.faults.run import TARGETS, Verdict, run
 from sampan.testing.faults.targets.simulated import Simulated
 
-SAMPLES = {"simulated": range(60), "sqlite": range(20)}
+SAMPLES = {"simulated": range(40), "sqlite": range(12)}
 
 
 def told(target: str, verdict: Verdict) -> str:
