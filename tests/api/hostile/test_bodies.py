@@ -94,6 +94,7 @@ BODIES: dict[str, tuple[str, str, str, bytes, int]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def objects(api: Any) -> None:
+    api("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
     api.make(MAPS, {"metadata": {"name": "t"}, "data": {"a": "b"}})
     api.make(PODS, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "b"}]}})
 
