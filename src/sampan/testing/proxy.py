@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import Literal
 
 Mode = Literal["pass", "cut", "hole", "slow"]
 """`cut` refuses and ends connections; a `hole` takes what it is given and says nothing; `slow` delays each piece."""
-PIECE = 1 << 16
 
 
 class Proxy:
@@ -17,73 +17,109 @@ class Proxy:
     def __init__(self, port: int, *, delay: float = 0.05) -> None:
         self.target = port
         self.port = 0
-        self._delay = delay
-        self._open = asyncio.Event()
-        self._mode: Mode = "pass"
-        self._connections: set[asyncio.Task[None]] = set()
+        self.mode: Mode = "pass"
+        self.delay = delay
+        self.ends: set[End] = set()
+        self.connecting: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        self._open.set()
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Accepted(self), "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
+        self.mode = "cut"
         self._server.close()
-        await self._end_connections()
+        # What was accepted in this moment has its turn, and is ended too.
+        await asyncio.sleep(0)
+        for task in tuple(self.connecting):
+            task.cancel()
+        await asyncio.gather(*self.connecting, return_exceptions=True)
+        while self.ends:
+            self._end_connections()
+            await asyncio.sleep(0)
 
     async def set(self, mode: Mode) -> None:
         """From now on, for old and new connections alike."""
-        self._mode = mode
-        if mode == "hole":
-            self._open.clear()
-        else:
-            self._open.set()
+        self.mode = mode
         if mode == "cut":
-            await self._end_connections()
+            self._end_connections()
+        for end in tuple(self.ends):
+            end.pass_on()
 
-    async def _end_connections(self) -> None:
-        connections = tuple(self._connections)
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+    def _end_connections(self) -> None:
+        for end in tuple(self.ends):
+            end.transport.abort()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "a connection is served by a task"
-        self._connections.add(task)
-        try:
-            if self._mode != "cut":
-                await self._serve(reader, writer)
-        except (OSError, asyncio.CancelledError):
+
+class End(asyncio.Protocol):
+    """One of the two connections; what it receives goes to `other`, in order, once that is there."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, proxy: Proxy, other: End | None = None) -> None:
+        self.proxy = proxy
+        self.other = other
+        self._received: deque[bytes] = deque()
+        self._due = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "TCP gives such"
+        self.transport = transport
+        self.proxy.ends.add(self)
+        if self.proxy.mode == "cut":
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._received.append(data)
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Sends what has been received, or has it sent later."""
+        if self.proxy.mode == "hole" or self.other is None:
             return
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()
+        loop = asyncio.get_running_loop()
+        self._due = max(self._due, loop.time() + (self.proxy.delay if self.proxy.mode == "slow" else 0))
+        if self._due <= loop.time():
+            self._send()
+        else:
+            loop.call_at(self._due, self._send)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        opening = asyncio.ensure_future(asyncio.open_connection("127.0.0.1", self.target))
-        try:
-            there_reader, there_writer = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # A connection that was just made would be nobody's.
-            (await opening)[1].transport.abort()
-            raise
-        pumps = [asyncio.ensure_future(self._pump(*ends)) for ends in ((reader, there_writer), (there_reader, writer))]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            there_writer.transport.abort()
+    def _send(self) -> None:
+        while self._received and self.other is not None and self.proxy.mode != "hole":
+            data = self._received.popleft()
+            if not self.other.transport.is_closing():
+                self.other.transport.write(data)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(PIECE):
-            await self._open.wait()
-            if self._mode == "slow":
-                await asyncio.sleep(self._delay)
-            writer.write(data)
-            await writer.drain()
+    def connection_lost(self, error: Exception | None) -> None:
+        self.proxy.ends.discard(self)
+        if self.other is not None:
+            self._send()
+            self.other.transport.close()
+
+
+class Accepted(End):
+    """The end that somebody made to us; it brings about the other."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self.proxy.mode != "cut":
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self.proxy.connecting.add(task)
+            task.add_done_callback(self.proxy.connecting.discard)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, there = await loop.create_connection(lambda: End(self.proxy, self), "127.0.0.1", self.proxy.target)
+        except OSError:
+            self.transport.abort()
+            return
+        if self.transport.is_closing():
+            there.transport.abort()
+            return
+        self.other = there
+        self.pass_on()
 
 
 async def started(ports: list[int], stack: contextlib.AsyncExitStack) -> list[Proxy]:

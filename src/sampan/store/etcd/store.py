@@ -134,6 +134,7 @@ class EtcdStore:
         self._check_open()
         if self._next_latest is None:
             self._next_latest = asyncio.get_running_loop().create_task(self._ask_latest(self._latest))
+            self._next_latest.add_done_callback(_look_at)
         revision = await asyncio.shield(self._next_latest)
         if revision > self.revision:
             self._see_past(revision)
@@ -373,3 +374,9 @@ def _check(operations: Sequence[Operation]) -> None:
         raise InvalidCommit(f"a commit may hold {MAX_OPERATIONS} operations, this one has {len(operations)}")
     if len({operation.key for operation in operations}) < len(operations):
         raise InvalidCommit("a commit may change a key only once")
+
+
+def _look_at(task: asyncio.Task[int]) -> None:
+    """Takes note of a failure that nobody may be left to be told of."""
+    if not task.cancelled():
+        task.exception()
