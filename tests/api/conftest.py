@@ -20,6 +20,8 @@ import pytest
 
 ADMIN = "admin-token"
 NOBODY = "nobody-token"
+ALONE = ("--disable-admission-plugins", "ServiceAccount")
+"""Without controllers nobody makes the accounts that pods run as."""
 TOKENS = f'{ADMIN},admin,1,"system:masters"\n{NOBODY},nobody,2,"plain"\n'
 
 
@@ -161,7 +163,7 @@ class Process:
         log = (self._data / "server.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [*command, "--token-auth-file", tokens, *self._arguments], stdout=log, stderr=log
+                [*command, "--token-auth-file", tokens, *ALONE, *self._arguments], stdout=log, stderr=log
             )
         api = Api(self.port, self._data)
         deadline = time.monotonic() + 60

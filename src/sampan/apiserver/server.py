@@ -9,6 +9,8 @@ import sys
 from collections.abc import Awaitable
 from typing import Any
 
+import msgspec
+
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.errors import ApiError
@@ -43,6 +45,17 @@ from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 log = logging.getLogger(__name__)
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    uid: str = ""
+
+
+class _Identity(msgspec.Struct, gc=False):
+    metadata: _Metadata
+
+
+_IDENTITY = msgspec.json.Decoder(_Identity)
 
 
 class ApiServer:
@@ -98,6 +111,7 @@ class ApiServer:
         await self.cache.start()
         self.authorization.follow(self)
         self.tasks.start(self.timetable.run, name="timetable")
+        await self.bootstrap.begin()
         if listen:
             config = self.config
             heap.keep_freed()
@@ -180,7 +194,7 @@ class ApiServer:
 
     def _exists(self, plural: str, namespace: str, name: str, uid: str) -> bool:
         entry = self.cache.resource("", plural).get(namespace or None, name)
-        return entry is not None and f'"uid":"{uid}"'.encode() in entry.data
+        return entry is not None and _IDENTITY.decode(entry.data).metadata.uid == uid
 
     def rules(self, user: User, namespace: str) -> tuple[list[Any], list[Any], str]:
         """What the authorizers can list of a user's permissions, and why that is not all ("": it is)."""

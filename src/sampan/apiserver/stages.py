@@ -1,7 +1,7 @@
 """The way of a request, in order. This list is the API server; everything else is one stage, one verb or one plugin of
 it.
 
-    identify request -> authenticate -> (audit) -> (flow control) -> authorize
+    identify request -> authenticate -> (audit) -> (flow control) -> impersonate -> authorize
         reads:  get, list, watch: the watch cache
         writes: decode -> default -> own -> mutate -> prepare -> allocate -> validate -> warn -> approve -> store
     respond
@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from sampan.api import errors, selectors, strategy, validation, warnings
 from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from sampan.apiserver import deprecations, managedfields, verbs
+from sampan.apiserver.auth import impersonation
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.authorizer import HEALTH_PATHS, Attributes, Decision, refusal
 from sampan.apiserver.auth.user import anonymous
@@ -44,6 +45,11 @@ def authenticate(request: Request) -> None:
             raise Unauthorized("Unauthorized")
         user = anonymous()
     request.user = user
+
+
+def impersonate(request: Request) -> None:
+    """Whoever may speak for somebody else is somebody else from here on. Raises Forbidden."""
+    request.user = impersonation.impersonate(request.user, request.exchange.headers, request.server.authorizer)
 
 
 def authorize(request: Request) -> None:
@@ -121,6 +127,7 @@ REQUEST: tuple[Callable[[Request], None], ...] = (
     authenticate,
     # audit: the record of a request is opened here
     # flow control: a request waits here for its turn
+    impersonate,
     authorize,
 )
 

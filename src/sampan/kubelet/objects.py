@@ -71,9 +71,9 @@ class ApiObjects:
             )
         except (ApiError, ClientError) as error:
             raise VolumeError(f"failed to fetch token: {error}") from None
-        now = self._clock.now()
-        lasts = parse_timestamp(answer.status.expirationTimestamp) - now
-        return Token(answer.status.token, now + lasts * RENEW_AT)
+        now, status = self._clock.now(), answer["status"]
+        lasts = parse_timestamp(status["expirationTimestamp"]) - now
+        return Token(status["token"], now + lasts * RENEW_AT)
 
     async def _get(self, kind: Any, namespace: str, name: str) -> Any | None:
         try:

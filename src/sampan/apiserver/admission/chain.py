@@ -18,6 +18,7 @@ from sampan.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from sampan.apiserver.admission.nodedeclaredfeatures import NodeDeclaredFeatureValidator
 from sampan.apiserver.admission.noderestriction import NodeRestriction
 from sampan.apiserver.admission.plugin import Plugin
+from sampan.apiserver.admission.podsecurity import PodSecurity
 from sampan.apiserver.admission.priority import Priority
 from sampan.apiserver.admission.rbacescalation import RbacEscalation
 from sampan.apiserver.admission.resourcequota import ResourceQuota
@@ -40,6 +41,7 @@ PLUGINS: tuple[type[Plugin], ...] = (
     ServiceAccount,
     NodeRestriction,
     TaintNodesByCondition,
+    PodSecurity,
     Priority,
     DefaultTolerationSeconds,
     DefaultStorageClass,
@@ -68,7 +70,6 @@ KNOWN_ELSEWHERE = frozenset(
         "OwnerReferencesPermissionEnforcement",
         "PersistentVolumeClaimResize",
         "PodNodeSelector",
-        "PodSecurity",
         "PodTolerationRestriction",
         "PodTopologyLabels",
         "ValidatingAdmissionPolicy",

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from sampan.api import errors
+from sampan.api.errors import Forbidden
 from sampan.apiserver.admission.plugin import Plugin, forbid
 from sampan.apiserver.auth.node.authorizer import LEASES, node_name
 from sampan.apiserver.auth.node.graph import references
+from sampan.apiserver.request import Request
 from sampan.apiserver.write import CREATE, DELETE, UPDATE, Write
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -146,6 +149,31 @@ class NodeRestriction(Plugin):
         if obj.spec is None or obj.spec.nodeName != node:
             verb = "create" if write.operation == CREATE else "modify"
             raise forbid(write, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+
+
+def check_token(request: Request, bound: Any) -> None:
+    """A kubelet asks for tokens for its own pods, each bound to its pod, and for nothing else. Raises Forbidden."""
+    node = node_name(request.user)
+    if node is None or NodeRestriction.name not in request.server.admission.names:
+        return
+
+    def no(why: str) -> Forbidden:
+        return errors.forbidden("", "serviceaccounts", request.target.name, why)
+
+    if bound is None or (bound.kind, bound.apiVersion or "v1") != ("Pod", "v1"):
+        raise no("node requested token not bound to a pod")
+    if not bound.uid:
+        raise no("node requested token with a pod binding without a uid")
+    entry = request.server.cache.resource("", "pods").get(request.target.namespace, bound.name or "")
+    if entry is None:
+        raise errors.not_found("", "pods", bound.name or "")
+    pod = request.server.decoded(entry)
+    if pod.metadata.uid != bound.uid:
+        raise no(f"the UID in the bound object reference ({bound.uid}) does not match the UID in record")
+    if pod.spec.nodeName != node:
+        raise no("node requested token bound to a pod scheduled on a different node")
+    if pod.spec.serviceAccountName != request.target.name:
+        raise no("node requested token for a service account that the pod does not run as")
 
 
 CHECKS: dict[str, Callable[[NodeRestriction, Write, str], None]] = {

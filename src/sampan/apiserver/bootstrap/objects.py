@@ -38,15 +38,18 @@ class Bootstrap:
         self._server = server
         self._port = 0
 
-    async def run(self, port: int) -> None:
-        """Everything, in order of dependence."""
-        self._port = port or self._server.config.port
+    async def begin(self) -> None:
+        """What has to be there before anybody asks: whoever came before the roles would be turned away."""
         for name in NAMESPACES:
             await self.ensure(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
         for priority_class in system_priority_classes():
             await self.ensure(priority_class)
         if self._server.rbac is not None:
             await ensure_roles(self._server, self)
+
+    async def run(self, port: int) -> None:
+        """What needs to know where the server listens."""
+        self._port = port or self._server.config.port
         await self._kubernetes()
 
     async def _kubernetes(self) -> None:

@@ -1,0 +1,85 @@
+"""Impersonation: who may, asks as somebody else; from there on the request is theirs.
+
+Each part of the other identity (user, groups, uid, extra values) needs the verb `impersonate` on it, for whoever really
+asks. https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
+
+from sampan.api import errors
+from sampan.api.errors import ApiError
+from sampan.apiserver.auth.authorizer import Attributes, Authorizer, Decision, refusal
+from sampan.apiserver.auth.user import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, User
+
+USER, GROUP, UID = b"impersonate-user", b"impersonate-group", b"impersonate-uid"
+EXTRA = b"impersonate-extra-"
+ANY = b"impersonate-"
+ACCOUNT = "system:serviceaccount:"
+GROUP_NAME = "authentication.k8s.io"
+
+
+def impersonate(user: User, headers: Mapping[bytes, bytes], authorizer: Authorizer) -> User:
+    """The identity to go on with: `user` itself when the headers ask for no other.
+
+    Raises Forbidden when it may not be taken on, and ApiError 500, as upstream, when no user is named.
+    """
+    wanted = {name: value for name, value in headers.items() if name.startswith(ANY)}
+    if not wanted:
+        return user
+    name = wanted.get(USER, b"").decode("utf-8", "replace")
+    if not name:
+        raise ApiError("Internal Server Error: impersonation without impersonating a user", code=500)
+    groups = tuple(_values(wanted.get(GROUP, b"")))
+    uid = wanted.get(UID, b"").decode("utf-8", "replace")
+    extra = {
+        unquote(header[len(EXTRA) :].decode("latin-1")).lower(): tuple(_values(value))
+        for header, value in wanted.items()
+        if header.startswith(EXTRA)
+    }
+    for asked in _asked(name, groups, uid, extra):
+        decision, reason = authorizer.decide(user, asked)
+        if decision is not Decision.ALLOW:
+            raise errors.forbidden(asked.group, asked.resource, asked.name, refusal(user, asked, reason))
+    return User(name, uid=uid, groups=_completed(name, groups), extra=extra)
+
+
+def _values(value: bytes) -> list[str]:
+    """A header given several times arrives as one, with commas."""
+    return [part.strip() for part in value.decode("utf-8", "replace").split(",") if part.strip()]
+
+
+def _asked(name: str, groups: tuple[str, ...], uid: str, extra: Mapping[str, tuple[str, ...]]) -> Iterator[Attributes]:
+    """What the real user must be allowed, one by one."""
+    account = _account(name)
+    if account is not None:
+        yield Attributes("impersonate", "", "v1", "serviceaccounts", "", *account)
+    else:
+        yield Attributes("impersonate", "", "v1", "users", name=name)
+    for group in groups:
+        yield Attributes("impersonate", "", "v1", "groups", name=group)
+    if uid:
+        yield Attributes("impersonate", GROUP_NAME, "v1", "uids", name=uid)
+    for key, values in extra.items():
+        for value in values:
+            yield Attributes("impersonate", GROUP_NAME, "v1", "userextras", key, name=value)
+
+
+def _account(name: str) -> tuple[str, str] | None:
+    """Namespace and name of a service account's user name."""
+    if not name.startswith(ACCOUNT):
+        return None
+    namespace, colon, account = name[len(ACCOUNT) :].partition(":")
+    return (namespace, account) if colon and namespace and account and ":" not in account else None
+
+
+def _completed(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """The groups everybody of the kind is in; a service account's only where none were named."""
+    account = _account(name)
+    if account is not None and not groups:
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
+    if name == ANONYMOUS:
+        return groups if UNAUTHENTICATED_GROUP in groups else (*groups, UNAUTHENTICATED_GROUP)
+    return groups if {AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP} & set(groups) else (*groups, AUTHENTICATED_GROUP)
