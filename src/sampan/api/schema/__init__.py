@@ -35,6 +35,7 @@ from sampan.api.schema import presence
 
 HERE = Path(__file__).parent
 REF = "#/$defs/"
+TIMES = (".Time", ".MicroTime")
 INTEGERS = {
     "int32": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
     "int64": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
@@ -247,6 +248,8 @@ class Compiler:
             return _container("list[{}]", list.__class_getitem__, self._type(source["items"]))
         if "additionalProperties" in source:
             inner = self._type(source["additionalProperties"])
+            if source["additionalProperties"].get("$ref", "").endswith(TIMES):
+                inner |= None  # the zero time among a map's values is written as null
             return _container("dict[str, {}]", lambda value: dict.__class_getitem__((str, value)), inner)
         return INTEGERS.get(source.get("format", ""), SCALARS[kind])
 
