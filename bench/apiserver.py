@@ -60,6 +60,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "sampan", "apiserver", "--data-dir", str(data), "--port", str(self.port)]
+        command += ["--disable-admission-plugins", "ServiceAccount"]  # no controllers here to make service accounts
         began = time.monotonic()
         self.process = subprocess.Popen(
             [*command, "--token-auth-file", str(data / "tokens")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
