@@ -74,7 +74,7 @@ find_python() {
 install_sampan() {
     local stamp="$VENV/.$1" wanted
     shift
-    wanted="$(cd "$ROOT" && { echo "$ROOT"; cat pyproject.toml constraints.txt build_hook.py src/sampan/cri/*.proto; } | sha256sum)"
+    wanted="$(cd "$ROOT" && { echo "$ROOT"; cat pyproject.toml constraints.txt build_hook.py && find src -name "*.proto" | sort | xargs cat; } | sha256sum)"
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     find_python
     if [ ! -x "$VENV/bin/python" ]; then

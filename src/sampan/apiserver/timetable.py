@@ -1,5 +1,4 @@
-"""Things to be done at a time, for very many owners and with one task: the ends and bookmarks of ten thousand watches.
-"""
+"""Things to be done at a time, for many owners and with one task: the ends and bookmarks of ten thousand watches."""
 
 from __future__ import annotations
 

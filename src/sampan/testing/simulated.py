@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sampan.aio.backoff import Backoff
@@ -73,7 +74,7 @@ class SimulatedNodes:
             self._owner.start(self._nodes.run, name="nodes")
             await self._pods.synced()
             for name in self._names:
-                self._owner.start(lambda name=name: self._heartbeat(name), name=name, policy="restart")
+                self._owner.start(partial(self._heartbeat, name), name=name, policy="restart")
             for number in range(self._workers):
                 self._owner.start(self._work, name=f"worker {number}")
             await self._owner.wait()
