@@ -35,7 +35,6 @@ def test_admission_completes_a_pod(api: Any, namespace: str) -> None:
         "node.kubernetes.io/not-ready": 300,
         "node.kubernetes.io/unreachable": 300,
     }
-    assert spec["serviceAccountName"] == "default"
 
 
 def test_priority_classes(api: Any, namespace: str) -> None:

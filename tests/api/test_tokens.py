@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import jwt
 import pytest
 
 
@@ -75,3 +76,16 @@ def test_bad_requests(api: Any, namespace: str, account: str) -> None:
     assert api("POST", account[:-3] + "none/token", {"spec": {}}).status == 404
     gone = {"kind": "Pod", "apiVersion": "v1", "name": "nope"}
     assert api("POST", account + "/token", {"spec": {"boundObjectRef": gone}}).status == 404
+
+
+def test_others_can_check_tokens(api: Any) -> None:
+    configuration = api("GET", "/.well-known/openid-configuration").body
+    assert configuration["issuer"] == "https://kubernetes.default.svc.cluster.local"
+    answer = api("GET", "/openid/v1/jwks")
+    (key,) = answer.body["keys"]
+    assert (answer.headers["content-type"], key["use"], "d" in key) == ("application/jwk-set+json", "sig", False)
+    api.make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "checked"}})
+    path = "/api/v1/namespaces/default/serviceaccounts/checked/token"
+    token = api.make(path, {"spec": {"audiences": ["a"]}})["status"]["token"]
+    said = jwt.decode(token, jwt.PyJWK(key).key, algorithms=[key["alg"]], audience="a")
+    assert said["sub"] == "system:serviceaccount:default:checked"

@@ -13,6 +13,7 @@ import msgspec
 
 from sampan.api.errors import NotFound
 from sampan.apiserver import version
+from sampan.apiserver.auth import discovery
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.metrics import CONTENT_TYPE
 from sampan.apiserver.request import Request
@@ -43,7 +44,21 @@ class Documents:
             "/api": self._discovery,
             "/apis": self._discovery,
             "/": self._index,
+            discovery.CONFIGURATION: self._issuer,
+            discovery.KEYS: self._keys,
         }
+
+    def _issuer(self, request: Request) -> Response:
+        server = self._server
+        _, _, algorithm = server.token_keys().public()
+        document = discovery.configuration(
+            server.config.service_account_issuer, server.bootstrap.advertised(), algorithm
+        )
+        return Response(200, msgspec.json.encode(document))
+
+    def _keys(self, request: Request) -> Response:
+        document = discovery.key_set(*self._server.token_keys().public())
+        return Response(200, msgspec.json.encode(document), discovery.KEYS_TYPE)
 
     def forget(self) -> None:
         """The registry has changed."""
@@ -177,6 +192,8 @@ class Documents:
             "/version",
             *self._server.health.paths(),
         }
+        if self._server.config.service_account_key is not None:
+            found |= {discovery.CONFIGURATION, discovery.KEYS}
         for kind in self._server.registry.kinds():
             if kind.group:
                 found |= {f"/apis/{kind.group}", f"/apis/{kind.group}/{kind.version}"}

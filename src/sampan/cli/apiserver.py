@@ -58,6 +58,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Network of Service addresses.",
 )
 @click.option("--service-node-port-range", default="30000-32767", show_default=True, help="Ports of NodePort services.")
+@click.option(
+    "--authorization-mode",
+    default="Node,RBAC",
+    show_default=True,
+    help="Node, RBAC, AlwaysAllow, AlwaysDeny, with commas.",
+)
 @click.option("--enable-admission-plugins", default="", help="Plugins to enable besides the default ones, with commas.")
 @click.option("--disable-admission-plugins", default="", help="Plugins to disable, with commas.")
 @click.option("--allow-privileged/--no-allow-privileged", default=True, hidden=True)
@@ -78,6 +84,7 @@ def command(
     service_account_issuer: str,
     service_cidr: str,
     service_node_port_range: str,
+    authorization_mode: str,
     enable_admission_plugins: str,
     disable_admission_plugins: str,
     allow_privileged: bool,
@@ -115,6 +122,7 @@ def command(
         kubelet_authority=kubelet_certificate_authority or pki / "ca.crt",
         service_account_key=service_account_signing_key_file or pki / "sa.key",
         service_account_issuer=service_account_issuer,
+        authorization_modes=_words(authorization_mode),
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
         allow_privileged=allow_privileged,

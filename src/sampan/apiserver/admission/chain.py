@@ -8,15 +8,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from sampan.apiserver.admission.alwayspullimages import AlwaysPullImages
 from sampan.apiserver.admission.certificates import CertificateRequester
+from sampan.apiserver.admission.certificatesigning import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
 from sampan.apiserver.admission.defaultingressclass import DefaultIngressClass
 from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from sampan.apiserver.admission.denyserviceexternalips import DenyServiceExternalIPs
+from sampan.apiserver.admission.extendedresourcetoleration import ExtendedResourceToleration
 from sampan.apiserver.admission.limitranger import LimitRanger
 from sampan.apiserver.admission.namespaceautoprovision import NamespaceAutoProvision, NamespaceExists
 from sampan.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from sampan.apiserver.admission.nodedeclaredfeatures import NodeDeclaredFeatureValidator
 from sampan.apiserver.admission.noderestriction import NodeRestriction
+from sampan.apiserver.admission.ownerreferences import OwnerReferencesPermissionEnforcement
+from sampan.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from sampan.apiserver.admission.plugin import Plugin
 from sampan.apiserver.admission.podsecurity import PodSecurity
 from sampan.apiserver.admission.priority import Priority
@@ -41,13 +51,21 @@ PLUGINS: tuple[type[Plugin], ...] = (
     ServiceAccount,
     NodeRestriction,
     TaintNodesByCondition,
+    AlwaysPullImages,
     PodSecurity,
     Priority,
     DefaultTolerationSeconds,
+    ExtendedResourceToleration,
     DefaultStorageClass,
     StorageObjectInUseProtection,
+    OwnerReferencesPermissionEnforcement,
+    PersistentVolumeClaimResize,
     RuntimeClass,
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
     DefaultIngressClass,
+    DenyServiceExternalIPs,
     NodeDeclaredFeatureValidator,
     ResourceQuota,
 )
@@ -55,20 +73,12 @@ KNOWN_ELSEWHERE = frozenset(
     {
         "AlwaysAdmit",
         "AlwaysDeny",
-        "AlwaysPullImages",
-        "CertificateApproval",
-        "CertificateSigning",
-        "CertificateSubjectRestriction",
         "ClusterTrustBundleAttest",
-        "DenyServiceExternalIPs",
         "EventRateLimit",
-        "ExtendedResourceToleration",
         "ImagePolicyWebhook",
         "LimitPodHardAntiAffinityTopology",
         "MutatingAdmissionPolicy",
         "MutatingAdmissionWebhook",
-        "OwnerReferencesPermissionEnforcement",
-        "PersistentVolumeClaimResize",
         "PodNodeSelector",
         "PodTolerationRestriction",
         "PodTopologyLabels",

@@ -90,6 +90,11 @@ class Keys:
         except (jwt.PyJWTError, msgspec.ValidationError) as error:
             raise Rejected(f"service account token: {error}") from None
 
+    def public(self) -> tuple[Any, str, str]:
+        """The public key, its id and the algorithm, for whoever is to check tokens."""
+        key = self._private()
+        return key.public_key(), self._identifier(), _algorithm(key)
+
     def _identifier(self) -> str:
         """The key's id: a hash of its public half."""
         import base64

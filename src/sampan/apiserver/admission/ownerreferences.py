@@ -1,0 +1,53 @@
+"""Whoever makes one object the owner of another can have it deleted, or keep its owner from being deleted.
+
+So changing an object's owners needs the right to delete it, and `blockOwnerDeletion` the right to update the owner's
+finalizers. https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.apiserver.admission.plugin import Plugin, forbid
+from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.write import Write
+
+
+class OwnerReferencesPermissionEnforcement(Plugin):
+    name = "OwnerReferencesPermissionEnforcement"
+    on_by_default = False
+
+    def validate(self, write: Write) -> None:
+        new = write.new.metadata.ownerReferences or []
+        old = (write.old.metadata.ownerReferences if write.old is not None else None) or []
+        if new == old:
+            return
+        kind = write.kind
+        if write.old is not None and not self._may(
+            write, Attributes("delete", kind.group, kind.version, kind.plural, "", write.namespace, write.name)
+        ):
+            raise forbid(write, "cannot set an ownerRef on a resource you can't delete: ")
+        blocked = {owner.uid for owner in old if owner.blockOwnerDeletion}
+        for owner in new:
+            if owner.blockOwnerDeletion and owner.uid not in blocked:
+                self._blocking(write, owner)
+
+    def _blocking(self, write: Write, owner: Any) -> None:
+        try:
+            kind = self.server.registry.kind(owner.apiVersion or "", owner.kind or "")
+        except KeyError:
+            raise forbid(
+                write,
+                f"cannot set blockOwnerDeletion in this case because cannot find RESTMapping for "
+                f"APIVersion {owner.apiVersion} Kind {owner.kind}",
+            ) from None
+        namespace = write.namespace if kind.namespaced else ""
+        asked = Attributes("update", kind.group, kind.version, kind.plural, "finalizers", namespace, owner.name or "")
+        if not self._may(write, asked):
+            why = (
+                "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: "
+            )
+            raise forbid(write, why)
+
+    def _may(self, write: Write, asked: Attributes) -> bool:
+        return self.server.authorizer.decide(write.request.user, asked)[0] is Decision.ALLOW

@@ -1,0 +1,121 @@
+"""Plugins of one rule each."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from sampan.apiserver.auth.user import User
+from tests.unit.apiserver.admission.harness import Api, api, pod
+
+PLACE = "/api/v1/namespaces/default"
+CERTIFICATES = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+EVE = User("eve", groups=("system:authenticated",))
+CLIENT = "kubernetes.io/kube-apiserver-client"
+
+
+async def allow(server: Api, *rules: dict[str, Any]) -> None:
+    """Let eve do what the rules say, everywhere."""
+    await server.make(f"{RBAC}/clusterroles", {"metadata": {"name": "eves"}, "rules": list(rules)})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "eves"}
+    subject = {"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}
+    body = {"metadata": {"name": "eves"}, "roleRef": reference, "subjects": [subject]}
+    await server.make(f"{RBAC}/clusterrolebindings", body)
+
+
+def rule(verb: str, resource: str, group: str = "") -> dict[str, Any]:
+    return {"verbs": [verb], "apiGroups": [group], "resources": [resource]}
+
+
+def request(organization: str = "devs", signer: str = CLIENT) -> dict[str, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = [(NameOID.COMMON_NAME, "joe"), (NameOID.ORGANIZATION_NAME, organization)]
+    name = x509.Name([x509.NameAttribute(which, value) for which, value in subject])
+    pem = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    encoded = base64.b64encode(pem.public_bytes(serialization.Encoding.PEM)).decode()
+    spec = {"request": encoded, "signerName": signer, "usages": ["client auth"]}
+    return {"metadata": {"name": "c"}, "spec": spec}
+
+
+async def test_approving_needs_the_signer() -> None:
+    now = "2026-01-01T00:00:00Z"
+    condition = {"type": "Approved", "status": "True", "reason": "r", "message": "m", "lastUpdateTime": now}
+    async with api() as server:
+        made = await server.make(CERTIFICATES, request())
+        await allow(server, rule("update", "certificatesigningrequests/approval", "certificates.k8s.io"))
+        made["status"] = {"conditions": [condition]}
+        refused = await server.message(f"{CERTIFICATES}/c/approval", made, method="PUT", user=EVE)
+        assert refused.endswith(f'user not permitted to approve requests with signerName "{CLIENT}"')
+        role = {"rules": [rule("update", "certificatesigningrequests/approval", "certificates.k8s.io")]}
+        role["rules"].append(rule("approve", "signers", "certificates.k8s.io") | {"resourceNames": ["kubernetes.io/*"]})
+        await server("PATCH", f"{RBAC}/clusterroles/eves", role)
+        status, answer = await server("PUT", f"{CERTIFICATES}/c/approval", made, user=EVE)
+        assert status == 200, answer
+
+
+async def test_nobody_asks_for_the_administrators_group() -> None:
+    async with api() as server:
+        assert "system:masters group is not allowed" in await server.message(CERTIFICATES, request("system:masters"))
+
+
+async def test_owners_are_set_by_those_who_may_delete() -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+    change = {"metadata": {"ownerReferences": [owner]}}
+    async with api(enable_plugins=("OwnerReferencesPermissionEnforcement",)) as server:
+        await server.make(f"{PLACE}/configmaps", {"metadata": {"name": "a"}})
+        await allow(server, rule("patch", "configmaps"))
+        refused = await server.message(f"{PLACE}/configmaps/a", change, method="PATCH", user=EVE)
+        assert "cannot set an ownerRef on a resource you can't delete" in refused
+        await server("PATCH", f"{RBAC}/clusterroles/eves", {"rules": [rule("*", "configmaps")]})
+        blocking = {"metadata": {"ownerReferences": [owner | {"blockOwnerDeletion": True}]}}
+        refused = await server.message(f"{PLACE}/configmaps/a", blocking, method="PATCH", user=EVE)
+        assert "cannot set blockOwnerDeletion" in refused
+        assert (await server("PATCH", f"{PLACE}/configmaps/a", change, user=EVE))[0] == 200
+
+
+async def test_images_are_always_pulled() -> None:
+    async with api(enable_plugins=("AlwaysPullImages",)) as server:
+        made = await server.make(f"{PLACE}/pods", pod("p", imagePullPolicy="Never"))
+    assert made["spec"]["containers"][0]["imagePullPolicy"] == "Always"
+
+
+async def test_external_addresses_are_denied() -> None:
+    """CVE-2020-8554."""
+    body = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "externalIPs": ["192.0.2.9"]}}
+    async with api(enable_plugins=("DenyServiceExternalIPs",)) as server:
+        assert "Use of external IPs is denied" in await server.message(f"{PLACE}/services", body)
+    async with api() as server:
+        await server.make(f"{PLACE}/services", body)
+
+
+async def test_pods_tolerate_the_taint_of_what_they_ask_for() -> None:
+    resources = {"requests": {"acme.com/gpu": "1"}, "limits": {"acme.com/gpu": "1"}}
+    async with api(enable_plugins=("ExtendedResourceToleration",)) as server:
+        made = await server.make(f"{PLACE}/pods", pod("p", resources=resources))
+    assert {"key": "acme.com/gpu", "operator": "Exists"} in made["spec"]["tolerations"]
+
+
+@pytest.mark.parametrize("expands, status", [(True, 200), (False, 403)])
+async def test_claims_grow_where_their_class_lets_them(expands: bool, status: int) -> None:
+    class_ = {"metadata": {"name": "c"}, "provisioner": "p", "allowVolumeExpansion": expands}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "c", "resources": {"requests": {"storage": "1Gi"}}}
+    path = f"{PLACE}/persistentvolumeclaims"
+    async with api() as server:
+        await server.make("/apis/storage.k8s.io/v1/storageclasses", class_)
+        await server.make(path, {"metadata": {"name": "d"}, "spec": spec | {"volumeName": "v"}})
+        await server("PATCH", f"{path}/d/status", {"status": {"phase": "Bound"}})
+        grown = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+        assert (await server("PATCH", f"{path}/d", grown))[0] == status
+
+
+async def test_every_plugin_of_upstream_has_a_name_here() -> None:
+    with pytest.raises(ValueError, match="unknown admission plugin"):
+        async with api(enable_plugins=("NoSuch",)):
+            pass
