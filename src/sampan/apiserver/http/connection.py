@@ -145,6 +145,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
+        if len(self._url) + sum(map(len, headers.values())) > MAX_HEAD_BYTES:
+            self._refuse(431, b"Request header fields too large")
+            return
         host = headers.get(b"host")
         if (host is None and self._parser.get_http_version() != "1.0") or (host and b"," in host):
             self._refuse(400, b"400 Bad Request: missing required Host header" if host is None else b"400 Bad Request")
