@@ -22,6 +22,7 @@ from sampan.apiserver.allocation.services import Allocators
 from sampan.apiserver.answers import error_answer
 from sampan.apiserver.auth import authenticator
 from sampan.apiserver.auth.authorization import Authorization
+from sampan.apiserver.auth.bootstraptoken import BootstrapTokenAuthenticator
 from sampan.apiserver.auth.certificate import CertificateAuthenticator
 from sampan.apiserver.auth.serviceaccount import Keys, ServiceAccountAuthenticator
 from sampan.apiserver.auth.token import TokenAuthenticator, read_tokens
@@ -246,7 +247,12 @@ class ApiServer:
                     self._token_keys, issuer=issuer, audiences=[issuer], exists=self._exists, now=self.clock.now
                 )
             )
+        ways.append(BootstrapTokenAuthenticator(self._secret, self.clock.now))
         return authenticator.Chain(ways)
+
+    def _secret(self, namespace: str, name: str) -> bytes | None:
+        entry = self.cache.resource("", "secrets").get(namespace, name)
+        return entry.data if entry is not None else None
 
     def statistics(self) -> dict[str, Any]:
         """Figures for an operator."""
