@@ -151,6 +151,16 @@ class NodeRestriction(Plugin):
             raise forbid(write, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
 
 
+def check_eviction(request: Request, pod: Any) -> None:
+    """A kubelet evicts pods of its own node only. Raises Forbidden."""
+    node = node_name(request.user)
+    if node is None or NodeRestriction.name not in request.server.admission.names:
+        return
+    if pod.spec is None or pod.spec.nodeName != node:
+        why = f'node "{node}" can only evict pods with spec.nodeName set to itself'
+        raise errors.forbidden("", "pods", request.target.name, why)
+
+
 def check_token(request: Request, bound: Any) -> None:
     """A kubelet asks for tokens for its own pods, each bound to its pod, and for nothing else. Raises Forbidden."""
     node = node_name(request.user)

@@ -12,6 +12,7 @@ from sampan.api import errors, selectors
 from sampan.api.errors import ApiError, InternalError, TooManyRequests
 from sampan.api.kinds import meta_v1
 from sampan.apiserver import decode, lifecycle, metadata, stored
+from sampan.apiserver.admission.noderestriction import check_eviction
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -38,6 +39,7 @@ async def evict(request: Request) -> Response:
     dry_run = bool(options.dryRun)
     entry = find(request)
     pod = stored.from_bytes(request.kind, entry.data)
+    check_eviction(request, pod)
     lifecycle.check_preconditions(request.kind, pod, entry.revision, options)
     if not _free_to_go(pod):
         await _ask_budget(request, pod, dry_run)

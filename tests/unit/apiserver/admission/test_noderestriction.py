@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +112,26 @@ async def test_its_own_lease() -> None:
     async with api() as server:
         assert (await server("POST", leases, {"metadata": {"name": "n1"}}, user=NODE))[0] == 201
         assert "same name" in await server.message(leases, {"metadata": {"name": "n2"}}, user=NODE)
+
+
+async def test_it_evicts_its_own_pods_and_no_others() -> None:
+    async with api() as server:
+        await bound(server, "n2")
+        refused = await server.message(f"{PODS}/p/eviction", {"metadata": {"name": "p"}}, user=NODE)
+        assert "can only evict pods with spec.nodeName set to itself" in refused
+
+
+async def test_a_token_is_bound_to_a_pod_of_the_nodes_own(tmp_path: Path) -> None:
+    async with api(service_account_key=tmp_path / "sa.key") as server:
+        await server.make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "bot"}})
+        body = pod("p")
+        body["spec"] |= {"nodeName": "n1", "serviceAccountName": "bot"}
+        uid = (await server.make(PODS, body))["metadata"]["uid"]
+        path = "/api/v1/namespaces/default/serviceaccounts/bot/token"
+        assert "not bound to a pod" in await server.message(path, {"spec": {}}, user=NODE)
+        bound_to = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
+        assert "without a uid" in await server.message(path, {"spec": {"boundObjectRef": bound_to}}, user=NODE)
+        whole = {"spec": {"boundObjectRef": bound_to | {"uid": uid}}}
+        assert (await server("POST", path, whole, user=NODE))[0] == 201
+        other = User("system:node:n2", groups=("system:nodes",))
+        assert "no relationship found" in await server.message(path, whole, user=other)
