@@ -38,7 +38,8 @@ def maps(namespace: str) -> str:
 )
 def test_bodies(api: Any, namespace: str, body: bytes, content_type: str) -> None:
     answer = api("POST", maps(namespace), body, content_type=content_type)
-    assert answer.status == 400, answer.body
+    # Half a million brackets are more values than a body may have, before they are nested too deep.
+    assert answer.status == (413 if body.startswith(b"[" * 500_000) else 400), answer.body
     assert api("GET", "/readyz", token=None).status == 200
 
 

@@ -47,7 +47,8 @@ def test_lists_that_nobody_reads(wire: Any, process: Any, bystander: Any) -> Non
             connection = stack.enter_context(small(wire))
             connection.sendall(asking(MAPS) * 50)
         bystander.unharmed()
-        assert process.memory() < before + 60
+        # The store keeps 64 MiB of history; kept for each of the watchers it would be twenty times the changes.
+        assert process.memory() < before + 160
     bystander.unharmed()
 
 
