@@ -136,13 +136,19 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if not self._in_head or self._broken:
             return  # a trailer: nobody here has use for one, and taken for a header it could say who is asking
+        self._field_bytes += len(name) + len(value) + 4
+        if self._field_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, b"Request header fields too large")
+            return
         name = name.lower()
         known = self._headers.get(name)
         self._headers[name] = value if known is None else known + b", " + value
 
     def on_headers_complete(self) -> None:
+        if self._broken:
+            return
         self._in_head = False
         headers = self._headers
         if len(self._url) + sum(map(len, headers.values())) > MAX_HEAD_BYTES:
@@ -252,6 +258,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
+        self._field_bytes = 0
         self._in_head = self._receiving = False
 
     def _begin(self, exchange: Exchange) -> None:
