@@ -18,7 +18,6 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _ENV_NAME = re.compile(r"[ -<>-~]+")
-_C_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PORT_CHARACTERS = re.compile(r"[-a-z0-9]+")
 
 
@@ -150,10 +149,6 @@ def environment_name(text: str) -> tuple[str, ...]:
     if _ENV_NAME.fullmatch(text):
         return ()
     return ("a valid environment variable name must consist only of printable ASCII characters other than '='",)
-
-
-def c_identifier(text: str) -> bool:
-    return bool(_C_IDENTIFIER.fullmatch(text))
 
 
 def _in_bytes(message: str) -> str:

@@ -20,8 +20,6 @@ from sampan.api.schema.compact import compact
 PACKAGES = {
     "": "core",
     "internal.apiserver.k8s.io": "apiserverinternal",
-    "rbac.authorization.k8s.io": "rbac",
-    "flowcontrol.apiserver.k8s.io": "flowcontrol",
 }
 
 

@@ -206,5 +206,4 @@ PROXY_OPTIONS = {"nodes": "NodeProxyOptions", "pods": "PodProxyOptions", "servic
 # resources whose objects live under another resource's name: (group, plural) -> (group, plural, version stored)
 STORED_IN: dict[tuple[str, str], tuple[str, str, str]] = {
     ("events.k8s.io", "events"): ("", "events", "v1"),
-    ("autoscaling", "horizontalpodautoscalers"): ("autoscaling", "horizontalpodautoscalers", "v2"),
 }

@@ -34,12 +34,6 @@ def key_of(obj: Any) -> str:
     return f"{namespace}/{name}" if namespace else str(name)
 
 
-def split_key(key: str) -> tuple[str | None, str]:
-    """The namespace (None for cluster-scoped objects) and name in a key."""
-    namespace, slash, name = key.rpartition("/")
-    return (namespace, name) if slash else (None, name)
-
-
 def revision_of(obj: Any) -> int:
     version = metadata(obj, "resourceVersion")
     return int(version) if version else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import msgspec
@@ -37,9 +38,9 @@ class NamespaceDefault(Controller):
     def _object_changed(self, old: Any, new: Any) -> None:
         self.queue.add((new or old).metadata.namespace)
 
+    @abstractmethod
     def content(self) -> dict[str, Any] | None:
         """The object's fields beside its name; None when there is nothing to publish."""
-        raise NotImplementedError
 
     async def reconcile(self, key: str) -> float | None:
         namespace = self.namespaces.get(key)

@@ -13,6 +13,7 @@ back after a growing delay. One key is never in two workers' hands.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -36,7 +37,7 @@ class Permanent(Exception):
     """The object asks for what cannot be done; trying again before it changes is useless."""
 
 
-class Controller:
+class Controller(ABC):
     """A subclass sets `name`, registers its informers in `__init__` (calling `super().__init__` first) and defines
     `reconcile`. `component` is the source of its events; `workers` how many keys it handles at once; `pace` the least
     seconds between two looks at one key that changes ask for: a hundred pods becoming ready make a few writes, not a
@@ -64,9 +65,9 @@ class Controller:
     def events(self) -> EventRecorder:
         return self.context.recorder(self.component)
 
+    @abstractmethod
     async def reconcile(self, key: str) -> float | None:
         """Brings what the key names closer to what is asked for; see the module's text for how it may end."""
-        raise NotImplementedError
 
     def start(self, owner: TaskOwner) -> None:
         """Starts the workers; the informers have synced by then."""

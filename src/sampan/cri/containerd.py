@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import signal
 from dataclasses import dataclass
@@ -228,8 +227,3 @@ async def remove_all_sandboxes(socket: Path) -> None:
     for failure in results:
         if isinstance(failure, BaseException):
             log.warning("a sandbox could not be removed error=%s", failure)
-
-
-def is_installed(binary: str = "containerd") -> bool:
-    """Whether containerd, its shim and runc are on the PATH."""
-    return all(shutil.which(name, path=os.environ.get("PATH")) for name in (binary, "containerd-shim-runc-v2", "runc"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sampan.kubelet.restarts import is_sidecar
-from sampan.kubelet.spec import app_containers, init_containers
+from sampan.kubelet.spec import init_containers
 
 TERMINAL = ("Succeeded", "Failed")
 
@@ -53,7 +53,3 @@ def ended(status: Any) -> bool:
 def exit_code(status: Any) -> int | None:
     """Of a container that has ended and does not wait to run again."""
     return status.state.terminated.exitCode if status.state.terminated is not None else None
-
-
-def all_specs_ended(pod: Any, apps: Sequence[Any]) -> bool:
-    return len(apps) == len(app_containers(pod)) and all(exit_code(status) is not None for status in apps)

@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             return
         self._in_head = False
         headers = self._headers
-        if len(self._url) + sum(map(len, headers.values())) > MAX_HEAD_BYTES:
+        if len(self._url) + self._field_bytes > MAX_HEAD_BYTES:
             self._refuse(431, b"Request header fields too large")
             return
         host = headers.get(b"host")
