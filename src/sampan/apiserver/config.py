@@ -15,7 +15,7 @@ class Config:
     `more_addresses` are listened on besides `bind_address`.
 
     `service_network` is where cluster addresses come from, `node_ports` the first and last node port.
-    `service_account_key` is the key tokens are signed with, made when the file is absent; None: no tokens.
+    `service_account_key` is the PEM file of the key tokens are signed with; None: no tokens.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
     """
 

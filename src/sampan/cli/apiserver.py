@@ -21,6 +21,7 @@ from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("apiserver")
@@ -43,7 +44,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--kubelet-certificate-authority", type=FILE, help="Authority of kubelets' certificates.  [default: its own]"
 )
-@click.option("--service-account-signing-key-file", type=FILE, help="Key of accounts' tokens.  [default: its own]")
+@click.option("--service-account-signing-key-file", type=EXISTING, help="Key of accounts' tokens.  [default: its own]")
 @click.option(
     "--service-account-issuer",
     default="https://kubernetes.default.svc.cluster.local",
@@ -107,6 +108,8 @@ def command(
     if tls_cert_file is None or client_ca_file is None or kubelet_client_certificate is None:
         _own_certificates(layout, network, bind_address)
     pki = layout.pki
+    if service_account_signing_key_file is None:
+        _own_token_key(pki)
     config = Config(
         bind_address=bind_address,
         port=port,
@@ -148,6 +151,13 @@ async def serve(config: Config, opened: Callable[[Clock], Store]) -> None:
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await server.close()
+
+
+def _own_token_key(pki: Path) -> None:
+    """Make the key of accounts' tokens where there is none."""
+    from sampan.cluster import certificates
+
+    certificates.ensure_service_account_key(pki)
 
 
 def _own_certificates(

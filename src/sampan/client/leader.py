@@ -16,7 +16,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sampan.aio.clock import Clock, micro_timestamp
 from sampan.api.errors import ApiError
@@ -182,3 +182,18 @@ class Fenced:
         if name in WRITES:
             self._leadership.check()
         return getattr(self._client, name)
+
+
+class Runs(Protocol):
+    """A component."""
+
+    async def run(self) -> None: ...
+
+
+async def run_elected(
+    make: Callable[[Any], Runs], client: Client, clock: Clock, rng: random.Random, *, lease: str, identity: str
+) -> None:
+    """Runs the component `make(fenced client)` while this process holds the lease `kube-system/<lease>`, so that of
+    several processes one acts. Raises NotLeader when the lease is lost: start anew, with fresh caches."""
+    elector = LeaderElector(client, clock, rng, name=lease, identity=identity)
+    await elector.run(make(Fenced(client, elector.leadership)).run)

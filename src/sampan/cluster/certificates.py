@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sampan.aio.clock import Clock
@@ -144,10 +144,10 @@ def ensure_all(layout: Layout, clock: Clock, *, hosts: Sequence[str], node_name:
 
 
 def ensure_service_account_key(pki: Path) -> Path:
-    """The RSA key that service account tokens are signed with (`sa.key`, its public half `sa.pub`)."""
+    """The key that service account tokens are signed with (`sa.key`, its public half `sa.pub`)."""
     path = pki / "sa.key"
     if not path.exists():
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -206,7 +206,7 @@ def _key_usage(
     )
 
 
-def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,

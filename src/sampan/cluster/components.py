@@ -142,12 +142,13 @@ def work(
         await part.make(options, client, clock, rng).run()
 
     async def elected() -> None:
-        from sampan.client.leader import Fenced, LeaderElector
+        from sampan.client.leader import run_elected
+
+        def make(fenced: Any) -> Any:
+            return part.make(options, fenced, clock, rng)
 
         identity = f"{options.node_name}_{os.getpid()}"
-        elector = LeaderElector(client, clock, rng, name=part.lease, identity=identity)
-        fenced = Fenced(client, elector.leadership)
-        await elector.run(part.make(options, fenced, clock, rng).run)
+        await run_elected(make, client, clock, rng, lease=part.lease, identity=identity)
 
     return elected if elect and part.lease else alone
 

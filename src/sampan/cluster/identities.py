@@ -10,14 +10,8 @@ from sampan.cluster import certificates
 from sampan.cluster.layout import Layout, write_private
 from sampan.cluster.options import Options
 
-# kubeconfig -> the certificate it carries
-KUBECONFIGS = {
-    "controller-manager": "controller-manager",
-    "scheduler": "scheduler",
-    "kubelet": "kubelet",
-    "proxy": "proxy",
-    "dns": "dns",
-}
+# Who has a kubeconfig of its own, carrying the certificate of that name.
+COMPONENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns")
 
 
 def ensure(options: Options, clock: Clock) -> None:
@@ -27,8 +21,8 @@ def ensure(options: Options, clock: Clock) -> None:
         options.service_ip, options.cluster_domain, bind_address=options.bind_address, node_ip=options.node_ip
     )
     certificates.ensure_all(layout, clock, hosts=hosts, node_name=options.node_name, node_ip=options.node_ip)
-    for name, certificate in KUBECONFIGS.items():
-        _write(layout, options.server, layout.kubeconfigs / f"{name}.kubeconfig", certificate)
+    for name in COMPONENTS:
+        _write(layout, options.server, layout.kubeconfigs / f"{name}.kubeconfig", name)
     _write(layout, options.server, layout.admin_kubeconfig, "admin")
 
 

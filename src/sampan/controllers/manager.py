@@ -10,7 +10,6 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
-from sampan.client.leader import Fenced, LeaderElector, LeaseTimes
 from sampan.controllers.clusterrole import ClusterRoleAggregationController
 from sampan.controllers.context import Config, Context
 from sampan.controllers.cronjob.controller import CronJobController
@@ -60,22 +59,6 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PodGcController,
     GarbageCollector,
 )
-
-
-async def run_elected(
-    client: Client,
-    clock: Clock,
-    rng: random.Random,
-    config: Config | None = None,
-    *,
-    identity: str,
-    times: LeaseTimes | None = None,
-) -> None:
-    """Runs the controllers while this process holds the lease `kube-system/kube-controller-manager`, so that of several
-    processes one acts. Raises NotLeader when the lease is lost: start anew, with fresh caches."""
-    elector = LeaderElector(client, clock, rng, name="kube-controller-manager", identity=identity, times=times)
-    manager = ControllerManager(Fenced(client, elector.leadership), clock, rng, config)
-    await elector.run(manager.run)
 
 
 class ControllerManager:

@@ -7,8 +7,10 @@ import random
 
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.client.errors import NotLeader
+from sampan.client.interface import Client
+from sampan.client.leader import run_elected
 from sampan.controllers.context import Config
-from sampan.controllers.manager import run_elected
+from sampan.controllers.manager import ControllerManager
 from sampan.testing.clock import VirtualClock, settle
 from sampan.testing.fakeapi import FakeApi
 from tests.unit.controllers.harness import replicaset
@@ -19,7 +21,13 @@ ONE = Config(enabled=frozenset({"replicaset"}))
 class Process:
     def __init__(self, api: FakeApi, identity: str) -> None:
         self.clock = VirtualClock()
-        self.task = asyncio.create_task(run_elected(api, self.clock, random.Random(identity), ONE, identity=identity))
+        rng = random.Random(identity)
+
+        def make(client: Client) -> ControllerManager:
+            return ControllerManager(client, self.clock, rng, ONE)
+
+        elected = run_elected(make, api, self.clock, rng, lease="kube-controller-manager", identity=identity)
+        self.task = asyncio.create_task(elected)
 
     async def stop(self) -> None:
         self.task.cancel()

@@ -56,7 +56,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Keys:
-    """The signing key of a cluster, read when first needed and made when there is none.
+    """The signing key of a cluster, in a PEM file that is read when first needed.
 
     ES256 or RS256, after the key's kind.
     """
@@ -111,30 +111,12 @@ class Keys:
         if self._key is None:
             from cryptography.hazmat.primitives import serialization
 
-            if not self._path.exists():
-                _create(self._path)
             self._key = serialization.load_pem_private_key(self._path.read_bytes(), password=None)
         return self._key
 
 
 def _algorithm(key: Any) -> str:
     return "RS256" if hasattr(key, "private_numbers") and hasattr(key.public_key().public_numbers(), "n") else "ES256"
-
-
-def _create(path: Path) -> None:
-    """A new key, readable by its owner alone."""
-    import os
-
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
 
 
 Exists = Callable[[str, str, str, str], bool]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sampan.apiserver.auth.user import User
+from sampan.cluster.certificates import ensure_service_account_key
 from tests.unit.apiserver.admission.harness import Api, api, pod
 
 NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
@@ -122,7 +123,7 @@ async def test_it_evicts_its_own_pods_and_no_others() -> None:
 
 
 async def test_a_token_is_bound_to_a_pod_of_the_nodes_own(tmp_path: Path) -> None:
-    async with api(service_account_key=tmp_path / "sa.key") as server:
+    async with api(service_account_key=ensure_service_account_key(tmp_path)) as server:
         await server.make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "bot"}})
         body = pod("p")
         body["spec"] |= {"nodeName": "n1", "serviceAccountName": "bot"}
