@@ -86,7 +86,9 @@ BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
         (APPLY, b"[" * 50_000, 400, "BadRequest"),
         (APPLY, b"\xff\xfe", 400, "BadRequest"),
         (APPLY, b"apiVersion: v1\nkind: Pod\nmetadata: {name: x}", 400, "BadRequest"),
-        (APPLY, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: 7", 500, None),
+        (APPLY, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: 7", 400, "BadRequest"),
+        (APPLY, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nbogus: 7", 500, None),
+        (STRATEGIC, {"$setElementOrder/data": 7}, 400, "BadRequest"),
         ("application/unknown", {}, 415, "UnsupportedMediaType"),
     ],
 )

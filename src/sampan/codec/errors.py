@@ -1,7 +1,8 @@
 """What can be wrong with bytes or a patch, as types that carry the HTTP status upstream answers with.
 
-Upstream sorts a bad patch into four answers: 400 when it cannot be understood, 413 when it is too much, 422 when it
-is well formed and does not fit the object, and 500 (no reason) for those that its strategic merge code finds midway.
+A bad patch has one of four answers: 400 when it cannot be understood, 413 when it is too much, 422 when it is well
+formed and does not fit the object, and 500 (no reason) for the four mistakes of which upstream was recorded to say so:
+see `strategic.FAULT` and `apply.check.code`. What else upstream answers with 500 is 400 here: no fault of the server's.
 """
 
 from __future__ import annotations

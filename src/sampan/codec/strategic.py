@@ -14,7 +14,9 @@ directives, which are ordinary members whose names begin with `$`:
 
 Elements the client did not know keep their place relative to those they stood behind
 ("Strategic merge patch" in the sig-api-machinery design notes; API reference, "Update mechanisms"). Upstream tells
-three kinds of failure apart and so does this: 400 for a malformed directive, 422 for lists of lists, 500 otherwise.
+three kinds of failure apart: 400 for a malformed directive, 422 for lists of lists, 500 otherwise. The last is no
+failure of the server's, so here those are 400 in upstream's words; the two 500s that were recorded from it, `FAULT`,
+stay what they are, since clients may know them.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ PATCH = "$patch"
 RETAIN = "$retainKeys"
 DELETE = "$deleteFromPrimitiveList"
 ORDER = "$setElementOrder"
+FAULT = 500
 BAD_RETAIN = "invalid patch format of retainKeys"
 BAD_ORDER = "invalid patch format of setElementOrder list"
 BAD_DELETE = "invalid patch format of primitive list"
@@ -45,7 +48,7 @@ def decode(data: bytes | str) -> dict[str, Any]:
 
 @bounded
 def apply(document: dict[str, Any], patch: dict[str, Any], schema: TypeInfo) -> dict[str, Any]:
-    """The document with the patch merged in; neither argument is modified. PatchError 400, 422 or 500."""
+    """The document with the patch merged in; neither argument is modified. PatchError 400, 422 or `FAULT`."""
     return _merge_object(document, patch, schema)
 
 
@@ -84,7 +87,7 @@ def _field(schema: TypeInfo | None, key: str, value: Any) -> Field | None:
     if schema is None or not isinstance(value, dict | list):
         return None
     if key not in schema.fields:
-        raise PatchError(f'unable to find api field in struct {schema.name} for the json field "{key}"', 500)
+        raise PatchError(f'unable to find api field in struct {schema.name} for the json field "{key}"', 400)
     return schema.fields[key]
 
 
@@ -102,7 +105,7 @@ def _directive(patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown_directive(patch: dict[str, Any]) -> PatchError:
-    return PatchError(f"unknown patch type: {golang.plain(patch[PATCH])} in map: {golang.plain(patch)}", 500)
+    return PatchError(f"unknown patch type: {golang.plain(patch[PATCH])} in map: {golang.plain(patch)}", FAULT)
 
 
 def _retained(original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def _delete_values(result: dict[str, Any], name: str, values: Any) -> None:
     if name not in result or not isinstance(values, list) or not isinstance(result[name], list):
         return
     if any(isinstance(v, dict) for v in result[name] + values):
-        raise PatchError(f"cannot merge lists without merge key for {name}", 500)
+        raise PatchError(f"cannot merge lists without merge key for {name}", 400)
     gone = set(map(_identity, _scalars(values)))
     result[name] = [v for v in _scalars(result[name]) if _identity(v) not in gone]
 
@@ -150,9 +153,9 @@ def _key_of(element: Any, merge_key: str) -> Any:
     if not merge_key:
         return _identity(element)
     if not isinstance(element, dict):
-        raise PatchError(f"expected a map[string]interface {{}}, but received a {golang.kind(element)}", 500)
+        raise PatchError(f"expected a map[string]interface {{}}, but received a {golang.kind(element)}", 400)
     if merge_key not in element:
-        raise PatchError(f"map: {golang.plain(element)} does not contain declared merge key: {merge_key}", 500)
+        raise PatchError(f"map: {golang.plain(element)} does not contain declared merge key: {merge_key}", FAULT)
     key = element[merge_key]
     return _identity(key) if not isinstance(key, dict | list) else golang.plain(key)
 
@@ -174,11 +177,11 @@ def _merge_key(elements: Iterable[Any], field: Field) -> str:
     if "[]interface {}" in kinds:
         raise unprocessable("lists of lists are not supported")
     if len(kinds) > 1:
-        raise PatchError("list element types are not identical", 500)
+        raise PatchError("list element types are not identical", 400)
     if "" in kinds:
         return ""
     if not field.merge_key:
-        raise PatchError(f"cannot merge lists without merge key for {field.name}", 500)
+        raise PatchError(f"cannot merge lists without merge key for {field.name}", 400)
     return field.merge_key
 
 
@@ -194,7 +197,7 @@ def _special_elements(original: list[Any], patch: list[Any], key: str) -> tuple[
             case "replace":
                 replace = True
             case "merge":
-                raise PatchError("merging lists cannot yet be specified in the patch", 500)
+                raise PatchError("merging lists cannot yet be specified in the patch", 400)
             case value if value is not MISSING:
                 raise _unknown_directive(element)
     if replace:
@@ -228,10 +231,10 @@ def _ordered_list(result: dict[str, Any], changes: dict[str, Any], key: str, sch
     name = _list_name(key, BAD_ORDER)
     original, patch = result.get(name), changes.get(name)
     if not isinstance(order, list):
-        raise PatchError(f"expected a []interface {{}}, but received a {golang.kind(order)}", 500)
+        raise PatchError(f"expected a []interface {{}}, but received a {golang.kind(order)}", 400)
     for value in (original, patch):
         if value is not None and not isinstance(value, list):
-            raise PatchError(f"expected a []interface {{}}, but received a {golang.kind(value)}", 500)
+            raise PatchError(f"expected a []interface {{}}, but received a {golang.kind(value)}", 400)
     field = _field(schema, name, order)
     merge_key = field.merge_key if field else ""
     _agrees(patch or [], order, merge_key)
@@ -258,7 +261,7 @@ def _agrees(patch: list[Any], order: list[Any], key: str) -> None:
             raise PatchError(
                 f"The order in patch list:\n{golang.plain(patch)}\n doesn't match {ORDER} list:\n"
                 f"{golang.plain(order)}\n",
-                500,
+                400,
             )
 
 

@@ -62,7 +62,7 @@ def apply(
     """The object (a new Struct, with defaults and managedFields) that `live` becomes when `manager` applies `config`.
 
     `live` is None when there is none yet. PatchError 400 for a configuration of another type, 409 when others own what
-    it changes, 500 when it does not have the form of its type, as upstream.
+    it changes, `check.code` when it does not have the form of its type.
     """
     _check(kind, config)
     apply_ = _Apply(kind, live, config, owner(manager, APPLY, subresource, kind.api_version), now)
@@ -87,7 +87,7 @@ def _check(kind: Kind, config: dict[str, Any]) -> None:
     if found:
         metadata = metadata if isinstance(metadata, dict) else {}
         where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {kind.api_version}, Kind={kind.kind}"
-        raise PatchError(f"failed to create typed patch object ({where}): {check.message(found)}", 500)
+        raise PatchError(f"failed to create typed patch object ({where}): {check.message(found)}", check.code(found))
 
 
 class _Apply:

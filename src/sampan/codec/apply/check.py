@@ -14,6 +14,8 @@ from sampan.codec.apply.fieldset import element_text
 from sampan.codec.apply.shapes import Keyed, List, Map, Shape, Struct
 
 NUMBERS = ("integer", "number")
+UNDECLARED = "field not declared in schema"
+DUPLICATE = "duplicate entries for key"
 
 
 def problems(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
@@ -33,6 +35,11 @@ def message(found: list[str]) -> str:
     return found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
 
 
+def code(found: list[str]) -> int:
+    """The status for these problems: 500 where upstream was recorded to answer so, else 400."""
+    return 500 if any(UNDECLARED in text or DUPLICATE in text for text in found) else 400
+
+
 def _object(value: Any, shape: Struct | Map, path: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{path}: expected map, got {_pointer(value)}"
@@ -42,7 +49,7 @@ def _object(value: Any, shape: Struct | Map, path: str) -> Iterator[str]:
         if isinstance(shape, Map):
             yield from problems(item, shape.item, here)
         elif (found := shape.field(name)) is None:
-            yield f"{here}: field not declared in schema"
+            yield f"{here}: {UNDECLARED}"
         else:
             yield from problems(item, found[1], here)
 
@@ -62,7 +69,7 @@ def _list(value: Any, shape: List, path: str) -> Iterator[str]:
             continue
         element = shape.element(item)
         if element in seen:
-            yield f"{path}: duplicate entries for key {element_text(element)}"
+            yield f"{path}: {DUPLICATE} {element_text(element)}"
         seen.add(element)
         yield from problems(item, shape.item, path + element_text(element))
 
