@@ -54,7 +54,8 @@ def check(status: int, text: bytes) -> None:
     """No 5xx but upstream's own; every refusal says who, what and why."""
     told = json.loads(text) if text[:1] == b"{" else {}
     if status >= 500:
-        assert any(status == code and re.search(words, told.get("message", "")) for code, words in UPSTREAM), text[:2000]
+        message = told.get("message", "")
+        assert any(status == code and re.search(words, message) for code, words in UPSTREAM), text[:2000]
         assert "reason" not in told or status == 504, told
     if status >= 400 and told:
         assert told["kind"] == "Status", told
