@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.cluster.certificates import Authority, Identity
+from sampan.cluster.authority import Authority, Identity
 
 NOBODY = "nobody-token"
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.cluster.certificates import Authority, Identity
+from sampan.cluster.authority import Authority, Identity
 
 MERGE = "application/merge-patch+json"
 
@@ -116,12 +116,13 @@ class Kubelet(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def node(api: Any) -> Iterator[str]:
     """A node whose kubelet listens on the loopback, with a certificate of the server's authority."""
-    authority = Authority(Path(api.data) / "pki", SystemClock())
+    pki = Path(api.data) / "pki"
+    authority = Authority(pki, SystemClock(), "kubelet-ca")
     certificate, key = authority.ensure(Identity(file="kubelet", user="system:node:n", hosts=("127.0.0.1",)))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Kubelet)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    context.load_verify_locations(authority.certificate_file)
+    context.load_verify_locations(pki / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)

@@ -5,10 +5,10 @@ The HTTP client is imported when it is first needed; a server nobody asks for lo
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 from sampan.api.errors import ApiError, InternalError
+from sampan.apiserver.http import tls
 
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
@@ -38,7 +38,7 @@ class Kubelets:
         from yarl import URL
 
         try:
-            return await self._client().get(URL(url, encoded=True))
+            return await self._client().get(URL(url, encoded=True), allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise InternalError(f'Get "{url}": {error}') from None
 
@@ -68,10 +68,7 @@ class Kubelets:
         if self._session is None:
             import aiohttp
 
-            config = self._server.config
-            context = ssl.create_default_context(cafile=config.kubelet_authority)
-            if config.kubelet_certificate is not None:
-                context.load_cert_chain(config.kubelet_certificate, config.kubelet_key)
+            context = tls.kubelet_context(self._server.config)
             timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=context, limit=0), timeout=timeout, auto_decompress=False

@@ -237,7 +237,9 @@ class ApiServer:
         return self.cache.resource(group, plural, fields=selection.FIELDS.get((group, plural)))
 
     def _authenticator(self) -> authenticator.Authenticator:
-        ways: list[authenticator.Authenticator] = [CertificateAuthenticator()]
+        ways: list[authenticator.Authenticator] = [
+            CertificateAuthenticator(self.config.client_authority, self.clock.now)
+        ]
         if self.config.token_file is not None:
             ways.append(TokenAuthenticator(read_tokens(self.config.token_file)))
         if self._token_keys is not None:

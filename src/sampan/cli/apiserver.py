@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,11 @@ def command(
         raise ClusterError("--tls-cert-file and --tls-private-key-file go together: name both, or neither")
     layout = Layout(Path(data_dir).absolute())
     network = _network(service_cidr)
-    if tls_cert_file is None or client_ca_file is None or kubelet_client_certificate is None:
-        _own_certificates(layout, network, bind_address)
     pki = layout.pki
+    ensure: Callable[[], object] | None = None
+    if None in (tls_cert_file, client_ca_file, kubelet_client_certificate, kubelet_certificate_authority):
+        ensure = partial(_own_certificates, layout, network, bind_address)
+        ensure()
     if service_account_signing_key_file is None:
         _own_token_key(pki)
     config = Config(
@@ -122,7 +125,7 @@ def command(
         node_ports=_ports(service_node_port_range),
         kubelet_certificate=kubelet_client_certificate or pki / "apiserver-kubelet-client.crt",
         kubelet_key=kubelet_client_key or pki / "apiserver-kubelet-client.key",
-        kubelet_authority=kubelet_certificate_authority or pki / "ca.crt",
+        kubelet_authority=kubelet_certificate_authority or pki / "kubelet-ca.crt",
         service_account_key=service_account_signing_key_file or pki / "sa.key",
         service_account_issuer=service_account_issuer,
         authorization_modes=_words(authorization_mode),
@@ -133,20 +136,25 @@ def command(
     from sampan.cluster import process
 
     try:
-        process.run(lambda: serve(config, lambda clock: stored(layout, clock, **storage)))
+        process.run(lambda: serve(config, lambda clock: stored(layout, clock, **storage), pki, ensure))
     except (OSError, ValueError, StoreError) as error:
         raise ClusterError(_explained(error, config)) from error
 
 
-async def serve(config: Config, opened: Callable[[Clock], Store]) -> None:
-    """Serve until cancelled."""
+async def serve(
+    config: Config, opened: Callable[[Clock], Store], pki: Path, ensure: Callable[[], object] | None
+) -> None:
+    """Serve until cancelled. `ensure` makes those certificates in `pki` that are missing or due; None: none is ours."""
     from sampan.apiserver.server import ApiServer
+    from sampan.cluster import renewal
 
     clock = SystemClock()
     server = ApiServer(config, opened(clock), clock, random.Random())
     try:
         port = await server.start()
         click.echo(f"serving on https://{config.bind_address}:{port}")
+        if ensure is not None:
+            await renewal.keep(ensure, pki, clock)
         await asyncio.Event().wait()
     finally:
         with contextlib.suppress(asyncio.CancelledError):
@@ -170,12 +178,13 @@ def _own_certificates(
     address = machine_address()
     service_ip = str(next(network.hosts()))
     hosts = certificates.api_hosts(service_ip, "cluster.local", bind_address=bind_address, node_ip=address)
-    authority = certificates.Authority(layout.pki, SystemClock())
-    needed = ("admin", "apiserver-kubelet-client")
-    for identity in certificates.COMPONENTS:
+    authorities = certificates.Authorities(layout.pki, SystemClock())
+    for name in certificates.AUTHORITIES:
+        authorities.named(name)
+    needed = ("admin", "apiserver-kubelet-client", "front-proxy-client", "apiserver")
+    for identity in (*certificates.COMPONENTS, certificates.server(hosts)):
         if identity.file in needed:
-            authority.ensure(identity)
-    authority.ensure(certificates.Identity(file="apiserver", user="kube-apiserver", hosts=tuple(hosts), client=False))
+            authorities.of(identity).ensure(identity)
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

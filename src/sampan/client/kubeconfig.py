@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ def load(path: str | Path, context: str | None = None) -> ClientConfig:
         raise BadConfig(f"kubeconfig {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise BadConfig(f"kubeconfig {path} is not YAML: {error}") from error
-    return parse(document, path, context)
+    return replace(parse(document, path, context), again=partial(load, path, context))
 
 
 def parse(document: Any, path: Path, context: str | None = None) -> ClientConfig:
@@ -52,7 +54,16 @@ def parse(document: Any, path: Path, context: str | None = None) -> ClientConfig
         insecure_skip_tls_verify=bool(cluster.get("insecure-skip-tls-verify")),
         server_name=cluster.get("tls-server-name"),
         namespace=joined.get("namespace") or "default",
+        files=(path, *named_files(cluster, user, path)),
     )
+
+
+def named_files(cluster: dict[str, Any], user: dict[str, Any], path: Path) -> list[Path]:
+    """The files that are read beside the kubeconfig itself."""
+    entries = ((cluster, "certificate-authority"), (user, "client-certificate"), (user, "client-key"))
+    named = [entry[field] for entry, field in entries if entry.get(field) and not entry.get(f"{field}-data")]
+    named += [user["tokenFile"]] if user.get("tokenFile") and not user.get("token") else []
+    return [path.parent / name for name in named]
 
 
 def render(*, server: str, ca: bytes, cert: bytes, key: bytes, user: str = "admin", cluster: str = "sampan") -> str:

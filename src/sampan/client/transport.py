@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
+from sampan.aio.files import Watched
 from sampan.client.errors import BadConfig, Unreachable
 
+log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 18
 
 
@@ -23,7 +29,8 @@ CHUNK_BYTES = 1 << 18
 class ClientConfig:
     """Where the API server is and who we are there. `ca`, `cert` and `key` are PEM bytes.
 
-    `ca` None means the machine's own trust store; `cert` with `key` and `token` are each optional.
+    `ca` None means the machine's own trust store; `cert` with `key` and `token` are each optional. `files` are those it
+    was read from, and `again` reads them again: with them, what changes there is taken up while running.
     """
 
     server: str
@@ -36,6 +43,8 @@ class ClientConfig:
     namespace: str = "default"
     request_seconds: float = 60.0
     user_agent: str = "sampan"
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    again: Callable[[], ClientConfig] | None = field(default=None, repr=False, compare=False)
 
 
 class Transport(Protocol):
@@ -60,18 +69,30 @@ class HttpFailure(Exception):
 
 
 class HttpTransport:
-    """One aiohttp session; connections are kept and reused."""
+    """One aiohttp session; connections are kept and reused.
+
+    When the configuration's files have changed, a new session with new connections serves from the next request on.
+    What the old one has under way, such as watches, goes on until it ends by itself.
+    """
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
+        self._watched = Watched(config.files)
         self._session: aiohttp.ClientSession | None = None
+        self._under_way: Counter[aiohttp.ClientSession] = Counter()
 
     async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         try:
-            session, name = self._open(), self._config.server_name
-            async with session.request(
-                method, self._url(path), headers=headers, data=body or None, server_hostname=name
-            ) as response:
+            async with (
+                self._session_for_one() as session,
+                session.request(
+                    method,
+                    self._url(path),
+                    headers=headers,
+                    data=body or None,
+                    server_hostname=self._config.server_name,
+                ) as response,
+            ):
                 return response.status, await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
@@ -79,8 +100,12 @@ class HttpTransport:
     async def stream(self, path: str, headers: Mapping[str, str], seconds: float | None) -> AsyncIterator[bytes]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds)
         try:
-            session, name = self._open(), self._config.server_name
-            async with session.get(self._url(path), headers=headers, timeout=timeout, server_hostname=name) as response:
+            async with (
+                self._session_for_one() as session,
+                session.get(
+                    self._url(path), headers=headers, timeout=timeout, server_hostname=self._config.server_name
+                ) as response,
+            ):
                 if response.status != 200:
                     raise HttpFailure(response.status, await response.read())
                 rest = b""
@@ -93,9 +118,43 @@ class HttpTransport:
             raise self._unreachable(error) from error
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in {*self._under_way, *([self._session] if self._session is not None else [])}:
+            await session.close()
+        self._session = None
+        self._under_way.clear()
+
+    @asynccontextmanager
+    async def _session_for_one(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """The session for one request; one that was replaced is closed after its last."""
+        if self._config.again is not None and self._watched.changed():
+            await self._take_up()
+        session = self._open()
+        self._under_way[session] += 1
+        try:
+            yield session
+        finally:
+            self._under_way[session] -= 1
+            if not self._under_way[session]:
+                del self._under_way[session]
+                if session is not self._session:
+                    await session.close()
+
+    async def _take_up(self) -> None:
+        """Makes what the files say now the configuration; the old one stays when they cannot be used (yet)."""
+        assert self._config.again is not None
+        watched = Watched(self._config.files)
+        try:
+            config = self._config.again()
+            ssl_context(config)
+        except BadConfig as error:
+            log.warning("the old client configuration stays error=%s", error)
+            return
+        self._watched = watched if config.files == self._config.files else Watched(config.files)
+        old, self._session, self._config = self._session, None, config
+        if old is not None and not self._under_way[old]:
+            del self._under_way[old]
+            await old.close()
+        log.info("client configuration taken up server=%s", config.server)
 
     def _open(self) -> aiohttp.ClientSession:
         """The session, made on first use because aiohttp wants a running loop."""

@@ -1,43 +1,31 @@
-"""The cluster's own certificates: one authority, and an identity for every component.
+"""The cluster's own certificates: an authority for each purpose, and an identity for every component.
 
 Made at first start below `<data-dir>/pki`, in the file layout that kubeadm users know (`ca.crt`, `apiserver.crt`,
-`apiserver-kubelet-client.crt`, `sa.key`, ...), keys readable by their owner alone. An identity is a certificate's
-common name (the user) and its organizations (the groups): "PKI certificates and requirements" in the documentation.
+`apiserver-kubelet-client.crt`, `front-proxy-ca.crt`, `sa.key`, ...), keys readable by their owner alone. An identity is
+a certificate's common name (the user) and its organizations (the groups): "PKI certificates and requirements" in the
+documentation.
+
+Kubelets' serving certificates have an authority of their own, which only API servers trust: whoever takes over a node,
+and with it what lets a kubelet ask for certificates, still cannot pass for the API server.
 """
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sampan.aio.clock import Clock
+from sampan.cluster.authority import LEAF_SECONDS, Authority, Identity, pem
 from sampan.cluster.layout import Layout, write_private
 
-CA_DAYS = 3650
-LEAF_DAYS = 365
-RENEW_BELOW_DAYS = 90
-BACKDATED = datetime.timedelta(minutes=5)
+CLUSTER, KUBELET_SERVING, FRONT_PROXY = "ca", "kubelet-ca", "front-proxy-ca"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Who a certificate speaks for. With `hosts` it is a server's certificate, too."""
-
-    file: str
-    user: str
-    groups: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = field(default=())
-    client: bool = True
-
+# file -> common name
+AUTHORITIES = {CLUSTER: "sampan-ca", KUBELET_SERVING: "sampan-kubelet-ca", FRONT_PROXY: "sampan-front-proxy-ca"}
 
 COMPONENTS = (
     Identity(file="admin", user="kubernetes-admin", groups=("system:masters",)),
@@ -45,102 +33,58 @@ COMPONENTS = (
     Identity(file="scheduler", user="system:kube-scheduler"),
     Identity(file="proxy", user="system:kube-proxy"),
     Identity(file="dns", user="system:kube-dns"),
-    Identity(file="apiserver-kubelet-client", user="kube-apiserver-kubelet-client", groups=("system:masters",)),
+    Identity(file="apiserver-kubelet-client", user="kube-apiserver-kubelet-client"),
+    Identity(file="front-proxy-client", user="front-proxy-client", authority=FRONT_PROXY),
 )
 
 
-class Authority:
-    """Signs certificates with the key of `<pki>/ca.key`, which it makes when there is none."""
+def node(name: str, address: str) -> tuple[Identity, Identity]:
+    """A kubelet to the API server, and a kubelet as a server."""
+    user, groups = f"system:node:{name}", ("system:nodes",)
+    hosts = tuple(dict.fromkeys((name, address, "127.0.0.1")))
+    return (
+        Identity(file="kubelet", user=user, groups=groups),
+        Identity(
+            file="kubelet-serving", user=user, groups=groups, hosts=hosts, client=False, authority=KUBELET_SERVING
+        ),
+    )
 
-    def __init__(self, pki: Path, clock: Clock, name: str = "ca", common_name: str = "sampan-ca") -> None:
+
+def server(hosts: Sequence[str]) -> Identity:
+    """The API server, by those names and addresses."""
+    return Identity(file="apiserver", user="kube-apiserver", hosts=tuple(dict.fromkeys(hosts)), client=False)
+
+
+class Authorities:
+    """All authorities below `pki`; each is made when it is first asked for."""
+
+    def __init__(self, pki: Path, clock: Clock, *, leaf_seconds: float = LEAF_SECONDS) -> None:
         self.pki = pki
         self._clock = clock
-        self.certificate_file = pki / f"{name}.crt"
-        self.key_file = pki / f"{name}.key"
-        if not self.certificate_file.exists():
-            self._create(common_name)
-        self.certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
-        self._key = _load_key(self.key_file)
+        self._leaf_seconds = leaf_seconds
+        self._known: dict[str, Authority] = {}
 
-    def ensure(self, identity: Identity) -> tuple[Path, Path]:
-        """The identity's certificate and key files, made or renewed when missing, near expiry or for other hosts."""
-        certificate, key = self.pki / f"{identity.file}.crt", self.pki / f"{identity.file}.key"
-        if not (key.exists() and certificate.exists() and self._serves(certificate, identity)):
-            signed, private = self.issue(identity)
-            write_private(key, private)
-            write_private(certificate, signed)
-        return certificate, key
+    def of(self, identity: Identity) -> Authority:
+        return self.named(identity.authority)
 
-    def issue(self, identity: Identity) -> tuple[bytes, bytes]:
-        """A new certificate and its key, PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        usages = [ExtendedKeyUsageOID.CLIENT_AUTH] if identity.client else []
-        if identity.hosts:
-            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-        builder = (
-            self._builder(_subject(identity), key.public_key(), LEAF_DAYS)
-            .issuer_name(self.certificate.subject)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-        )
-        if identity.hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName(_names(identity.hosts)), critical=False)
-        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), _pem(key)
+    def named(self, name: str) -> Authority:
+        known = self._known.get(name)
+        if known is None:
+            known = Authority(self.pki, self._clock, name, AUTHORITIES[name], leaf_seconds=self._leaf_seconds)
+            self._known[name] = known
+        return known
 
-    def _create(self, common_name: str) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        certificate = (
-            self._builder(subject, key.public_key(), CA_DAYS)
-            .issuer_name(subject)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_key_usage(digital_signature=True, key_cert_sign=True, crl_sign=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        write_private(self.key_file, _pem(key))
-        write_private(self.certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
-
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
-        now = self._now()
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACKDATED)
-            .not_valid_after(now + datetime.timedelta(days=days))
-        )
-
-    def _serves(self, file: Path, identity: Identity) -> bool:
-        certificate = x509.load_pem_x509_certificate(file.read_bytes())
-        remaining = certificate.not_valid_after_utc - self._now()
-        return (
-            remaining.days >= RENEW_BELOW_DAYS
-            and certificate.issuer == self.certificate.subject
-            and set(identity.hosts) <= _hosts(certificate)
-        )
-
-    def _now(self) -> datetime.datetime:
-        return datetime.datetime.fromtimestamp(self._clock.now(), datetime.UTC)
+    def __iter__(self) -> Iterator[Authority]:
+        return (self.named(name) for name in AUTHORITIES)
 
 
-def ensure_all(layout: Layout, clock: Clock, *, hosts: Sequence[str], node_name: str, node_ip: str) -> Authority:
+def ensure_all(layout: Layout, clock: Clock, *, hosts: Sequence[str], node_name: str, node_ip: str) -> Authorities:
     """Every certificate a one-machine cluster needs, below `layout.pki`. `hosts` are the API server's names."""
-    authority = Authority(layout.pki, clock)
-    node = Identity(
-        file="kubelet",
-        user=f"system:node:{node_name}",
-        groups=("system:nodes",),
-        hosts=tuple(dict.fromkeys((node_name, node_ip, "127.0.0.1"))),
-    )
-    server = Identity(file="apiserver", user="kube-apiserver", hosts=tuple(dict.fromkeys(hosts)), client=False)
-    for identity in (*COMPONENTS, server, node):
-        authority.ensure(identity)
+    authorities = Authorities(layout.pki, clock)
+    for identity in (*COMPONENTS, server(hosts), *node(node_name, node_ip)):
+        authorities.of(identity).ensure(identity)
     ensure_service_account_key(layout.pki)
-    return authority
+    return authorities
 
 
 def ensure_service_account_key(pki: Path) -> Path:
@@ -152,7 +96,7 @@ def ensure_service_account_key(pki: Path) -> Path:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         write_private(pki / "sa.pub", public)
-        write_private(path, _pem(key))
+        write_private(path, pem(key))
     return path
 
 
@@ -164,58 +108,3 @@ def api_hosts(service_ip: str, domain: str, *, bind_address: str, node_ip: str) 
     if bind_address not in ("0.0.0.0", "::", ""):
         addresses.append(bind_address)
     return [*names, *dict.fromkeys(addresses)]
-
-
-def _subject(identity: Identity) -> x509.Name:
-    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
-    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, identity.user)])
-
-
-def _names(hosts: Sequence[str]) -> list[x509.GeneralName]:
-    return [_general_name(host) for host in hosts]
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _hosts(certificate: x509.Certificate) -> set[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return set()
-    return {str(name.value) for name in names}
-
-
-def _key_usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-
-
-def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError(f"{path} holds no elliptic-curve key: remove it and its certificate to have both made anew")
-    return key

@@ -182,7 +182,7 @@ async def serve_api(options: Options) -> None:
         service_account_key=layout.pki / "sa.key",
         kubelet_certificate=layout.pki / "apiserver-kubelet-client.crt",
         kubelet_key=layout.pki / "apiserver-kubelet-client.key",
-        kubelet_authority=layout.pki / "ca.crt",
+        kubelet_authority=layout.pki / "kubelet-ca.crt",
     )
     server = ApiServer(config, SqliteStore(layout.store, clock), clock, random.Random())
     await server.start()

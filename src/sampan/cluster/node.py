@@ -84,8 +84,8 @@ def kubelet_config(options: Options) -> KubeletConfig:
         cluster_dns=(options.dns_ip,),
         cluster_domain=options.cluster_domain,
         cgroup_driver="systemd" if Host.detect().systemd else "cgroupfs",
-        server_cert=layout.pki / "kubelet.crt",
-        server_key=layout.pki / "kubelet.key",
+        server_cert=layout.pki / "kubelet-serving.crt",
+        server_key=layout.pki / "kubelet-serving.key",
         client_ca=layout.pki / "ca.crt",
     )
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, SystemClock
-from sampan.cluster import components
+from sampan.cluster import components, renewal
 from sampan.cluster.options import Options
+from sampan.cluster.supervision.chores import Chore
 from sampan.cluster.supervision.launch import executed, forked, log_to
 from sampan.cluster.supervision.processes import Records, record
 from sampan.cluster.supervision.supervisor import Program, Supervisor
@@ -34,7 +35,8 @@ def supervise(options: Options) -> None:
     components.preload()
     gc.collect()
     gc.freeze()
-    _supervisor([*programs(options, clock), _guardian(options)], records, clock).run()
+    renewing = Chore("certificates", lambda: renewal.renew(options, clock), clock)
+    _supervisor([*programs(options, clock), _guardian(options)], records, clock, renewing).run()
     records.remove(SUPERVISOR)
 
 
@@ -74,6 +76,6 @@ def _guardian(options: Options) -> Program:
     return Program(name=GUARDIAN, start=forked(GUARDIAN, guard, log / f"{GUARDIAN}.log"))
 
 
-def _supervisor(kept: list[Program], records: Records, clock: Clock) -> Supervisor:
+def _supervisor(kept: list[Program], records: Records, clock: Clock, *chores: Chore) -> Supervisor:
     backoff = Backoff(base=0.5, cap=30.0, rng=random.Random(), jitter=0.1)
-    return Supervisor(kept, records=records, clock=clock, backoff=backoff)
+    return Supervisor(kept, records=records, clock=clock, backoff=backoff, chores=chores)

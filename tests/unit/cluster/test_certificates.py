@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from sampan.cluster import certificates
-from sampan.cluster.certificates import Authority, Identity
+from sampan.cluster.authority import Authority, Identity
 from sampan.cluster.layout import Layout, write_private
 from sampan.testing.clock import VirtualClock
 
@@ -42,7 +42,9 @@ def test_a_good_certificate_is_kept(tmp_path: Path, clock: VirtualClock) -> None
 async def test_it_is_renewed_before_it_ends(tmp_path: Path, clock: VirtualClock) -> None:
     authority = Authority(tmp_path, clock)
     first = authority.ensure(SERVER)[0].read_bytes()
-    await clock.jump((certificates.LEAF_DAYS - certificates.RENEW_BELOW_DAYS + 1) * DAY)
+    await clock.jump(254 * DAY)
+    assert authority.ensure(SERVER)[0].read_bytes() == first
+    await clock.jump(2 * DAY)
     assert authority.ensure(SERVER)[0].read_bytes() != first
 
 
@@ -61,6 +63,8 @@ def test_everything_a_cluster_needs_is_private(tmp_path: Path, clock: VirtualClo
     certificates.ensure_all(layout, clock, hosts=hosts, node_name="n", node_ip="192.0.2.2")
     files = list(layout.pki.iterdir())
     assert {"ca.crt", "apiserver.crt", "sa.key", "kubelet.crt", "admin.crt"} <= {f.name for f in files}
+    assert {"kubelet-ca.crt", "front-proxy-ca.crt", "front-proxy-client.crt"} <= {f.name for f in files}
+    assert stat.S_IMODE(layout.pki.stat().st_mode) == 0o700
     assert {stat.S_IMODE(f.stat().st_mode) for f in files} == {0o600}
     assert subject(layout.pki / "kubelet.crt") == ["system:nodes", "system:node:n"]
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.cluster.certificates import Authority, Identity
+from sampan.cluster.authority import Authority, Identity
 from sampan.kubelet.server import is_allowed
 
 from .harness import Node, node

@@ -1,34 +1,103 @@
 """X.509 client certificates: the common name is the user, each organisation a group.
 
-The TLS layer has verified the chain against `--client-ca-file` before a request is seen.
+The TLS layer has verified the chain against `--client-ca-file` when the connection was made. Connections live longer
+than that: a certificate whose end has passed is refused from then on, and after an authority was taken out of the file,
+so is whoever shows a certificate that none of the others signed. Such a connection is closed with the answer, since its
+client may have a better certificate by now, which only a new connection can show.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
 """
 
 from __future__ import annotations
 
-from typing import Any
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from sampan.aio.files import Watched
+from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
 from sampan.apiserver.http.exchange import Exchange, Peer
 
+LOOK_SECONDS = 1.0
+"""How often the file of authorities is looked at, at most."""
+
+
+class Known(NamedTuple):
+    """What a connection's certificate was found to say; `end` in seconds since the epoch."""
+
+    user: User | None
+    end: float
+    generation: int
+
 
 class CertificateAuthenticator:
-    """Asks the connection once and remembers the answer as long as the connection lives."""
+    """Asks the connection once and remembers the answer as long as the connection lives.
 
-    def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Peer, User | None] = WeakKeyDictionary()
+    `authorities` is the file of those whose certificates count; None when nobody's do.
+    """
+
+    def __init__(self, authorities: Path | None, now: Callable[[], float]) -> None:
+        self._now = now
+        self._file = authorities
+        self._watched = Watched([authorities] if authorities is not None else [])
+        self._looked = now()
+        self._generation = 0
+        self._known: WeakKeyDictionary[Peer, Known] = WeakKeyDictionary()
 
     def authenticate(self, exchange: Exchange) -> User | None:
+        """Raises Rejected for a certificate that was good and is so no more."""
         peer = exchange.peer
         if peer is None:
             return None
+        known = self._known.get(peer)
+        if known is None:
+            known = self._known[peer] = self._read(peer)
+        if known.user is None:
+            return None
+        now = self._now()
+        if not 0 <= now - self._looked < LOOK_SECONDS:
+            self._look(now)
+        if known.generation != self._generation and self._signed(peer):
+            known = self._known[peer] = known._replace(generation=self._generation)
+        if now > known.end or known.generation != self._generation:
+            exchange.keep_alive = False
+            raise Rejected("client certificate")
+        return known.user
+
+    def _read(self, peer: Peer) -> Known:
+        certificate = peer.certificate()
+        user = identity(certificate) if certificate else None
+        if certificate is None or user is None:
+            return Known(None, 0.0, self._generation)
+        return Known(user, ssl.cert_time_to_seconds(certificate["notAfter"]), self._generation)
+
+    def _look(self, now: float) -> None:
+        self._looked = now
+        if self._watched.changed():
+            self._generation += 1
+
+    def _signed(self, peer: Peer) -> bool:
+        """Whether one of the authorities in the file, as it is now, signed the peer's certificate."""
+        from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
+
+        shown = peer.encoded_certificate()
+        if self._file is None or shown is None:
+            return False
+        certificate = x509.load_der_x509_certificate(shown)
         try:
-            return self._known[peer]
-        except KeyError:
-            certificate = peer.certificate()
-            user = self._known[peer] = identity(certificate) if certificate else None
-            return user
+            authorities = x509.load_pem_x509_certificates(self._file.read_bytes())
+        except (OSError, ValueError):
+            return False
+        for authority in authorities:
+            try:
+                certificate.verify_directly_issued_by(authority)
+            except (InvalidSignature, ValueError, TypeError):
+                continue
+            return True
+        return False
 
 
 def identity(certificate: dict[str, Any]) -> User | None:

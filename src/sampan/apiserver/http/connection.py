@@ -71,6 +71,10 @@ class Connection(asyncio.Protocol):
             self._peer_certificate = (tls.getpeercert() or None) if tls is not None else None
         return self._peer_certificate
 
+    def encoded_certificate(self) -> bytes | None:
+        tls = self._transport.get_extra_info("ssl_object")
+        return tls.getpeercert(True) if tls is not None else None
+
     def address(self) -> str:
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if name else ""

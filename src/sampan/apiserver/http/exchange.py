@@ -16,6 +16,9 @@ class Peer(Protocol):
     def certificate(self) -> dict[str, Any] | None:
         """The verified client certificate as `ssl.SSLSocket.getpeercert` gives it; None when none was shown."""
 
+    def encoded_certificate(self) -> bytes | None:
+        """The same certificate as DER."""
+
     def address(self) -> str:
         """The client's IP address, or "" where there is no socket."""
 

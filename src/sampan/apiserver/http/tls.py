@@ -1,21 +1,46 @@
-"""The server's TLS: its certificate, and the authority whose client certificates it believes."""
+"""The server's TLS: its certificate, and the authorities whose client certificates it believes.
+
+Both are taken up anew when their files change: a renewed certificate, a bundle with one authority more or less.
+"""
 
 from __future__ import annotations
 
 import ssl
+from functools import partial
+from pathlib import Path
 
+from sampan.aio.tls import ReloadingContext, reloading
 from sampan.apiserver.config import Config
 
 
-def server_context(config: Config) -> ssl.SSLContext | None:
+def server_context(config: Config) -> ReloadingContext | None:
     """None when no certificate is configured. Raises OSError and ssl.SSLError for files that will not do."""
     if config.certificate is None or config.key is None:
         return None
+    files = [config.certificate, config.key, *([config.client_authority] if config.client_authority else [])]
+    make = partial(_context, config.certificate, config.key, config.client_authority)
+    return reloading(make, files, server=True)
+
+
+def _context(certificate: Path, key: Path, client_authority: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(config.certificate, config.key)
+    context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["http/1.1"])
-    if config.client_authority is not None:
-        context.load_verify_locations(config.client_authority)
+    if client_authority is not None:
+        context.load_verify_locations(client_authority)
         context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def kubelet_context(config: Config) -> ssl.SSLContext:
+    """For connections to kubelets: theirs is verified, ours is shown."""
+    files = [path for path in (config.kubelet_authority, config.kubelet_certificate, config.kubelet_key) if path]
+    return reloading(partial(_kubelet_context, config), files, server=False)
+
+
+def _kubelet_context(config: Config) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=config.kubelet_authority)
+    if config.kubelet_certificate is not None:
+        context.load_cert_chain(config.kubelet_certificate, config.kubelet_key)
     return context

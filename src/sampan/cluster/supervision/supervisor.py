@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
+from sampan.cluster.supervision.chores import Chore
 from sampan.cluster.supervision.processes import Record, Records, record
 
 log = logging.getLogger(__name__)
@@ -117,11 +118,23 @@ class Keeper:
 
 
 class Supervisor:
-    """Keeps `programs` running, in their order; `run` returns after SIGTERM or SIGINT, all that it owns stopped."""
+    """Keeps `programs` running, in their order; `run` returns after SIGTERM or SIGINT, all that it owns stopped.
 
-    def __init__(self, programs: Sequence[Program], *, records: Records, clock: Clock, backoff: Backoff) -> None:
+    Chores are done before the first program starts, and again when they are due.
+    """
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        *,
+        records: Records,
+        clock: Clock,
+        backoff: Backoff,
+        chores: Sequence[Chore] = (),
+    ) -> None:
         self._keepers = [Keeper(program, records, clock, backoff) for program in programs]
         self._clock = clock
+        self._chores = chores
         self._stopping = False
 
     def run(self) -> None:
@@ -134,6 +147,8 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.adopt()
         while not self._stopping:
+            for chore in self._chores:
+                chore.do_if_due()
             for keeper in self._keepers:
                 if not self._stopping:
                     keeper.start_if_due()
@@ -146,13 +161,14 @@ class Supervisor:
         self._stopping = True
 
     def _wait(self, wakeup: socket.socket) -> None:
-        """Sleeps until a signal comes, a process ends, or one is due to be started."""
+        """Sleeps until a signal comes, a process ends, or something is due."""
         with selectors.DefaultSelector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
             for keeper in self._keepers:
                 if keeper.descriptor is not None:
                     selector.register(keeper.descriptor, selectors.EVENT_READ, keeper)
             waiting = [keeper.due for keeper in self._keepers if keeper.running is None]
+            waiting += [chore.due for chore in self._chores]
             timeout = max(min(waiting) - self._clock.monotonic(), 0) if waiting else None
             for key, _ in selector.select(timeout):
                 if isinstance(key.data, Keeper):

@@ -1,7 +1,8 @@
 """What Sampan's components need beyond upstream's roles, because of how they are run.
 
 Its controllers share one identity, `system:kube-controller-manager`, where upstream's have a service account each; so
-that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices.
+that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices. The
+API server's own identity towards kubelets may use their servers, and nothing else.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ROLES: tuple[Any, ...] = (
 )
 
 BINDINGS: tuple[Any, ...] = (
+    cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
     cluster_binding("sampan:dns", "User system:kube-dns"),
 )
