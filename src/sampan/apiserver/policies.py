@@ -13,6 +13,7 @@ CREATED_BY_UPDATE = frozenset(
         ("", "limitranges"),
         ("", "services"),
         ("coordination.k8s.io", "leases"),
+        ("coordination.k8s.io", "leasecandidates"),
         ("rbac.authorization.k8s.io", "roles"),
         ("rbac.authorization.k8s.io", "rolebindings"),
         ("rbac.authorization.k8s.io", "clusterroles"),
@@ -39,6 +40,11 @@ VERSION_NEEDED = frozenset(
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
         ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
         ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
+        ("certificates.k8s.io", "clustertrustbundles"),
+        ("certificates.k8s.io", "podcertificaterequests"),
+        ("internal.apiserver.k8s.io", "storageversions"),
+        ("resource.k8s.io", "resourcepoolstatusrequests"),
+        ("storagemigration.k8s.io", "storageversionmigrations"),
     }
 )
 """Kinds whose PUT must name a resourceVersion."""

@@ -152,7 +152,8 @@ def prepare(write: Write) -> None:
     if write.operation == CREATE:
         strategy.prepare_create(write.kind, write.new)
     else:
-        strategy.prepare_update(write.kind, write.new, write.old, write.subresource)
+        now = write.request.server.clock.now()
+        strategy.prepare_update(write.kind, write.new, write.old, write.subresource, now=now)
 
 
 def validate(write: Write) -> None:

@@ -119,7 +119,7 @@ def update(kind: registry.Kind, body: bytes, old: bytes, subresource: str) -> An
         return Answer(refused=str(error))
     if kind.namespaced and not new.metadata.namespace:
         new.metadata.namespace = NAMESPACE
-    strategy.prepare_update(kind, new, before, subresource)
+    strategy.prepare_update(kind, new, before, subresource, now=0.0)
     errors = validation.update(kind, new, before, subresource)
     found = tuple(warnings.update(kind, new, before)) if not subresource else ()
     return Answer(body=json.loads(kind.encode(new)), errors=tuple(errors), warnings=found)

@@ -77,6 +77,6 @@ def test_any_object(kind: registry.Kind) -> None:
         kind.encode(made)
         for subresource in ("", *kind.subresources):
             after, previous = decoded(kind, new), decoded(kind, old)
-            strategy.prepare_update(kind, after, previous, subresource)
+            strategy.prepare_update(kind, after, previous, subresource, now=0.0)
             validation.update(kind, after, previous, subresource)
             kind.encode(after)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sampan.aio.clock import timestamp
 from sampan.api import defaults
 from sampan.api.registry import Kind
 from sampan.api.schema.compact import compact
@@ -38,8 +39,9 @@ def prepare_create(kind: Kind, obj: Any) -> None:
         strategy.create(obj)
 
 
-def prepare_update(kind: Kind, new: Any, old: Any, subresource: str = "") -> None:
-    """Brings back, in place, what the endpoint may not change; counts the generation. Both have their defaults."""
+def prepare_update(kind: Kind, new: Any, old: Any, subresource: str = "", *, now: float) -> None:
+    """Brings back, in place, what the endpoint may not change; counts the generation. Both have their defaults; `now`
+    is in seconds since the epoch."""
     strategy = of(kind)
     compact(new)
     _keep_system_fields(new.metadata, old.metadata)
@@ -49,6 +51,8 @@ def prepare_update(kind: Kind, new: Any, old: Any, subresource: str = "") -> Non
         new.status = old.status
     if strategy.update is not None and not subresource:
         strategy.update(new, old)
+    if (stamp := strategy.stamps.get(subresource)) is not None:
+        stamp(new, old, timestamp(now))
     if strategy.generation and subresource != "status" and strategy.changed(new, old):
         new.metadata.generation = (old.metadata.generation or 0) + 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api.kinds import core_v1
-from sampan.api.strategy import podupdates, services
+from sampan.api.strategy import podcreation, podupdates, services
 from sampan.api.strategy.habits import Strategy, spec_changed
 
 GROUP = ""
@@ -17,6 +17,7 @@ def create_pod(o: Any) -> None:
     from sampan.api.strategy.qos import quality_of_service
 
     o.status = core_v1.PodStatus(phase="Pending", qosClass=quality_of_service(o.spec))
+    podcreation.complete(o)
 
 
 def update_pod(new: Any, old: Any) -> None:
@@ -29,6 +30,22 @@ def update_pod_status(new: Any, old: Any) -> None:
     new.metadata.ownerReferences = old.metadata.ownerReferences
     if old.status is not None and new.status is not None and not new.status.qosClass:
         new.status.qosClass = old.status.qosClass
+    if old.status is not None and new.status is not None:
+        keep_observed(new.status, old.status)
+
+
+def keep_observed(new: Any, old: Any) -> None:
+    """A kubelet that does not know of observed generations does not take them away."""
+    if not new.observedGeneration:
+        new.observedGeneration = old.observedGeneration
+    before: dict[str | None, list[int | None]] = {}
+    for condition in old.conditions or ():
+        before.setdefault(condition.type, []).append(condition.observedGeneration)
+    for condition in new.conditions or ():
+        known = before.get(condition.type)
+        observed = known.pop(0) if known else None
+        if not condition.observedGeneration:
+            condition.observedGeneration = observed
 
 
 def create_namespace(o: Any) -> None:
@@ -72,6 +89,25 @@ def normalise_data_source(spec: Any) -> None:
         )
 
 
+def stamp_volume_phase(new: Any, old: Any, now: str) -> None:
+    """When a volume came into its phase, unless the client says (KEP-3762)."""
+    after, before = new.status, old.status
+    if after is None or before is None or after.phase == before.phase:
+        return
+    if after.lastPhaseTransitionTime in (None, before.lastPhaseTransitionTime):
+        after.lastPhaseTransitionTime = now
+
+
+def only_secret_names(o: Any) -> None:
+    """Of the secrets that an account may use only the names count."""
+    if o.secrets:
+        o.secrets = [core_v1.ObjectReference(name=s.name) for s in o.secrets]
+
+
+def update_account(new: Any, old: Any) -> None:
+    only_secret_names(new)
+
+
 def create_limit_range(o: Any) -> None:
     """A limit range without a name gets one."""
     if not o.metadata.name:
@@ -81,10 +117,13 @@ def create_limit_range(o: Any) -> None:
 STRATEGIES: dict[str, Strategy] = {
     "LimitRange": Strategy(create=create_limit_range),
     "Namespace": Strategy(
-        create=create_namespace, update=update_namespace, subresources={"finalize": finalize_namespace}
+        create=create_namespace,
+        update=update_namespace,
+        subresources={"finalize": finalize_namespace},
+        resets={"finalize": {"f:status": {}}},
     ),
     "Node": Strategy(drops_status=False),
-    "PersistentVolume": Strategy(create=create_volume),
+    "PersistentVolume": Strategy(create=create_volume, stamps={"status": stamp_volume_phase}),
     "PersistentVolumeClaim": Strategy(create=create_claim, update=update_claim),
     "Pod": Strategy(
         generation=True,
@@ -97,8 +136,10 @@ STRATEGIES: dict[str, Strategy] = {
             "ephemeralcontainers": podupdates.only_ephemeral_containers,
             "resize": podupdates.only_resources,
         },
+        resets={"status": {"f:spec": {}, "f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}}},
     ),
     "PodTemplate": Strategy(generation=True),
     "ReplicationController": Strategy(generation=True, changed=spec_changed),
+    "ServiceAccount": Strategy(create=only_secret_names, update=update_account),
     "Service": Strategy(create=services.create, update=services.update),
 }

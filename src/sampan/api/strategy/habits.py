@@ -8,6 +8,7 @@ from typing import Any
 
 Create = Callable[[Any], None]
 Update = Callable[[Any, Any], None]
+Stamp = Callable[[Any, Any, str], None]
 
 # What a status update may not touch where metadata belongs to the owner of the spec.
 RESERVED = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -47,7 +48,9 @@ class Strategy:
 
     `generation`: whether it counts generations, a new one when `changed(new, old)`. `drops_status`: whether a
     creator's status is dropped. `create`, `update`, `subresources`: rules of its own, in place.
-    `status_metadata(new, old)`: what becomes of metadata when the status is updated.
+    `status_metadata(new, old)`: what becomes of metadata when the status is updated. `stamps`: by subresource ("" for
+    the object's own endpoint), what gets the time (RFC 3339) at which an update makes it so. `resets`: by subresource,
+    the paths (as fieldsV1 writes them) that nobody comes to own through it, where these are not the obvious ones.
     """
 
     generation: bool = False
@@ -58,6 +61,8 @@ class Strategy:
     update: Update | None = None
     subresources: dict[str, Update] = field(default_factory=dict)
     status_metadata: Update = keep_all
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    resets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 DEFAULT = Strategy()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sampan.api.kinds import apiregistration_v1
 from sampan.api.strategy.habits import COUNTED, Strategy, content_changed, never, reset_metadata, spec_changed
 
 RESET = Strategy(status_metadata=reset_metadata)
@@ -32,31 +33,28 @@ def count_driver(new: Any, old: Any) -> None:
         new.metadata.generation = (old.metadata.generation or 0) + 1
 
 
-DECISIONS = ("Approved", "Denied")
+def add_stored_version(new: Any, old: Any) -> None:
+    """A version that objects are stored in from now on is one that they may be stored in."""
+    status = new.status
+    stored = next((v.name for v in new.spec.versions or () if v.storage), None)
+    if status is not None and stored and stored not in (status.storedVersions or ()):
+        status.storedVersions = [*(status.storedVersions or ()), stored]
 
 
-def keep_spec(new: Any, old: Any) -> None:
-    """A certificate request asks once."""
-    new.spec = old.spec
+LOCAL_SERVICE = "Local APIServices are always available"
 
 
-def decisions(status: Any) -> list[Any]:
-    return [c for c in (status.conditions if status is not None else None) or () if c.type in DECISIONS]
-
-
-def update_request_status(new: Any, old: Any) -> None:
-    """A signer gives certificates and tells of failures; whether to sign is not its to say."""
-    new.spec = old.spec
-    if new.status is not None:
-        others = [c for c in new.status.conditions or () if c.type not in DECISIONS]
-        new.status.conditions = [*decisions(old.status), *others] or None
-
-
-def update_request_approval(new: Any, old: Any) -> None:
-    """An approver decides, and does nothing else."""
-    new.spec = old.spec
-    if new.status is not None and old.status is not None:
-        new.status.certificate = old.status.certificate
+def create_service(o: Any) -> None:
+    """What the server itself serves is there from the start."""
+    if o.spec.service is None:
+        condition = apiregistration_v1.APIServiceCondition(
+            type="Available",
+            status="True",
+            reason="Local",
+            message=LOCAL_SERVICE,
+            lastTransitionTime=o.metadata.creationTimestamp,
+        )
+        o.status.conditions = [condition]
 
 
 STRATEGIES: dict[tuple[str, str], Strategy] = {
@@ -67,13 +65,12 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): COUNTED,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): COUNTED,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): Strategy(
-        generation=True, changed=definition_changed, status_metadata=reset_metadata
+        generation=True,
+        changed=definition_changed,
+        update=add_stored_version,
+        resets={"status": {"f:spec": {}, "f:metadata": {}}},
     ),
     ("authentication.k8s.io", "SelfSubjectReview"): TAKEN_AS_GIVEN,
-    ("certificates.k8s.io", "CertificateSigningRequest"): Strategy(
-        update=keep_spec,
-        subresources={"status": update_request_status, "approval": update_request_approval},
-    ),
     ("discovery.k8s.io", "EndpointSlice"): Strategy(generation=True, changed=slice_changed),
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): Strategy(
         generation=True, changed=spec_changed, status_metadata=reset_metadata
@@ -84,14 +81,15 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("networking.k8s.io", "Ingress"): Strategy(generation=True, changed=spec_changed),
     ("networking.k8s.io", "IngressClass"): Strategy(generation=True, changed=spec_changed),
     ("networking.k8s.io", "NetworkPolicy"): Strategy(generation=True, changed=spec_changed),
-    ("networking.k8s.io", "ServiceCIDR"): RESET,
+    ("internal.apiserver.k8s.io", "StorageVersion"): RESET,
+    ("networking.k8s.io", "ServiceCIDR"): Strategy(
+        drops_status=False, drops_status_on_update=False, status_metadata=reset_metadata
+    ),
     ("policy", "PodDisruptionBudget"): Strategy(generation=True, changed=spec_changed),
-    ("resource.k8s.io", "DeviceClass"): COUNTED,
-    ("resource.k8s.io", "DeviceTaintRule"): COUNTED_RESET,
-    ("resource.k8s.io", "ResourceClaim"): RESET,
-    ("resource.k8s.io", "ResourceSlice"): COUNTED,
+    ("scheduling.k8s.io", "PodGroup"): RESET,
     ("scheduling.k8s.io", "PriorityClass"): Strategy(generation=True, changed=never),
-    ("apiregistration.k8s.io", "APIService"): RESET,
+    ("apiregistration.k8s.io", "APIService"): Strategy(create=create_service, status_metadata=reset_metadata),
     ("storage.k8s.io", "CSIDriver"): Strategy(update=count_driver),
     ("storage.k8s.io", "VolumeAttachment"): RESET,
+    ("storagemigration.k8s.io", "StorageVersionMigration"): RESET,
 }

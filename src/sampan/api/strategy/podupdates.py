@@ -16,18 +16,23 @@ def only_ephemeral_containers(new: Any, old: Any) -> None:
 
 
 def only_resources(new: Any, old: Any) -> None:
-    """Resources and resize policies of containers, by name, and the pod's own resources."""
+    """Resources and resize policies of containers, and the pod's own resources. A request that adds, removes, renames
+    or moves containers stays as it is, for validation to refuse."""
     wanted = new.spec
+    if any(names_in(wanted, field) != names_in(old.spec, field) for field in ("containers", "initContainers")):
+        return
     new.spec = copy_of(old.spec)
     new.status = old.status
     new.metadata = _with_managed_fields(old.metadata, new.metadata)
     new.spec.resources = wanted.resources
-    for name in ("containers", "initContainers"):
-        given = {c.name: c for c in getattr(wanted, name) or ()}
-        for container in getattr(new.spec, name) or ():
-            if container.name in given:
-                container.resources = given[container.name].resources
-                container.resizePolicy = given[container.name].resizePolicy
+    for field in ("containers", "initContainers"):
+        for container, given in zip(getattr(new.spec, field) or (), getattr(wanted, field) or (), strict=True):
+            container.resources = given.resources
+            container.resizePolicy = given.resizePolicy
+
+
+def names_in(spec: Any, field: str) -> list[str | None]:
+    return [container.name for container in getattr(spec, field) or ()]
 
 
 def copy_of(obj: Any) -> Any:

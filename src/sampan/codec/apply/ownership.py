@@ -36,14 +36,14 @@ STRIPPED: Tree = {
     },
 }
 COMMON = ("kind", "apiVersion", "metadata", "status")
-# What an object's own endpoint resets beside the status: a signing request is the server's from the start.
-RESET: dict[tuple[str, str], Tree] = {("certificates.k8s.io", "CertificateSigningRequest"): {"f:spec": LEAF}}
 
 
 @cache
 def reset(kind: Kind, subresource: str) -> Tree:
     """The paths that this endpoint brings back to what they were."""
     habits, names = strategy.of(kind), kind.struct.__struct_fields__
+    if subresource in habits.resets:
+        return habits.resets[subresource]
     if subresource == "status":
         paths: Tree = {f"f:{n}": LEAF for n in names if n not in COMMON}
         if habits.status_metadata is not keep_all:
@@ -52,7 +52,7 @@ def reset(kind: Kind, subresource: str) -> Tree:
         return paths
     if subresource or "status" not in kind.subresources:
         return {}
-    return {"f:status": LEAF} | RESET.get((kind.group, kind.kind), {})
+    return {"f:status": LEAF}
 
 
 class Change:

@@ -24,7 +24,7 @@ def told(old: Document, new: Document, subresource: str = "") -> list[str]:
     before, after = (kind.decode(msgspec.json.encode(d)) for d in (old, new))
     for obj in (before, after):
         defaults.apply(kind, obj)
-    strategy.prepare_update(kind, after, before, subresource)
+    strategy.prepare_update(kind, after, before, subresource, now=0.0)
     return [str(e).split("\n")[0] for e in validation.update(kind, after, before, subresource)]
 
 
