@@ -16,6 +16,9 @@ class Config:
 
     `service_network` is where cluster addresses come from, `node_ports` the first and last node port.
     `service_account_key` is the PEM file of the key tokens are signed with; None: no tokens.
+    `endpoint_lease_seconds`: how long an endpoint of the `kubernetes` service outlives its server's death.
+    `shutdown_delay_seconds`: how long a server that was told to stop still serves, so that others turn away from it;
+    `shutdown_grace_seconds`: how long requests may then take to end.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
     """
 
@@ -41,3 +44,6 @@ class Config:
     disable_plugins: tuple[str, ...] = ()
     allow_privileged: bool = True
     body_limit: int = BODY_LIMIT_BYTES
+    endpoint_lease_seconds: int = 15
+    shutdown_delay_seconds: float = 0.0
+    shutdown_grace_seconds: float = 10.0

@@ -31,7 +31,7 @@ class Health:
         self._checks: dict[str, dict[str, Check]] = {
             "livez": always | hooks,
             "healthz": always | hooks,
-            "readyz": always | {"informer-sync": self._started} | hooks | {"shutdown": self._started},
+            "readyz": always | {"informer-sync": self._started} | hooks | {"shutdown": self._stopping},
         }
 
     def _store(self) -> str:
@@ -39,7 +39,10 @@ class Health:
         return f"store: {failure}" if failure else ""
 
     def _started(self) -> str:
-        return "" if self._server.ready else "not finished"
+        return "" if self._server.started else "not finished"
+
+    def _stopping(self) -> str:
+        return "process is shutting down" if self._server.stopping else ""
 
     def paths(self) -> list[str]:
         """All endpoints, for the index of paths."""

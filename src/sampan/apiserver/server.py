@@ -91,7 +91,7 @@ class ApiServer:
         self.tasks = TaskOwner("apiserver")
         self.timetable = Timetable(clock)
         self.heavy_turns = asyncio.Semaphore(AT_ONCE)
-        self.ready = False
+        self.started = self.stopping = False
         self._resources: dict[Kind, ResourceCache] = {}
         self._decoded: dict[Entry, Any] = {}
         self._listener: Listener | None = None
@@ -122,7 +122,8 @@ class ApiServer:
                 (config.bind_address, *config.more_addresses), config.port, tls.server_context(config)
             )
         await self.bootstrap.run(port)
-        self.ready = True
+        self.tasks.start(self.bootstrap.endpoints.run, name="endpoints", policy="log")
+        self.started = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)
         return port
 
@@ -131,13 +132,28 @@ class ApiServer:
         """Whether requests come over sockets, from clients that wait beside each other."""
         return self._listener is not None
 
+    async def stop(self) -> None:
+        """Stop so that no client is failed: `/readyz` says no and the endpoint goes first; the server still answers,
+        asking each client to connect elsewhere, for as long as its balancers need to notice; then requests end, and
+        watches as if their time were up.
+        """
+        self.stopping = True
+        log.info("stopping delay=%g", self.config.shutdown_delay_seconds)
+        await self.bootstrap.endpoints.end()
+        if self._listener is not None:
+            self._listener.drain()
+            await self.clock.sleep(self.config.shutdown_delay_seconds)
+            await self._listener.close(grace_seconds=self.config.shutdown_grace_seconds)
+        await self.close()
+
     async def close(self) -> None:
         """Stop accepting, end what runs, close the store."""
-        self.ready = False
+        self.stopping = True
         if self._listener is not None:
             await self._listener.close()
         await self.tasks.close()
         await self.cache.close()
+        await self.tasks.close()  # followers whose watches have just ended
         await self.kubelets.close()
         await self.store.close()
 

@@ -15,6 +15,7 @@ import click
 
 from sampan.aio.clock import Clock, SystemClock
 from sampan.apiserver.config import Config
+from sampan.cli.settings import as_seconds
 from sampan.cli.stores import ENCRYPTION, store_options, stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
@@ -33,7 +34,12 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--port", "--secure-port", default=6443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any."
 )
-@click.option("--advertise-address", default="", help="Address told to clients.  [default: the bind address]")
+@click.option(
+    "--advertise-address",
+    default="",
+    help="Address of this server in the endpoints of the kubernetes service.  [default: the bind address, or, where "
+    "others cannot reach that, the one of the default route]",
+)
 @store_options
 @ENCRYPTION
 @click.option("--token-auth-file", type=FILE, help='Lines of token,user,uid,"group1,group2".')
@@ -68,6 +74,13 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--enable-admission-plugins", default="", help="Plugins to enable besides the default ones, with commas.")
 @click.option("--disable-admission-plugins", default="", help="Plugins to disable, with commas.")
+@click.option(
+    "--shutdown-delay-duration",
+    default="0s",
+    show_default=True,
+    callback=as_seconds,
+    help="How long to go on serving after SIGTERM, /readyz saying no, so that balancers turn away first.",
+)
 @click.option("--allow-privileged/--no-allow-privileged", default=True, hidden=True)
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(
@@ -89,6 +102,7 @@ def command(
     authorization_mode: str,
     enable_admission_plugins: str,
     disable_admission_plugins: str,
+    shutdown_delay_duration: float,
     allow_privileged: bool,
     log_level: str,
     **storage: Any,
@@ -132,6 +146,7 @@ def command(
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
         allow_privileged=allow_privileged,
+        shutdown_delay_seconds=shutdown_delay_duration,
     )
     from sampan.cluster import process
 
@@ -158,7 +173,7 @@ async def serve(
         await asyncio.Event().wait()
     finally:
         with contextlib.suppress(asyncio.CancelledError):
-            await server.close()
+            await server.stop()
 
 
 def _own_token_key(pki: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ CLUSTER = (
     ),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
 )
+
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def as_seconds(ctx: click.Context, parameter: click.Parameter, text: str) -> float:
+    """A duration as Go writes it (`1h30m`, `15s`, `500ms`), in seconds; for an option's `callback`."""
+    parts = DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise click.BadParameter(f"{text!r} is no duration: write it as 15s, 1h30m or 500ms", ctx, parameter)
+    return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
 
 
 def cluster_options(command: Decorated) -> Decorated:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1, networking_v1
@@ -31,24 +32,26 @@ def service(network: ipaddress.IPv4Network | ipaddress.IPv6Network, port: int) -
     )
 
 
-def endpoints(address: str, port: int) -> Any:
-    """The service's endpoints in the older form."""
+def endpoints(addresses: Sequence[str], port: int) -> Any:
+    """The service's endpoints in the older form; without any address, no subset."""
     subset = core_v1.EndpointSubset(
-        addresses=[core_v1.EndpointAddress(ip=address)],
+        addresses=[core_v1.EndpointAddress(ip=address) for address in sorted(addresses)],
         ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")],
     )
-    labels = dict(MIRRORING)
-    return core_v1.Endpoints(
-        metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels=labels), subsets=[subset]
-    )
+    metadata = meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels=dict(MIRRORING))
+    return core_v1.Endpoints(metadata=metadata, subsets=[subset] if addresses else None)
 
 
-def endpoint_slice(address: str, port: int) -> Any:
+def endpoint_slice(addresses: Sequence[str], port: int) -> Any:
     """The service's endpoints in the newer form."""
+    version = ipaddress.ip_address(addresses[0]).version if addresses else 4
     return discovery_v1.EndpointSlice(
         metadata=meta_v1.ObjectMeta(name=NAME, namespace=NAMESPACE, labels={"kubernetes.io/service-name": NAME}),
-        addressType=f"IPv{ipaddress.ip_address(address).version}",
-        endpoints=[discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))],
+        addressType=f"IPv{version}",
+        endpoints=[
+            discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))
+            for address in sorted(addresses)
+        ],
         ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
     )
 

@@ -5,7 +5,6 @@ They are written through the same stages as everybody else's, by the server's ow
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from sampan.aio.clock import timestamp
@@ -14,6 +13,7 @@ from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
 from sampan.apiserver import decode
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
 from sampan.apiserver.bootstrap import hostaddress, kubernetes
+from sampan.apiserver.bootstrap.endpoints import Endpoints
 from sampan.apiserver.bootstrap.roles import ensure_roles
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
@@ -37,6 +37,7 @@ class Bootstrap:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._port = 0
+        self.endpoints = Endpoints(server, self)
 
     async def begin(self) -> None:
         """What has to be there before anybody asks: whoever came before the roles would be turned away."""
@@ -53,18 +54,13 @@ class Bootstrap:
         await self._kubernetes()
 
     async def _kubernetes(self) -> None:
-        """The service of this server; its endpoints follow the address and port it has now."""
+        """The service of all servers; this one's endpoint follows the address and port it has now."""
         config = self._server.config
         network = kubernetes.service_cidr(config.service_network)
         await self.ensure(network)
         await self._network_ready(network)
         await self.ensure(kubernetes.service(config.service_network, self._port))
-        address = self.address()
-        if ipaddress.ip_address(address).is_loopback:
-            # Endpoints must not be loopback addresses: a server only this machine reaches has none to tell.
-            return
-        for obj in (kubernetes.endpoints(address, self._port), kubernetes.endpoint_slice(address, self._port)):
-            await self.replace(obj)
+        await self.endpoints.begin(self.address(), self._port)
 
     async def _network_ready(self, network: Any) -> None:
         """Addresses are given out of the service network from now on."""

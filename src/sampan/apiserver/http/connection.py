@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
             headers=self._headers,
             body=body,
             peer=self,
-            keep_alive=parser.should_keep_alive() and not parser.should_upgrade(),
+            keep_alive=parser.should_keep_alive() and not parser.should_upgrade() and not self._listener.draining,
             chunked=parser.get_http_version() != "1.0",
         )
 
@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
             feed.close()
             self._transport.write(wire.LAST_CHUNK)
             self.close()
-        elif self.idle():
+        elif self.idle() and not self._receiving:
             self.close()
 
     def close(self) -> None:

@@ -21,6 +21,8 @@ REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 180.0
 STALLED_SECONDS = 60.0
 HELD_BYTES = 128 << 20
+GOODBYE_SECONDS = 1.0
+"""How long a client may take to agree to a connection's end; one that is not reading never does."""
 SPARE_FILES = 128
 """Files for the store and for whatever else is opened beside connections."""
 
@@ -49,6 +51,7 @@ class Listener:
         self.body_limit = body_limit
         self._held_limit = held_limit
         self._held = 0
+        self.draining = False
         self._room = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, SPARE_FILES)
         self.connections: set[Connection] = set()
         self.now = clock.monotonic()
@@ -69,12 +72,18 @@ class Listener:
             ssl=tls,
             backlog=4096,
             ssl_handshake_timeout=10 if tls else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if tls else None,
         )
         self._sweeper = loop.create_task(self._sweep(), name="http-sweep")
         return int(self._server.sockets[0].getsockname()[1])
 
+    def drain(self) -> None:
+        """From now on each answer asks its client to come back on another connection (RFC 9112, 9.6)."""
+        self.draining = True
+
     async def close(self, *, grace_seconds: float = 2.0) -> None:
         """Stop accepting, end feeds, let running answers end for `grace_seconds`, then end what is left."""
+        self.drain()
         if self._server is not None:
             self._server.close()
         if self._sweeper is not None:
@@ -84,6 +93,8 @@ class Listener:
         deadline = self._clock.monotonic() + grace_seconds
         while self.connections and self._clock.monotonic() < deadline:
             await self._clock.sleep(0.02)
+            for connection in list(self.connections):
+                connection.finish()
         for connection in list(self.connections):
             connection.drop()
         await asyncio.sleep(0)

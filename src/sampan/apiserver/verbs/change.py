@@ -18,6 +18,7 @@ from sampan.apiserver import heavy, lifecycle, metadata, policies, stages, store
 from sampan.apiserver.listoptions import parse_version
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.get import absent
+from sampan.apiserver.verbs.sight import Sight
 from sampan.apiserver.write import UPDATE, Write, commit
 from sampan.store.cache import Entry
 
@@ -34,29 +35,39 @@ async def change(request: Request, make: Change, *, applied: bool = False) -> by
 
     Raises NotFound, Conflict, Invalid and what the stages raise. An update that changes nothing is not written.
     """
-    server, target, kind = request.server, request.target, request.kind
-    cache = server.resource(kind)
-    await cache.fresh()
+    target, sight = request.target, Sight(request.server)
+    cache = request.server.resource(request.kind)
+    await sight.begin()
     for _ in range(ATTEMPTS):
         entry = cache.get(target.namespace or None, target.name)
-        if entry is None:
-            raise absent(kind, target.name)
-        new = await heavy.work(request, make, stored.from_bytes(kind, entry.data), entry)
-        old = stored.from_bytes(kind, entry.data)
-        write = Write(request, UPDATE, new=new, old=old, revision=entry.revision)
-        write.applied = applied
-        check_version(write, entry)
-        metadata.check_place(write)
-        metadata.check_named(new, target.name)
-        metadata.carry(write)
-        await stages.through(write)
-        if lifecycle.ends_with_update(write):
-            data = await lifecycle.end(write)
-        else:
-            data = await store(write, entry)
+        try:
+            data = await _attempt(request, entry, make, sight, applied=applied)
+        except errors.ApiError:
+            if sight.certain:
+                raise
+            data = b""
         if data:
             return data
+        await sight.renew()
     raise conflict(request, target.name)
+
+
+async def _attempt(request: Request, entry: Entry | None, make: Change, sight: Sight, *, applied: bool) -> bytes:
+    """The bytes to show; b"" when it has to be tried on something newer."""
+    kind, name = request.kind, request.target.name
+    if entry is None:
+        raise absent(kind, name)
+    new = await heavy.work(request, make, stored.from_bytes(kind, entry.data), entry)
+    write = Write(request, UPDATE, new=new, old=stored.from_bytes(kind, entry.data), revision=entry.revision)
+    write.applied = applied
+    check_version(write, entry)
+    metadata.check_place(write)
+    metadata.check_named(new, name)
+    metadata.carry(write)
+    await stages.through(write)
+    if lifecycle.ends_with_update(write):
+        return await lifecycle.end(write)
+    return await store(write, entry, sight)
 
 
 async def modify(request: Request, kind: Kind, name: str, make: Change) -> bytes:
@@ -97,12 +108,12 @@ def check_version(write: Write, entry: Entry) -> None:
         raise conflict(write.request, write.name)
 
 
-async def store(write: Write, entry: Entry) -> bytes:
-    """Commit; b"" when somebody else was faster."""
+async def store(write: Write, entry: Entry, sight: Sight) -> bytes:
+    """Commit; b"" when somebody else was faster, or may have been where nothing is to be written."""
     data = stored.to_bytes(write.kind, write.new)
     if stored.splice(write.kind, data, entry.revision) == entry.data:
         write.abandon()
-        return entry.data
+        return entry.data if sight.certain else b""
     outcome, data = await commit(write)
     return data if outcome is None or outcome.succeeded else b""
 

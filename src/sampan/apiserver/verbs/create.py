@@ -11,6 +11,7 @@ from sampan.apiserver.allocation.services import is_service
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
+from sampan.apiserver.verbs.sight import Sight
 from sampan.apiserver.write import CREATE, Write, commit, lost_beside
 
 ATTEMPTS = 8
@@ -30,7 +31,8 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
     """
     meta = metadata.ensure(obj)
     generated = not meta.name and bool(meta.generateName)
-    retried = generated or is_service(request.kind) or _counted(request)
+    sight = Sight(request.server)
+    retried = generated or not sight.certain or is_service(request.kind) or _counted(request)
     spare = msgspec.json.encode(obj) if retried else b""
     for _ in range(ATTEMPTS):
         write = Write(request, CREATE, new=obj)
@@ -40,7 +42,16 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
             metadata.check_named(obj, request.target.name)
         server = request.server
         metadata.begin(write, server.rng, server.clock.now())
-        await stages.through(write)
+        try:
+            await stages.through(write)
+        except ApiError:
+            if sight.certain:
+                raise
+            await sight.renew()
+            obj = write.kind.decode(spare)
+            continue
+        if write.dry_run:
+            await sight.renew()
         if write.dry_run and server.resource(write.kind).get(write.namespace or None, write.name) is not None:
             write.abandon()
             raise exists(write)

@@ -16,6 +16,7 @@ from sampan.apiserver.lifecycle import Step
 from sampan.apiserver.request import Request, parse_integer
 from sampan.apiserver.routes import truthy
 from sampan.apiserver.verbs.get import absent
+from sampan.apiserver.verbs.sight import Sight
 from sampan.apiserver.write import DELETE, UPDATE, Write, commit, commit_delete
 from sampan.store.cache import Entry
 
@@ -28,22 +29,28 @@ async def delete(request: Request) -> Response:
     Raises NotFound and Conflict.
     """
     options = delete_options(request)
-    kind, target = request.kind, request.target
+    server, kind, target = request.server, request.kind, request.target
     warning = deprecations.on_delete(kind, options)
     if warning is not None:
         request.warnings.append(warning)
-    cache = request.server.resource(kind)
-    await cache.fresh()
+    cache, sight = server.resource(kind), Sight(server)
+    await sight.begin()
     for _ in range(ATTEMPTS):
-        entry = cache.get(target.namespace or None, target.name)
-        if entry is None:
-            raise absent(kind, target.name)
-        outcome = await delete_entry(request, entry, options)
+        try:
+            entry = cache.get(target.namespace or None, target.name)
+            if entry is None:
+                raise absent(kind, target.name)
+            outcome = await delete_entry(request, entry, options, certain=sight.certain)
+        except errors.ApiError:
+            if sight.certain:
+                raise
+            outcome = None
         if outcome is not None:
             data, removed, uid = outcome
             if data and (not removed or policies.shows_deleted(kind)):
                 return object_answer(request, data, 202 if not removed and options.orphanDependents is False else 200)
             return struct_answer(request, success(request, uid))
+        await sight.renew()
     raise errors.conflict(kind.group, kind.plural, target.name, "object was being modified too fast")
 
 
@@ -88,8 +95,13 @@ def _from_query(request: Request) -> Any:
     return options
 
 
-async def delete_entry(request: Request, entry: Entry, options: Any) -> tuple[bytes, bool, str] | None:
-    """One attempt on one object: its last bytes, whether it is gone, its uid. None when somebody else was faster."""
+async def delete_entry(
+    request: Request, entry: Entry, options: Any, *, certain: bool = True
+) -> tuple[bytes, bool, str] | None:
+    """One attempt on one object: its last bytes, whether it is gone, its uid.
+
+    None when somebody else was faster, or may have been (the entry is not `certain`) where nothing is to be done.
+    """
     kind, server = request.kind, request.server
     obj = stored.from_bytes(kind, entry.data)
     lifecycle.check_preconditions(kind, obj, entry.revision, options)
@@ -110,7 +122,7 @@ async def delete_entry(request: Request, entry: Entry, options: Any) -> tuple[by
     step = lifecycle.begin_delete(kind, obj, options, server.clock.now())
     uid = obj.metadata.uid or ""
     if step is Step.NOTHING:
-        return entry.data, False, uid
+        return (entry.data, False, uid) if certain else None
     if step is Step.REMOVE:
         return await _remove(write, entry.data, uid)
     write.new, write.operation = obj, UPDATE
