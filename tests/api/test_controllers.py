@@ -7,6 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ TOKEN = "admin-token"
 class Cluster:
     """Controllers and simulated nodes in a thread of their own, so that kubectl may be waited for."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, root_ca: Path) -> None:
+        self._root_ca = root_ca
         self._config = ClientConfig(server=url, token=TOKEN, insecure_skip_tls_verify=True)
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
@@ -45,7 +47,7 @@ class Cluster:
         clock, rng = SystemClock(), random.Random(1)
         self._task = asyncio.current_task()
         async with RestClient(self._config, clock) as ours, RestClient(self._config, clock) as theirs:
-            manager = ControllerManager(ours, clock, rng, Config(root_ca=b"CA"))
+            manager = ControllerManager(ours, clock, rng, Config(root_ca=self._root_ca))
             nodes = SimulatedNodes(theirs, clock, rng, ["n1", "n2", "n3"], start_seconds=0.05, stop_seconds=0.05)
             self._started.set()
             try:
@@ -56,7 +58,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(api: Any) -> Iterator[Any]:
-    running = Cluster(api.url)
+    running = Cluster(api.url, api.data / "pki" / "ca.crt")
     try:
         wait(api, "node/n1", "condition=Ready")
         yield api

@@ -16,6 +16,7 @@ VERBS = {
     "status": "Tell what runs, where, and what is wrong.",
     "kubectl": "Run kubectl against this cluster.",
     "image": "Build a container image from files, or import one.",
+    "certs": "Look at certificates, renew them, replace an authority.",
     "backup": "Save all objects to a file, while serving.",
     "restore": "Make the objects those of a backup.",
     "store": "Move the objects to another store, or encrypt them anew.",

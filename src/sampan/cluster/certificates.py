@@ -12,7 +12,7 @@ and with it what lets a kubelet ask for certificates, still cannot pass for the 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -78,10 +78,10 @@ class Authorities:
         return (self.named(name) for name in AUTHORITIES)
 
 
-def ensure_all(layout: Layout, clock: Clock, *, hosts: Sequence[str], node_name: str, node_ip: str) -> Authorities:
-    """Every certificate a one-machine cluster needs, below `layout.pki`. `hosts` are the API server's names."""
+def ensure_all(layout: Layout, clock: Clock, identities: Iterable[Identity]) -> Authorities:
+    """Every one's certificate, and the key of accounts' tokens, below `layout.pki`."""
     authorities = Authorities(layout.pki, clock)
-    for identity in (*COMPONENTS, server(hosts), *node(node_name, node_ip)):
+    for identity in identities:
         authorities.of(identity).ensure(identity)
     ensure_service_account_key(layout.pki)
     return authorities

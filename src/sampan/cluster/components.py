@@ -56,8 +56,8 @@ def make_controller_manager(options: Options, client: Any, clock: Clock, rng: ra
     from sampan.controllers.context import Config
     from sampan.controllers.manager import ControllerManager
 
-    ca = (options.layout.pki / "ca.crt").read_bytes()
-    return ControllerManager(client, clock, rng, Config(root_ca=ca, cluster_cidr=options.cluster_cidr))
+    config = Config(root_ca=options.layout.pki / "ca.crt", cluster_cidr=options.cluster_cidr)
+    return ControllerManager(client, clock, rng, config)
 
 
 def make_scheduler(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:

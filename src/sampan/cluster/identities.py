@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from sampan.aio.clock import Clock
 from sampan.client import kubeconfig
 from sampan.cluster import certificates
+from sampan.cluster.authority import Identity
+from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import Layout, write_private
 from sampan.cluster.options import Options
 
@@ -15,12 +18,35 @@ COMPONENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns")
 
 
 def ensure(options: Options, clock: Clock) -> None:
-    """Makes all that is missing; what is there and good stays."""
-    layout = options.layout
+    """Makes all that is missing or due; what is there and good stays. Raises ClusterError and OSError."""
+    certificates.ensure_all(options.layout, clock, identities(options))
+    _kubeconfigs(options)
+
+
+def renew(options: Options, clock: Clock, names: Collection[str]) -> list[str]:
+    """Makes those certificates anew (all when `names` is empty); gives their names. Raises ClusterError."""
+    known = {identity.file: identity for identity in identities(options)}
+    if strange := sorted(set(names) - set(known)):
+        raise ClusterError(f"there is no certificate {', '.join(strange)}: there are {', '.join(known)}")
+    authorities = certificates.Authorities(options.layout.pki, clock)
+    chosen = [identity for name, identity in known.items() if name in names or not names]
+    for identity in chosen:
+        authorities.of(identity).renew(identity)
+    _kubeconfigs(options)
+    return [identity.file for identity in chosen]
+
+
+def identities(options: Options) -> list[Identity]:
+    """Who has a certificate on this machine."""
     hosts = certificates.api_hosts(
         options.service_ip, options.cluster_domain, bind_address=options.bind_address, node_ip=options.node_ip
     )
-    certificates.ensure_all(layout, clock, hosts=hosts, node_name=options.node_name, node_ip=options.node_ip)
+    node = certificates.node(options.node_name, options.node_ip)
+    return [*certificates.COMPONENTS, certificates.server(hosts), *node]
+
+
+def _kubeconfigs(options: Options) -> None:
+    layout = options.layout
     for name in COMPONENTS:
         _write(layout, options.server, layout.kubeconfigs / f"{name}.kubeconfig", name)
     _write(layout, options.server, layout.admin_kubeconfig, "admin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sampan.aio.clock import Clock
@@ -19,12 +20,12 @@ T = TypeVar("T")
 class Config:
     """Settings of the controllers; the flags of upstream's kube-controller-manager they stand for are named.
 
-    `root_ca` (PEM, `--root-ca-file`): None publishes no kube-root-ca.crt. `cluster_cidr` and `node_mask_size`
-    (`--cluster-cidr`, `--node-cidr-mask-size`): an empty `cluster_cidr` allocates no pod networks.
+    `root_ca` (`--root-ca-file`): None publishes no kube-root-ca.crt; changes of the file are published. `cluster_cidr`
+    and `node_mask_size` (`--cluster-cidr`, `--node-cidr-mask-size`): an empty `cluster_cidr` allocates no pod networks.
     `enabled` (`--controllers`): names of controllers to run, None for all.
     """
 
-    root_ca: bytes | None = None
+    root_ca: Path | None = None
     cluster_cidr: str = "10.244.0.0/16"
     node_mask_size: int = 24
     node_monitor_grace_seconds: float = 40.0

@@ -14,6 +14,8 @@ from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import namespace_ends
 
 ROOT_CA = "kube-root-ca.crt"
+THE_FILE = ""
+LOOK_SECONDS = 10.0
 DESCRIPTION = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the"
     " internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes"
@@ -79,14 +81,33 @@ class ServiceAccountController(NamespaceDefault):
 
 
 class RootCaController(NamespaceDefault):
+    """Its key for the file itself is the empty one, which comes back every `LOOK_SECONDS`."""
+
     name = "root-ca-certificate-publisher"
     component = "root-ca-cert-publisher"
     kind = core_v1.ConfigMap
     object_name = ROOT_CA
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._text = ""
+        if self.config.root_ca is not None:
+            self._text = self.config.root_ca.read_text()
+            self.enqueue(THE_FILE)
+
+    async def reconcile(self, key: str) -> float | None:
+        if key != THE_FILE:
+            return await super().reconcile(key)
+        assert self.config.root_ca is not None
+        text = self.config.root_ca.read_text()
+        if text != self._text:
+            self._text = text
+            for namespace in self.namespaces.list():
+                self.enqueue(namespace.metadata.name)
+        return LOOK_SECONDS
+
     def content(self) -> dict[str, Any] | None:
-        ca = self.config.root_ca
-        return None if ca is None else {"data": {"ca.crt": ca.decode()}}
+        return {"data": {"ca.crt": self._text}} if self._text else None
 
     def annotations(self) -> dict[str, str] | None:
         return {"kubernetes.io/description": DESCRIPTION}

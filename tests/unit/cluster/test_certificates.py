@@ -60,7 +60,8 @@ def test_another_host_makes_a_new_one(tmp_path: Path, clock: VirtualClock) -> No
 def test_everything_a_cluster_needs_is_private(tmp_path: Path, clock: VirtualClock) -> None:
     layout = Layout(tmp_path)
     hosts = certificates.api_hosts("10.96.0.1", "cluster.local", bind_address="127.0.0.1", node_ip="192.0.2.2")
-    certificates.ensure_all(layout, clock, hosts=hosts, node_name="n", node_ip="192.0.2.2")
+    identities = (*certificates.COMPONENTS, certificates.server(hosts), *certificates.node("n", "192.0.2.2"))
+    certificates.ensure_all(layout, clock, identities)
     files = list(layout.pki.iterdir())
     assert {"ca.crt", "apiserver.crt", "sa.key", "kubelet.crt", "admin.crt"} <= {f.name for f in files}
     assert {"kubelet-ca.crt", "front-proxy-ca.crt", "front-proxy-client.crt"} <= {f.name for f in files}

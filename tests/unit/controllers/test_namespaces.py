@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sampan.api.errors import InternalError
@@ -90,8 +91,10 @@ async def test_a_kind_that_fails_is_told_and_tried_again() -> None:
         assert w.api.all(core_v1.Namespace) == []
 
 
-async def test_every_namespace_has_its_account_and_certificate() -> None:
-    async with world(ServiceAccountController, RootCaController, config=Config(root_ca=b"PEM")) as w:
+async def test_every_namespace_has_its_account_and_certificate(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("PEM")
+    config = Config(root_ca=tmp_path / "ca.crt")
+    async with world(ServiceAccountController, RootCaController, config=config) as w:
         await w.api.create(namespace())
         await w.settle()
         assert [s.metadata.name for s in w.api.all(core_v1.ServiceAccount, "a")] == ["default"]
@@ -104,6 +107,9 @@ async def test_every_namespace_has_its_account_and_certificate() -> None:
         w.writes()
         await w.settle(3600)
         assert w.writes() == []
+        (tmp_path / "ca.crt").write_text("two authorities")
+        await w.settle(11)
+        assert w.api.peek(core_v1.ConfigMap, "kube-root-ca.crt", "a").data == {"ca.crt": "two authorities"}
 
 
 async def test_a_namespace_being_deleted_gets_nothing_new() -> None:

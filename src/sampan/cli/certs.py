@@ -1,0 +1,112 @@
+"""`sampan certs check`, `renew` and `rotate-ca`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from sampan.aio.clock import SystemClock, timestamp
+from sampan.cli.settings import DATA_DIR, existing
+from sampan.cli.status import age
+
+if TYPE_CHECKING:
+    from sampan.cluster.inspection import Row
+
+AUTHORITIES = ("ca", "kubelet-ca", "front-proxy-ca")
+
+
+@click.group("certs")
+def command() -> None:
+    """Look at this machine's certificates, renew them, replace an authority.
+
+    Certificates are renewed by themselves when 70 % of their life has passed; nothing is restarted. These commands are
+    for looking, for renewing at once (after a key may have been seen), and for replacing an authority.
+
+    \b
+    Examples:
+      sampan certs check
+      sampan certs renew
+      sampan certs rotate-ca
+    """
+
+
+@command.command("check")
+@DATA_DIR
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check(data_dir: str, output: str) -> None:
+    """Tell until when each certificate is good and what is wrong; exit status 1 when something is.
+
+    \b
+    Examples:
+      sampan certs check
+      sampan certs check -o json
+    """
+    from pathlib import Path
+
+    from sampan.cluster import inspection
+    from sampan.cluster.layout import Layout
+
+    report = inspection.inspect(Layout(Path(data_dir)).pki, SystemClock())
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+    else:
+        click.echo(table(report.authorities, "AUTHORITY"))
+        click.echo()
+        click.echo(table(report.certificates, "CERTIFICATE"))
+        for problem in report.problems:
+            click.secho(f"problem: {problem}", err=True, fg="red")
+    sys.exit(bool(report.problems))
+
+
+def table(rows: list[Row], title: str) -> str:
+    """Rows of `inspection.Row` in columns as wide as they need."""
+    head = [title, "USER", "SIGNED BY", "ENDS", "LEFT", "STATE"]
+    cells = [[r.name, r.user, r.signer, timestamp(r.end), age(r.left) if r.left > 0 else "-", r.state] for r in rows]
+    widths = [max(len(line[column]) for line in [head, *cells]) for column in range(len(head))]
+    lines = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in [head, *cells])
+    return "\n".join(line.rstrip() for line in lines)
+
+
+@command.command("renew")
+@click.argument("names", nargs=-1)
+@DATA_DIR
+def renew(names: tuple[str, ...], data_dir: str) -> None:
+    """Make certificates anew at once: those named, or all. What runs takes them up by itself.
+
+    \b
+    Examples:
+      sampan certs renew
+      sampan certs renew apiserver admin
+    """
+    from sampan.cluster import identities
+
+    renewed = identities.renew(existing(data_dir), SystemClock(), set(names))
+    click.echo(f"renewed: {', '.join(renewed)}")
+
+
+@command.command("rotate-ca")
+@click.option("--authority", type=click.Choice(AUTHORITIES), default="ca", show_default=True)
+@DATA_DIR
+def rotate(authority: str, data_dir: str) -> None:
+    """Replace an authority in three steps; each run takes one.
+
+    First the new one is trusted beside the old, then it signs and every certificate is made anew, then the old one is
+    dropped. Wait about two minutes between the steps, until pods and other machines have taken the last one up.
+
+    \b
+    Examples:
+      sampan certs rotate-ca
+      sampan certs rotate-ca --authority kubelet-ca
+    """
+    from sampan.cluster import identities, rotation
+
+    options, clock = existing(data_dir), SystemClock()
+    told = rotation.advance(options.layout.pki, authority, clock)
+    identities.ensure(options, clock)
+    click.echo(f"{authority}, step {told}")
+    if rotation.stage(options.layout.pki, authority) != rotation.STEADY:
+        again = "" if authority == "ca" else f" --authority {authority}"
+        click.echo(f"next, in two minutes: sampan certs rotate-ca{again}")
