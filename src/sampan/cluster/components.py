@@ -184,7 +184,7 @@ async def serve_api(options: Options) -> None:
         kubelet_key=layout.pki / "apiserver-kubelet-client.key",
         kubelet_authority=layout.pki / "kubelet-ca.crt",
     )
-    server = ApiServer(config, SqliteStore(layout.store, clock), clock, random.Random())
+    server = ApiServer(config, SqliteStore(layout.store, clock, process=True), clock, random.Random())
     await server.start()
     try:
         await asyncio.Event().wait()

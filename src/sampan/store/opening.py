@@ -40,7 +40,7 @@ def open_store(
 
         file = Path(place) if place else path
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return SqliteStore(file, clock)
+        return SqliteStore(file, clock, process=True)
     if kind == "etcd" and place:
         from sampan.store.etcd import EtcdStore
 

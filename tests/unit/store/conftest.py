@@ -40,6 +40,7 @@ class Encrypting(Configuration):
 OPENERS: dict[str, Opener] = {
     "memory": lambda folder, clock: MemoryStore(clock),
     "sqlite": lambda folder, clock: SqliteStore(folder / "store.db", clock),
+    "sqlite-process": lambda folder, clock: SqliteStore(folder / "store.db", clock, process=True),
     "encrypted": lambda folder, clock: EncryptedStore(MemoryStore(clock), Encrypting(), clock),
 }
 

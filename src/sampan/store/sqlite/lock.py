@@ -6,7 +6,11 @@ import fcntl
 import os
 from pathlib import Path
 
+from sampan.aio.clock import Clock
 from sampan.store.errors import Unavailable
+
+PATIENCE_SECONDS = 5.0
+RETRY_SECONDS = 0.01
 
 
 def holder(path: Path) -> int:
@@ -22,8 +26,20 @@ def holder(path: Path) -> int:
         return int(text) if text.isdigit() else 0
 
 
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process > 0
+
+
 class FileLock:
-    """Holds `<path>.lock`, which names the holder's process; the kernel releases it when the process dies."""
+    """Holds `<path>.lock`, which names the holder's process; the kernel releases it when the process dies, and the
+    processes that inherited it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,6 +63,23 @@ class FileLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    async def wait(self, clock: Clock) -> None:
+        """As `acquire`; a holder that has died gets a moment, in which its writer's process ends what it was doing."""
+        patience = clock.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.acquire()
+            except Unavailable:
+                if _is_alive(holder(self._path)) or clock.monotonic() > patience:
+                    raise
+            await clock.sleep(RETRY_SECONDS)
+
+    @property
+    def descriptor(self) -> int:
+        """The open file that holds the lock: whoever inherits it holds the lock too."""
+        assert self._descriptor is not None, "the lock is not held"
+        return self._descriptor
 
     def release(self) -> None:
         if self._descriptor is not None:

@@ -45,15 +45,20 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     version = check_version(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_PAGES * 4096 * 2}")
+    durable(connection)
     if version == 0:
         connection.executescript(TABLES)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
     elif path.stat().st_size <= CHECKED_SIZE:
         check(connection, path)
+
+
+def durable(connection: sqlite3.Connection) -> None:
+    """What a writer's connection has to be told, each one anew."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_PAGES * 4096 * 2}")
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -87,7 +92,11 @@ ADVICE = "move it and its -wal and -shm files away and restore a backup with `sa
 
 def translated(error: sqlite3.Error, path: Path) -> StoreError:
     """The store error that an SQLite error means."""
-    name = getattr(error, "sqlite_errorname", "") or ""
+    return meant(getattr(error, "sqlite_errorname", "") or "", str(error), path)
+
+
+def meant(name: str, error: str, path: Path) -> StoreError:
+    """As `translated`, by the error's SQLite name ("" where it has none) and its text."""
     if name.startswith("SQLITE_FULL"):
         return QuotaExceeded(f"no space left for {path}: free some on that file system; reads still work")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):

@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 
 from sampan.aio.clock import Clock
 from sampan.store.engine import Engine
-from sampan.store.log import Contents, Row, Unit, Written
+from sampan.store.log import Contents, Row, Unit, Written, first_id
 from sampan.store.retention import Policy
-from sampan.store.sqlite import file, schema
+from sampan.store.sqlite import file, schema, statements
 from sampan.store.sqlite.lock import FileLock
+from sampan.store.sqlite.process import WriterProcess
 from sampan.store.sqlite.worker import Worker
 
 T = TypeVar("T")
@@ -31,21 +32,20 @@ QUOTA = 8 << 30
 
 
 class SqliteLog:
-    """`Log` in the file at `path`."""
+    """`Log` in the file at `path`, but for how it is written, which is its heirs' to say."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
         self._lock = FileLock(path)
-        self._writing, self._reading = Worker("store-writer"), Worker("store-reader")
+        self._reading = Worker("store-reader")
         self._connections: list[sqlite3.Connection] = []
         self._groups = self._rows_written = 0
 
     async def open(self) -> Contents:
-        self._lock.acquire()
-        self._writing.start()
+        await self._lock.wait(self._clock)
         self._reading.start()
         try:
-            return await self._writing.run(self._guarded(self._open))
+            return await self._read(self._open)
         except BaseException:
             await self.close()
             raise
@@ -57,16 +57,17 @@ class SqliteLog:
 
     async def close(self) -> None:
         self._reading.stop()
-        self._writing.stop()
         while self._connections:
             # The writer's goes last: closing it folds the write-ahead log into the file.
             self._connections.pop().close()
         self._lock.release()
 
     def append(self, unit: Unit, written: Written) -> None:
-        self._groups += 1
-        self._rows_written += len(unit.rows)
-        self._writing.submit(self._guarded(partial(file.append, self._writer, unit)), written)
+        raise NotImplementedError
+
+    async def _write(self, statement: Callable[..., T], *arguments: Any) -> T:
+        """A statement that writes, in turn with the units."""
+        raise NotImplementedError
 
     async def rows(self, ids: Sequence[int]) -> dict[int, Row]:
         return await self._read(partial(file.rows, self._reader, ids))
@@ -75,15 +76,12 @@ class SqliteLog:
         return await self._read(partial(file.changes, self._reader, after, until, limit, values))
 
     async def compact(self, compacted: int, until: int, revision: int) -> None:
-        await self._write(partial(file.compact, self._writer, compacted, until, revision))
-        while await self._write(partial(file.reclaim, self._writer)):
+        await self._write(statements.compact, first_id(compacted + 1), first_id(until + 1), until, revision)
+        while await self._write(statements.reclaim):
             pass
 
     async def size(self) -> int:
-        return await self._write(partial(file.size, self._writer))
-
-    async def _write(self, job: Callable[[], T]) -> T:
-        return await self._writing.run(self._guarded(job))
+        return await self._write(statements.size)
 
     async def _read(self, job: Callable[[], T]) -> T:
         return await self._reading.run(self._guarded(job))
@@ -109,13 +107,85 @@ class SqliteLog:
             "wal_bytes": _size(self._path.with_name(self._path.name + "-wal")),
         }
 
+    def _count(self, unit: Unit) -> None:
+        self._groups += 1
+        self._rows_written += len(unit.rows)
+
+
+class ThreadLog(SqliteLog):
+    """Written by a thread: nothing to start, for tools and tests."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path, clock)
+        self._writing = Worker("store-writer")
+
+    async def open(self) -> Contents:
+        self._writing.start()
+        return await super().open()
+
+    async def close(self) -> None:
+        self._writing.stop()
+        await super().close()
+
+    def append(self, unit: Unit, written: Written) -> None:
+        self._count(unit)
+        self._writing.submit(self._guarded(partial(file.append, self._writer, unit)), written)
+
+    async def _write(self, statement: Callable[..., T], *arguments: Any) -> T:
+        return await self._writing.run(self._guarded(partial(statement, self._writer, *arguments)))
+
+
+class ProcessLog(SqliteLog):
+    """Written by a process: for servers, whose event loop it leaves alone."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path, clock)
+        self._writing = WriterProcess(path)
+
+    async def open(self) -> Contents:
+        contents = await super().open()
+        try:
+            await self._writing.start(self._lock.descriptor)
+        except BaseException:
+            await self.close()
+            raise
+        return contents
+
+    async def close(self) -> None:
+        await self._writing.stop()
+        await super().close()
+
+    def append(self, unit: Unit, written: Written) -> None:
+        self._count(unit)
+
+        def answer(error: BaseException | None, found: Any) -> None:
+            written(error, file.by_id(found) if found else {})
+
+        self._writing.submit("append", file.plain(unit), answer)
+
+    async def _write(self, statement: Callable[..., T], *arguments: Any) -> T:
+        result: T = await self._writing.run(statement.__name__, *arguments)
+        return result
+
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
 class SqliteStore(Engine):
-    """`Store` in one file. `retention` says how much history is kept, `quota` how many bytes in all."""
+    """`Store` in one file. `retention` says how much history is kept, `quota` how many bytes in all.
 
-    def __init__(self, path: Path | str, clock: Clock, *, retention: Policy | None = None, quota: int = QUOTA) -> None:
-        super().__init__(SqliteLog(Path(path)), clock, retention=retention, quota=quota)
+    `process` says that a process of its own writes, not a thread.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        clock: Clock,
+        *,
+        retention: Policy | None = None,
+        quota: int = QUOTA,
+        process: bool = False,
+    ) -> None:
+        log = ProcessLog(Path(path), clock) if process else ThreadLog(Path(path), clock)
+        super().__init__(log, clock, retention=retention, quota=quota)

@@ -20,11 +20,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
+@pytest.fixture(params=[False, True], ids=["thread", "process"])
+def process(request: pytest.FixtureRequest) -> bool:
+    """Who writes."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def opened(path: Path) -> Open:
+def opened(path: Path, process: bool) -> Open:
     @asynccontextmanager
     async def open_store(at: Path = path, retention: Policy | None = None) -> AsyncIterator[SqliteStore]:
-        store = SqliteStore(at, SystemClock(), retention=retention)
+        store = SqliteStore(at, SystemClock(), retention=retention, process=process)
         await store.start()
         try:
             yield store

@@ -19,7 +19,7 @@ from sampan.store.interface import Put
 from sampan.store.sqlite import SqliteStore
 
 async def main():
-    store = SqliteStore(sys.argv[1], SystemClock())
+    store = SqliteStore(sys.argv[1], SystemClock(), process=sys.argv[2] == "True")
     await store.start()
     async def write(w):
         n = 0
@@ -84,28 +84,28 @@ async def test_a_torn_tail_of_the_log_is_ignored(opened, path: Path, tmp_path: P
                 assert set(await contents(reopened)) == {f"/{k}" for k in range(n + 1)}
 
 
-async def test_a_killed_writer_loses_nothing_acknowledged(opened, path: Path) -> None:
+async def test_a_killed_writer_loses_nothing_acknowledged(opened, path: Path, process: bool) -> None:
     acknowledged: dict[str, int] = {}
     last = 0
     for kills in range(3):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITER, str(path), str(process), stdout=asyncio.subprocess.PIPE
         )
-        assert process.stdout is not None
+        assert program.stdout is not None
         for _ in range(150 * (kills + 1)):
-            line = await process.stdout.readline()
+            line = await program.stdout.readline()
             if not line.endswith(b"\n"):
                 break
             writer, n, revision = map(int, line.split())
             acknowledged[f"/{writer}"], last = n, max(last, revision)
             if kills == 2:
                 acknowledged[f"/{writer}/{n}"] = -1
-        process.send_signal(signal.SIGKILL)
-        async for line in process.stdout:
+        program.send_signal(signal.SIGKILL)
+        async for line in program.stdout:
             if line.endswith(b"\n"):
                 writer, n, revision = map(int, line.split())
                 acknowledged[f"/{writer}"], last = n, max(last, revision)
-        await process.wait()
+        await program.wait()
         async with opened() as store:
             found = await contents(store)
             assert store.revision >= last

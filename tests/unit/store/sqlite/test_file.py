@@ -10,7 +10,7 @@ import pytest
 
 from sampan.store.errors import Corrupt, QuotaExceeded, Unavailable
 from sampan.store.log import Row, Unit, first_id
-from sampan.store.sqlite import file, schema
+from sampan.store.sqlite import file, schema, statements
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def unit(revisions: range, size: int = 100) -> Unit:
     return Unit([Row(first_id(n), f"/{n}", n, 1, 0, 0, b"v" * size) for n in revisions], {}, set())
 
 
-@pytest.mark.parametrize("rows", [1, file.ROWS_AT_ONCE, file.ROWS_AT_ONCE * 3 + 1])
+@pytest.mark.parametrize("rows", [1, statements.ROWS_AT_ONCE, statements.ROWS_AT_ONCE * 3 + 1])
 def test_a_unit_is_written_whole_or_not_at_all(connection: sqlite3.Connection, path: Path, rows: int) -> None:
     file.append(connection, unit(range(2, 3)))
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
