@@ -124,6 +124,41 @@ def test_two_servers_on_one_etcd_read_each_others_writes(
             process.stop()
 
 
+def test_a_quota_is_not_overrun_by_two_servers_at_once(server: Any, cluster: etcd.EtcdCluster, tmp_path: Path) -> None:
+    processes = []
+    for n in range(2):
+        (tmp_path / str(n)).mkdir()
+        processes.append(type(server)(tmp_path / str(n), "--store", f"etcd={cluster.endpoints[0]}"))
+    try:
+        apis = [process.start() for process in processes]
+        apis[0].make("/api/v1/namespaces", {"metadata": {"name": "tight"}})
+        place, hard = "/api/v1/namespaces/tight", {"pods": "12"}
+        apis[0].make(f"{place}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": hard}})
+        status = {"status": {"hard": hard, "used": {"pods": "0"}}}
+        merge = "application/merge-patch+json"
+        assert apis[0]("PATCH", f"{place}/resourcequotas/q/status", status, content_type=merge).status == 200
+        assert apis[1]("GET", f"{place}/resourcequotas/q").body["status"]["used"] == {"pods": "0"}
+        statuses: list[int] = []
+
+        def fill(api: Any, prefix: str) -> None:
+            for n in range(5):
+                spec = {"containers": [{"name": "c", "image": "i"}]}
+                made = api("POST", f"{place}/pods", {"metadata": {"name": f"{prefix}{n}"}, "spec": spec})
+                statuses.append(made.status)
+
+        threads = [threading.Thread(target=fill, args=(apis[n % 2], f"w{n}-")) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [201] * 12 + [403] * 18
+        assert apis[0]("GET", f"{place}/resourcequotas/q").body["status"]["used"] == {"pods": "12"}
+        assert len(apis[1]("GET", f"{place}/pods").body["items"]) == 12
+    finally:
+        for process in processes:
+            process.stop()
+
+
 def test_secrets_are_encrypted_on_the_disk_and_rewritten(server: Any, tmp_path: Path) -> None:
     file = tmp_path / "encryption.yaml"
     data = tmp_path / "data"

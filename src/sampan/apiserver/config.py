@@ -19,6 +19,7 @@ class Config:
     `endpoint_lease_seconds`: how long an endpoint of the `kubernetes` service outlives its server's death.
     `shutdown_delay_seconds`: how long a server that was told to stop still serves, so that others turn away from it;
     `shutdown_grace_seconds`: how long requests may then take to end.
+    `admission_configuration` is upstream's AdmissionConfiguration file.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
     """
 
@@ -42,6 +43,7 @@ class Config:
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     enable_plugins: tuple[str, ...] = ()
     disable_plugins: tuple[str, ...] = ()
+    admission_configuration: Path | None = None
     allow_privileged: bool = True
     body_limit: int = BODY_LIMIT_BYTES
     endpoint_lease_seconds: int = 15

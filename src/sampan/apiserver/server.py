@@ -82,7 +82,9 @@ class ApiServer:
         self.bootstrap = Bootstrap(self)
         self.allocators = Allocators(self)
         self.kubelets = Kubelets(self)
-        self.admission = chain.build(self, config.enable_plugins, config.disable_plugins)
+        self.admission = chain.build(
+            self, config.enable_plugins, config.disable_plugins, config.admission_configuration
+        )
         self._token_keys = Keys(config.service_account_key) if config.service_account_key is not None else None
         self.authenticator = self._authenticator()
         self.authorization = Authorization(config.authorization_modes)
@@ -94,6 +96,7 @@ class ApiServer:
         self.started = self.stopping = False
         self._resources: dict[Kind, ResourceCache] = {}
         self._decoded: dict[Entry, Any] = {}
+        self._ending: dict[Entry, bool] = {}
         self._listener: Listener | None = None
         self.namespaces = self._configured("", "namespaces")
 
@@ -242,12 +245,12 @@ class ApiServer:
 
     def namespace_is_ending(self, entry: Entry) -> bool:
         """Whether a namespace is being deleted."""
-        known = self._decoded.get(entry)
+        known = self._ending.get(entry)
         if known is None:
-            if len(self._decoded) > 4096:
-                self._decoded.clear()
-            known = self._decoded[entry] = is_ending(entry.data)
-        return bool(known)
+            if len(self._ending) > 4096:
+                self._ending.clear()
+            known = self._ending[entry] = is_ending(entry.data)
+        return known
 
     def _configured(self, group: str, plural: str) -> ResourceCache:
         return self.cache.resource(group, plural, fields=selection.FIELDS.get((group, plural)))

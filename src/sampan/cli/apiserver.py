@@ -81,6 +81,7 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
     callback=as_seconds,
     help="How long to go on serving after SIGTERM, /readyz saying no, so that balancers turn away first.",
 )
+@click.option("--admission-control-config-file", type=EXISTING, help="AdmissionConfiguration of the plugins.")
 @click.option("--allow-privileged/--no-allow-privileged", default=True, hidden=True)
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(
@@ -103,6 +104,7 @@ def command(
     enable_admission_plugins: str,
     disable_admission_plugins: str,
     shutdown_delay_duration: float,
+    admission_control_config_file: Path | None,
     allow_privileged: bool,
     log_level: str,
     **storage: Any,
@@ -145,6 +147,7 @@ def command(
         authorization_modes=_words(authorization_mode),
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
+        admission_configuration=admission_control_config_file,
         allow_privileged=allow_privileged,
         shutdown_delay_seconds=shutdown_delay_duration,
     )

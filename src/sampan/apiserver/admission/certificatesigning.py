@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sampan.apiserver.admission.plugin import Plugin, forbid
-from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.authorizer import Attributes, Authorizer, Decision
 from sampan.apiserver.auth.user import MASTERS_GROUP
 from sampan.apiserver.write import Write
 
@@ -27,11 +27,8 @@ class _Signer(Plugin):
     def check(self, write: Write) -> None:
         """Raises Forbidden unless the user may use the verb on the signer, or on all of its domain."""
         signer = write.old.spec.signerName or ""
-        for name in (signer, f"{signer.partition('/')[0]}/*"):
-            asked = Attributes(self.verb, GROUP, write.kind.version, "signers", name=name)
-            if self.server.authorizer.decide(write.request.user, asked)[0] is Decision.ALLOW:
-                return
-        raise forbid(write, f'user not permitted to {self.verb} requests with signerName "{signer}"')
+        if not may_sign(self.server.authorizer, write, self.verb, signer):
+            raise forbid(write, f'user not permitted to {self.verb} requests with signerName "{signer}"')
 
 
 class CertificateApproval(_Signer):
@@ -72,6 +69,15 @@ class CertificateSubjectRestriction(Plugin):
         if MASTERS_GROUP in organizations(spec.request or ""):
             why = f"use of {CLIENT_SIGNER} signer with {MASTERS_GROUP} group is not allowed"
             raise forbid(write, why)
+
+
+def may_sign(authorizer: Authorizer, write: Write, verb: str, signer: str) -> bool:
+    """Whether the user may use the verb on the signer (`example.com/name`), or on all of its domain."""
+    return any(
+        authorizer.decide(write.request.user, Attributes(verb, GROUP, write.kind.version, "signers", name=name))[0]
+        is Decision.ALLOW
+        for name in (signer, f"{signer.partition('/')[0]}/*")
+    )
 
 
 def organizations(request: str) -> list[str]:

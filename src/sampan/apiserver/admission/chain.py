@@ -6,8 +6,11 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from sampan.apiserver.admission import configuration
+from sampan.apiserver.admission.always import AlwaysAdmit, AlwaysDeny
 from sampan.apiserver.admission.alwayspullimages import AlwaysPullImages
 from sampan.apiserver.admission.certificates import CertificateRequester
 from sampan.apiserver.admission.certificatesigning import (
@@ -15,11 +18,14 @@ from sampan.apiserver.admission.certificatesigning import (
     CertificateSigning,
     CertificateSubjectRestriction,
 )
+from sampan.apiserver.admission.clustertrustbundleattest import ClusterTrustBundleAttest
 from sampan.apiserver.admission.defaultingressclass import DefaultIngressClass
 from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from sampan.apiserver.admission.denyserviceexternalips import DenyServiceExternalIPs
+from sampan.apiserver.admission.eventratelimit import EventRateLimit
 from sampan.apiserver.admission.extendedresourcetoleration import ExtendedResourceToleration
+from sampan.apiserver.admission.limitpodhardantiaffinitytopology import LimitPodHardAntiAffinityTopology
 from sampan.apiserver.admission.limitranger import LimitRanger
 from sampan.apiserver.admission.namespaceautoprovision import NamespaceAutoProvision, NamespaceExists
 from sampan.apiserver.admission.namespacelifecycle import NamespaceLifecycle
@@ -28,7 +34,11 @@ from sampan.apiserver.admission.noderestriction import NodeRestriction
 from sampan.apiserver.admission.ownerreferences import OwnerReferencesPermissionEnforcement
 from sampan.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from sampan.apiserver.admission.plugin import Plugin
+from sampan.apiserver.admission.podnodeselector import PodNodeSelector
+from sampan.apiserver.admission.podresize import PodResizeValidator
 from sampan.apiserver.admission.podsecurity import PodSecurity
+from sampan.apiserver.admission.podtolerationrestriction import PodTolerationRestriction
+from sampan.apiserver.admission.podtopologylabels import PodTopologyLabels
 from sampan.apiserver.admission.priority import Priority
 from sampan.apiserver.admission.rbacescalation import RbacEscalation
 from sampan.apiserver.admission.resourcequota import ResourceQuota
@@ -44,17 +54,22 @@ if TYPE_CHECKING:
 PLUGINS: tuple[type[Plugin], ...] = (
     RbacEscalation,
     CertificateRequester,
+    AlwaysAdmit,
     NamespaceAutoProvision,
     NamespaceLifecycle,
     NamespaceExists,
+    LimitPodHardAntiAffinityTopology,
     LimitRanger,
     ServiceAccount,
     NodeRestriction,
     TaintNodesByCondition,
     AlwaysPullImages,
     PodSecurity,
+    PodNodeSelector,
     Priority,
     DefaultTolerationSeconds,
+    PodTolerationRestriction,
+    EventRateLimit,
     ExtendedResourceToleration,
     DefaultStorageClass,
     StorageObjectInUseProtection,
@@ -63,33 +78,37 @@ PLUGINS: tuple[type[Plugin], ...] = (
     RuntimeClass,
     CertificateApproval,
     CertificateSigning,
+    ClusterTrustBundleAttest,
     CertificateSubjectRestriction,
     DefaultIngressClass,
     DenyServiceExternalIPs,
+    PodTopologyLabels,
     NodeDeclaredFeatureValidator,
+    PodResizeValidator,
     ResourceQuota,
+    AlwaysDeny,
 )
-KNOWN_ELSEWHERE = frozenset(
-    {
-        "AlwaysAdmit",
-        "AlwaysDeny",
-        "ClusterTrustBundleAttest",
-        "EventRateLimit",
-        "ImagePolicyWebhook",
-        "LimitPodHardAntiAffinityTopology",
-        "MutatingAdmissionPolicy",
-        "MutatingAdmissionWebhook",
-        "PodNodeSelector",
-        "PodTolerationRestriction",
-        "PodTopologyLabels",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionWebhook",
-    }
-)
-"""Names upstream knows and this server has not yet:
+"""As upstream's order (its v1.36 flag help lists them); the first two are ours and cannot be turned off."""
 
-accepted on the command line, so that one set of flags serves both.
+INERT = {
+    "JobValidation": "upstream has it behind the feature gate WorkloadWithJob, which is off",
+    "PodGroupProtection": "upstream has it behind the feature gate GenericWorkload, which is off",
+    "PodGroupWorkloadExists": "upstream has it behind the feature gate GenericWorkload, which is off",
+    "MutatingAdmissionPolicy": "policies in CEL come with a later version",
+    "MutatingAdmissionWebhook": "webhooks come with a later version",
+    "ValidatingAdmissionPolicy": "policies in CEL come with a later version",
+    "ValidatingAdmissionWebhook": "webhooks come with a later version",
+}
+"""Names that upstream has on by default and that do nothing here, and why.
+
+They are accepted on the command line, so that one set of flags serves both.
 """
+
+REFUSED = {
+    "ImagePolicyWebhook": "it is not there yet; without it every image would be let through",
+}
+"""Names of upstream's that cannot be enabled, since whoever enables them relies on what they refuse, and why."""
+OURS = frozenset({RbacEscalation.name, CertificateRequester.name})
 
 
 class Admission:
@@ -151,19 +170,37 @@ async def _rest(
             await further
 
 
-def build(server: ApiServer, enable: Sequence[str], disable: Sequence[str]) -> Admission:
-    """The plugins on by default, and those named. Raises ValueError for a name nobody knows or one both on and off."""
-    known = {plugin.name for plugin in PLUGINS} | KNOWN_ELSEWHERE
-    for name in (*enable, *disable):
+def build(server: ApiServer, enable: Sequence[str], disable: Sequence[str], file: Path | None = None) -> Admission:
+    """The plugins on by default, and those named, told what the configuration file says of them.
+
+    Raises ValueError for a name nobody knows, one both on and off, one that cannot be on, and a configuration that does
+    not fit; OSError for a file that cannot be read.
+    """
+    known = ({plugin.name for plugin in PLUGINS} | INERT.keys() | REFUSED.keys()) - OURS
+    settings = configuration.read(file) if file is not None else {}
+    for name in (*enable, *disable, *settings):
         if name not in known:
             raise ValueError(f'unknown admission plugin "{name}": known are {", ".join(sorted(known))}')
+    for name in (*enable, *settings):
+        if name in REFUSED and (name in enable or settings[name] is not None):
+            raise ValueError(f"admission plugin {name} cannot be used: {REFUSED[name]}")
     both = sorted(set(enable) & set(disable))
     if both:
         raise ValueError(f"admission plugins both enabled and disabled: {', '.join(both)}")
-    return Admission(
-        [
-            plugin(server)
-            for plugin in PLUGINS
-            if plugin.name not in disable and (plugin.on_by_default or plugin.name in enable)
-        ]
-    )
+    plugins = [
+        plugin(server)
+        for plugin in PLUGINS
+        if plugin.name not in disable and (plugin.on_by_default or plugin.name in enable)
+    ]
+    for plugin in plugins:
+        _tell(plugin, settings.get(plugin.name))
+    return Admission(plugins)
+
+
+def _tell(plugin: Plugin, settings: Any) -> None:
+    try:
+        if settings is not None:
+            plugin.configure(settings)
+        plugin.require()
+    except ValueError as error:
+        raise ValueError(f"admission plugin {plugin.name}: {error}") from None

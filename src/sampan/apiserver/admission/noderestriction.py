@@ -6,11 +6,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+import msgspec
+
 from sampan.api import errors
-from sampan.api.errors import Forbidden
 from sampan.apiserver.admission.plugin import Plugin, forbid
 from sampan.apiserver.auth.node.authorizer import LEASES, node_name
 from sampan.apiserver.auth.node.graph import references
@@ -90,7 +91,7 @@ class NodeRestriction(Plugin):
         for field in ("resourceClaimStatuses", "extendedResourceClaimStatus"):
             before, after = (getattr(pod.status, field, None) if pod.status is not None else None for pod in (old, new))
             if (before or None) != (after or None):
-                raise forbid(write, f'node "{node}" cannot update resource claim statuses')
+                raise forbid(write, f'node "{node}" cannot update resource claim statues')
 
     def _mirror_pod(self, write: Write, node: str) -> None:
         pod = write.new
@@ -98,20 +99,29 @@ class NodeRestriction(Plugin):
             raise forbid(write, f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods')
         if pod.spec is None or pod.spec.nodeName != node:
             raise forbid(write, f'node "{node}" can only create pods with spec.nodeName set to itself')
-        owners = pod.metadata.ownerReferences or ()
-        if len(owners) > 1:
-            raise forbid(write, f'node "{node}" can only create pods with a single owner reference set to itself')
-        for owner in owners:
-            present = self.server.cache.resource("", "nodes").get(None, node)
-            own = (owner.apiVersion, owner.kind, owner.name) == ("v1", "Node", node)
-            if not own or present is None or f'"uid":"{owner.uid}"'.encode() not in present.data:
-                raise forbid(write, f'node "{node}" can only create pods with an owner reference set to itself')
-            if owner.blockOwnerDeletion:
-                raise forbid(write, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
+        self._owned_by_node(write, node, pod.metadata.ownerReferences or ())
         for plural, _, _ in references(pod):
             raise forbid(write, f'node "{node}" can not create pods that reference {_words(plural)}')
         if pod.spec.resourceClaims:
             raise forbid(write, f'node "{node}" can not create pods that reference resourceclaims')
+
+    def _owned_by_node(self, write: Write, node: str, owners: Sequence[Any]) -> None:
+        """A mirror pod goes with its node: so it is collected when the node goes, and nobody else's deletion waits."""
+        if len(owners) > 1:
+            raise forbid(write, f'node "{node}" can only create pods with a single owner reference set to itself')
+        own = [one for one in owners if (one.apiVersion, one.kind, one.name) == ("v1", "Node", node)]
+        if not own:
+            raise forbid(write, f'node "{node}" can only create pods with an owner reference set to itself')
+        if not own[0].controller:
+            raise forbid(write, f'node "{node}" can only create pods with a controller owner reference set to itself')
+        if own[0].blockOwnerDeletion:
+            raise forbid(write, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
+        entry = self.server.cache.resource("", "nodes").get(None, node)
+        if entry is None:
+            raise errors.not_found("", "nodes", node)
+        uid = self.server.decoded(entry).metadata.uid
+        if own[0].uid != uid:
+            raise forbid(write, f"node {node} UID mismatch: expected {own[0].uid} got {uid}")
 
     def _node(self, write: Write, node: str) -> None:
         name = write.name or (write.new.metadata.name if write.new is not None else "")
@@ -136,6 +146,9 @@ class NodeRestriction(Plugin):
     def _claim(self, write: Write, node: str) -> None:
         if write.operation != UPDATE or write.subresource != "status":
             raise forbid(write, "may only update PVC status")
+        if _fixed_of_claim(write.new) != _fixed_of_claim(write.old):
+            why = "is not allowed to update fields other than status.capacity and status.conditions"
+            raise forbid(write, f'node "{node}" {why}')
 
     def _named_as_itself(self, write: Write, node: str) -> None:
         if write.namespace and write.namespace != LEASES:
@@ -161,29 +174,17 @@ def check_eviction(request: Request, pod: Any) -> None:
         raise errors.forbidden("", "pods", request.target.name, why)
 
 
-def check_token(request: Request, bound: Any) -> None:
-    """A kubelet asks for tokens for its own pods, each bound to its pod, and for nothing else. Raises Forbidden."""
-    node = node_name(request.user)
-    if node is None or NodeRestriction.name not in request.server.admission.names:
-        return
+FREE_OF_CLAIM = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
 
-    def no(why: str) -> Forbidden:
-        return errors.forbidden("", "serviceaccounts", request.target.name, why)
 
-    if bound is None or (bound.kind, bound.apiVersion or "v1") != ("Pod", "v1"):
-        raise no("node requested token not bound to a pod")
-    if not bound.uid:
-        raise no("node requested token with a pod binding without a uid")
-    entry = request.server.cache.resource("", "pods").get(request.target.namespace, bound.name or "")
-    if entry is None:
-        raise errors.not_found("", "pods", bound.name or "")
-    pod = request.server.decoded(entry)
-    if pod.metadata.uid != bound.uid:
-        raise no(f"the UID in the bound object reference ({bound.uid}) does not match the UID in record")
-    if pod.spec.nodeName != node:
-        raise no("node requested token bound to a pod scheduled on a different node")
-    if pod.spec.serviceAccountName != request.target.name:
-        raise no("node requested token for a service account that the pod does not run as")
+def _fixed_of_claim(claim: Any) -> Any:
+    """What of a claim a kubelet that resizes its volume has to leave as it is."""
+    value = msgspec.to_builtins(claim)
+    for name in FREE_OF_CLAIM:
+        value.get("status", {}).pop(name, None)
+    for name in ("resourceVersion", "managedFields"):
+        value["metadata"].pop(name, None)
+    return {name: part for name, part in value.items() if part}
 
 
 CHECKS: dict[str, Callable[[NodeRestriction, Write, str], None]] = {

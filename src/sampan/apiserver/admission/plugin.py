@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sampan.api import errors
 from sampan.api.errors import Forbidden
@@ -27,6 +27,16 @@ class Plugin:
 
     def __init__(self, server: ApiServer) -> None:
         self.server = server
+
+    def configure(self, settings: Any) -> None:
+        """Take what the configuration file says of the plugin (a JSON value), once, before the first write.
+
+        Raises ValueError for what does not fit; most plugins have nothing to be told.
+        """
+        raise ValueError("this plugin takes no configuration")
+
+    def require(self) -> None:
+        """Raises ValueError when the plugin cannot work as it is configured (or was not, and must be)."""
 
     def mutate(self, write: Write) -> Awaitable[None] | None:
         """Change `write.new` in place, or raise ApiError."""

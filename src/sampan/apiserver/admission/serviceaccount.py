@@ -11,9 +11,11 @@ from collections.abc import Awaitable
 from typing import Any, ClassVar
 
 from sampan.api.kinds import core_v1
+from sampan.apiserver.admission import mountablesecrets
 from sampan.apiserver.admission.plugin import Plugin, forbid
+from sampan.apiserver.auth.node.graph import references
 from sampan.apiserver.metadata import generated
-from sampan.apiserver.write import Write
+from sampan.apiserver.write import CREATE, Write
 
 MIRROR = "kubernetes.io/config.mirror"
 DEFAULT = "default"
@@ -21,7 +23,6 @@ MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607
 """An hour and a little: by the seven, tokens that were asked for on a pod's behalf are told from others."""
-ONLY_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 ATTEMPTS, PAUSE_SECONDS = 20, 0.05
 
 
@@ -30,11 +31,11 @@ class ServiceAccount(Plugin):
 
     name = "ServiceAccount"
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods")})
-    operations: ClassVar[frozenset[str]] = frozenset({"CREATE"})
+    subresources: ClassVar[frozenset[str]] = frozenset({"", "ephemeralcontainers"})
 
     def mutate(self, write: Write) -> Awaitable[None] | None:
         pod = write.new
-        if pod.spec is None or MIRROR in (pod.metadata.annotations or {}):
+        if write.operation != CREATE or pod.spec is None or MIRROR in (pod.metadata.annotations or {}):
             return None
         if not pod.spec.serviceAccountName:
             pod.spec.serviceAccountName = pod.spec.serviceAccount = DEFAULT
@@ -45,9 +46,27 @@ class ServiceAccount(Plugin):
         return None
 
     def validate(self, write: Write) -> None:
+        pod = write.new
+        if pod.spec is None:
+            return
+        mirror = MIRROR in (pod.metadata.annotations or {})
+        if write.operation == CREATE and mirror:
+            refuse(write, mirrored(pod))
+        elif write.operation == CREATE or write.subresource:
+            self._mountable(write)
+
+    def _mountable(self, write: Write) -> None:
+        """Containers that come to a pod later may use no more secrets than those it came with (CVE-2023-2728)."""
         spec = write.new.spec
-        if spec is not None and MIRROR in (write.new.metadata.annotations or {}) and spec.serviceAccountName:
-            raise forbid(write, "a mirror pod may not reference service accounts")
+        name = spec.serviceAccountName
+        if not name:
+            raise forbid(write, f"no service account specified for pod {write.namespace}/{write.name}")
+        account = self._account(write)
+        if account is None:
+            raise forbid(write, missing(write.namespace, name))
+        if mountablesecrets.applies(account):
+            check = mountablesecrets.of_ephemeral if write.subresource else mountablesecrets.of_pod
+            refuse(write, check(spec, account))
 
     def _account(self, write: Write) -> Any:
         name = write.new.spec.serviceAccountName
@@ -63,13 +82,10 @@ class ServiceAccount(Plugin):
                 self._complete(write, account)
                 return
             await self.server.clock.sleep(PAUSE_SECONDS)
-        why = f'error looking up service account {write.namespace}/{name}: serviceaccount "{name}" not found'
-        raise forbid(write, why)
+        raise forbid(write, missing(write.namespace, name))
 
     def _complete(self, write: Write, account: Any) -> None:
         spec = write.new.spec
-        if (account.metadata.annotations or {}).get(ONLY_MOUNTABLE) == "true":
-            self._only_mountable(write, account)
         if not spec.imagePullSecrets and account.imagePullSecrets:
             spec.imagePullSecrets = [core_v1.LocalObjectReference(name=s.name) for s in account.imagePullSecrets]
         wanted = spec.automountServiceAccountToken
@@ -92,41 +108,28 @@ class ServiceAccount(Plugin):
         if not present:
             spec.volumes = [*(spec.volumes or ()), volume(name)]
 
-    def _only_mountable(self, write: Write, account: Any) -> None:
-        """Pods of such an account may use no secrets but those it names."""
-        allowed = {secret.name for secret in account.secrets or ()}
-        pull = {secret.name for secret in account.imagePullSecrets or ()}
-        spec, who = write.new.spec, f'service account "{account.metadata.name}"'
-        for one in spec.volumes or ():
-            if one.secret is not None and one.secret.secretName not in allowed:
-                name = one.secret.secretName
-                raise forbid(
-                    write,
-                    f'volume with secret.secretName="{name}" is not allowed because {who} does not '
-                    "reference that secret",
-                )
-        for container in (*(spec.initContainers or ()), *(spec.containers or ())):
-            for name in secrets_of(container):
-                if name not in allowed:
-                    raise forbid(
-                        write,
-                        f'container {container.name} with secret "{name}" is not allowed because {who} '
-                        "does not reference that secret",
-                    )
-        for one in spec.imagePullSecrets or ():
-            if one.name not in pull:
-                raise forbid(
-                    write,
-                    f'imagePullSecrets="{one.name}" is not allowed because {who} does not reference '
-                    "that imagePullSecret",
-                )
+
+def refuse(write: Write, why: str) -> None:
+    """Raises Forbidden when there is a reason to."""
+    if why:
+        raise forbid(write, why)
 
 
-def secrets_of(container: Any) -> list[str]:
-    """Secrets a container takes its environment from, one by one or whole (CVE-2024-3177)."""
-    keys = [v.valueFrom.secretKeyRef for v in container.env or () if v.valueFrom is not None]
-    whole = [source.secretRef for source in container.envFrom or ()]
-    return [reference.name or "" for reference in (*keys, *whole) if reference is not None]
+def missing(namespace: str, name: str) -> str:
+    return f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
+
+
+def mirrored(pod: Any) -> str:
+    """What a mirror pod, which a kubelet runs on nobody's behalf, refers to and may not; "" for nothing."""
+    if pod.spec.serviceAccountName:
+        return "a mirror pod may not reference service accounts"
+    if any(plural == "secrets" for plural, _, _ in references(pod)):
+        return "a mirror pod may not reference secrets"
+    for one in pod.spec.volumes or ():
+        sources = one.projected.sources if one.projected is not None else None
+        if any(source.serviceAccountToken is not None for source in sources or ()):
+            return "a mirror pod may not use ServiceAccountToken volume projections"
+    return ""
 
 
 def volume(name: str) -> Any:

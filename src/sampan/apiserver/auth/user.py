@@ -32,6 +32,10 @@ class User:
         return f"User(name={self.name!r}, groups={self.groups!r})"
 
 
+SERVER = User("system:apiserver", groups=(MASTERS_GROUP,))
+"""The server itself, writing what every cluster has. No credentials give this identity: it is known by being this."""
+
+
 def anonymous() -> User:
     """The identity of a request without credentials."""
     return User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))

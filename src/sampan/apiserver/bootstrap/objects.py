@@ -11,7 +11,7 @@ from sampan.aio.clock import timestamp
 from sampan.api.errors import AlreadyExists
 from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
 from sampan.apiserver import decode
-from sampan.apiserver.auth.user import MASTERS_GROUP, User
+from sampan.apiserver.auth.user import SERVER
 from sampan.apiserver.bootstrap import hostaddress, kubernetes
 from sampan.apiserver.bootstrap.endpoints import Endpoints
 from sampan.apiserver.bootstrap.roles import ensure_roles
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-IDENTITY = User("system:apiserver", groups=(MASTERS_GROUP,))
 AGENT = b"kube-apiserver/v1.36"
 
 
@@ -118,7 +117,7 @@ class Bootstrap:
         target.namespace = obj.metadata.namespace or ""
         exchange = Exchange(method="POST", target="", headers={b"user-agent": AGENT})
         request = Request(server, exchange, target, server.clock.monotonic())
-        request.user = IDENTITY
+        request.user = SERVER
         return request
 
 

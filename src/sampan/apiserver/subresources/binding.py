@@ -12,6 +12,7 @@ from sampan.api import errors
 from sampan.api.errors import FieldError
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.apiserver import decode, metadata
+from sampan.apiserver.admission import podtopologylabels
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -29,6 +30,7 @@ async def bind(request: Request) -> Response:
     if meta.name and meta.name != name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
     _check(binding, name)
+    podtopologylabels.complete(request.server, binding)
     now = timestamp(request.server.clock.now())
     pods = registry.kind("v1", "Pod")
     await modify(request, pods, name, lambda pod, entry: assign(pod, binding, now))

@@ -11,7 +11,7 @@ from sampan.api import errors
 from sampan.api.errors import FieldError
 from sampan.api.kinds import authentication_v1
 from sampan.apiserver import decode, managedfields, metadata, stored
-from sampan.apiserver.admission.noderestriction import check_token
+from sampan.apiserver.admission.nodetokens import check_token
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.auth.serviceaccount import PREFIX, Bound, Claims, Private
 from sampan.apiserver.http.exchange import Response
@@ -38,7 +38,7 @@ def create(request: Request) -> Response:
     if spec.expirationSeconds is None:
         spec.expirationSeconds = DEFAULT_SECONDS
     _check(spec)
-    check_token(request, spec.boundObjectRef)
+    check_token(request, spec.boundObjectRef, spec.audiences or ())
     spec.audiences = spec.audiences or [server.config.service_account_issuer]
     meta = metadata.ensure(wanted)
     meta.name, meta.namespace = target.name, target.namespace

@@ -14,7 +14,8 @@ from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.sight import Sight
 from sampan.apiserver.write import CREATE, Write, commit, lost_beside
 
-ATTEMPTS = 8
+ATTEMPTS = 64
+CONTENDED = "what is stored beside it (a quota, an address) is being changed too fast; please try again"
 
 
 async def create(request: Request) -> Response:
@@ -59,9 +60,13 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
         if outcome is None or outcome.succeeded:
             return data
         if not generated and not lost_beside(write, outcome):
-            break
+            raise exists(write)
+        if not spare:
+            break  # a quota came while this went on: nothing was kept to begin again with
         obj = write.kind.decode(spare)
-    raise exists(write)
+    if generated and not lost_beside(write, outcome):
+        raise exists(write)
+    raise errors.conflict(write.kind.group, write.kind.plural, write.name, CONTENDED)
 
 
 def _counted(request: Request) -> bool:

@@ -82,7 +82,8 @@ class ResourceQuotaController(Controller):
         found = [usage.pod(pod) for pod in pods if scopes.concerns(quota, pod)]
         if not scopes.is_scoped(quota):
             found += [usage.service(one) for one in self.services.index("namespace", namespace)]
-            found += [usage.claim(one) for one in self.claims.index("namespace", namespace)]
+        claims = self.claims.index("namespace", namespace)
+        found += [usage.claim(one) for one in claims if scopes.concerns(quota, one, "persistentvolumeclaims")]
         return found
 
     async def _count(self, group: str, plural: str, namespace: str) -> int:

@@ -86,7 +86,52 @@ async def test_what_a_node_may_not_change_of_itself(change: dict[str, Any], word
 )
 async def test_only_bare_mirror_pods_are_made(body: dict[str, Any], words: str) -> None:
     async with api() as server:
+        await owned(server, body)
         assert words in await server.message(PODS, body, user=NODE)
+
+
+async def owned(server: Api, body: dict[str, Any], **reference: Any) -> None:
+    """Make the node, if it is not there, and have the pod say that it is the node's."""
+    await server("POST", NODES, {"metadata": {"name": "n1"}}, user=NODE)
+    _, node = await server("GET", f"{NODES}/n1")
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": node["metadata"]["uid"], "controller": True}
+    body["metadata"]["ownerReferences"] = [owner | reference]
+
+
+async def test_a_mirror_pod_goes_with_its_node() -> None:
+    async with api() as server:
+        body = mirror()
+        words = 'node "n1" can only create pods with an owner reference set to itself'
+        assert words in await server.message(PODS, body, user=NODE)
+        await owned(server, body, name="n2")
+        assert words in await server.message(PODS, body, user=NODE)
+        await owned(server, body, uid="u")
+        assert "UID mismatch" in await server.message(PODS, body, user=NODE)
+        await owned(server, body, controller=False)
+        assert "with a controller owner reference" in await server.message(PODS, body, user=NODE)
+        await owned(server, body, blockOwnerDeletion=True)
+        assert "must not set blockOwnerDeletion" in await server.message(PODS, body, user=NODE)
+        await owned(server, body)
+        assert (await server("POST", PODS, body, user=NODE))[0] == 201
+
+
+async def test_of_a_claim_only_the_sizes() -> None:
+    claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    async with api() as server:
+        await server.make(claims, {"metadata": {"name": "c"}, "spec": claim})
+        body = pod("p")
+        body["spec"] |= {"nodeName": "n1", "volumes": [volume]}
+        await server.make(PODS, body)
+        grown = {"status": {"capacity": {"storage": "2Gi"}}}
+        assert (await server("PATCH", f"{claims}/c/status", grown, user=NODE))[0] == 200
+        labelled = {"metadata": {"labels": {"a": "b"}}} | grown
+        words = "is not allowed to update fields other than status.capacity and status.conditions"
+        assert words in await server.message(f"{claims}/c/status", labelled, method="PATCH", user=NODE)
+        assert words in await server.message(
+            f"{claims}/c/status", {"status": {"phase": "Lost"}}, method="PATCH", user=NODE
+        )
 
 
 async def bound(server: Api, node: str) -> None:
@@ -126,7 +171,8 @@ async def test_a_token_is_bound_to_a_pod_of_the_nodes_own(tmp_path: Path) -> Non
     async with api(service_account_key=ensure_service_account_key(tmp_path)) as server:
         await server.make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "bot"}})
         body = pod("p")
-        body["spec"] |= {"nodeName": "n1", "serviceAccountName": "bot"}
+        volume = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+        body["spec"] |= {"nodeName": "n1", "serviceAccountName": "bot", "volumes": [volume]}
         uid = (await server.make(PODS, body))["metadata"]["uid"]
         path = "/api/v1/namespaces/default/serviceaccounts/bot/token"
         assert "not bound to a pod" in await server.message(path, {"spec": {}}, user=NODE)
@@ -134,5 +180,9 @@ async def test_a_token_is_bound_to_a_pod_of_the_nodes_own(tmp_path: Path) -> Non
         assert "without a uid" in await server.message(path, {"spec": {"boundObjectRef": bound_to}}, user=NODE)
         whole = {"spec": {"boundObjectRef": bound_to | {"uid": uid}}}
         assert (await server("POST", path, whole, user=NODE))[0] == 201
+        elsewhere = {"spec": {**whole["spec"], "audiences": ["vault"]}}
+        assert 'audience "vault" not found in pod spec volume' in await server.message(path, elsewhere, user=NODE)
+        several = {"spec": {**whole["spec"], "audiences": ["a", "b"]}}
+        assert "may only request 0 or 1 audiences" in await server.message(path, several, user=NODE)
         other = User("system:node:n2", groups=("system:nodes",))
         assert "no relationship found" in await server.message(path, whole, user=other)

@@ -73,4 +73,6 @@ async def test_only_the_secrets_an_account_names(container: dict[str, Any]) -> N
     marked = {"name": "default", "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}
     async with api(**ON) as server:
         await account(server, metadata=marked, secrets=[{"name": "mine"}])
-        assert 'with secret "other" is not allowed' in await server.message(PODS, pod("p", **container))
+        assert 'referencing secret.secretName="other" is not allowed' in await server.message(
+            PODS, pod("p", **container)
+        )

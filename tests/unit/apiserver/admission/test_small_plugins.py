@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from typing import Any
 
 import pytest
@@ -115,7 +116,87 @@ async def test_claims_grow_where_their_class_lets_them(expands: bool, status: in
         assert (await server("PATCH", f"{path}/d", grown))[0] == status
 
 
-async def test_every_plugin_of_upstream_has_a_name_here() -> None:
-    with pytest.raises(ValueError, match="unknown admission plugin"):
-        async with api(enable_plugins=("NoSuch",)):
-            pass
+async def test_hard_anti_affinity_is_by_node_only() -> None:
+    def apart(name: str, key: str) -> dict[str, Any]:
+        body = pod(name)
+        term = {"topologyKey": key, "labelSelector": {"matchLabels": {"a": "b"}}}
+        body["spec"]["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+        return body
+
+    async with api(enable_plugins=("LimitPodHardAntiAffinityTopology",)) as server:
+        refused = await server.message(f"{PLACE}/pods", apart("p", "topology.kubernetes.io/zone"))
+        assert refused.endswith(
+            "has TopologyKey topology.kubernetes.io/zone but only key kubernetes.io/hostname is allowed"
+        )
+        await server.make(f"{PLACE}/pods", apart("p", "kubernetes.io/hostname"))
+
+
+async def test_nothing_may_be_written_where_everything_is_denied() -> None:
+    async with api(enable_plugins=("AlwaysDeny", "AlwaysAdmit")) as server:
+        body = {"metadata": {"name": "c"}}
+        assert "denying all modifications" in await server.message(f"{PLACE}/configmaps", body)
+        assert (await server("GET", f"{PLACE}/configmaps"))[0] == 200
+
+
+async def test_a_pod_gets_its_nodes_zone_and_region() -> None:
+    labels = {"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r", "disk": "ssd"}
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    async with api() as server:
+        await server.make("/api/v1/nodes", {"metadata": {"name": "n", "labels": labels}})
+        await server.make(f"{PLACE}/pods", pod("p", metadata={"labels": {"topology.kubernetes.io/zone": "mine"}}))
+        assert (await server("POST", f"{PLACE}/pods/p/binding", binding))[0] == 201
+        bound = (await server("GET", f"{PLACE}/pods/p"))[1]["metadata"]["labels"]
+        named = pod("q", metadata={"labels": {"topology.kubernetes.io/zone": "mine"}})
+        named["spec"]["nodeName"] = "n"
+        made = (await server.make(f"{PLACE}/pods", named))["metadata"]["labels"]
+    assert bound == {"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r"}
+    assert made == {"topology.kubernetes.io/zone": "mine", "topology.kubernetes.io/region": "r"}
+
+
+@pytest.mark.parametrize(
+    "system, wanted, status, cause",
+    [
+        ("linux", "2", 200, None),
+        ("linux", "5", 403, "NodeCapacity"),
+        ("windows", "2", 403, "UnsupportedPlatform"),
+    ],
+)
+async def test_a_pod_grows_as_far_as_its_node_reaches(system: str, wanted: str, status: int, cause: str | None) -> None:
+    node = {"metadata": {"name": "n", "labels": {"kubernetes.io/os": system}}}
+    body = pod("p", resources={"requests": {"cpu": "1"}})
+    body["spec"]["nodeName"] = "n"
+    grown = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": wanted}}}]}}
+    async with api() as server:
+        await server.make("/api/v1/nodes", node)
+        there = {"status": {"allocatable": {"cpu": "4", "memory": "8Gi"}}}
+        await server("PATCH", "/api/v1/nodes/n/status", there)
+        made = await server.make(f"{PLACE}/pods", body)
+        made["spec"]["containers"][0]["resources"] = grown["spec"]["containers"][0]["resources"]
+        answer = await server("PUT", f"{PLACE}/pods/p/resize", made)
+    assert answer[0] == status, answer[1]
+    assert cause is None or answer[1]["details"]["causes"] == [{"reason": cause}]
+
+
+def anchor() -> str:
+    """A certificate that signs others, and itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime(2026, 1, 1)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anchor")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=9999))
+    authority = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return authority.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+async def test_publishing_a_signers_anchors_needs_the_signer() -> None:
+    everything = {"apiGroups": ["certificates.k8s.io"], "resources": ["clustertrustbundles"], "verbs": ["*"]}
+    signer = {"apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "verbs": ["attest"]}
+    plugin = "ClusterTrustBundleAttest"
+    async with api() as server:
+        assert plugin in server.server.admission.names
+        bundles = "/apis/certificates.k8s.io/v1beta1/clustertrustbundles"
+        await allow(server, everything, signer | {"resourceNames": ["example.com/mine"]})
+        for name, refused in (("other", True), ("mine", False)):
+            spec = {"signerName": f"example.com/{name}", "trustBundle": anchor()}
+            body = {"metadata": {"name": f"example.com:{name}:x"}, "spec": spec}
+            status, answer = await server("POST", bundles, body, user=EVE)
+            words = f'user not permitted to attest for signerName "example.com/{name}"'
+            assert (words in answer.get("message", "")) is refused, (status, answer)
