@@ -35,6 +35,7 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
     sight = Sight(request.server)
     retried = generated or not sight.certain or is_service(request.kind) or _counted(request)
     spare = msgspec.json.encode(obj) if retried else b""
+    taken = False
     for _ in range(ATTEMPTS):
         write = Write(request, CREATE, new=obj)
         write.applied = applied
@@ -59,12 +60,13 @@ async def create_object(request: Request, obj: object, *, applied: bool = False)
         outcome, data = await commit(write)
         if outcome is None or outcome.succeeded:
             return data
-        if not generated and not lost_beside(write, outcome):
+        taken = not lost_beside(write, outcome)
+        if taken and not generated:
             raise exists(write)
         if not spare:
             break  # a quota came while this went on: nothing was kept to begin again with
         obj = write.kind.decode(spare)
-    if generated and not lost_beside(write, outcome):
+    if taken:
         raise exists(write)
     raise errors.conflict(write.kind.group, write.kind.plural, write.name, CONTENDED)
 
