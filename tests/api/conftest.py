@@ -54,7 +54,6 @@ class Api:
         accept: str = "application/json",
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=insecure())
         sent = {"Accept": accept, "User-Agent": "tests/1", **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -62,7 +61,7 @@ class Api:
         if body is not None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             sent["Content-Type"] = content_type
-        with contextlib.closing(connection):
+        with self.connection() as connection:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()
             text = answer.read()
@@ -70,10 +69,16 @@ class Api:
         warnings = [value for name, value in pairs if name.lower() == "warning"]
         return Answer(answer.status, _decoded(text), {name.lower(): value for name, value in pairs}, warnings)
 
+    def connection(self) -> contextlib.AbstractContextManager[http.client.HTTPSConnection]:
+        """A connection for one request."""
+        return contextlib.closing(self.connect())
+
+    def connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=insecure())
+
     def raw(self, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
         """GET with these headers; the answer's bytes as they came."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=insecure())
-        with contextlib.closing(connection):
+        with self.connection() as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("GET", path, headers={"Authorization": f"Bearer {ADMIN}", **named})
             answer = connection.getresponse()
@@ -125,6 +130,17 @@ class Api:
         )
         assert not check or done.returncode == 0, done.stderr
         return done
+
+
+class Lasting(Api):
+    """All requests over one connection, for tests that send many."""
+
+    def __init__(self, port: int, data: Path) -> None:
+        super().__init__(port, data)
+        self.kept = self.connect()
+
+    def connection(self) -> contextlib.AbstractContextManager[http.client.HTTPSConnection]:
+        return contextlib.nullcontext(self.kept)
 
 
 def _decoded(data: bytes) -> Any:
@@ -216,6 +232,14 @@ def special_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 @pytest.fixture(scope="module")
 def api(server: Process) -> Api:
     return server.start()
+
+
+@pytest.fixture(scope="module")
+def lasting(api: Api) -> Iterator[Lasting]:
+    """The server, over a connection that lasts."""
+    made = Lasting(api.port, api.data)
+    yield made
+    made.kept.close()
 
 
 _number = iter(range(1_000_000))

@@ -29,6 +29,8 @@ from sampan.api.times import canonical_micro_time, canonical_time
 Hook = Callable[[Any], None]
 Function = Callable[[Any], None]
 ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "Quantity": "0", "IntOrString": 0}
+NULLABLE = ("Time", "MicroTime")
+"""Scalars that may be null inside a map: a time that is not set."""
 CANONICAL = {"Quantity": "canonical", "Time": "canonical_time", "MicroTime": "canonical_micro_time"}
 
 
@@ -104,7 +106,9 @@ class Compiler:
         elif field.shape == "map":
             yield f"if {at}:"
             each = f"{function}(v)" if field.type else f"{at}[k] = {function}(v)"
-            yield f"    for k, v in {at}.items(): {each}"
+            nullable = "if v is not None: " if field.scalar in NULLABLE else ""
+            yield f"    for k, v in {at}.items():"
+            yield f"        {nullable}{each}"
 
     def _fresh(self, field: schema.Field, value: Any) -> str:
         """The source of a default; containers and objects are made anew each time."""

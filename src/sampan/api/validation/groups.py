@@ -8,6 +8,7 @@ from sampan.api.validation import (
     admissionregistration,
     apiextensions,
     apiregistration,
+    apiserverinternal,
     apps,
     autoscaling,
     batch,
@@ -25,6 +26,7 @@ from sampan.api.validation import (
     reviews,
     scheduling,
     storage,
+    storagemigration,
 )
 from sampan.api.validation.rule import Rule
 
@@ -48,6 +50,8 @@ GROUPS: tuple[Any, ...] = (
     flowcontrol,
     admissionregistration,
     apiextensions,
+    apiserverinternal,
+    storagemigration,
     reviews,
 )
 

@@ -12,6 +12,8 @@ from sampan.api import cel
 from sampan.api.errors import FieldError
 from sampan.api.names import label, qualified, subdomain
 from sampan.api.quantity import parse
+from sampan.api.validation import resourcepools
+from sampan.api.validation.conditions import conditions
 from sampan.api.validation.core.scheduling import TAINT_EFFECTS
 from sampan.api.validation.expressions import DEVICE
 from sampan.api.validation.metadata import immutable, long_name
@@ -38,6 +40,7 @@ CONSTRAINTS = 32
 ALTERNATIVES = 8
 TOLERATIONS = 16
 DEVICES = 128
+RULE_CONDITIONS = 8
 ATTRIBUTES = 32
 VALUE_LENGTH = 64
 DRIVER_LENGTH = 63
@@ -364,9 +367,22 @@ def update_taint_rule(new: Any, old: Any, errors: Errors) -> None:
     create_taint_rule(new, errors)
 
 
+def update_taint_rule_status(new: Any, old: Any, errors: Errors) -> None:
+    given = (new.status.conditions if new.status is not None else None) or ()
+    conditions(given, errors, "status.conditions")
+    if len(given) > RULE_CONDITIONS:
+        errors.append(too_many("status.conditions", len(given), RULE_CONDITIONS))
+
+
 RULES: dict[str, Rule] = {
+    **resourcepools.RULES,
     "DeviceClass": Rule(name=long_name, create=create_class, update=update_class),
-    "DeviceTaintRule": Rule(create=create_taint_rule, update=update_taint_rule, any_version=True),
+    "DeviceTaintRule": Rule(
+        create=create_taint_rule,
+        update=update_taint_rule,
+        subresources={"status": update_taint_rule_status},
+        any_version=True,
+    ),
     "ResourceClaim": Rule(create=create_claim, update=update_claim, subresources={"status": update_claim_status}),
     "ResourceClaimTemplate": Rule(create=create_template, update=update_template),
     "ResourceSlice": Rule(create=create_slice, update=update_slice),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api.errors import FieldError
+from sampan.api.validation import workloads
 from sampan.api.validation.metadata import immutable
 from sampan.api.validation.problems import forbidden, not_supported
 from sampan.api.validation.rule import Rule
@@ -40,4 +41,5 @@ def update_priority(new: Any, old: Any, errors: Errors) -> None:
 
 RULES: dict[str, Rule] = {
     "PriorityClass": Rule(create=create_priority, update=update_priority),
+    **workloads.RULES,
 }
