@@ -30,10 +30,10 @@ from typing import Any
 from sampan.aio.clock import SystemClock
 from sampan.api.errors import ApiError
 from sampan.api.kinds import apps_v1, batch_v1, core_v1, meta_v1
+from sampan.client.config import ClientConfig
 from sampan.client.errors import Unreachable
 from sampan.client.informer import Informer
 from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig
 from sampan.controllers.manager import ControllerManager
 from sampan.testing.simulated import SimulatedNodes
 

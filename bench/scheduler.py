@@ -26,9 +26,9 @@ from report import Row, show
 
 from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, meta_v1
+from sampan.client.config import ClientConfig
 from sampan.client.interface import ObjectList, WatchEvent
 from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig
 from sampan.scheduler import views
 from sampan.scheduler.scheduler import Scheduler
 

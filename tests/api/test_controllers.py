@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sampan.aio.clock import SystemClock
+from sampan.client.config import ClientConfig
 from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig
 from sampan.controllers.context import Config
 from sampan.controllers.manager import ControllerManager
 from sampan.testing.simulated import SimulatedNodes

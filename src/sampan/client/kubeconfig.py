@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from sampan.client.config import ClientConfig
 from sampan.client.errors import BadConfig
-from sampan.client.transport import ClientConfig
 
 
 def load(path: str | Path, context: str | None = None) -> ClientConfig:

@@ -10,9 +10,10 @@ import msgspec
 from sampan.aio.clock import Clock
 from sampan.api import errors
 from sampan.client import discovery
+from sampan.client.config import ClientConfig
 from sampan.client.interface import ObjectList, PatchType, Propagation, ServerResource, WatchEvent
 from sampan.client.targets import Target, target, target_of
-from sampan.client.transport import ClientConfig, HttpFailure, HttpTransport, Transport
+from sampan.client.transport import HttpFailure, HttpTransport, Transport
 
 JSON = "application/json"
 PATCH_TYPES: dict[str, str] = {

@@ -9,42 +9,19 @@ import logging
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
 from sampan.aio.files import Watched
+from sampan.client.config import ClientConfig
 from sampan.client.errors import BadConfig, Unreachable
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 18
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClientConfig:
-    """Where the API server is and who we are there. `ca`, `cert` and `key` are PEM bytes.
-
-    `ca` None means the machine's own trust store; `cert` with `key` and `token` are each optional. `files` are those it
-    was read from, and `again` reads them again: with them, what changes there is taken up while running.
-    """
-
-    server: str
-    ca: bytes | None = None
-    cert: bytes | None = None
-    key: bytes | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-    insecure_skip_tls_verify: bool = False
-    server_name: str | None = None
-    namespace: str = "default"
-    request_seconds: float = 60.0
-    user_agent: str = "sampan"
-    files: tuple[Path, ...] = field(default=(), compare=False)
-    again: Callable[[], ClientConfig] | None = field(default=None, repr=False, compare=False)
 
 
 class Transport(Protocol):

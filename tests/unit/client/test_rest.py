@@ -13,10 +13,10 @@ from aiohttp import web
 from sampan.aio.clock import SystemClock
 from sampan.api import errors
 from sampan.api.kinds import core_v1, meta_v1
+from sampan.client.config import ClientConfig
 from sampan.client.errors import Unreachable
 from sampan.client.interface import Resource
 from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig
 
 Answer = tuple[int, bytes]
 

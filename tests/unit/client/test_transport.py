@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sampan.aio.clock import SystemClock
+from sampan.client.config import ClientConfig
 from sampan.client.errors import BadConfig, Unreachable
 from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig, ssl_context
+from sampan.client.transport import ssl_context
 
 
 def certificate(name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None) -> tuple:
