@@ -27,6 +27,14 @@ CLUSTER, KUBELET_SERVING, FRONT_PROXY = "ca", "kubelet-ca", "front-proxy-ca"
 # file -> common name
 AUTHORITIES = {CLUSTER: "sampan-ca", KUBELET_SERVING: "sampan-kubelet-ca", FRONT_PROXY: "sampan-front-proxy-ca"}
 
+# signer of CertificateSigningRequests -> the authority it signs with
+SIGNERS = {
+    "kubernetes.io/kube-apiserver-client": CLUSTER,
+    "kubernetes.io/kube-apiserver-client-kubelet": CLUSTER,
+    "kubernetes.io/kubelet-serving": KUBELET_SERVING,
+    "kubernetes.io/legacy-unknown": CLUSTER,
+}
+
 COMPONENTS = (
     Identity(file="admin", user="kubernetes-admin", groups=("system:masters",)),
     Identity(file="controller-manager", user="system:kube-controller-manager"),

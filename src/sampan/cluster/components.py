@@ -53,10 +53,13 @@ class Part:
 
 
 def make_controller_manager(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster.certificates import SIGNERS
     from sampan.controllers.context import Config
     from sampan.controllers.manager import ControllerManager
 
-    config = Config(root_ca=options.layout.pki / "ca.crt", cluster_cidr=options.cluster_cidr)
+    pki = options.layout.pki
+    signing = {signer: (pki / f"{ca}.crt", pki / f"{ca}.key") for signer, ca in SIGNERS.items()}
+    config = Config(root_ca=pki / "ca.crt", signing=signing, cluster_cidr=options.cluster_cidr)
     return ControllerManager(client, clock, rng, config)
 
 

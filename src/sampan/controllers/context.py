@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ class Config:
 
     `root_ca` (`--root-ca-file`): None publishes no kube-root-ca.crt; changes of the file are published. `cluster_cidr`
     and `node_mask_size` (`--cluster-cidr`, `--node-cidr-mask-size`): an empty `cluster_cidr` allocates no pod networks.
+    `signing` maps a signer to its files, a bundle and a key (`--cluster-signing-*-file`); a signer without is not ours.
+    `signing_seconds` (`--cluster-signing-duration`) is the longest life of what they sign.
     `enabled` (`--controllers`): names of controllers to run, None for all.
     """
 
@@ -35,6 +37,8 @@ class Config:
     large_zone: int = 50
     unhealthy_zone_share: float = 0.55
     terminated_pod_limit: int = 12500
+    signing: Mapping[str, tuple[Path, Path]] = field(default_factory=dict)
+    signing_seconds: float = 365 * 86400.0
     enabled: frozenset[str] | None = None
 
 

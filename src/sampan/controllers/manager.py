@@ -10,6 +10,9 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
+from sampan.controllers.certificates.approver import CertificateApprovingController
+from sampan.controllers.certificates.cleaner import CertificateCleaningController
+from sampan.controllers.certificates.signer import CertificateSigningController
 from sampan.controllers.clusterrole import ClusterRoleAggregationController
 from sampan.controllers.context import Config, Context
 from sampan.controllers.cronjob.controller import CronJobController
@@ -53,6 +56,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     NamespaceController,
     ServiceAccountController,
     RootCaController,
+    CertificateApprovingController,
+    CertificateSigningController,
+    CertificateCleaningController,
     NodeIpamController,
     NodeLifecycleController,
     TaintEvictionController,

@@ -48,6 +48,10 @@ class FakeApi:
         self._held_at: int | None = None
         self._watch_epoch = 0
         self._uids = 0
+        self.allowed: set[str] = set()
+        """What access reviews allow, as "USER VERB RESOURCE[/SUBRESOURCE]"; nothing else."""
+        self.tokens: dict[str, tuple[str, ...]] = {}
+        """Tokens that token reviews know: the user, then its groups."""
         self.not_served: set[str] = set()
         """Resources (by plural) that discovery leaves out, as before their definition is made."""
 
@@ -141,6 +145,9 @@ class FakeApi:
         value = fakeobjects.to_json(obj)
         meta = value.setdefault("metadata", {})
         fault = await self._called("create", of, meta.get("namespace"), meta.get("name") or meta.get("generateName"))
+        review = fakeobjects.REVIEWS.get(of.resource.plural)
+        if review is not None:
+            return self._typed(of, review(value, self.allowed, self.tokens))
         created = self._insert(of, self._defaulted(of, value))
         _raise_after(fault)
         return self._typed(of, created)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,7 +136,7 @@ def has_status(of: Target[Any]) -> bool:
 
 def merged(of: Target[Any], old: Json, new: Json, subresource: str) -> Json:
     """The object after a write to an endpoint: each endpoint touches only its own part."""
-    if subresource == "status":
+    if subresource in ("status", "approval"):
         return _with_status(old, new.get("status"))
     if subresource == "finalize":
         return {**old, "spec": new.get("spec", {})}
@@ -199,3 +199,24 @@ def finished(value: Json) -> bool:
     if "deletionTimestamp" not in meta or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
         return False
     return not (value.get("kind") == "Namespace" and value.get("spec", {}).get("finalizers"))
+
+
+def access_review(value: Json, allowed: Container[str], tokens: Mapping[str, tuple[str, ...]]) -> Json:
+    """A SubjectAccessReview with its answer."""
+    spec = value["spec"]
+    asked = spec.get("resourceAttributes") or {}
+    path = (spec.get("nonResourceAttributes") or {}).get("path", "")
+    resource = path or "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+    verb = asked.get("verb") or spec["nonResourceAttributes"]["verb"]
+    return {**value, "status": {"allowed": f"{spec.get('user')} {verb} {resource}" in allowed}}
+
+
+def token_review(value: Json, allowed: Container[str], tokens: Mapping[str, tuple[str, ...]]) -> Json:
+    """A TokenReview with its answer."""
+    known = tokens.get(value["spec"]["token"])
+    if known is None:
+        return {**value, "status": {"error": "invalid bearer token"}}
+    return {**value, "status": {"authenticated": True, "user": {"username": known[0], "groups": list(known[1:])}}}
+
+
+REVIEWS = {"subjectaccessreviews": access_review, "tokenreviews": token_review}

@@ -4,6 +4,8 @@ A scenario names controllers, gives objects, and lists steps. A step may let som
 true`, `end: true` for pods being deleted, `change:` a merge patch on an object, `remove:` and `delete:` an object, all
 named `Kind namespace/name`), and says under `writes` exactly what the controllers then write (events aside; `x3`
 counts, `*` stands for anything) and under `state` what objects must contain.
+
+`allow` lists what access reviews allow. A CertificateSigningRequest's `request` is given as `user`, `groups`, `names`.
 """
 
 from __future__ import annotations
@@ -19,19 +21,34 @@ import yaml
 
 from sampan.api import defaults
 from sampan.api.registry import builtin
+from sampan.cluster.authority import Authority
 from sampan.codec import mergepatch
+from sampan.controllers.certificates.request import SIGNERS
+from sampan.controllers.context import Config
 from sampan.controllers.manager import CONTROLLERS
+from sampan.testing.clock import VirtualClock
+from tests.unit.controllers.certificates import encoded_request
 from tests.unit.controllers.harness import World
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "controllers"
-GROUPS = ("v1", "apps/v1", "batch/v1", "discovery.k8s.io/v1", "coordination.k8s.io/v1", "policy/v1")
+GROUPS = (
+    "certificates.k8s.io/v1",
+    "v1",
+    "apps/v1",
+    "batch/v1",
+    "discovery.k8s.io/v1",
+    "coordination.k8s.io/v1",
+    "policy/v1",
+)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-async def test_scenario(path: Path) -> None:
+async def test_scenario(path: Path, tmp_path: Path) -> None:
     scenario = load(path)
     by_name = {controller.name: controller for controller in CONTROLLERS}
-    world = World(*(by_name[name] for name in scenario["controllers"]))
+    config = Config(signing=authority(tmp_path)) if "certificates" in path.stem else None
+    world = World(*(by_name[name] for name in scenario["controllers"]), config=config)
+    world.api.allowed.update(scenario.get("allow", ()))
     world.api.add(*(build(value) for value in scenario["given"]))
     await world.start()
     try:
@@ -42,12 +59,20 @@ async def test_scenario(path: Path) -> None:
         await world.stop()
 
 
+def authority(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """One authority for all signers."""
+    made = Authority(folder, VirtualClock())
+    return dict.fromkeys(SIGNERS, (made.certificate_file, made.key_file))
+
+
 def load(path: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(path.read_text()))
 
 
 def build(value: dict[str, Any]) -> Any:
     kind = find(value["kind"])
+    if "request" in (value.get("spec") or {}):
+        value["spec"]["request"] = encoded_request(**value["spec"]["request"])
     obj = msgspec.convert({"apiVersion": kind.api_version, **value}, kind.struct)
     defaults.apply(kind, obj)
     return obj
@@ -70,7 +95,7 @@ async def play(world: World, step: dict[str, Any]) -> None:
         world.end_pods()
     for text, patch in step.get("change", {}).items():
         struct, name, namespace = named(text)
-        await world.api.patch(struct, name, namespace, patch)
+        await world.api.patch(struct, name, namespace, patch, subresource="status" if set(patch) == {"status"} else "")
         world.api.actions.clear()
     for text in step.get("remove", []):
         world.api.remove(*named(text))

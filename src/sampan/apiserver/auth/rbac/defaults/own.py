@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampan.apiserver.auth.rbac.defaults.controllers import CONTROLLERS
+from sampan.apiserver.auth.rbac.defaults.controllers import CERTIFICATES, CONTROLLERS
 from sampan.apiserver.auth.rbac.defaults.table import READ, cluster_binding, cluster_role, rule
+
+REQUESTS = "system:certificates.k8s.io:certificatesigningrequests"
+SERVING_SIGNER = "kubernetes.io/kubelet-serving"
+JOINING = "Group system:bootstrappers:sampan:default-node-token"
+"""Whom the tokens of `sampan token create` make one."""
 
 
 def _all_controllers() -> list[Any]:
@@ -31,6 +36,8 @@ def _all_controllers() -> list[Any]:
 
 ROLES: tuple[Any, ...] = (
     cluster_role("sampan:controllers", *_all_controllers()),
+    cluster_role("sampan:kubelet-serving-approver", rule("approve", "signers", CERTIFICATES, names=SERVING_SIGNER)),
+    cluster_role("sampan:selfnodeserver", rule("create", "certificatesigningrequests/selfnodeserver", CERTIFICATES)),
     cluster_role(
         "sampan:dns",
         rule(READ, "endpoints namespaces services"),
@@ -39,6 +46,11 @@ ROLES: tuple[Any, ...] = (
 )
 
 BINDINGS: tuple[Any, ...] = (
+    cluster_binding("sampan:kubelet-serving-approver", "User system:kube-controller-manager"),
+    cluster_binding("sampan:selfnodeserver", "Group system:nodes"),
+    cluster_binding("sampan:selfnodeclient", "Group system:nodes", to=f"{REQUESTS}:selfnodeclient"),
+    cluster_binding("sampan:nodeclient", JOINING, to=f"{REQUESTS}:nodeclient"),
+    cluster_binding("sampan:node-bootstrapper", JOINING, to="system:node-bootstrapper"),
     cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
     cluster_binding("sampan:dns", "User system:kube-dns"),
