@@ -35,7 +35,7 @@ from sampan.client.errors import Unreachable
 from sampan.client.informer import Informer
 from sampan.client.rest import RestClient
 from sampan.controllers.manager import ControllerManager
-from sampan.testing.simulated import SimulatedNodes
+from sampan.testing.nodes import Behaviour, SimulatedNodes
 
 TOKEN = "bench"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -78,9 +78,8 @@ def run_nodes(config: ClientConfig, count: int) -> None:
         async with RestClient(config, SystemClock()) as client:
             await until_ready(client)
             names = [f"n{number}" for number in range(count)]
-            nodes = SimulatedNodes(
-                client, SystemClock(), random.Random(1), names, start_seconds=0, stop_seconds=0, finish_seconds=None
-            )
+            at_once = Behaviour(start_seconds=0, stop_seconds=0)
+            nodes = SimulatedNodes(client, SystemClock(), random.Random(1), names, behaviour=at_once, bind=True)
             await nodes.run()
 
     asyncio.run(run())

@@ -17,7 +17,7 @@ from sampan.client.config import ClientConfig
 from sampan.client.rest import RestClient
 from sampan.controllers.context import Config
 from sampan.controllers.manager import ControllerManager
-from sampan.testing.simulated import SimulatedNodes
+from sampan.testing.nodes import Behaviour, SimulatedNodes
 
 TOKEN = "admin-token"
 
@@ -48,7 +48,8 @@ class Cluster:
         self._task = asyncio.current_task()
         async with RestClient(self._config, clock) as ours, RestClient(self._config, clock) as theirs:
             manager = ControllerManager(ours, clock, rng, Config(root_ca=self._root_ca))
-            nodes = SimulatedNodes(theirs, clock, rng, ["n1", "n2", "n3"], start_seconds=0.05, stop_seconds=0.05)
+            quick = Behaviour(start_seconds=0.05, stop_seconds=0.05)
+            nodes = SimulatedNodes(theirs, clock, rng, ["n1", "n2", "n3"], behaviour=quick, bind=True)
             self._started.set()
             try:
                 await asyncio.gather(manager.run(), nodes.run())

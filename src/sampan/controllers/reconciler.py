@@ -27,7 +27,7 @@ from sampan.client.errors import ClientError, NotLeader
 from sampan.client.events import EventRecorder
 from sampan.client.informer import Informer
 from sampan.controllers.context import Context, Seen
-from sampan.controllers.writer import Writer
+from sampan.controllers.writer import Outdated, Writer
 
 log = logging.getLogger(__name__)
 Keys = Callable[[Any, Any], Any]
@@ -114,7 +114,7 @@ class Controller(ABC):
             self.queue.forget(key)
         except NotLeader:
             raise
-        except (Conflict, NotFound) as error:
+        except (Conflict, NotFound, Outdated) as error:
             log.info("retried controller=%s key=%s reason=%s", self.name, key, error)
             self._retry(key)
         except (ApiError, ClientError) as error:

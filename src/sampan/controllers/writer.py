@@ -5,6 +5,7 @@ Upstream counts "expectations" against that. Here the server's answer to each wr
 informer (`Informer.observe`), where the revision order keeps it right whatever the watch brings later; so the next
 decision sees every write that was answered. The one case left is a create whose answer was lost: `Unanswered` keeps
 the name that was tried, which is chosen here and not by the server, so that trying again cannot make a second object.
+Should the watch tell of that object between a decision and its creates, the decision did not know of it: `Outdated`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import random
 from typing import Any
 
 from sampan.api.errors import AlreadyExists, ApiError, NotFound
-from sampan.client.errors import Unreachable
+from sampan.client.errors import ClientError, Unreachable
 from sampan.client.informers import Informers
 from sampan.client.interface import Client, PatchType, Propagation
 from sampan.controllers.ownership import controller_of
@@ -21,6 +22,10 @@ from sampan.controllers.ownership import controller_of
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX = 5
 NAME_LIMIT = 63
+
+
+class Outdated(ClientError):
+    """What was decided has been overtaken by what became known since: decide again."""
 
 
 def generated_name(prefix: str, rng: random.Random) -> str:
@@ -44,9 +49,8 @@ class Writer:
         for (the owner's uid where all of an owner's objects are alike).
 
         A name whose create was never answered is tried again before a new one is chosen; when the object turns out
-        to exist and to be the owner's, it is returned. Raises ApiError, Unreachable.
+        to exist and to be the owner's, it is returned. Raises ApiError, Unreachable, Outdated.
         """
-        owner_uid = controller_of(obj).uid
         prefix = obj.metadata.generateName
         name = self._unanswered_name(slot, obj) or generated_name(prefix, self._rng)
         while True:
@@ -54,9 +58,9 @@ class Writer:
             try:
                 return await self.create(obj)
             except AlreadyExists:
-                existing = await self.existing(obj)
+                existing = await self._in_the_way(slot, obj)
                 reference = existing and controller_of(existing)
-                if existing is not None and reference is not None and reference.uid == owner_uid:
+                if reference and reference.uid == controller_of(obj).uid:
                     return self._saw(existing)
                 name = generated_name(prefix, self._rng)
             except (ApiError, Unreachable) as error:
@@ -64,15 +68,29 @@ class Writer:
                     self._unanswered.setdefault(slot, []).append(name)
                 raise
 
+    async def _in_the_way(self, slot: str, obj: Any) -> Any:
+        """The object that has the name, or None; as long as it is not known whose it is, the name is kept."""
+        try:
+            return await self.existing(obj)
+        except (ApiError, Unreachable):
+            self._unanswered.setdefault(slot, []).append(obj.metadata.name)
+            raise
+
     def _unanswered_name(self, slot: str, obj: Any) -> str | None:
-        """A name tried for that slot and never answered, by the server or, since then, by the watch; None if none."""
-        names = self._unanswered.pop(slot, [])
+        """A name tried for that slot and never answered; None if none. Raises Outdated when one has been heard of."""
+        names = self._unanswered.get(slot)
+        if not names:
+            return None
         informer = self._informers.known(obj.__class__)
         namespace = obj.metadata.namespace
-        open_names = [name for name in names if informer is None or informer.get(f"{namespace}/{name}") is None]
-        if len(open_names) > 1:
-            self._unanswered[slot] = open_names[1:]
-        return open_names[0] if open_names else None
+        heard = [name for name in names if informer is not None and informer.get(f"{namespace}/{name}") is not None]
+        name = (heard or names)[0]
+        names.remove(name)
+        if not names:
+            del self._unanswered[slot]
+        if heard:
+            raise Outdated(f"{name}, whose creation was never answered, is there: its slot has to be looked at again")
+        return name
 
     async def update(self, obj: Any) -> Any:
         return self._saw(await self._client.update(obj))

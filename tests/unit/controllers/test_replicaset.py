@@ -9,9 +9,12 @@ import pytest
 from sampan.api import errors
 from sampan.api.kinds import apps_v1, core_v1, meta_v1
 from sampan.client.errors import Unreachable
+from sampan.client.informers import Informers
 from sampan.controllers.ownership import reference_to
 from sampan.controllers.replicaset import decide, ranking
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from sampan.controllers.writer import Outdated, Writer
+from sampan.testing.fakeapi import FakeApi
 from tests.unit.controllers.harness import meta, pod, replicaset, world
 
 
@@ -68,6 +71,43 @@ async def test_a_create_whose_answer_is_lost_is_not_repeated(error: Exception) -
         await w.settle(30)
         assert len(w.pods()) == 3
         assert [a for a in w.writes() if a.startswith("delete")] == []
+
+
+async def test_a_lost_answer_about_who_has_the_name_makes_no_second_pod() -> None:
+    """The create is answered 409 the second time; whose pod that is, the server says only the third time."""
+    async with world(ReplicaSetController) as w:
+        await w.api.create(replicaset(replicas=1))
+        w.api.hold_watches()
+        w.api.fail("create", "pods", Unreachable("reset"), after=True)
+        w.api.fail("get", "pods", Unreachable("reset"), times=2, after=True)
+        w.api.release_watches()
+        w.api.hold_watches()
+        await w.settle(5)
+        w.api.release_watches()
+        await w.settle(30)
+        assert len(w.pods()) == 1
+        assert [a for a in w.writes() if a.startswith("delete")] == []
+
+
+async def test_a_pod_heard_of_between_decision_and_create_is_decided_about_again() -> None:
+    api = FakeApi()
+    informers = Informers(api, api.clock, api.rng)
+    pods = informers.of(core_v1.Pod)
+    write = Writer(api, informers, api.rng)
+    reference = meta_v1.OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name="web", uid="u", controller=True)
+
+    def wanted() -> Any:
+        return pod("", generateName="web-", ownerReferences=[reference])
+
+    api.fail("create", "pods", Unreachable("reset"), after=True)
+    with pytest.raises(Unreachable):
+        await write.create_once("u", wanted())
+    pods.observe(*api.all(core_v1.Pod))
+    with pytest.raises(Outdated):
+        await write.create_once("u", wanted())
+    assert len(api.all(core_v1.Pod)) == 1
+    await write.create_once("u", wanted())
+    assert len(api.all(core_v1.Pod)) == 2
 
 
 async def test_a_restarted_controller_goes_on_where_the_last_ended() -> None:

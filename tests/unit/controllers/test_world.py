@@ -14,7 +14,7 @@ import pytest
 from sampan.api.kinds import apps_v1, core_v1, discovery_v1, meta_v1
 from sampan.client.errors import Unreachable
 from sampan.controllers.manager import CONTROLLERS
-from sampan.testing.simulated import SimulatedNodes
+from sampan.testing.nodes import SimulatedNodes
 from tests.unit.controllers.harness import World, deployment, meta
 
 TOLERATIONS = [
@@ -27,7 +27,7 @@ TOLERATIONS = [
 async def cluster(nodes: int, seed: int = 1) -> AsyncIterator[tuple[World, SimulatedNodes]]:
     world = World(*CONTROLLERS, seed=seed)
     names = [f"n{number}" for number in range(nodes)]
-    simulated = SimulatedNodes(world.api, world.clock, random.Random(seed), names)
+    simulated = SimulatedNodes(world.api, world.clock, random.Random(seed), names, bind=True)
     world.api.add(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="a"), spec=core_v1.NamespaceSpec()))
     task = asyncio.create_task(simulated.run())
     await world.start()

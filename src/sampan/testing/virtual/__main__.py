@@ -1,0 +1,37 @@
+"""`python -m sampan.testing.virtual [--seeds N] [--first S] [--seed S]`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+
+from sampan.testing.virtual.soak import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Hurt a whole control plane in virtual time; see what it comes to.")
+    parser.add_argument("--seeds", type=int, default=100, metavar="N", help="try so many seeds")
+    parser.add_argument("--first", type=int, default=0, metavar="S", help="beginning with this one")
+    parser.add_argument("--seed", type=int, metavar="S", help="try this one alone")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.CRITICAL)
+    alone = arguments.seed is not None
+    seeds = [arguments.seed] if alone else range(arguments.first, arguments.first + arguments.seeds)
+    begun, failed, virtual = time.monotonic(), 0, 0.0
+    for seed in seeds:
+        verdict = run(seed)
+        virtual += verdict.virtual_seconds
+        failed += bool(verdict.problems)
+        if verdict.problems or alone:
+            print(f"seed {seed}: {verdict.changes} changes, digest {verdict.digest[:16]}")
+            for problem in verdict.problems[:20]:
+                print(f"  WRONG: {problem}")
+    spent = time.monotonic() - begun
+    print(f"{len(seeds)} seeds, {failed} failed, {virtual / 3600:.1f} h of virtual time in {spent:.0f} s")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
