@@ -74,7 +74,7 @@ class Parts:
             text = kubeconfig.render(server=url, ca=ca, cert=cert, key=key, user=person.user, cluster="test")
             write_private(kubeconfig_file(self._folder, person.file), text.encode())
         address = Address(url, kubeconfig.load(kubeconfig_file(self._folder, "admin")))
-        await self._components(address, ca)
+        await self._components(address, authority.certificate_file)
         return address
 
     def _certificates(self) -> certificates.Authority:
@@ -106,7 +106,7 @@ class Parts:
         self._stack.push_async_callback(server.close)
         return await server.start()
 
-    async def _components(self, address: Address, ca: bytes) -> None:
+    async def _components(self, address: Address, ca: Path) -> None:
         """Controllers, scheduler and nodes, each with a client of its own."""
         setup, clock, rng = self._setup, self._clock, random.Random()
         tasks = TaskOwner("test cluster", clock=clock, backoff=Backoff(base=0.5, cap=10.0, rng=rng))
