@@ -23,6 +23,7 @@ from sampan.client.interface import Client
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
 from sampan.kubelet import cgroups, dns, node
+from sampan.kubelet.access.delegated import Access
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.environment import service_variables
@@ -121,7 +122,8 @@ class Kubelet:
             remove_cgroup=self._remove_cgroup,
         )
         self.pods = PodWorkers(self._context, self._owner)
-        self.server = KubeletServer(config, clock, self.pods, statistics=self.statistics)
+        access = Access(client, clock, config.node_name) if config.server_cert is not None else None
+        self.server = KubeletServer(config, clock, self.pods, access=access, statistics=self.statistics)
         self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
         self._rotation = LogRotation(runtime, self.pods, config)
         self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))

@@ -1,7 +1,8 @@
 """The node's HTTP server: what the API server asks a kubelet for. Its routes stand in one table.
 
-TLS with a client certificate is required; the certificate must be the API server's own (its name is in `CLIENT_NAMES`)
-or an administrator's. Exec, attach and port-forward have their place in the table and come with a later issue.
+It speaks TLS only. Who asks is told by a client certificate or a bearer token, and the API server says whether they may
+(`sampan.kubelet.access`): nobody is anonymous, nothing is open, there is no read-only port. Exec, attach and
+port-forward have their place in the table and come with a later issue.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import msgspec
 from aiohttp import web
 
 from sampan.aio.clock import Clock, parse_timestamp
+from sampan.aio.tls import reloading
+from sampan.kubelet.access.delegated import Access, Refused
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.containerconfig import log_path, pod_log_folder
 from sampan.kubelet.logs import LogOptions, read
@@ -25,15 +29,23 @@ from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.spec import container_by_name
 
 log = logging.getLogger(__name__)
-CLIENT_NAMES = frozenset(("kube-apiserver-kubelet-client", "kube-apiserver", "system:kube-apiserver"))
-ADMINISTRATORS = "system:masters"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class KubeletServer:
     def __init__(
-        self, config: KubeletConfig, clock: Clock, pods: PodWorkers, *, statistics: Callable[[], dict[str, Any]]
+        self,
+        config: KubeletConfig,
+        clock: Clock,
+        pods: PodWorkers,
+        *,
+        access: Access | None,
+        statistics: Callable[[], dict[str, Any]],
     ) -> None:
+        """`access` None lets everybody in, which is for tests without TLS alone."""
+        if access is None and config.server_cert is not None:
+            raise ValueError("a server that others reach needs somebody to say who may use it")
+        self._access = access
         self._config = config
         self._clock = clock
         self._pods = pods
@@ -71,10 +83,13 @@ class KubeletServer:
 
     @web.middleware
     async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._config.client_ca is not None:
+        if self._access is not None:
             certificate = request.transport.get_extra_info("peercert") if request.transport else None
-            if not is_allowed(certificate):
-                return web.Response(status=403, text="Forbidden: this certificate may not use the kubelet's server\n")
+            header = request.headers.get("Authorization", "")
+            try:
+                await self._access.check(certificate, header, request.method, request.path)
+            except Refused as refused:
+                return web.Response(status=refused.status, text=refused.text)
         return await handler(request)
 
     async def _healthz(self, _: web.Request) -> web.Response:
@@ -185,19 +200,23 @@ def missing(pod: Any, name: str, *, previous: bool) -> str:
     return f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {reason}\n'
 
 
-def is_allowed(certificate: Any) -> bool:
-    """Whether a verified peer certificate (as `ssl` gives it) may use this server."""
-    subject = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
-    names = {value for key, value in subject if key == "commonName"}
-    groups = {value for key, value in subject if key == "organizationName"}
-    return bool(names & CLIENT_NAMES) or ADMINISTRATORS in groups
-
-
 def tls(config: KubeletConfig) -> ssl.SSLContext | None:
-    """None without certificates, for tests alone."""
-    if config.server_cert is None:
+    """None without certificates, for tests alone. Changed files are taken up with the next connection.
+
+    A node that has just joined has no serving certificate yet: until it has, connections fail in their handshake.
+    """
+    if config.server_cert is None or config.server_key is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=config.client_ca)
-    context.load_cert_chain(config.server_cert, config.server_key)
-    context.verify_mode = ssl.CERT_REQUIRED if config.client_ca is not None else ssl.CERT_NONE
+    files = [config.server_cert, config.server_key, *([config.client_ca] if config.client_ca is not None else [])]
+    return reloading(partial(_context, config.server_cert, config.server_key, config.client_ca), files, server=True)
+
+
+def _context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate.exists():
+        context.load_cert_chain(certificate, key)
+    else:
+        log.warning("there is no serving certificate yet file=%s", certificate)
+    context.verify_mode = ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE
     return context

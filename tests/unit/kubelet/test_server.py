@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import aiohttp
 import pytest
 
 from sampan.aio.clock import SystemClock
+from sampan.client.errors import Unreachable
 from sampan.cluster.authority import Authority, Identity
-from sampan.kubelet.server import is_allowed
+from sampan.kubelet.access import attributes
+from sampan.kubelet.access.memory import Memory
+from sampan.testing.clock import VirtualClock
 
 from .harness import Node, node
 
@@ -19,7 +23,7 @@ from .harness import Node, node
 def certificates(folder: Path) -> Authority:
     authority = Authority(folder, SystemClock())
     authority.ensure(Identity(file="kubelet", user="system:node:n1", groups=("system:nodes",), hosts=("127.0.0.1",)))
-    authority.ensure(Identity(file="apiserver", user="kube-apiserver-kubelet-client", groups=("system:masters",)))
+    authority.ensure(Identity(file="apiserver", user="kube-apiserver-kubelet-client"))
     authority.ensure(Identity(file="someone", user="jane"))
     return authority
 
@@ -31,42 +35,111 @@ def context(pki: Path, name: str | None) -> ssl.SSLContext:
     return made
 
 
-async def get(n: Node, path: str, tls: Any = True) -> tuple[int, str]:
+def serving(pki: Path) -> dict[str, Path]:
+    return {"server_cert": pki / "kubelet.crt", "server_key": pki / "kubelet.key"}
+
+
+async def get(n: Node, path: str, tls: Any = True, token: str = "") -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     scheme = "http" if tls is True else "https"
     url = f"{scheme}://127.0.0.1:{n.kubelet.server.port}{path}"
-    async with aiohttp.ClientSession() as session, session.get(url, ssl=tls) as response:
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=tls, headers=headers) as response:
         return response.status, await response.text()
 
 
-async def test_only_the_api_server_and_administrators(tmp_path: Path) -> None:
+async def test_who_may_use_it_is_what_the_api_server_says(tmp_path: Path) -> None:
     pki = tmp_path / "pki"
     certificates(pki)
-    config = {
-        "port": 0,
-        "bind_address": "127.0.0.1",
-        "server_cert": pki / "kubelet.crt",
-        "server_key": pki / "kubelet.key",
-        "client_ca": pki / "ca.crt",
-    }
+    config = {"port": 0, "bind_address": "127.0.0.1", "client_ca": pki / "ca.crt", **serving(pki)}
     async with node(tmp_path, **config) as n:
+        n.api.allowed |= {"kube-apiserver-kubelet-client get nodes/proxy", "bot get nodes/metrics"}
+        n.api.tokens["good"] = ("bot", "system:authenticated")
         assert await get(n, "/healthz", context(pki, "apiserver")) == (200, "ok")
-        status, text = await get(n, "/healthz", context(pki, "someone"))
-        assert (status, text.split(":")[0]) == (403, "Forbidden")
+        assert await get(n, "/healthz", context(pki, "someone")) == (
+            403,
+            "Forbidden (user=jane, verb=get, resource=nodes, subresource(s)=[healthz proxy])\n",
+        )
+        nobody = context(pki, None)
+        for path in ("/healthz", "/pods", "/metrics", "/containerLogs/default/p/c", "/statusz", "/nowhere"):
+            assert await get(n, path, nobody) == (401, "Unauthorized")
+        assert await get(n, "/metrics", nobody, token="bad") == (401, "Unauthorized")
+        assert (await get(n, "/metrics", nobody, token="good"))[0] == 200
+        assert (await get(n, "/pods", nobody, token="good"))[0] == 403
+        await unanswered(n, pki)
+
+
+async def unanswered(n: Node, pki: Path) -> None:
+    """Answers are remembered while the API server is away; what it was not asked before is refused."""
+    nobody = context(pki, None)
+    n.api.fail("create", "tokenreviews", Unreachable("away"), times=100)
+    n.api.fail("create", "subjectaccessreviews", Unreachable("away"), times=100)
+    assert (await get(n, "/metrics", nobody, token="good"))[0] == 200
+    assert (await get(n, "/metrics", nobody, token="new"))[0] == 401
+    status, text = await get(n, "/configz", context(pki, "apiserver"))
+    assert (status, text.split(" (")[0]) == (500, "Authorization error")
+    n.api.recover()
+    await n.clock.jump(301.0)
+    n.api.allowed.clear()
+    assert (await get(n, "/metrics", nobody, token="good"))[0] == 403
+
+
+async def test_a_serving_certificate_that_comes_later(tmp_path: Path) -> None:
+    pki = tmp_path / "pki"
+    authority = certificates(pki)
+    later = {"server_cert": tmp_path / "later.crt", "server_key": tmp_path / "later.key"}
+    config = {"port": 0, "bind_address": "127.0.0.1", "client_ca": pki / "ca.crt", **later}
+    async with node(tmp_path, **config) as n:
         with pytest.raises(aiohttp.ClientError):
-            await get(n, "/healthz", context(pki, None))
+            await get(n, "/healthz", context(pki, "apiserver"))
+        serials = set()
+        for _ in range(2):
+            signed, key = authority.issue(Identity(file="x", user="n1", hosts=("127.0.0.1",)))
+            later["server_key"].write_bytes(key)
+            later["server_cert"].write_bytes(signed)
+            assert (await get(n, "/healthz", context(pki, "apiserver")))[0] == 403
+            serials.add(await serial(n, pki))
+        assert len(serials) == 2
+
+
+async def serial(n: Node, pki: Path) -> str:
+    _, writer = await asyncio.open_connection("127.0.0.1", n.kubelet.server.port, ssl=context(pki, None))
+    shown = writer.get_extra_info("peercert")["serialNumber"]
+    writer.close()
+    await writer.wait_closed()
+    return str(shown)
 
 
 @pytest.mark.parametrize(
-    ("name", "group", "allowed"),
+    ("method", "path", "verb", "subresources"),
     [
-        ("kube-apiserver-kubelet-client", "x", True),
-        ("jane", "system:masters", True),
-        ("system:node:n2", "system:nodes", False),
+        ("GET", "/stats/summary", "get", ("stats",)),
+        ("GET", "/metrics/cadvisor", "get", ("metrics",)),
+        ("GET", "/logs/", "get", ("log",)),
+        ("GET", "/pods", "get", ("pods", "proxy")),
+        ("GET", "/runningpods/", "get", ("pods", "proxy")),
+        ("GET", "/healthz/ping", "get", ("healthz", "proxy")),
+        ("GET", "/configz", "get", ("configz", "proxy")),
+        ("GET", "/containerLogs/a/b/c", "get", ("proxy",)),
+        ("POST", "/exec/a/b/c", "create", ("proxy",)),
+        ("GET", "/podsX", "get", ("proxy",)),
+        ("DELETE", "/", "delete", ("proxy",)),
+        ("BREW", "/pods", "", ("pods", "proxy")),
     ],
 )
-def test_names_and_groups(name: str, group: str, allowed: bool) -> None:
-    assert is_allowed({"subject": ((("commonName", name),), (("organizationName", group),))}) is allowed
-    assert not is_allowed(None)
+def test_what_is_asked_for(method: str, path: str, verb: str, subresources: tuple[str, ...]) -> None:
+    assert (attributes.verb(method), attributes.subresources(path)) == (verb, subresources)
+
+
+async def test_memory_is_bounded_and_forgets() -> None:
+    clock = VirtualClock()
+    memory: Memory[int] = Memory(clock, limit=2)
+    for key in ("a", "b"):
+        memory.put(key, 1, 10.0)
+    assert memory.get("a") == 1
+    memory.put("c", 1, 10.0)
+    assert (memory.get("a"), memory.get("b"), len(memory)) == (1, None, 2)
+    await clock.jump(10.0)
+    assert (memory.get("a"), memory.get("c"), len(memory)) == (None, None, 0)
 
 
 async def test_answers(tmp_path: Path) -> None:
