@@ -32,7 +32,7 @@ class Kubelets:
         """
         import aiohttp
 
-        host, port = self._endpoint(node)
+        host, port = self.endpoint(node)
         shown = f"[{host}]" if ":" in host else host
         url = f"https://{shown}:{port}{path}"
         from yarl import URL
@@ -46,7 +46,7 @@ class Kubelets:
         if self._session is not None:
             await self._session.close()
 
-    def _endpoint(self, name: str) -> tuple[str, int]:
+    def endpoint(self, name: str) -> tuple[str, int]:
         """A node's address by preference and the port its kubelet has told. Raises InternalError."""
         entry = self._server.cache.resource("", "nodes").get(None, name)
         if entry is None:
@@ -71,7 +71,10 @@ class Kubelets:
             context = tls.kubelet_context(self._server.config)
             timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context, limit=0), timeout=timeout, auto_decompress=False
+                connector=aiohttp.TCPConnector(ssl=context, limit=0),
+                timeout=timeout,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 

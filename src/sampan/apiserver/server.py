@@ -37,6 +37,7 @@ from sampan.apiserver.http.exchange import Answer, Exchange, Response
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
 from sampan.apiserver.metrics import Metrics
+from sampan.apiserver.proxying.backends import Backends
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Routes
 from sampan.apiserver.storefailure import as_api_error
@@ -82,6 +83,7 @@ class ApiServer:
         self.bootstrap = Bootstrap(self)
         self.allocators = Allocators(self)
         self.kubelets = Kubelets(self)
+        self.backends = Backends(self)
         self.admission = chain.build(
             self, config.enable_plugins, config.disable_plugins, config.admission_configuration
         )
@@ -158,6 +160,7 @@ class ApiServer:
         await self.cache.close()
         await self.tasks.close()  # followers whose watches have just ended
         await self.kubelets.close()
+        await self.backends.close()
         await self.store.close()
 
     # requests

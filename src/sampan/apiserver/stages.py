@@ -71,9 +71,8 @@ def attributes(request: Request) -> Attributes:
     if not target.plural:
         return Attributes(target.verb, path=target.path)
     namespace = target.namespace or (target.name if target.plural == "namespaces" and not target.group else "")
-    asked = Attributes(
-        target.verb, target.group, target.version, target.plural, target.subresource, namespace, target.name
-    )
+    subresource = target.subresource.partition("/")[0]  # what is behind it is a proxy's path
+    asked = Attributes(target.verb, target.group, target.version, target.plural, subresource, namespace, target.name)
     if target.verb in SELECTING and target.parameters:
         return selected(asked, request.parameter("fieldSelector"), request.parameter("labelSelector"))
     return asked

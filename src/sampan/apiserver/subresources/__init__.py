@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from sampan.apiserver.http.exchange import Answer
+from sampan.apiserver.proxying import forward
 from sampan.apiserver.request import Request
 from sampan.apiserver.subresources import absent, binding, eviction, log, scale, token
 
 Verb = Callable[[Request], Answer | Awaitable[Answer]]
 
 SCALE: dict[str, Verb] = {"get": scale.get, "update": scale.update, "patch": scale.patch}
-ABSENT: dict[str, Verb] = dict.fromkeys(("get", "create", "update", "patch", "delete"), absent.refuse)
+METHODS = ("get", "create", "update", "patch", "delete")
+ABSENT: dict[str, Verb] = dict.fromkeys(METHODS, absent.refuse)
+PROXY: dict[str, Verb] = dict.fromkeys(METHODS, forward.forward)
 
 TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
     ("*", "*", "scale"): SCALE,
@@ -24,7 +27,7 @@ TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
     ("*", "*", "attach"): ABSENT,
     ("*", "*", "exec"): ABSENT,
     ("*", "*", "portforward"): ABSENT,
-    ("*", "*", "proxy"): ABSENT,
+    ("*", "*", "proxy"): PROXY,
     ("", "serviceaccounts", "token"): {"create": token.create},
 }
 """(group, plural, subresource), or ("*", "*", subresource), to what answers each verb."""
