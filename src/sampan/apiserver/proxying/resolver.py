@@ -6,6 +6,7 @@ name resolves to a moment later does not matter (CVE-2020-8562).
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -28,7 +29,7 @@ class Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         if not found or not all(is_allowed(one["host"]) for one in found):
-            raise NotAllowed(NOT_ALLOWED)
+            raise NotAllowed(errno.EACCES, NOT_ALLOWED)
         return found
 
     async def close(self) -> None:
