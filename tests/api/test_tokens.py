@@ -52,7 +52,8 @@ def test_a_token_dies_with_its_account(api: Any, account: str) -> None:
 
 def test_a_token_dies_with_its_pod(api: Any, namespace: str, account: str) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    pod = api.make(pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    spec = {"serviceAccountName": "bot", "containers": [{"name": "c", "image": "i"}]}
+    pod = api.make(pods, {"metadata": {"name": "p"}, "spec": spec})
     reference = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
     token = api.make(account + "/token", {"spec": {"boundObjectRef": reference}})["status"]["token"]
     assert claims(token)["kubernetes.io"]["pod"] == {"name": "p", "uid": pod["metadata"]["uid"]}
@@ -74,6 +75,13 @@ def test_tokens_for_others_and_forged_ones_are_refused(api: Any, account: str) -
 def test_bad_requests(api: Any, namespace: str, account: str) -> None:
     assert api("POST", account + "/token", {"spec": {"expirationSeconds": 10}}).status == 422
     assert api("POST", account[:-3] + "none/token", {"spec": {}}).status == 404
+    assert api("POST", account + "/token", {"metadata": {"name": "other"}, "spec": {}}).status == 422
+    pod = {"metadata": {"name": "others"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    api.make(f"/api/v1/namespaces/{namespace}/pods", pod)
+    others = {"kind": "Pod", "apiVersion": "v1", "name": "others"}
+    refused = api("POST", account + "/token", {"spec": {"boundObjectRef": others}})
+    assert refused.status == 400
+    assert "to pod running with different serviceaccount name" in refused.body["message"]
     gone = {"kind": "Pod", "apiVersion": "v1", "name": "nope"}
     assert api("POST", account + "/token", {"spec": {"boundObjectRef": gone}}).status == 404
 

@@ -6,6 +6,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions
+
 BODY_LIMIT_BYTES = 3 * 1024 * 1024
 
 
@@ -41,6 +43,8 @@ class Config:
     kubelet_authority: Path | None = None
     service_account_key: Path | None = None
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
+    authorization: AuthorizationOptions = field(default_factory=AuthorizationOptions)
     enable_plugins: tuple[str, ...] = ()
     disable_plugins: tuple[str, ...] = ()
     admission_configuration: Path | None = None

@@ -50,14 +50,13 @@ class Documents:
 
     def _issuer(self, request: Request) -> Response:
         server = self._server
-        _, _, algorithm = server.token_keys().public()
-        document = discovery.configuration(
-            server.config.service_account_issuer, server.bootstrap.advertised(), algorithm
-        )
+        issuing = server.authentication.service_accounts
+        address = issuing.jwks_uri or f"https://{server.bootstrap.advertised()}{discovery.KEYS}"
+        document = discovery.configuration(issuing.issuer, address, server.token_keys().public())
         return Response(200, msgspec.json.encode(document))
 
     def _keys(self, request: Request) -> Response:
-        document = discovery.key_set(*self._server.token_keys().public())
+        document = discovery.key_set(self._server.token_keys().public())
         return Response(200, msgspec.json.encode(document), discovery.KEYS_TYPE)
 
     def forget(self) -> None:

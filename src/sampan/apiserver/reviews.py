@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sampan.api import errors, schema, selectors, validation
@@ -14,11 +14,13 @@ from sampan.api.errors import FieldError
 from sampan.api.kinds import authentication_v1, authorization_v1, meta_v1
 from sampan.apiserver import decode, managedfields, metadata
 from sampan.apiserver.answers import struct_answer
+from sampan.apiserver.auth import authorizer
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.bearer import Known
 from sampan.apiserver.auth.node.authorizer import node_name
 from sampan.apiserver.auth.user import User
-from sampan.apiserver.http.exchange import Exchange, Response
+from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
 from sampan.apiserver.write import CREATE, Write
 
@@ -26,7 +28,7 @@ AUTHENTICATION = "authentication.k8s.io"
 AUTHORIZATION = "authorization.k8s.io"
 
 
-def answer(request: Request) -> Response:
+def answer(request: Request) -> Response | Awaitable[Response]:
     """201 with the question and its answer. Raises Invalid and BadRequest."""
     kind = request.kind
     obj = decode.body(request, kind)
@@ -39,7 +41,13 @@ def answer(request: Request) -> Response:
     if wrong:
         shown = "" if kind.group == AUTHORIZATION and wrong[0].field == "metadata" else kind.kind
         raise errors.invalid(kind.group, shown, "", wrong)
-    ANSWERS[kind.plural](request, obj)
+    wait = ANSWERS[kind.plural](request, obj)
+    return struct_answer(request, obj, 201) if wait is None else _later(request, obj, wait)
+
+
+async def _later(request: Request, obj: Any, waiting: Awaitable[None]) -> Response:
+    """What another machine had to be asked for."""
+    await waiting
     return struct_answer(request, obj, 201)
 
 
@@ -53,22 +61,38 @@ def _only_spec(obj: Any) -> list[FieldError]:
     return [FieldError(errors.INVALID, "metadata", f"Invalid value: {json.dumps(shown, default=str)}: must be empty")]
 
 
-def _token_review(request: Request, obj: Any) -> None:
+def _token_review(request: Request, obj: Any) -> Awaitable[None] | None:
     token = obj.spec.token if obj.spec is not None else None
     if not token:
         raise errors.BadRequest("token is required for TokenReview in authentication")
-    asked = Exchange(method="GET", target="", headers={b"authorization": f"Bearer {token}".encode()})
     obj.status = authentication_v1.TokenReviewStatus(user=authentication_v1.UserInfo())
+    tokens = request.server.authentication.tokens
     try:
-        user = request.server.authenticator.authenticate(asked)
+        known = tokens.know(token.encode().strip(), tuple(obj.spec.audiences or ()) or tokens.implicit)
     except Rejected:
-        user = None
-    if user is None:
-        obj.status.error = "invalid bearer token"
-        return
-    obj.status.authenticated, obj.status.user = True, _info(user)
-    if obj.spec.audiences:
-        obj.status.audiences = obj.spec.audiences
+        _unknown(obj)
+        return None
+    if not isinstance(known, Known):
+        return _review_later(obj, known)
+    _known(obj, known)
+    return None
+
+
+async def _review_later(obj: Any, waiting: Awaitable[Known]) -> None:
+    try:
+        _known(obj, await waiting)
+    except Rejected:
+        _unknown(obj)
+
+
+def _unknown(obj: Any) -> None:
+    """What is wrong with a token is for the log: whoever asks may be guessing."""
+    obj.status.error = "invalid bearer token"
+
+
+def _known(obj: Any, known: Known) -> None:
+    obj.status.authenticated, obj.status.user = True, _info(known.user)
+    obj.status.audiences = list(known.audiences) or None
 
 
 def _info(user: User) -> Any:
@@ -84,19 +108,33 @@ def _self_review(request: Request, obj: Any) -> None:
     obj.status = authentication_v1.SelfSubjectReviewStatus(userInfo=_info(request.user))
 
 
-def _access(request: Request, obj: Any) -> None:
+def _access(request: Request, obj: Any) -> Awaitable[None] | None:
     spec = obj.spec
     spec.groups = spec.groups or None
     extra = {name: tuple(values or ()) for name, values in (spec.extra or {}).items()}
-    _decide(request, obj, User(spec.user or "", uid=spec.uid or "", groups=tuple(spec.groups or ()), extra=extra))
+    return _decide(
+        request, obj, User(spec.user or "", uid=spec.uid or "", groups=tuple(spec.groups or ()), extra=extra)
+    )
 
 
-def _own_access(request: Request, obj: Any) -> None:
-    _decide(request, obj, request.user)
+def _own_access(request: Request, obj: Any) -> Awaitable[None] | None:
+    return _decide(request, obj, request.user)
 
 
-def _decide(request: Request, obj: Any, user: User) -> None:
-    decision, reason = request.server.authorizer.decide(user, attributes(obj.spec))
+def _decide(request: Request, obj: Any, user: User) -> Awaitable[None] | None:
+    answer = request.server.authorizer.decide(user, attributes(obj.spec))
+    if not isinstance(answer, tuple):
+        return _decide_later(obj, user, answer)
+    _decided(obj, user, answer)
+    return None
+
+
+async def _decide_later(obj: Any, user: User, waiting: Awaitable[authorizer.Answer]) -> None:
+    _decided(obj, user, await waiting)
+
+
+def _decided(obj: Any, user: User, answer: authorizer.Answer) -> None:
+    decision, reason = answer
     status = obj.status = schema_status(obj)(allowed=decision is Decision.ALLOW)
     if decision is Decision.ALLOW or node_name(user) is None:
         # Why a node may not see something is for that node alone.
@@ -155,7 +193,7 @@ def _rules(request: Request, obj: Any) -> None:
     )
 
 
-ANSWERS: dict[str, Callable[[Request, Any], None]] = {
+ANSWERS: dict[str, Callable[[Request, Any], Awaitable[None] | None]] = {
     "tokenreviews": _token_review,
     "selfsubjectreviews": _self_review,
     "subjectaccessreviews": _access,

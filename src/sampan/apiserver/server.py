@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
@@ -20,12 +20,10 @@ from sampan.apiserver.admission import chain
 from sampan.apiserver.admission.namespacelifecycle import is_ending
 from sampan.apiserver.allocation.services import Allocators
 from sampan.apiserver.answers import error_answer
-from sampan.apiserver.auth import authenticator
+from sampan.apiserver.auth.authentication import Authentication
+from sampan.apiserver.auth.authenticator import Authenticator
 from sampan.apiserver.auth.authorization import Authorization
-from sampan.apiserver.auth.bootstraptoken import BootstrapTokenAuthenticator
-from sampan.apiserver.auth.certificate import CertificateAuthenticator
-from sampan.apiserver.auth.serviceaccount import Keys, ServiceAccountAuthenticator
-from sampan.apiserver.auth.token import TokenAuthenticator, read_tokens
+from sampan.apiserver.auth.keys import Keys
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.bootstrap.objects import Bootstrap
 from sampan.apiserver.config import Config
@@ -47,17 +45,6 @@ from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 log = logging.getLogger(__name__)
-
-
-class _Metadata(msgspec.Struct, gc=False):
-    uid: str = ""
-
-
-class _Identity(msgspec.Struct, gc=False):
-    metadata: _Metadata
-
-
-_IDENTITY = msgspec.json.Decoder(_Identity)
 
 
 class ApiServer:
@@ -87,9 +74,9 @@ class ApiServer:
         self.admission = chain.build(
             self, config.enable_plugins, config.disable_plugins, config.admission_configuration
         )
-        self._token_keys = Keys(config.service_account_key) if config.service_account_key is not None else None
-        self.authenticator = self._authenticator()
-        self.authorization = Authorization(config.authorization_modes)
+        self.authentication = Authentication(config, clock, rng, self._find)
+        self.authenticator: Authenticator = self.authentication
+        self.authorization = Authorization(config.authorization_modes, clock, rng, config.authorization)
         self.authorizer = self.authorization.authorizer
         self.rbac = self.authorization.rbac
         self.tasks = TaskOwner("apiserver")
@@ -115,6 +102,7 @@ class ApiServer:
         for group, plural in selection.FIELDS:
             self._configured(group, plural)
         await self.cache.start()
+        self.authentication.start(self.tasks)
         self.authorization.follow(self)
         self.tasks.start(self.timetable.run, name="timetable")
         await self.bootstrap.begin()
@@ -161,6 +149,8 @@ class ApiServer:
         await self.tasks.close()  # followers whose watches have just ended
         await self.kubelets.close()
         await self.backends.close()
+        await self.authentication.close()
+        await self.authorization.close()
         await self.store.close()
 
     # requests
@@ -171,16 +161,32 @@ class ApiServer:
             self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic()
         )
         try:
-            for stage in stages.REQUEST:
-                stage(request)
-            heavy = len(exchange.body) >= HEAVY_BYTES and self.listening
-            answer = in_turn(request, stages.dispatch) if heavy else stages.dispatch(request)
+            left = iter(stages.REQUEST)
+            for stage in left:
+                wait = stage(request)
+                if wait is not None:
+                    return self._later(request, self._waited(request, wait, left))
+            answer = self._dispatch(request)
         except ApiError as error:
             answer = error_answer(request, error)
         if isinstance(answer, Awaitable):
             return self._later(request, answer)
         self.metrics.observe(request, answer.status)
         return answer
+
+    def _dispatch(self, request: Request) -> Answer | Awaitable[Answer]:
+        heavy = len(request.exchange.body) >= HEAVY_BYTES and self.listening
+        return in_turn(request, stages.dispatch) if heavy else stages.dispatch(request)
+
+    async def _waited(self, request: Request, wait: Awaitable[None], left: Iterator[stages.Stage]) -> Answer:
+        """The way of a request from a stage on that has to wait: somebody else is asked who this is, or may they."""
+        await wait
+        for stage in left:
+            further = stage(request)
+            if further is not None:
+                await further
+        answer = self._dispatch(request)
+        return await answer if isinstance(answer, Awaitable) else answer
 
     def preview(self, exchange: Exchange) -> Response | None:
         """What a request is refused with whatever its body says; None when its body is worth reading."""
@@ -189,7 +195,10 @@ class ApiServer:
         )
         try:
             for stage in stages.REQUEST:
-                stage(request)
+                wait = stage(request)
+                if wait is not None:
+                    self.tasks.start(partial(_asked, wait), name="preview", policy="log")
+                    return None
         except ApiError as error:
             answer = error_answer(request, error)
             self.metrics.observe(request, answer.status)
@@ -211,13 +220,13 @@ class ApiServer:
 
     def token_keys(self) -> Keys:
         """What service accounts' tokens are signed with. Raises ApiError 501 when none is configured."""
-        if self._token_keys is None:
+        keys = self.authentication.keys
+        if keys is None or not keys.signs:
             raise ApiError("no key to sign tokens with is configured", code=501, reason="NotImplemented")
-        return self._token_keys
+        return keys
 
-    def _exists(self, plural: str, namespace: str, name: str, uid: str) -> bool:
-        entry = self.cache.resource("", plural).get(namespace or None, name)
-        return entry is not None and _IDENTITY.decode(entry.data).metadata.uid == uid
+    def _find(self, plural: str, namespace: str, name: str) -> Entry | None:
+        return self.cache.resource("", plural).get(namespace or None, name)
 
     def rules(self, user: User, namespace: str) -> tuple[list[Any], list[Any], str]:
         """What the authorizers can list of a user's permissions, and why that is not all ("": it is)."""
@@ -258,26 +267,6 @@ class ApiServer:
     def _configured(self, group: str, plural: str) -> ResourceCache:
         return self.cache.resource(group, plural, fields=selection.FIELDS.get((group, plural)))
 
-    def _authenticator(self) -> authenticator.Authenticator:
-        ways: list[authenticator.Authenticator] = [
-            CertificateAuthenticator(self.config.client_authority, self.clock.now)
-        ]
-        if self.config.token_file is not None:
-            ways.append(TokenAuthenticator(read_tokens(self.config.token_file)))
-        if self._token_keys is not None:
-            issuer = self.config.service_account_issuer
-            ways.append(
-                ServiceAccountAuthenticator(
-                    self._token_keys, issuer=issuer, audiences=[issuer], exists=self._exists, now=self.clock.now
-                )
-            )
-        ways.append(BootstrapTokenAuthenticator(self._secret, self.clock.now))
-        return authenticator.Chain(ways)
-
-    def _secret(self, namespace: str, name: str) -> bytes | None:
-        entry = self.cache.resource("", "secrets").get(namespace, name)
-        return entry.data if entry is not None else None
-
     def statistics(self) -> dict[str, Any]:
         """Figures for an operator."""
         return {
@@ -286,3 +275,9 @@ class ApiServer:
             "cache": self.cache.statistics(),
             "store": self.store.statistics(),
         }
+
+
+async def _asked(wait: Awaitable[None]) -> None:
+    """Get an answer that will be remembered by the time it is needed."""
+    with contextlib.suppress(ApiError):
+        await wait

@@ -18,10 +18,10 @@ from collections.abc import Awaitable, Callable
 from sampan.api import errors, selectors, strategy, validation, warnings
 from sampan.api.errors import FieldError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from sampan.apiserver import deprecations, managedfields, verbs
-from sampan.apiserver.auth import impersonation
-from sampan.apiserver.auth.authenticator import Rejected
-from sampan.apiserver.auth.authorizer import HEALTH_PATHS, Attributes, Decision, refusal
-from sampan.apiserver.auth.user import anonymous
+from sampan.apiserver.auth import authorizer, impersonation
+from sampan.apiserver.auth.authenticator import Rejected, settled
+from sampan.apiserver.auth.authorizer import Attributes, Decision, refusal
+from sampan.apiserver.auth.user import User, anonymous
 from sampan.apiserver.heavy import is_heavy
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
@@ -34,32 +34,66 @@ NO_SEGMENTS = frozenset({".", ".."})
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
 
-def authenticate(request: Request) -> None:
-    """Who asks. Without credentials only the health endpoints answer. Raises Unauthorized."""
+def authenticate(request: Request) -> Awaitable[None] | None:
+    """Who asks. Without credentials only some paths answer: as configured, or those of health. Raises Unauthorized."""
     try:
-        user = request.server.authenticator.authenticate(request.exchange)
+        found = request.server.authenticator.authenticate(request.exchange)
     except Rejected:
         raise Unauthorized("Unauthorized") from None
+    if found is not None and not isinstance(found, User):
+        return _identify(request, found)
+    _identified(request, found)
+    return None
+
+
+async def _identify(request: Request, waiting: Awaitable[User | None]) -> None:
+    try:
+        found = await waiting
+    except Rejected:
+        raise Unauthorized("Unauthorized") from None
+    _identified(request, found)
+
+
+def _identified(request: Request, user: User | None) -> None:
     if user is None:
-        if not request.target.path.startswith(HEALTH_PATHS):
+        if not request.server.authentication.anonymous.allows(request.target.path):
             raise Unauthorized("Unauthorized")
         user = anonymous()
     request.user = user
 
 
-def impersonate(request: Request) -> None:
+def impersonate(request: Request) -> Awaitable[None] | None:
     """Whoever may speak for somebody else is somebody else from here on. Raises Forbidden."""
-    request.user = impersonation.impersonate(request.user, request.exchange.headers, request.server.authorizer)
+    user = impersonation.impersonate(request.user, request.exchange.headers, request.server.authorizer)
+    if isinstance(user, User):
+        request.user = user
+        return None
+    return _impersonate(request, user)
 
 
-def authorize(request: Request) -> None:
+async def _impersonate(request: Request, waiting: Awaitable[User]) -> None:
+    request.user = await waiting
+
+
+def authorize(request: Request) -> Awaitable[None] | None:
     """May they. Raises Forbidden."""
     asked = attributes(request)
-    user = request.user
-    decision, reason = request.server.authorizer.decide(user, asked)
+    answer = request.server.authorizer.decide(request.user, asked)
+    if not isinstance(answer, tuple):
+        return _authorize(request, asked, answer)
+    _authorized(request, asked, answer)
+    return None
+
+
+async def _authorize(request: Request, asked: Attributes, waiting: Awaitable[authorizer.Answer]) -> None:
+    _authorized(request, asked, await waiting)
+
+
+def _authorized(request: Request, asked: Attributes, answer: authorizer.Answer) -> None:
+    decision, reason = answer
     if decision is Decision.ALLOW:
         return
-    text = refusal(user, asked, reason)
+    text = refusal(request.user, asked, reason)
     if asked.path:
         raise Forbidden(f"forbidden: {text}", details={})
     raise errors.forbidden(asked.group, asked.resource, asked.name, text)
@@ -122,7 +156,8 @@ def _subresource(request: Request) -> Answer | Awaitable[Answer]:
     return verbs.for_subresource(request, known)(request)
 
 
-REQUEST: tuple[Callable[[Request], None], ...] = (
+Stage = Callable[[Request], Awaitable[None] | None]
+REQUEST: tuple[Stage, ...] = (
     authenticate,
     # audit: the record of a request is opened here
     # flow control: a request waits here for its turn
@@ -178,8 +213,26 @@ def warn(write: Write) -> None:
 
 
 def approve(write: Write) -> Awaitable[None] | None:
-    """Admission plugins that may only say no."""
+    """Admission plugins that may only say no; before them, whoever makes an object with a verb for changing one must
+    be allowed to create it.
+    """
+    if write.operation == CREATE and write.request.target.verb != "create":
+        return _approve_created(write)
     return write.request.server.admission.validate(write)
+
+
+async def _approve_created(write: Write) -> None:
+    target = write.request.target
+    asked = Attributes(
+        "create", target.group, target.version, target.plural, target.subresource, target.namespace, target.name
+    )
+    decision, reason = await settled(write.request.server.authorizer.decide(write.request.user, asked))
+    if decision is not Decision.ALLOW:
+        text = refusal(write.request.user, asked, reason)
+        raise errors.forbidden(asked.group, asked.resource, asked.name, text)
+    wait = write.request.server.admission.validate(write)
+    if wait is not None:
+        await wait
 
 
 WRITE: tuple[Callable[[Write], Awaitable[None] | None], ...] = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sampan.apiserver.admission.plugin import Plugin, forbid
-from sampan.apiserver.auth.authorizer import Attributes, Authorizer, Decision
+from sampan.apiserver.auth.authorizer import Attributes, Authorizer, allowed
 from sampan.apiserver.auth.user import MASTERS_GROUP
 from sampan.apiserver.write import Write
 
@@ -24,10 +24,10 @@ class _Signer(Plugin):
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({(GROUP, "certificatesigningrequests")})
     operations: ClassVar[frozenset[str]] = frozenset({"UPDATE"})
 
-    def check(self, write: Write) -> None:
+    async def check(self, write: Write) -> None:
         """Raises Forbidden unless the user may use the verb on the signer, or on all of its domain."""
         signer = write.old.spec.signerName or ""
-        if not may_sign(self.server.authorizer, write, self.verb, signer):
+        if not await may_sign(self.server.authorizer, write, self.verb, signer):
             raise forbid(write, f'user not permitted to {self.verb} requests with signerName "{signer}"')
 
 
@@ -36,8 +36,8 @@ class CertificateApproval(_Signer):
     verb = "approve"
     subresources: ClassVar[frozenset[str]] = frozenset({"approval"})
 
-    def validate(self, write: Write) -> None:
-        self.check(write)
+    async def validate(self, write: Write) -> None:
+        await self.check(write)
 
 
 class CertificateSigning(_Signer):
@@ -47,14 +47,14 @@ class CertificateSigning(_Signer):
     verb = "sign"
     subresources: ClassVar[frozenset[str]] = frozenset({"status"})
 
-    def validate(self, write: Write) -> None:
+    async def validate(self, write: Write) -> None:
         new, old = write.new.status, write.old.status
         before = (old.certificate, old.conditions) if old is not None else (None, None)
         if new is not None and (new.certificate or None, new.conditions or None) != (
             before[0] or None,
             before[1] or None,
         ):
-            self.check(write)
+            await self.check(write)
 
 
 class CertificateSubjectRestriction(Plugin):
@@ -71,13 +71,13 @@ class CertificateSubjectRestriction(Plugin):
             raise forbid(write, why)
 
 
-def may_sign(authorizer: Authorizer, write: Write, verb: str, signer: str) -> bool:
+async def may_sign(authorizer: Authorizer, write: Write, verb: str, signer: str) -> bool:
     """Whether the user may use the verb on the signer (`example.com/name`), or on all of its domain."""
-    return any(
-        authorizer.decide(write.request.user, Attributes(verb, GROUP, write.kind.version, "signers", name=name))[0]
-        is Decision.ALLOW
-        for name in (signer, f"{signer.partition('/')[0]}/*")
-    )
+    for name in (signer, f"{signer.partition('/')[0]}/*"):
+        asked = Attributes(verb, GROUP, write.kind.version, "signers", name=name)
+        if await allowed(authorizer, write.request.user, asked):
+            return True
+    return False
 
 
 def organizations(request: str) -> list[str]:

@@ -18,12 +18,12 @@ class ClusterTrustBundleAttest(Plugin):
     name = "ClusterTrustBundleAttest"
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({(GROUP, "clustertrustbundles")})
 
-    def validate(self, write: Write) -> None:
+    async def validate(self, write: Write) -> None:
         spec = write.new.spec
         signer = spec.signerName if spec is not None else None
         if not signer or (write.old is not None and _unchanged(write)):
             return
-        if not may_sign(self.server.authorizer, write, "attest", signer):
+        if not await may_sign(self.server.authorizer, write, "attest", signer):
             raise forbid(write, f'user not permitted to attest for signerName "{signer}"')
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sampan.api import errors
 from sampan.api.errors import Forbidden
 from sampan.apiserver.admission.noderestriction import NodeRestriction
-from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.authorizer import Attributes, allowed
 from sampan.apiserver.auth.node.authorizer import node_name
 from sampan.apiserver.request import Request
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AUDIENCE_VERB = "request-serviceaccounts-token-audience"
 
 
-def check_token(request: Request, bound: Any, audiences: Sequence[str]) -> None:
+async def check_token(request: Request, bound: Any, audiences: Sequence[str]) -> None:
     """A kubelet asks for tokens for its own pods, each bound to its pod, and for nothing else. Raises Forbidden."""
     node = node_name(request.user)
     if node is None or NodeRestriction.name not in request.server.admission.names:
@@ -50,7 +50,7 @@ def check_token(request: Request, bound: Any, audiences: Sequence[str]) -> None:
     audience = audiences[0] if audiences else ""
     if audience not in audiences_of(request.server, pod):
         asked = Attributes(AUDIENCE_VERB, "", "", audience, "", request.target.namespace, request.target.name)
-        if request.server.authorizer.decide(request.user, asked)[0] is not Decision.ALLOW:
+        if not await allowed(request.server.authorizer, request.user, asked):
             raise no(f'audience "{audience}" not found in pod spec volume')
 
 

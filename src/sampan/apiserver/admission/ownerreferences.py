@@ -6,10 +6,11 @@ finalizers. https://kubernetes.io/docs/reference/access-authn-authz/admission-co
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from sampan.apiserver.admission.plugin import Plugin, forbid
-from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.authorizer import Attributes, allowed
 from sampan.apiserver.write import Write
 
 
@@ -17,22 +18,23 @@ class OwnerReferencesPermissionEnforcement(Plugin):
     name = "OwnerReferencesPermissionEnforcement"
     on_by_default = False
 
-    def validate(self, write: Write) -> None:
+    def validate(self, write: Write) -> Awaitable[None] | None:
         new = write.new.metadata.ownerReferences or []
         old = (write.old.metadata.ownerReferences if write.old is not None else None) or []
-        if new == old:
-            return
+        return self._check(write, new, old) if new != old else None
+
+    async def _check(self, write: Write, new: list[Any], old: list[Any]) -> None:
         kind = write.kind
-        if write.old is not None and not self._may(
+        if write.old is not None and not await self._may(
             write, Attributes("delete", kind.group, kind.version, kind.plural, "", write.namespace, write.name)
         ):
             raise forbid(write, "cannot set an ownerRef on a resource you can't delete: ")
         blocked = {owner.uid for owner in old if owner.blockOwnerDeletion}
         for owner in new:
             if owner.blockOwnerDeletion and owner.uid not in blocked:
-                self._blocking(write, owner)
+                await self._blocking(write, owner)
 
-    def _blocking(self, write: Write, owner: Any) -> None:
+    async def _blocking(self, write: Write, owner: Any) -> None:
         try:
             kind = self.server.registry.kind(owner.apiVersion or "", owner.kind or "")
         except KeyError:
@@ -43,11 +45,11 @@ class OwnerReferencesPermissionEnforcement(Plugin):
             ) from None
         namespace = write.namespace if kind.namespaced else ""
         asked = Attributes("update", kind.group, kind.version, kind.plural, "finalizers", namespace, owner.name or "")
-        if not self._may(write, asked):
+        if not await self._may(write, asked):
             why = (
                 "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: "
             )
             raise forbid(write, why)
 
-    def _may(self, write: Write, asked: Attributes) -> bool:
-        return self.server.authorizer.decide(write.request.user, asked)[0] is Decision.ALLOW
+    async def _may(self, write: Write, asked: Attributes) -> bool:
+        return await allowed(self.server.authorizer, write.request.user, asked)

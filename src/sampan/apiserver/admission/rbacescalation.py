@@ -6,12 +6,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalati
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, ClassVar
 
 from sampan.api import errors
 from sampan.apiserver.admission.plugin import Plugin, forbid
-from sampan.apiserver.auth.authorizer import Attributes, Decision
+from sampan.apiserver.auth.authorizer import Attributes, allowed
 from sampan.apiserver.auth.rbac import escalation
 from sampan.apiserver.auth.rbac.rule import PolicyRule, from_struct
 from sampan.apiserver.auth.user import MASTERS_GROUP
@@ -29,28 +29,25 @@ class RbacEscalation(Plugin):
         (GROUP, plural) for plural in (*ROLES, "rolebindings", "clusterrolebindings")
     )
 
-    def mutate(self, write: Write) -> None:
+    def mutate(self, write: Write) -> Awaitable[None] | None:
         if self.server.rbac is None or MASTERS_GROUP in write.request.user.groups:
-            return
-        if write.kind.plural in ROLES:
-            self._role(write)
-        else:
-            self._binding(write)
+            return None
+        return self._role(write) if write.kind.plural in ROLES else self._binding(write)
 
-    def _role(self, write: Write) -> None:
+    async def _role(self, write: Write) -> None:
         new, old = write.new, write.old
         aggregates = getattr(new, "aggregationRule", None)
         aggregated = getattr(old, "aggregationRule", None)
         if old is not None and new.rules == old.rules and aggregates == aggregated:
             return
-        if self._may(write, "escalate", write.kind.plural, write.name):
+        if await self._may(write, "escalate", write.kind.plural, write.name):
             return
         if old is None or new.rules != old.rules:
             self._check(write, map(from_struct, new.rules or ()))
         if aggregates is not None and aggregates != aggregated and self._lacking(write, escalation.EVERYTHING):
             raise forbid(write, "must have cluster-admin privileges to use the aggregationRule")
 
-    def _binding(self, write: Write) -> None:
+    async def _binding(self, write: Write) -> None:
         new, old = write.new, write.old
         if write.operation != CREATE and new.roleRef == old.roleRef and new.subjects == old.subjects:
             return
@@ -58,7 +55,7 @@ class RbacEscalation(Plugin):
         if reference is None or not reference.name or reference.kind not in ("Role", "ClusterRole"):
             return
         plural = "roles" if reference.kind == "Role" else "clusterroles"
-        if self._may(write, "bind", plural, reference.name):
+        if await self._may(write, "bind", plural, reference.name):
             return
         rules = self._rbac.role(write.namespace if plural == "roles" else "", reference.name)
         if rules is None:
@@ -69,9 +66,9 @@ class RbacEscalation(Plugin):
     def _rbac(self) -> Any:
         return self.server.rbac
 
-    def _may(self, write: Write, verb: str, plural: str, name: str) -> bool:
+    async def _may(self, write: Write, verb: str, plural: str, name: str) -> bool:
         asked = Attributes(verb, GROUP, write.kind.version, plural, "", write.namespace, name)
-        return self.server.authorizer.decide(write.request.user, asked)[0] is Decision.ALLOW
+        return await allowed(self.server.authorizer, write.request.user, asked)
 
     def _lacking(self, write: Write, wanted: Iterable[PolicyRule]) -> list[PolicyRule]:
         held = (rule.source for rule in self._rbac.rules(write.request.user, write.namespace))

@@ -6,10 +6,11 @@ https://kubernetes.io/docs/reference/access-authn-authz/authorization/
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
 from sampan.api.selectors import Requirement
+from sampan.apiserver.auth.authenticator import settled
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
 
 
@@ -39,11 +40,19 @@ class Decision(enum.Enum):
     NO_OPINION = "no opinion"
 
 
-class Authorizer(Protocol):
-    """One source of permissions. Decides from memory; never blocks."""
+Answer = tuple[Decision, str]
+"""A decision and its reason in words ("" when there is nothing to say)."""
 
-    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
-        """The decision and its reason in words ("" when there is nothing to say)."""
+
+class Authorizer(Protocol):
+    """One source of permissions. Never blocks: what another machine has to be asked is an awaitable of the answer."""
+
+    def decide(self, user: User, attributes: Attributes) -> Answer | Awaitable[Answer]: ...
+
+
+async def allowed(authorizer: Authorizer, user: User, attributes: Attributes) -> bool:
+    """Whether the user may, for those who can wait."""
+    return (await settled(authorizer.decide(user, attributes)))[0] is Decision.ALLOW
 
 
 class Union:
@@ -52,21 +61,39 @@ class Union:
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
         self._authorizers = tuple(authorizers)
 
-    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
-        reasons = []
-        for authorizer in self._authorizers:
-            decision, reason = authorizer.decide(user, attributes)
-            if decision is not Decision.NO_OPINION:
-                return decision, reason
-            if reason:
-                reasons.append(reason)
+    def replace(self, authorizers: Sequence[Authorizer]) -> None:
+        """From the next question on, others are asked."""
+        self._authorizers = tuple(authorizers)
+
+    def decide(self, user: User, attributes: Attributes) -> Answer | Awaitable[Answer]:
+        reasons: list[str] = []
+        for place, authorizer in enumerate(self._authorizers, 1):
+            answer = authorizer.decide(user, attributes)
+            if not isinstance(answer, tuple):
+                return self._later(answer, user, attributes, place, reasons)
+            if answer[0] is not Decision.NO_OPINION:
+                return answer
+            if answer[1]:
+                reasons.append(answer[1])
         return Decision.NO_OPINION, "\n".join(reasons)
+
+    async def _later(
+        self, waiting: Awaitable[Answer], user: User, attributes: Attributes, place: int, reasons: list[str]
+    ) -> Answer:
+        """As `decide`, from the authorizer at `place - 1` on, which has to be waited for."""
+        answer = await waiting
+        if answer[0] is not Decision.NO_OPINION:
+            return answer
+        rest = await settled(Union(self._authorizers[place:]).decide(user, attributes))
+        if rest[0] is not Decision.NO_OPINION:
+            return rest
+        return Decision.NO_OPINION, "\n".join(reason for reason in (*reasons, answer[1], rest[1]) if reason)
 
 
 class PrivilegedGroup:
     """Members of system:masters may do everything, whatever the rules say (upstream's `superuser` authorizer)."""
 
-    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+    def decide(self, user: User, attributes: Attributes) -> Answer:
         return (Decision.ALLOW, "") if MASTERS_GROUP in user.groups else (Decision.NO_OPINION, "")
 
 
@@ -76,7 +103,7 @@ class Always:
     def __init__(self, decision: Decision) -> None:
         self._decision = decision
 
-    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+    def decide(self, user: User, attributes: Attributes) -> Answer:
         reason = "" if self._decision is Decision.ALLOW else "Everything is forbidden."
         return self._decision, reason
 
@@ -87,7 +114,7 @@ HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 class Health:
     """Anybody may ask whether the server is well."""
 
-    def decide(self, user: User, attributes: Attributes) -> tuple[Decision, str]:
+    def decide(self, user: User, attributes: Attributes) -> Answer:
         path = attributes.path
         well = (
             attributes.verb == "get"

@@ -15,9 +15,9 @@ import msgspec
 
 from sampan.aio.clock import parse_timestamp
 from sampan.apiserver.auth.authenticator import Rejected
-from sampan.apiserver.auth.token import SCHEME
+from sampan.apiserver.auth.bearer import Audiences, Known, Plain
+from sampan.apiserver.auth.serviceaccount import Find
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
-from sampan.apiserver.http.exchange import Exchange
 
 FORM = re.compile(rb"([a-z0-9]{6})\.([a-z0-9]{16})")
 TYPE = "bootstrap.kubernetes.io/token"
@@ -37,29 +37,26 @@ class _Secret(msgspec.Struct):
 
 
 _SECRETS = msgspec.json.Decoder(_Secret)
-Find = Callable[[str, str], bytes | None]
-"""Namespace and name of a secret to its bytes."""
 
 
-class BootstrapTokenAuthenticator:
+class BootstrapTokens(Plain):
     """Looks the secret up on every request, so that deleting it revokes the token at once."""
 
-    def __init__(self, find: Find, now: Callable[[], float]) -> None:
+    def __init__(self, find: Find, now: Callable[[], float], implicit: Audiences) -> None:
+        super().__init__(implicit)
         self._find = find
         self._now = now
 
-    def authenticate(self, exchange: Exchange) -> User | None:
-        value = exchange.headers.get(b"authorization")
-        if value is None or value[:7].lower() != SCHEME:
-            return None
-        shown = FORM.fullmatch(value[7:].strip())
-        if shown is None:
+    def know(self, token: bytes, wanted: Audiences) -> Known | None:
+        shown = FORM.fullmatch(token)
+        meant = self.meant(wanted)
+        if shown is None or not meant:
             return None
         identifier = shown[1].decode()
-        data = self._find(NAMESPACE, NAME_PREFIX + identifier)
-        if data is None:
+        entry = self._find("secrets", NAMESPACE, NAME_PREFIX + identifier)
+        if entry is None:
             return None
-        return self._user(identifier, shown[2], _SECRETS.decode(data))
+        return Known(self._user(identifier, shown[2], _SECRETS.decode(entry.data)), meant)
 
     def _user(self, identifier: str, shown: bytes, secret: _Secret) -> User:
         fields = {

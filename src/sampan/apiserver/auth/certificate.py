@@ -9,17 +9,21 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-cli
 
 from __future__ import annotations
 
+import hashlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sampan.aio.files import Watched
 from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.claims import CREDENTIAL
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
 from sampan.apiserver.http.exchange import Exchange, Peer
 
+UID = "1.3.6.1.4.1.57683.2"
+"""The attribute of a subject that holds the user's uid."""
 LOOK_SECONDS = 1.0
 """How often the file of authorities is looked at, at most."""
 
@@ -35,12 +39,14 @@ class Known(NamedTuple):
 class CertificateAuthenticator:
     """Asks the connection once and remembers the answer as long as the connection lives.
 
-    `authorities` is the file of those whose certificates count; None when nobody's do.
+    `authorities` is the file of those whose certificates count; None when nobody's do. `alone`: the TLS layer believes
+    no others, so that it need not be asked again whose certificate this is; proxies may have an authority of their own.
     """
 
-    def __init__(self, authorities: Path | None, now: Callable[[], float]) -> None:
+    def __init__(self, authorities: Path | None, now: Callable[[], float], *, alone: bool = True) -> None:
         self._now = now
         self._file = authorities
+        self._alone = alone
         self._watched = Watched([authorities] if authorities is not None else [])
         self._looked = now()
         self._generation = 0
@@ -68,7 +74,9 @@ class CertificateAuthenticator:
 
     def _read(self, peer: Peer) -> Known:
         certificate = peer.certificate()
-        user = identity(certificate) if certificate else None
+        user = identity(certificate, peer.encoded_certificate()) if certificate else None
+        if user is not None and not self._alone and not self._signed(peer):
+            user = None
         if certificate is None or user is None:
             return Known(None, 0.0, self._generation)
         return Known(user, ssl.cert_time_to_seconds(certificate["notAfter"]), self._generation)
@@ -80,34 +88,45 @@ class CertificateAuthenticator:
 
     def _signed(self, peer: Peer) -> bool:
         """Whether one of the authorities in the file, as it is now, signed the peer's certificate."""
-        from cryptography import x509
-        from cryptography.exceptions import InvalidSignature
-
         shown = peer.encoded_certificate()
-        if self._file is None or shown is None:
-            return False
-        certificate = x509.load_der_x509_certificate(shown)
-        try:
-            authorities = x509.load_pem_x509_certificates(self._file.read_bytes())
-        except (OSError, ValueError):
-            return False
-        for authority in authorities:
-            try:
-                certificate.verify_directly_issued_by(authority)
-            except (InvalidSignature, ValueError, TypeError):
-                continue
-            return True
+        return self._file is not None and shown is not None and signed(self._file, shown)
+
+
+def identity(certificate: Mapping[str, Any], encoded: bytes | None = None) -> User | None:
+    """The user a verified certificate (in `getpeercert` form, and in DER) names; None when it has no common name."""
+    names, uids = _values(certificate, "commonName"), _values(certificate, UID)
+    if not names or not names[-1] or len(uids) > 1:
+        return None
+    groups = (*_values(certificate, "organizationName"), AUTHENTICATED_GROUP)
+    extra = {CREDENTIAL: (f"X509SHA256={hashlib.sha256(encoded).hexdigest()}",)} if encoded else {}
+    return User(names[-1], uid="".join(uids), groups=groups, extra=extra)
+
+
+def common_name(certificate: Mapping[str, Any]) -> str:
+    """The last common name of a certificate's subject, "" without one."""
+    return next(reversed(_values(certificate, "commonName")), "")
+
+
+def _values(certificate: Mapping[str, Any], name: str) -> list[str]:
+    return [value for part in certificate.get("subject", ()) for attribute, value in part if attribute == name]
+
+
+def signed(file: Path, certificate: bytes) -> bool:
+    """Whether one of the authorities in a PEM file has itself signed a certificate (DER). Its time of validity was
+    looked at by the TLS layer. False for a file that cannot be read.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    shown = x509.load_der_x509_certificate(certificate)
+    try:
+        authorities = x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, ValueError):
         return False
-
-
-def identity(certificate: dict[str, Any]) -> User | None:
-    """The user a verified certificate (in `getpeercert` form) names; None when it has no common name."""
-    name = ""
-    groups = []
-    for relative_name in certificate.get("subject", ()):
-        for attribute, value in relative_name:
-            if attribute == "commonName":
-                name = value
-            elif attribute == "organizationName":
-                groups.append(value)
-    return User(name, groups=(*groups, AUTHENTICATED_GROUP)) if name else None
+    for authority in authorities:
+        try:
+            shown.verify_directly_issued_by(authority)
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+        return True
+    return False

@@ -6,28 +6,36 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-accou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from sampan.apiserver.auth.keys import PublicKey
 
 CONFIGURATION = "/.well-known/openid-configuration"
 KEYS = "/openid/v1/jwks"
 KEYS_TYPE = b"application/jwk-set+json"
 
 
-def configuration(issuer: str, address: str, algorithm: str) -> dict[str, Any]:
-    """`address` is where the keys are found, as host:port."""
+def configuration(issuer: str, keys_address: str, keys: Sequence[PublicKey]) -> dict[str, Any]:
+    """`keys_address` is the URL at which the keys are found."""
     return {
         "issuer": issuer,
-        "jwks_uri": f"https://{address}{KEYS}",
+        "jwks_uri": keys_address,
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [algorithm],
+        "id_token_signing_alg_values_supported": sorted({key.algorithm for key in keys}),
     }
 
 
-def key_set(public: Any, identifier: str, algorithm: str) -> dict[str, Any]:
-    """A public key as a JSON Web Key Set."""
+def key_set(keys: Sequence[PublicKey]) -> dict[str, Any]:
+    """Public keys as a JSON Web Key Set."""
+    return {"keys": [described(key) for key in keys]}
+
+
+def described(public: PublicKey) -> dict[str, Any]:
+    """One key."""
     from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-    kind: Any = RSAAlgorithm if algorithm.startswith("RS") else ECAlgorithm
-    key = {name: value for name, value in kind.to_jwk(public, as_dict=True).items() if name != "key_ops"}
-    return {"keys": [{"use": "sig", "kid": identifier, "alg": algorithm, **key}]}
+    kind: Any = RSAAlgorithm if public.algorithm.startswith("RS") else ECAlgorithm
+    key = {name: value for name, value in kind.to_jwk(public.key, as_dict=True).items() if name != "key_ops"}
+    return {"use": "sig", "kid": public.identifier, "alg": public.algorithm, **key}

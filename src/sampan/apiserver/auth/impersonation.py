@@ -6,12 +6,13 @@ asks. https://kubernetes.io/docs/reference/access-authn-authz/authentication/#us
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from urllib.parse import unquote
 
 from sampan.api import errors
 from sampan.api.errors import ApiError
-from sampan.apiserver.auth.authorizer import Attributes, Authorizer, Decision, refusal
+from sampan.apiserver.auth.authenticator import settled
+from sampan.apiserver.auth.authorizer import Answer, Attributes, Authorizer, Decision, refusal
 from sampan.apiserver.auth.user import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, User
 
 USER, GROUP, UID = b"impersonate-user", b"impersonate-group", b"impersonate-uid"
@@ -21,7 +22,7 @@ ACCOUNT = "system:serviceaccount:"
 GROUP_NAME = "authentication.k8s.io"
 
 
-def impersonate(user: User, headers: Mapping[bytes, bytes], authorizer: Authorizer) -> User:
+def impersonate(user: User, headers: Mapping[bytes, bytes], authorizer: Authorizer) -> User | Awaitable[User]:
     """The identity to go on with: `user` itself when the headers ask for no other.
 
     Raises Forbidden when it may not be taken on, and ApiError 500, as upstream, when no user is named.
@@ -39,11 +40,35 @@ def impersonate(user: User, headers: Mapping[bytes, bytes], authorizer: Authoriz
         for header, value in wanted.items()
         if header.startswith(EXTRA)
     }
-    for asked in _asked(name, groups, uid, extra):
-        decision, reason = authorizer.decide(user, asked)
-        if decision is not Decision.ALLOW:
-            raise errors.forbidden(asked.group, asked.resource, asked.name, refusal(user, asked, reason))
-    return User(name, uid=uid, groups=_completed(name, groups), extra=extra)
+    taken = User(name, uid=uid, groups=_completed(name, groups), extra=extra)
+    left = _asked(name, groups, uid, extra)
+    for asked in left:
+        answer = authorizer.decide(user, asked)
+        if not isinstance(answer, tuple):
+            return _later(user, taken, authorizer, answer, asked, left)
+        _check(user, asked, answer)
+    return taken
+
+
+async def _later(
+    user: User,
+    taken: User,
+    authorizer: Authorizer,
+    waiting: Awaitable[Answer],
+    asked: Attributes,
+    left: Iterator[Attributes],
+) -> User:
+    """The rest of the questions, from one on that has to be waited for."""
+    _check(user, asked, await waiting)
+    for further in left:
+        _check(user, further, await settled(authorizer.decide(user, further)))
+    return taken
+
+
+def _check(user: User, asked: Attributes, answer: Answer) -> None:
+    decision, reason = answer
+    if decision is not Decision.ALLOW:
+        raise errors.forbidden(asked.group, asked.resource, asked.name, refusal(user, asked, reason))
 
 
 def _values(value: bytes) -> list[str]:

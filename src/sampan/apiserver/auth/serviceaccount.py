@@ -1,192 +1,149 @@
 """Service accounts' tokens: signed JWTs, bound to the account and, if asked, to a pod, secret or node (KEP-1205).
 
 A token is good while its signature, time and audience are, and while the very objects it is bound to exist: deleting
-the pod, or the account, revokes it. What a token says is checked against the watch cache on every request; the
-signature only once per token.
+the pod, or the account, revokes it, and so does another object of the same name. An object that is being deleted
+counts as gone a minute after the time it was to be gone at. What a token says is checked against the watch cache on
+every request; the signature only once per token.
 https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
+from sampan.aio.clock import parse_timestamp
 from sampan.apiserver.auth.authenticator import Rejected
-from sampan.apiserver.auth.token import SCHEME
-from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
-from sampan.apiserver.http.exchange import Exchange
+from sampan.apiserver.auth.bearer import Audiences, Known
+from sampan.apiserver.auth.claims import Bound, Claims, Private, issuer, user_of
+from sampan.apiserver.auth.keys import Keys
 
-PREFIX = "system:serviceaccount:"
-GROUP = "system:serviceaccounts"
-REMEMBERED = 4096
-LEEWAY_SECONDS = 10
+REMEMBERED = 16_384
+LEEWAY_SECONDS = 60.0
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """An object a token dies with."""
+class Stored(Protocol):
+    """An entry of the watch cache: an object's JSON. Another revision is another entry."""
 
-    name: str
-    uid: str
-
-
-class Private(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The claim `kubernetes.io`."""
-
-    namespace: str
-    serviceaccount: Bound
-    pod: Bound | None = None
-    secret: Bound | None = None
-    node: Bound | None = None
+    @property
+    def data(self) -> bytes: ...
 
 
-class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A token's claims (RFC 7519, 4.1)."""
-
-    aud: list[str]
-    exp: int
-    iat: int
-    nbf: int
-    iss: str
-    jti: str
-    sub: str
-    kubernetes: Private = msgspec.field(name="kubernetes.io")
+Find = Callable[[str, str, str], Stored | None]
+"""Plural, namespace ("" for none) and name of a core object to its entry."""
 
 
-class Keys:
-    """The signing key of a cluster, in a PEM file that is read when first needed.
-
-    ES256 or RS256, after the key's kind.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._key: Any = None
-
-    def sign(self, claims: Claims) -> str:
-        """A compact JWS (RFC 7515, 7.1)."""
-        import jwt
-
-        key = self._private()
-        return jwt.encode(
-            msgspec.to_builtins(claims), key, algorithm=_algorithm(key), headers={"kid": self._identifier()}
-        )
-
-    def verify(self, token: str) -> Claims:
-        """The claims of a token this cluster signed. Raises Rejected; times and audience are not looked at."""
-        import jwt
-
-        key = self._private()
-        try:
-            plain = jwt.decode(
-                token,
-                key.public_key(),
-                algorithms=[_algorithm(key)],
-                options={"verify_exp": False, "verify_aud": False, "verify_nbf": False, "verify_iat": False},
-            )
-            return msgspec.convert(plain, Claims)
-        except (jwt.PyJWTError, msgspec.ValidationError) as error:
-            raise Rejected(f"service account token: {error}") from None
-
-    def public(self) -> tuple[Any, str, str]:
-        """The public key, its id and the algorithm, for whoever is to check tokens."""
-        key = self._private()
-        return key.public_key(), self._identifier(), _algorithm(key)
-
-    def _identifier(self) -> str:
-        """The key's id: a hash of its public half."""
-        import base64
-        import hashlib
-
-        from cryptography.hazmat.primitives import serialization
-
-        public = self._private().public_key()
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        digest = hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-    def _private(self) -> Any:
-        if self._key is None:
-            from cryptography.hazmat.primitives import serialization
-
-            self._key = serialization.load_pem_private_key(self._path.read_bytes(), password=None)
-        return self._key
+class _Metadata(msgspec.Struct, gc=False):
+    uid: str = ""
+    deletionTimestamp: str | None = None
 
 
-def _algorithm(key: Any) -> str:
-    return "RS256" if hasattr(key, "private_numbers") and hasattr(key.public_key().public_numbers(), "n") else "ES256"
+class Object(msgspec.Struct, gc=False):
+    """As much of an object as tells whether it is the one meant."""
+
+    metadata: _Metadata
 
 
-Exists = Callable[[str, str, str, str], bool]
-"""Plural, namespace ("" for none), name, uid: whether this very object exists and is not yet gone."""
+_OBJECTS = msgspec.json.Decoder(Object)
 
 
-class ServiceAccountAuthenticator:
-    """Recognises a JWT by its issuer; anything else is not its business."""
+class _Read:
+    """A token whose signature is good. `seen` are the entries of its objects that were looked at and are all right."""
+
+    __slots__ = ("audiences", "bound", "claims", "known", "seen")
+
+    def __init__(self, claims: Claims, implicit: Audiences) -> None:
+        self.claims = claims
+        self.audiences = tuple(claims.aud)
+        self.known = Known(user_of(claims), meant(self.audiences, implicit))
+        self.bound = tuple(bound(claims.kubernetes))
+        self.seen: dict[str, Stored] = {}
+
+
+class BoundTokens:
+    """Recognises a JWT by its issuer; anything else is not its business. `stale` counts uses of overdue tokens."""
 
     def __init__(
-        self, keys: Keys, *, issuer: str, audiences: Sequence[str], exists: Exists, now: Callable[[], float]
+        self, keys: Keys, *, issuers: Sequence[str], implicit: Audiences, find: Find, now: Callable[[], float]
     ) -> None:
         self._keys = keys
-        self._issuer = issuer
-        self._audiences = frozenset(audiences)
-        self._exists = exists
+        self._issuers = frozenset(issuers)
+        self._implicit = implicit
+        self._find = find
         self._now = now
-        self._known: dict[bytes, tuple[Claims, User]] = {}
+        self._read: dict[bytes, _Read] = {}
+        self.stale = 0
 
-    def authenticate(self, exchange: Exchange) -> User | None:
-        value = exchange.headers.get(b"authorization")
-        if value is None or value[:7].lower() != SCHEME:
-            return None
-        token = value[7:].strip()
-        known = self._known.get(token)
-        if known is None:
-            if token.count(b".") != 2:
+    def know(self, token: bytes, wanted: Audiences) -> Known | None:
+        read = self._read.get(token)
+        if read is None:
+            if issuer(token) not in self._issuers:
                 return None
-            known = self._read(token)
-        claims, user = known
-        self._check(claims)
-        return user
-
-    def _read(self, token: bytes) -> tuple[Claims, User]:
-        claims = self._keys.verify(token.decode("latin-1"))
-        if claims.iss != self._issuer:
-            raise Rejected("service account token: another issuer's")
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        known = self._known[token] = claims, user_of(claims)
+            read = self._verified(token)
+        now = self._now()
+        check_time(read.claims, now)
+        known = read.known
+        if wanted is not self._implicit:
+            known = Known(known.user, meant(read.audiences, wanted))
+        if not known.audiences:
+            raise Rejected("service account token: for another audience")
+        for plural, namespace, one in read.bound:
+            self._check_bound(read, plural, namespace, one, now)
+        if read.claims.kubernetes.warnafter and now > read.claims.kubernetes.warnafter:
+            self.stale += 1
         return known
 
-    def _check(self, claims: Claims) -> None:
-        """Time, audience, and the objects it is bound to. Raises Rejected."""
-        now = self._now()
-        if now > claims.exp + LEEWAY_SECONDS or now < claims.nbf - LEEWAY_SECONDS:
-            raise Rejected("service account token: expired")
-        if not self._audiences.intersection(claims.aud):
-            raise Rejected("service account token: for another audience")
-        private = claims.kubernetes
-        bound = [("serviceaccounts", private.namespace, private.serviceaccount)]
-        bound += [("pods", private.namespace, private.pod)] if private.pod else []
-        bound += [("secrets", private.namespace, private.secret)] if private.secret else []
-        bound += [("nodes", "", private.node)] if private.node and not private.pod else []
-        for plural, namespace, one in bound:
-            if not self._exists(plural, namespace, one.name, one.uid):
-                raise Rejected(f"service account token: its {plural[:-1]} is gone")
+    def _verified(self, token: bytes) -> _Read:
+        plain = self._keys.verify(token.decode("latin-1"))
+        try:
+            claims = msgspec.convert(plain, Claims)
+        except msgspec.ValidationError as error:
+            raise Rejected(f"service account token: {error}") from None
+        if len(self._read) >= REMEMBERED:
+            self._read.clear()
+        read = self._read[token] = _Read(claims, self._implicit)
+        return read
+
+    def _check_bound(self, read: _Read, plural: str, namespace: str, one: Bound, now: float) -> None:
+        """Raises Rejected when the object is not there, is another one, or is to be gone since long."""
+        entry = self._find(plural, namespace, one.name)
+        if entry is not None and read.seen.get(plural) is entry:
+            return
+        metadata = _OBJECTS.decode(entry.data).metadata if entry is not None else None
+        if metadata is None or metadata.uid != one.uid or gone(metadata.deletionTimestamp, now):
+            raise Rejected(f"service account token: its {plural[:-1]} is gone")
+        if entry is not None and metadata.deletionTimestamp is None:
+            read.seen[plural] = entry
 
 
-def user_of(claims: Claims) -> User:
-    """The identity a token gives."""
-    private = claims.kubernetes
-    extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.jti}",)}
-    for kind, one in (("pod", private.pod), ("node", private.node)):
-        if one is not None:
-            extra[f"authentication.kubernetes.io/{kind}-name"] = (one.name,)
-            extra[f"authentication.kubernetes.io/{kind}-uid"] = (one.uid,)
-    return User(
-        claims.sub,
-        uid=private.serviceaccount.uid,
-        groups=(GROUP, f"{GROUP}:{private.namespace}", AUTHENTICATED_GROUP),
-        extra=extra,
-    )
+def check_time(claims: Claims, now: float) -> None:
+    """Clocks may differ by a minute. Raises Rejected."""
+    if now > claims.exp + LEEWAY_SECONDS:
+        raise Rejected("service account token: expired")
+    if now < claims.nbf - LEEWAY_SECONDS:
+        raise Rejected("service account token: not valid yet")
+    if now < claims.iat - LEEWAY_SECONDS:
+        raise Rejected("service account token: issued in the future")
+
+
+def bound(private: Private) -> Iterator[tuple[str, str, Bound]]:
+    """The objects a token needs, as plural, namespace and object. With a pod's, the node is for information only."""
+    yield "serviceaccounts", private.namespace, private.serviceaccount
+    if private.secret is not None:
+        yield "secrets", private.namespace, private.secret
+    if private.pod is not None:
+        yield "pods", private.namespace, private.pod
+    elif private.node is not None:
+        yield "nodes", "", private.node
+
+
+def meant(audiences: Audiences, wanted: Audiences) -> Audiences:
+    """Those of a token's audiences that are wanted."""
+    return tuple(one for one in audiences if one in wanted)
+
+
+def gone(deletion: str | None, now: float) -> bool:
+    """Whether an object was to be gone more than a minute ago."""
+    return deletion is not None and parse_timestamp(deletion) < now - LEEWAY_SECONDS

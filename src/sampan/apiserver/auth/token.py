@@ -8,27 +8,23 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.bearer import Audiences, Known, Plain
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
-from sampan.apiserver.http.exchange import Exchange
-
-SCHEME = b"bearer "
 
 
-class TokenAuthenticator:
-    """Looks bearer tokens up in a table that is read once, at start; as upstream, a change needs a restart."""
+class StaticTokens(Plain):
+    """Looks tokens up in a table that is read once, at start; as upstream, a change needs a restart."""
 
-    def __init__(self, users: dict[bytes, User]) -> None:
-        self._users = users
+    def __init__(self, users: dict[bytes, User], implicit: Audiences) -> None:
+        super().__init__(implicit)
+        self._known = {token: Known(user, implicit) for token, user in users.items()}
 
-    def authenticate(self, exchange: Exchange) -> User | None:
-        value = exchange.headers.get(b"authorization")
-        if value is None or value[:7].lower() != SCHEME:
-            return None
-        user = self._users.get(value[7:].strip())
-        if user is None:
-            raise Rejected("unknown bearer token")
-        return user
+    def know(self, token: bytes, wanted: Audiences) -> Known | None:
+        known = self._known.get(token)
+        if known is None or wanted is known.audiences:
+            return known
+        meant = self.meant(wanted)
+        return Known(known.user, meant) if meant else None
 
 
 def read_tokens(path: Path) -> dict[bytes, User]:

@@ -6,6 +6,7 @@ Both are taken up anew when their files change: a renewed certificate, a bundle 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,18 +18,20 @@ def server_context(config: Config) -> ReloadingContext | None:
     """None when no certificate is configured. Raises OSError and ssl.SSLError for files that will not do."""
     if config.certificate is None or config.key is None:
         return None
-    files = [config.certificate, config.key, *([config.client_authority] if config.client_authority else [])]
-    make = partial(_context, config.certificate, config.key, config.client_authority)
-    return reloading(make, files, server=True)
+    proxies = config.authentication.request_header.authority
+    authorities = [file for file in (config.client_authority, proxies) if file is not None]
+    make = partial(_context, config.certificate, config.key, authorities)
+    return reloading(make, [config.certificate, config.key, *authorities], server=True)
 
 
-def _context(certificate: Path, key: Path, client_authority: Path | None) -> ssl.SSLContext:
+def _context(certificate: Path, key: Path, authorities: Sequence[Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["http/1.1"])
-    if client_authority is not None:
-        context.load_verify_locations(client_authority)
+    for authority in authorities:
+        context.load_verify_locations(authority)
+    if authorities:
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
 

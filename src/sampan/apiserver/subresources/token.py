@@ -13,7 +13,8 @@ from sampan.api.kinds import authentication_v1
 from sampan.apiserver import decode, managedfields, metadata, stored
 from sampan.apiserver.admission.nodetokens import check_token
 from sampan.apiserver.answers import struct_answer
-from sampan.apiserver.auth.serviceaccount import PREFIX, Bound, Claims, Private
+from sampan.apiserver.auth.claims import PREFIX, Bound, Claims, Private, plain
+from sampan.apiserver.auth.options import ServiceAccountIssuing
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
 from sampan.apiserver.subresources import kinds
@@ -23,49 +24,83 @@ from sampan.apiserver.write import CREATE, Write
 LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
 DEFAULT_SECONDS = 3600
+POD_TOKEN_SECONDS = 3607
+"""What the ServiceAccount admission plugin asks for; nobody else is likely to ask for just this."""
+EXTENDED_SECONDS = 365 * 24 * 3600
 BINDABLE = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "nodes"}
 
 
-def create(request: Request) -> Response:
+async def create(request: Request) -> Response:
     """201 with the request and its token. Raises NotFound, Conflict and Invalid."""
-    server, target = request.server, request.target
+    server, target, issuing = request.server, request.target, request.server.authentication.service_accounts
     wanted = decode.body(request, kinds.token_request())
     account = stored.from_bytes(request.kind, find(request).data)
     write = Write(request, CREATE, new=wanted, kind=kinds.token_request(), subresource="token")
     managedfields.record(write)
     now = server.clock.now()
+    meta = metadata.ensure(wanted)
+    _check_place(request, meta)
     spec = wanted.spec = wanted.spec or authentication_v1.TokenRequestSpec()
     if spec.expirationSeconds is None:
         spec.expirationSeconds = DEFAULT_SECONDS
     _check(spec)
-    check_token(request, spec.boundObjectRef, spec.audiences or ())
-    spec.audiences = spec.audiences or [server.config.service_account_issuer]
-    meta = metadata.ensure(wanted)
+    await check_token(request, spec.boundObjectRef, spec.audiences or ())
+    spec.audiences = spec.audiences or list(issuing.audiences)
     meta.name, meta.namespace = target.name, target.namespace
     meta.uid, meta.creationTimestamp = metadata.new_uid(server.rng), timestamp(now)
+    bound = _bound(request, spec.boundObjectRef)
+    if 0 < issuing.max_seconds < spec.expirationSeconds:
+        asked, spec.expirationSeconds = spec.expirationSeconds, issuing.max_seconds
+        text = f"requested expiration of {asked} seconds shortened to {issuing.max_seconds} seconds"
+        request.warnings.append(text)
+    lasting = _lasting(issuing, spec, bound)
+    warn_after = int(now) + spec.expirationSeconds if lasting != spec.expirationSeconds else None
     private = Private(
         namespace=target.namespace,
         serviceaccount=Bound(account.metadata.name, account.metadata.uid),
-        **_bound(request, spec.boundObjectRef),
+        warnafter=warn_after,
+        **bound,
     )
-    expires = int(now) + spec.expirationSeconds
     claims = Claims(
         aud=spec.audiences,
-        exp=expires,
+        exp=int(now) + lasting,
         iat=int(now),
         nbf=int(now),
-        iss=server.config.service_account_issuer,
+        iss=issuing.issuer,
         jti=metadata.new_uid(server.rng),
         sub=f"{PREFIX}{target.namespace}:{target.name}",
         kubernetes=private,
     )
     wanted.status = authentication_v1.TokenRequestStatus(
-        token=server.token_keys().sign(claims), expirationTimestamp=timestamp(expires)
+        token=server.token_keys().sign(plain(claims)), expirationTimestamp=timestamp(now + spec.expirationSeconds)
     )
     answer = struct_answer(request, wanted, 201)
     if spec.boundObjectRef is None:
         answer.body = answer.whole().replace(b'"spec":{', b'"spec":{"boundObjectRef":null,', 1)
     return answer
+
+
+def _lasting(issuing: ServiceAccountIssuing, spec: Any, bound: dict[str, Bound]) -> int:
+    """Seconds for which the token is really good. One of the kind that every pod gets lasts a year, so that a program
+    that never reads it again goes on; from the time it was asked for, its uses are counted as stale.
+    """
+    usual = (
+        issuing.extend
+        and "pod" in bound
+        and spec.expirationSeconds == POD_TOKEN_SECONDS
+        and set(spec.audiences) <= set(issuing.audiences)
+    )
+    return EXTENDED_SECONDS if usual else int(spec.expirationSeconds)
+
+
+def _check_place(request: Request, meta: Any) -> None:
+    """A name or namespace in the body must be the account's. Raises Invalid."""
+    for field, wanted in (("name", request.target.name), ("namespace", request.target.namespace)):
+        said = getattr(meta, field)
+        if said and said != wanted:
+            text = f'Invalid value: "{said}": must match the service account {field} if specified'
+            wrong = FieldError(errors.INVALID, f"metadata.{field}", text)
+            raise errors.invalid("authentication.k8s.io", "TokenRequest", request.target.name, [wrong])
 
 
 def _check(spec: Any) -> None:
@@ -84,23 +119,53 @@ class _Metadata(msgspec.Struct, gc=False):
     uid: str = ""
 
 
+class _Spec(msgspec.Struct, gc=False):
+    nodeName: str | None = None
+    serviceAccountName: str | None = None
+
+
 class _Object(msgspec.Struct, gc=False):
     metadata: _Metadata
+    spec: _Spec | None = None
+
+
+_OBJECTS = msgspec.json.Decoder(_Object)
 
 
 def _bound(request: Request, reference: Any) -> dict[str, Bound]:
-    """The claim of the object the token is to be bound to, if any. Raises NotFound and Conflict."""
+    """The claims of the object the token is to be bound to, if any. Raises NotFound, Conflict and BadRequest."""
     if reference is None:
         return {}
     plural = BINDABLE.get((reference.apiVersion or "v1", reference.kind or ""))
     if plural is None:
-        raise errors.BadRequest(f"cannot bind a token to an object of type {reference.kind}")
-    namespace = None if plural == "nodes" else request.target.namespace
-    entry = request.server.cache.resource("", plural).get(namespace, reference.name or "")
-    if entry is None:
-        raise errors.not_found("", plural, reference.name or "")
-    uid = msgspec.json.decode(entry.data, type=_Object).metadata.uid
-    if reference.uid and reference.uid != uid:
+        raise errors.BadRequest(f"cannot bind token to object of type {reference.apiVersion}, Kind={reference.kind}")
+    place = None if plural == "nodes" else request.target.namespace
+    name = reference.name or ""
+    found = _found(request, plural, place, name)
+    if found is None:
+        raise errors.not_found("", plural, name)
+    made = {plural[:-1]: Bound(name, found.metadata.uid)}
+    if plural == "pods" and found.spec is not None:
+        made |= _of_pod(request, found.spec)
+    if reference.uid and reference.uid != found.metadata.uid:
         why = f"the UID in the bound object reference ({reference.uid}) does not match the UID in record. "
-        raise errors.conflict("", plural, entry.name, why + "The object might have been deleted and then recreated")
-    return {plural[:-1]: Bound(entry.name, uid)}
+        raise errors.conflict("", plural, name, why + "The object might have been deleted and then recreated")
+    return made
+
+
+def _of_pod(request: Request, spec: _Spec) -> dict[str, Bound]:
+    """The node a pod runs on, for information. Raises BadRequest for a pod of another account."""
+    account = request.target.name
+    if spec.serviceAccountName != account:
+        raise errors.BadRequest(
+            f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+        )
+    if not spec.nodeName:
+        return {}
+    node = _found(request, "nodes", None, spec.nodeName)
+    return {"node": Bound(spec.nodeName, node.metadata.uid if node is not None else "")}
+
+
+def _found(request: Request, plural: str, namespace: str | None, name: str) -> _Object | None:
+    entry = request.server.cache.resource("", plural).get(namespace, name)
+    return _OBJECTS.decode(entry.data) if entry is not None else None

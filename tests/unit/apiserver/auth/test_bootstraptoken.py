@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sampan.apiserver.auth.authenticator import Rejected
-from sampan.apiserver.auth.bootstraptoken import BootstrapTokenAuthenticator
-from sampan.apiserver.http.exchange import Exchange
+from sampan.apiserver.auth.bootstraptoken import BootstrapTokens
 
 DATA = {
     "token-id": "abcdef",
@@ -25,10 +25,14 @@ NOW = 1_767_225_600.0
 def ask(token: str, data: dict[str, str] | None = None, **secret: Any) -> Any:
     encoded = {name: base64.b64encode(text.encode()).decode() for name, text in (DATA | (data or {})).items()}
     body = {"metadata": {}, "type": "bootstrap.kubernetes.io/token", "data": encoded} | secret
-    stored = {("kube-system", "bootstrap-token-abcdef"): json.dumps(body).encode()}
-    authenticator = BootstrapTokenAuthenticator(lambda *place: stored.get(place), lambda: NOW)
-    headers = {b"authorization": f"Bearer {token}".encode()}
-    return authenticator.authenticate(Exchange(method="GET", target="/", headers=headers))
+    stored = json.dumps(body).encode()
+
+    def find(*place: str) -> SimpleNamespace | None:
+        wanted = ("secrets", "kube-system", "bootstrap-token-abcdef")
+        return SimpleNamespace(data=stored) if place == wanted else None
+
+    known = BootstrapTokens(find, lambda: NOW, ("api",)).know(token.encode(), ("api",))
+    return known.user if known is not None else None
 
 
 def test_a_good_one_may_bootstrap() -> None:

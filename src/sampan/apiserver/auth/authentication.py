@@ -1,0 +1,181 @@
+"""The ways of telling who asks, as a server is configured: made at start, and some made anew while it runs.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.apiserver import outgoing
+from sampan.apiserver.auth import anonymous
+from sampan.apiserver.auth.authenticator import Answer, Authenticator, Chain
+from sampan.apiserver.auth.bearer import Audiences, BearerAuthenticator, Tokens, TokenWay
+from sampan.apiserver.auth.bootstraptoken import BootstrapTokens
+from sampan.apiserver.auth.certificate import CertificateAuthenticator
+from sampan.apiserver.auth.configuration import authentication as configuration
+from sampan.apiserver.auth.configuration import flags
+from sampan.apiserver.auth.configuration.document import ConfigError, Mistakes
+from sampan.apiserver.auth.configuration.reloading import Reloader
+from sampan.apiserver.auth.keys import Keys
+from sampan.apiserver.auth.legacytoken import LegacyTokens
+from sampan.apiserver.auth.oidc import checking
+from sampan.apiserver.auth.oidc.issuers import Entry, Issuers
+from sampan.apiserver.auth.oidc.verification import ALGORITHMS
+from sampan.apiserver.auth.options import ServiceAccountIssuing
+from sampan.apiserver.auth.requestheader import RequestHeaderAuthenticator
+from sampan.apiserver.auth.serviceaccount import BoundTokens, Find
+from sampan.apiserver.auth.token import StaticTokens, read_tokens
+from sampan.apiserver.auth.webhook.review import Webhook
+from sampan.apiserver.auth.webhook.token import VERSIONS, WebhookTokens
+from sampan.apiserver.config import Config
+from sampan.apiserver.http.exchange import Exchange
+from sampan.codec import kubeconfig
+
+ISSUER_SECONDS = 30.0
+
+
+class Authentication:
+    """`find` looks core objects up in the watch cache. Raises ValueError and OSError for a configuration that will not
+    do, naming the flag, or the file and the field.
+    """
+
+    def __init__(self, config: Config, clock: Clock, rng: random.Random, find: Find) -> None:
+        self._options = options = config.authentication
+        self._clock = clock
+        self._rng = rng
+        issuer = config.service_account_issuer
+        self._own_issuers = (issuer, *options.service_account_issuers)
+        audiences = options.api_audiences or (issuer,)
+        self.service_accounts = ServiceAccountIssuing(
+            issuer=issuer,
+            audiences=audiences,
+            max_seconds=options.service_account_max_seconds,
+            extend=options.service_account_extend,
+            jwks_uri=options.service_account_jwks_uri,
+        )
+        self.keys = _keys(config)
+        self._issuers = Issuers(clock, _opened, audiences)
+        self._webhook: WebhookTokens | None = None
+        self.bound: BoundTokens | None = None
+        self.reloader: Reloader | None = None
+        self._configure()
+        self.tokens = Tokens(self._ways(config, find, audiences), audiences)
+        self._chain = Chain(self._authenticators(config))
+
+    def authenticate(self, exchange: Exchange) -> Answer:
+        """Who asks; None without a credential. Raises Rejected."""
+        return self._chain.authenticate(exchange)
+
+    def start(self, tasks: TaskOwner) -> None:
+        """Begin what runs beside requests."""
+        self._issuers.start(tasks)
+        if self.reloader is not None:
+            tasks.start(self.reloader.run, name="authentication-config")
+
+    async def close(self) -> None:
+        await self._issuers.close()
+        if self._webhook is not None:
+            await self._webhook.close()
+
+    def statistics(self) -> dict[str, object]:
+        return {"issuers": self._issuers.statistics(), "stale_tokens": self.bound.stale if self.bound else 0}
+
+    # what is configured
+
+    def _configure(self) -> None:
+        """Issuers and anonymous requests, from the file or from the flags."""
+        options = self._options
+        by_flags = flags.entry(options.oidc)
+        if options.config_file is None:
+            algorithms = options.oidc.signing_algorithms
+            self._take([by_flags] if by_flags is not None else [], None, "--oidc-issuer-url", algorithms)
+            return
+        if by_flags is not None:
+            raise ConfigError("--authentication-config and the --oidc-* flags cannot be given together")
+        self._load()
+        self.reloader = Reloader("authentication", options.config_file, self._load, self._clock)
+
+    def _load(self) -> None:
+        file = self._options.config_file
+        assert file is not None
+        read = configuration.read(file)
+        self._take(read.jwt, read.anonymous, str(file), ALGORITHMS)
+
+    def _take(
+        self,
+        entries: Sequence[configuration.Jwt],
+        anonymously: configuration.Anonymous | None,
+        source: str,
+        algorithms: Sequence[str],
+    ) -> None:
+        mistakes = Mistakes()
+        mappings = checking.compiled(entries, self._own_issuers, mistakes)
+        anonymous.check(self._options.anonymous, anonymously, mistakes)
+        mistakes.check(source)
+        self._issuers.take(
+            [Entry(entry, made, algorithms) for entry, made in zip(entries, mappings, strict=True) if made is not None]
+        )
+        self.anonymous = anonymous.policy(self._options.anonymous, anonymously)
+
+    def _ways(self, config: Config, find: Find, implicit: Audiences) -> list[TokenWay]:
+        """In upstream's order."""
+        ways: list[TokenWay] = []
+        if config.token_file is not None:
+            ways.append(StaticTokens(read_tokens(config.token_file), implicit))
+        if self.keys is not None:
+            now = self._clock.now
+            self.bound = BoundTokens(self.keys, issuers=self._own_issuers, implicit=implicit, find=find, now=now)
+            ways += [self.bound, LegacyTokens(self.keys, find, implicit)]
+        ways += [BootstrapTokens(find, self._clock.now, implicit), self._issuers]
+        if self._options.webhook_config is not None:
+            self._webhook = self._made_webhook(implicit)
+            ways.append(self._webhook)
+        return ways
+
+    def _made_webhook(self, implicit: Audiences) -> WebhookTokens:
+        options = self._options
+        assert options.webhook_config is not None
+        if options.webhook_version not in VERSIONS:
+            raise ConfigError(f"--authentication-token-webhook-version {options.webhook_version}: want v1 or v1beta1")
+        read = kubeconfig.load(options.webhook_config)
+        webhook = Webhook(
+            outgoing.caller(read, seconds=options.webhook_seconds),
+            read.server,
+            clock=self._clock,
+            rng=self._rng,
+            seconds=options.webhook_seconds,
+        )
+        return WebhookTokens(
+            webhook,
+            version=options.webhook_version,
+            keep_seconds=options.webhook_cache_seconds,
+            implicit=implicit,
+            now=self._clock.monotonic,
+        )
+
+    def _authenticators(self, config: Config) -> list[Authenticator]:
+        proxies = self._options.request_header
+        users = CertificateAuthenticator(config.client_authority, self._clock.now, alone=proxies.authority is None)
+        ways: list[Authenticator] = [users, BearerAuthenticator(self.tokens)]
+        if proxies.authority is not None:
+            ways.insert(0, RequestHeaderAuthenticator(proxies, proxies.authority))
+        return ways
+
+
+def _keys(config: Config) -> Keys | None:
+    """None when tokens are neither made nor believed."""
+    believed = config.authentication.service_account_keys
+    if config.service_account_key is None and not believed:
+        return None
+    keys = Keys(config.service_account_key, believed)
+    if believed:
+        keys.load()
+    return keys
+
+
+def _opened(url: str, authority: str) -> outgoing.Caller:
+    return outgoing.Caller(outgoing.trusting(authority.encode() or None), seconds=ISSUER_SECONDS)

@@ -1,0 +1,1 @@
+"""OpenID Connect: identities from tokens that other issuers have signed."""

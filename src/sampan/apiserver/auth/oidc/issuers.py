@@ -1,0 +1,90 @@
+"""All OpenID issuers of a server, as one way of knowing tokens: which of them, a token says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.apiserver.auth.bearer import Answer, Audiences
+from sampan.apiserver.auth.claims import issuer
+from sampan.apiserver.auth.configuration.authentication import Issuer, Jwt
+from sampan.apiserver.auth.oidc import verification
+from sampan.apiserver.auth.oidc.keyset import KeySet, Open
+from sampan.apiserver.auth.oidc.mapping import IdentityMapping
+from sampan.apiserver.auth.oidc.tokens import OidcTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One issuer, checked and compiled."""
+
+    jwt: Jwt
+    mapping: IdentityMapping
+    algorithms: Sequence[str] = verification.ALGORITHMS
+
+
+Place = tuple[str, str, str]
+
+
+class Issuers:
+    """`take` replaces the issuers; keys of one that stays where it was are kept."""
+
+    def __init__(self, clock: Clock, open_: Open, implicit: Audiences) -> None:
+        self._clock = clock
+        self._open = open_
+        self._implicit = implicit
+        self._tasks: TaskOwner | None = None
+        self._keys: dict[Place, KeySet] = {}
+        self._ways: dict[str, OidcTokens] = {}
+
+    def know(self, token: bytes, wanted: Audiences) -> Answer:
+        if not self._ways:
+            return None
+        way = self._ways.get(issuer(token))
+        return way.know(token, wanted) if way is not None else None
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """From now on these are the issuers."""
+        before, self._keys = self._keys, {}
+        ways = {}
+        for entry in entries:
+            told = entry.jwt.issuer
+            place = (told.url, told.discoveryURL, told.certificateAuthority)
+            keys = self._keys[place] = before.pop(place) if place in before else self._made(told)
+            ways[told.url] = OidcTokens(
+                told.url,
+                told.audiences,
+                entry.mapping,
+                keys,
+                now=self._clock.now,
+                implicit=self._implicit,
+                algorithms=entry.algorithms,
+            )
+        self._ways = ways
+        for keys in before.values():
+            self._spawn(keys.close, "oidc-close")
+
+    def start(self, tasks: TaskOwner) -> None:
+        """Ask the issuers for their keys; `tasks` owns whoever does."""
+        self._tasks = tasks
+        for keys in self._keys.values():
+            self._spawn(keys.run, "oidc-discovery")
+
+    async def close(self) -> None:
+        for keys in self._keys.values():
+            await keys.close()
+
+    def statistics(self) -> dict[str, str]:
+        """What is wrong with each issuer ("": nothing)."""
+        return {place[0]: keys.problem for place, keys in self._keys.items()}
+
+    def _made(self, told: Issuer) -> KeySet:
+        keys = KeySet(told.url, self._open(told.url, told.certificateAuthority), self._clock, told.discoveryURL)
+        self._spawn(keys.run, "oidc-discovery")
+        return keys
+
+    def _spawn(self, work: Callable[..., object], name: str) -> None:
+        if self._tasks is not None:
+            self._tasks.start(work, name=name, policy="log")  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""An issuer's public keys: found through its discovery document, fetched again when a token names one not yet known.
+
+OpenID Connect Discovery 1.0, section 4; RFC 7517. Whoever sends tokens with invented keys makes us ask the issuer at
+most once in `AGAIN_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from sampan.aio.clock import Clock
+from sampan.apiserver.outgoing import Unreachable
+
+log = logging.getLogger(__name__)
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+RETRY_SECONDS = 10.0
+AGAIN_SECONDS = 5.0
+MOST_KEYS = 100
+
+Key = Mapping[str, Any]
+
+
+class Getter(Protocol):
+    """Who fetches documents: `outgoing.Caller`."""
+
+    async def get(self, url: str) -> tuple[int, bytes, str]: ...
+
+    async def close(self) -> None: ...
+
+
+class _Provider(msgspec.Struct):
+    issuer: str
+    jwks_uri: str
+
+
+class _Set(msgspec.Struct):
+    keys: list[dict[str, Any]]
+
+
+class KeySet:
+    """`keys` is empty until the issuer has been reached; `problem` tells why it has not."""
+
+    def __init__(self, issuer: str, getter: Getter, clock: Clock, discovery: str = "") -> None:
+        self._issuer = issuer
+        self._getter = getter
+        self._clock = clock
+        self._discovery = discovery or issuer.rstrip("/") + WELL_KNOWN
+        self._address = ""
+        self._asked = -AGAIN_SECONDS
+        self._asking: asyncio.Task[None] | None = None
+        self.keys: tuple[Key, ...] = ()
+        self.problem = "not asked yet"
+
+    async def run(self) -> None:
+        """Until the issuer has been reached once."""
+        while not self.keys:
+            await self._ask()
+            if not self.keys:
+                log.warning("oidc: issuer cannot be used issuer=%s problem=%s", self._issuer, self.problem)
+                await self._clock.sleep(RETRY_SECONDS)
+
+    def refresh(self) -> Awaitable[None] | None:
+        """Fetch the keys again, once for all who want it; None when that was done just now."""
+        if self._asking is None or self._asking.done():
+            if self._clock.monotonic() - self._asked < AGAIN_SECONDS:
+                return None
+            self._asking = asyncio.get_running_loop().create_task(self._ask(), name="oidc-keys")
+        return asyncio.shield(self._asking)
+
+    async def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        await self._getter.close()
+
+    async def _ask(self) -> None:
+        self._asked = self._clock.monotonic()
+        try:
+            if not self._address:
+                self._address = await self._discover()
+            found = msgspec.json.decode(await self._document(self._address), type=_Set).keys
+            self.keys = tuple(found[:MOST_KEYS])
+            self.problem = "" if self.keys else f"{self._address} holds no keys"
+        except Unreachable as error:
+            self.problem = str(error)
+        except msgspec.MsgspecError as error:
+            self.problem = f"{self._address or self._discovery}: not the document it should be: {error}"
+
+    async def _discover(self) -> str:
+        provider = msgspec.json.decode(await self._document(self._discovery), type=_Provider)
+        if provider.issuer != self._issuer:
+            raise Unreachable(f"{self._discovery} is the document of another issuer, {provider.issuer[:200]!r}")
+        if not provider.jwks_uri.startswith("https://"):
+            raise Unreachable(f"{self._discovery}: its jwks_uri is no https:// address")
+        return provider.jwks_uri
+
+    async def _document(self, url: str) -> bytes:
+        status, body, _ = await self._getter.get(url)
+        if status != 200:
+            raise Unreachable(f"{url}: HTTP {status}")
+        return body
+
+
+Open = Callable[[str, str], Getter]
+"""Issuer's URL and certificate authority (PEM, "" for the machine's) to who fetches from it."""

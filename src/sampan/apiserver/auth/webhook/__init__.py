@@ -1,0 +1,1 @@
+"""Asking another program who somebody is, and what they may."""

@@ -1,0 +1,101 @@
+"""Compiling and evaluating expressions.
+
+environment = Environment({"claims": "map(string, dyn)"})
+program = environment.compile("claims.sub + '@example.com'", returns=("string",))
+program.evaluate({"claims": {"sub": "ann"}})
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from sampan.codec.cel import tree
+from sampan.codec.cel.errors import CelError, EvaluationError
+
+MAXIMUM_CHARACTERS = 64 * 1024
+_LIST = re.compile(r"list\((.+)\)")
+_MAP = re.compile(r"map\((\w+), *(.+)\)")
+
+
+class Environment:
+    """The variables that expressions may use, and their types: `string`, `int`, `bool`, `double`, `dyn`, `list(T)`,
+    `map(K, V)`, or the name of a message (`messages.Messages.type`).
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        from cel_expr_python import cel
+        from cel_expr_python.ext import ext_optional, ext_strings
+
+        self._environment = cel.NewEnv(
+            variables={name: _type(text) for name, text in variables.items()},
+            extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()],
+        )
+
+    def compile(self, source: str, *, returns: Sequence[str] = ()) -> Program:
+        """A program. `returns`: what its value may be; `dyn` always may. Raises CelError."""
+        if not source.strip():
+            raise CelError("an expression is required")
+        if len(source) > MAXIMUM_CHARACTERS:
+            raise CelError(f"an expression may have no more than {MAXIMUM_CHARACTERS} characters")
+        try:
+            compiled = self._environment.compile(source)
+        except RuntimeError as error:
+            raise CelError(_told(error)) from None
+        kind = _name(compiled.return_type())
+        if kind.startswith("optional"):
+            raise CelError("evaluates to an optional value: end it with .orValue(...)")
+        if returns and kind not in (*returns, "dyn"):
+            raise CelError(f"must evaluate to {' or '.join(returns)}, not {kind}")
+        return Program(source, compiled, kind)
+
+
+class Program:
+    """A compiled expression. `kind` is the type of its value as far as that is known beforehand."""
+
+    def __init__(self, source: str, compiled: Any, kind: str) -> None:
+        self.source = source
+        self.kind = kind
+        self._compiled = compiled
+
+    def evaluate(self, variables: Mapping[str, Any]) -> Any:
+        """The value, in Python's types. Raises EvaluationError."""
+        try:
+            value = self._compiled.eval(data=variables)
+            if value.type().name() == "ERROR":
+                raise EvaluationError(str(value.value()))
+            return value.plain_value()
+        except RuntimeError as error:
+            raise EvaluationError(_told(error)) from None
+
+    def selects(self, variable: str, field: str) -> bool:
+        """Whether the expression reads that field of that variable."""
+        return tree.selects(self._tree, variable, field)
+
+    @cached_property
+    def _tree(self) -> tree.Node:
+        return tree.parse(self._compiled.serialize())
+
+
+def _type(text: str) -> Any:
+    from cel_expr_python import cel
+
+    if found := _LIST.fullmatch(text):
+        return cel.Type.List(_type(found[1]))
+    if found := _MAP.fullmatch(text):
+        return cel.Type.Map(_type(found[1]), _type(found[2]))
+    return getattr(cel.Type, text.upper(), None) or cel.Type(text)
+
+
+def _name(kind: Any) -> str:
+    """The library's `LIST<STRING>` as the language's `list(string)`."""
+    return str(kind).lower().replace("<", "(").replace(">", ")")
+
+
+def _told(error: Exception) -> str:
+    """The library's words without its code and its drawing of the place, which needs several lines."""
+    lines = str(error).removeprefix("INVALID_ARGUMENT: ").split("\n")
+    told = [line.removeprefix("ERROR: ").removeprefix("<input>:") for line in lines if not line.startswith(" | ")]
+    return "; ".join(told).rsplit(" [", 1)[0]
