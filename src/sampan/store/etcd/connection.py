@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Member:
             "status": maintenance.Status,
             "authenticate": auth.Authenticate,
         }
-        self.streams: set[Any] = set()
+        self.streams: dict[Any, None] = {}
 
     def is_ready(self) -> bool:
         return self.channel.get_state() is grpc.ChannelConnectivity.READY
@@ -111,11 +111,25 @@ class Member:
         for stream in tuple(self.streams):
             stream.cancel()
 
+    async def close(self) -> None:
+        await self.channel.close()
+
 
 class Connection:
-    """The cluster at `endpoints`. `seconds` is how long a call may take, connecting included."""
+    """The cluster at `endpoints`. `seconds` is how long a call may take, connecting included.
 
-    def __init__(self, endpoints: Sequence[str], credentials: Credentials, clock: Clock, *, seconds: float) -> None:
+    `member` makes the way to one endpoint.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        credentials: Credentials,
+        clock: Clock,
+        *,
+        seconds: float,
+        member: Callable[[str, Credentials], Member] = Member,
+    ) -> None:
         if not endpoints:
             raise Unavailable("no etcd endpoint is given: name at least one, as http://host:port")
         self.switches = 0
@@ -123,6 +137,7 @@ class Connection:
         self._credentials = credentials
         self._clock = clock
         self._seconds = seconds
+        self._member = member
         self._members: list[Member] = []
         self._current = 0
         self._connecting: asyncio.Task[Member] | None = None
@@ -130,7 +145,7 @@ class Connection:
 
     async def open(self) -> None:
         """Connects to any member; raises `Unavailable` when none answers."""
-        self._members = [Member(url, self._credentials) for url in self._endpoints]
+        self._members = [self._member(url, self._credentials) for url in self._endpoints]
         await self._ready(self._clock.monotonic() + self._seconds)
         await self.authenticate()
 
@@ -140,7 +155,7 @@ class Connection:
             await asyncio.gather(self._connecting, return_exceptions=True)
         members, self._members = self._members, []
         for member in members:
-            await member.channel.close()
+            await member.close()
 
     @property
     def url(self) -> str:
@@ -189,8 +204,8 @@ class Connection:
         """A two-way stream to the current member, which ends when the member is left."""
         member = await self._ready(self._clock.monotonic() + self._seconds)
         call = member.calls[name](metadata=self._metadata)
-        member.streams.add(call)
-        call.add_done_callback(member.streams.discard)
+        member.streams[call] = None
+        call.add_done_callback(lambda ended: member.streams.pop(ended, None))
         return call, member
 
     async def stream_failed(self, error: grpc.aio.AioRpcError, member: Member) -> StoreError:

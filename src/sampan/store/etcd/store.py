@@ -24,7 +24,7 @@ from sampan.aio.tasks import TaskOwner
 from sampan.store.errors import Compacted, FutureRevision, InvalidCommit, LeaseNotFound, StoreError, Unavailable
 from sampan.store.etcd import failures, sequence
 from sampan.store.etcd.compaction import Compaction
-from sampan.store.etcd.connection import Connection, Credentials
+from sampan.store.etcd.connection import Connection, Credentials, Member
 from sampan.store.etcd.messages import END, FIRST, RESERVED, Keyspace, pb
 from sampan.store.etcd.stream import Stream
 from sampan.store.etcd.trunk import Trunk
@@ -57,6 +57,7 @@ class EtcdStore:
 
     `seconds` is how long a call may take before it raises `Unavailable`; `retention` None leaves compaction to others.
     `patience` is how many seconds an event may take before its revision is thought to be that of other users of etcd.
+    `member` makes the way to one endpoint: a simulated network gives its own.
     """
 
     local = False
@@ -71,10 +72,11 @@ class EtcdStore:
         retention: Policy | None = None,
         seconds: float = CALL_SECONDS,
         patience: float = PATIENCE_SECONDS,
+        member: Callable[[str, Credentials], Member] = Member,
     ) -> None:
         self._keyspace = Keyspace(prefix)
         self._clock = clock
-        self._connection = Connection(endpoints, credentials or Credentials(), clock, seconds=seconds)
+        self._connection = Connection(endpoints, credentials or Credentials(), clock, seconds=seconds, member=member)
         self._retention = retention
         self._patience = patience
         self._feed = Feed()

@@ -103,7 +103,9 @@ class Trunk:
 
     async def _follow(self) -> None:
         previous = self.previous
-        self._stream = stream = self._open(self._seen + 1, previous)
+        # Beginning at what has been seen, not after it: etcd of before 2025 lets a watch begin right at the
+        # revision compacted to, without what was deleted there (https://github.com/etcd-io/etcd/issues/18089).
+        self._stream = stream = self._open(self._seen, previous)
         try:
             while True:
                 batch = await stream.next()

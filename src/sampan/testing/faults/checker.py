@@ -4,24 +4,30 @@ The log gives every revision its changes, so there is only one order of commits 
 checking linearizability is reading, not searching. What must hold:
 
 - every commit that succeeded is in the log at its revision with exactly its changes, and its compares held just before;
-- one that was refused was refused rightly, by the state of the revision it names;
+- one that was refused was refused rightly, by the state of the revision it names, or, when it names none, by one of the
+  states there were between its call and its return;
 - one that failed is not in the log, one whose outcome is unknown is there once at most;
 - nothing is in the log that nobody wrote;
 - what was called after another had returned is not decided before it: revisions and reads never go back;
 - a read gives the state of the revision it names;
-- a watcher sees the log's changes in its range: all, once, in order.
+- a watcher sees the log's changes in its range: all, once, in order; and what it is said to have reached never goes back.
+
+A deletion over the API is acknowledged without its revision. It names the revision of what it deletes, which can be
+deleted but once, and so its place in the log is known all the same.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import accumulate
 
-from sampan.store.interface import Event, KeyValue, Put
+from sampan.store.interface import Delete, Event, KeyValue, Put
 from sampan.testing.faults.history import LEASED, Attempt, History, Read, Sight
 
 State = dict[str, KeyValue]
+MAY_HAVE_BEEN = ("succeeded", "unknown", "pending")
 
 
 def check(history: History) -> list[str]:
@@ -30,6 +36,7 @@ def check(history: History) -> list[str]:
     return [
         *found.order_of_the_log(),
         *found.commits(),
+        *found.conflicts(),
         *found.authors(),
         *found.real_time(),
         *found.reads(),
@@ -50,6 +57,24 @@ class Findings:
         for revision in self.revisions[1:]:
             self.states.append(_after(self.states[-1], self.changes[revision]))
         self.authors_of = {each.value: each for each in _values(history.attempts)}
+        self.place_of = {event.value: event.revision for event in reversed(history.log) if event.value is not None}
+        self.deletions = self._deletions()
+        self.complete = history.complete or self.revisions[-1]
+
+    def _deletions(self) -> dict[tuple[str, int], int]:
+        """Where the log deletes, by the key and the revision of what it held."""
+        return {
+            (event.key, _mod_revision(self.at(revision - 1).get(event.key))): revision
+            for revision, events in self.changes.items()
+            for event in events
+            if event.value is None
+        }
+
+    def decided_at(self, attempt: Attempt) -> int:
+        """The attempt's revision, 0 when it has none."""
+        if attempt.revision or attempt.outcome != "succeeded":
+            return attempt.revision
+        return self.deletions.get(_deleted(attempt) or ("", 0), 0)
 
     def at(self, revision: int) -> State:
         """The state as of a revision."""
@@ -75,36 +100,69 @@ class Findings:
                 yield f"{_name(attempt)} failed, and yet it took place at {revision}"
 
     def _succeeded(self, attempt: Attempt) -> Iterator[str]:
-        changes = {event.key: event.value for event in self.changes.get(attempt.revision, ())}
-        before = self.at(attempt.revision - 1)
+        if not (revision := self.decided_at(attempt)):
+            yield f"{_name(attempt)} was acknowledged, and the log does not have it"
+            return
+        changes = {event.key: event.value for event in self.changes.get(revision, ())}
+        before = self.at(revision - 1)
         wanted = {
             each.key: each.value if isinstance(each, Put) else None
             for each in attempt.operations
             if isinstance(each, Put) or each.key in before
         }
         if wanted and changes != wanted:
-            yield f"{_name(attempt)} was acknowledged at {attempt.revision}, where the log has {changes}"
+            yield f"{_name(attempt)} was acknowledged at {revision}, where the log has {changes}"
         for compare in attempt.compares:
             if _mod_revision(before.get(compare.key)) != compare.mod_revision:
-                yield f"{_name(attempt)} succeeded at {attempt.revision} against its compare of {compare.key}"
+                yield f"{_name(attempt)} succeeded at {revision} against its compare of {compare.key}"
 
     def _refused(self, attempt: Attempt) -> Iterator[str]:
         state = self.at(attempt.revision)
         for compare in attempt.compares:
             if attempt.found.get(compare.key) != state.get(compare.key):
                 yield f"{_name(attempt)} was refused at {attempt.revision} and shown another {compare.key} than was"
-        if all(_mod_revision(state.get(c.key)) == c.mod_revision for c in attempt.compares):
+        if _holds(attempt, state):
             yield f"{_name(attempt)} was refused at {attempt.revision}, where its compares hold"
         if revision := self._revision_of(attempt):
             yield f"{_name(attempt)} was refused, and yet it took place at {revision}"
 
+    def conflicts(self) -> Iterator[str]:
+        """Those refused at a revision untold: between what was known at the call and what came after the return."""
+        conflicted = [attempt for attempt in self.history.attempts if attempt.outcome == "conflicted"]
+        if not conflicted:
+            return
+        returned = sorted((each.returned, revision) for each, revision in self._decided())
+        known = list(accumulate((revision for _, revision in returned), max))
+        for attempt in conflicted:
+            place = bisect_right(returned, (attempt.called, 0)) - 1
+            first = known[place] if place >= 0 else self.history.base
+            last = min((r for each, r in self._decided() if each.called > attempt.returned), default=self.complete)
+            states = [self.at(first), *(self.at(r) for r in self.revisions if first < r <= last)]
+            if all(_holds(attempt, state) for state in states):
+                yield f"{_name(attempt)} was refused, though its compares held from {first} to {last}"
+            if revision := self._revision_of(attempt):
+                yield f"{_name(attempt)} was refused, and yet it took place at {revision}"
+
+    def _decided(self) -> list[tuple[Attempt | Read, int]]:
+        """What was answered, with the revision it was decided at."""
+        commits = [(each, self.decided_at(each)) for each in self.history.attempts if each.returned]
+        return [
+            (each, revision)
+            for each, revision in [*commits, *((r, r.revision) for r in self.history.reads)]
+            if revision
+        ]
+
     def authors(self) -> Iterator[str]:
         """Each revision is one attempt's, and each attempt has one revision."""
         seen: dict[bytes, int] = {}
+        deleted = {_deleted(each) for each in self.history.attempts if each.outcome in MAY_HAVE_BEEN}
+        twice = Counter(_deleted(each) for each in self.history.attempts if each.outcome == "succeeded")
+        yield from (f"{key} of {at} was deleted {n} times" for (key, at), n in _several(twice))
+        unclaimed = {revision for place, revision in self.deletions.items() if place not in deleted}
         for revision, events in self.changes.items():
             puts = [event.value for event in events if event.value is not None]
             if not puts:
-                if not all(event.key.startswith(LEASED) for event in events):
+                if revision in unclaimed and not all(event.key.startswith(LEASED) for event in events):
                     yield f"revision {revision} deletes what nobody deleted: {[event.key for event in events]}"
                 continue
             for value in puts:
@@ -118,12 +176,10 @@ class Findings:
         """Moments and revisions agree: sorted by moment, the revisions known at a call bound the one decided."""
         moments: list[tuple[int, int, str, str]] = []
         for attempt in self.history.attempts:
-            if attempt.outcome in ("succeeded", "refused"):
-                moments.append((attempt.called, attempt.revision, "call", _name(attempt)))
-                moments.append((attempt.returned, attempt.revision, "return", _name(attempt)))
-                new = attempt.outcome == "succeeded" and self._revision_of(attempt)
-                if new:
-                    moments[-2] = (attempt.called, attempt.revision - 1, "call", _name(attempt))
+            if attempt.outcome in ("succeeded", "refused") and (revision := self.decided_at(attempt)):
+                new = attempt.outcome == "succeeded" and (self._revision_of(attempt) or not attempt.revision)
+                moments.append((attempt.called, revision - bool(new), "call", _name(attempt)))
+                moments.append((attempt.returned, revision, "return", _name(attempt)))
         for read in self.history.reads:
             moments.append((read.called, read.revision, "call", f"a read by {read.client}"))
             moments.append((read.returned, read.revision, "return", f"a read by {read.client}"))
@@ -150,10 +206,12 @@ class Findings:
             for event in self.history.log
             if sight.start_revision < event.revision <= sight.reached and sight.start <= event.key < sight.end
         ]
-        seen = [_brief(event) for event in sight.events]
+        seen = [_brief(event) for event in sight.events if event.revision <= self.complete]
+        name = f"watcher {sight.client} from {sight.start_revision} to {sight.reached}"
+        if sight.went_back:
+            yield f"{name} was told of revisions that went back: {sight.went_back[:3]}"
         if seen == expected:
             return
-        name = f"watcher {sight.client} from {sight.start_revision} to {sight.reached}"
         revisions = [revision for revision, _, _ in seen]
         if revisions != sorted(revisions):
             yield f"{name} saw events out of order"
@@ -166,8 +224,8 @@ class Findings:
 
     def _revision_of(self, attempt: Attempt) -> int:
         """Where the log has the attempt's values, 0 if nowhere."""
-        values = {each.value for each in attempt.operations if isinstance(each, Put)}
-        return next((event.revision for event in self.history.log if event.value in values), 0) if values else 0
+        places = [self.place_of[o.value] for o in attempt.operations if isinstance(o, Put) and o.value in self.place_of]
+        return min(places, default=0)
 
 
 def _after(state: State, events: list[Event]) -> State:
@@ -180,6 +238,21 @@ def _after(state: State, events: list[Event]) -> State:
                 event.key, event.value, event.create_revision, event.revision, event.version, event.lease
             )
     return new
+
+
+def _deleted(attempt: Attempt) -> tuple[str, int] | None:
+    """What an attempt that does nothing but delete deletes: the key, and the revision that it must be of."""
+    if len(attempt.operations) != 1 or not isinstance(attempt.operations[0], Delete) or not attempt.compares:
+        return None
+    return attempt.operations[0].key, attempt.compares[0].mod_revision
+
+
+def _several(counts: Counter[tuple[str, int] | None]) -> list[tuple[tuple[str, int], int]]:
+    return [(place, count) for place, count in counts.items() if place is not None and count > 1]
+
+
+def _holds(attempt: Attempt, state: State) -> bool:
+    return all(_mod_revision(state.get(compare.key)) == compare.mod_revision for compare in attempt.compares)
 
 
 def _values(attempts: list[Attempt]) -> Iterator[Put]:
@@ -196,4 +269,5 @@ def _mod_revision(item: KeyValue | None) -> int:
 
 def _name(attempt: Attempt) -> str:
     values = [each.value for each in attempt.operations if isinstance(each, Put)]
-    return f"the commit of {attempt.client} ({values[0].decode() if values else 'deletes'})"
+    what = values[0].decode() if values else f"deletes {_deleted(attempt)}"
+    return f"the commit of {attempt.client} ({what})"

@@ -13,14 +13,18 @@ import msgspec
 
 from sampan.store.interface import Compare, Event, KeyValue, Operation
 
-Outcome = Literal["pending", "succeeded", "refused", "unknown", "failed"]
-"""`unknown`: it may have taken place, or yet take place; `failed`: the store said that it did not."""
+Outcome = Literal["pending", "succeeded", "refused", "conflicted", "unknown", "failed"]
+"""`unknown`: it may have taken place, or yet take place; `failed`: the store said that it did not; `conflicted`: it was
+refused because a compare did not hold, at a revision that was not told."""
 LEASED = "/leased/"
 """Keys below this may vanish by themselves, when their lease ends."""
 
 
 class Attempt(msgspec.Struct):
-    """A commit that was called at moment `called` and answered at `returned` (0: never)."""
+    """A commit that was called at moment `called` and answered at `returned` (0: never).
+
+    `revision` is 0 for what was acknowledged without one: a deletion over the API.
+    """
 
     client: str
     compares: Sequence[Compare]
@@ -53,6 +57,8 @@ class Sight(msgspec.Struct):
     start_revision: int
     reached: int
     events: list[Event] = []
+    went_back: list[int] = []
+    """Revisions said to be reached that were lower than one before."""
 
 
 class History(msgspec.Struct):
@@ -66,6 +72,8 @@ class History(msgspec.Struct):
     log: list[Event] = []
     initial: dict[str, KeyValue] = {}
     final: Read | None = None
+    complete: int = 0
+    """The last revision of which the log is known to have all; 0: of the last in it."""
 
     def now(self) -> int:
         """The present moment, later than any before."""

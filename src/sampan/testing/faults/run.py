@@ -11,13 +11,19 @@ import msgspec
 from sampan.testing.clock import VirtualClock
 from sampan.testing.faults.checker import check
 from sampan.testing.faults.history import History
+from sampan.testing.faults.targets.distant import Distant
 from sampan.testing.faults.targets.etcd import Etcd
 from sampan.testing.faults.targets.simulated import Simulated
 from sampan.testing.faults.targets.sqlite import Sqlite
 from sampan.testing.faults.targets.target import Target
 from sampan.testing.faults.workload import Workload, cancelled
 
-TARGETS: dict[str, Callable[[int], Target]] = {"simulated": Simulated, "sqlite": Sqlite, "etcd": Etcd}
+TARGETS: dict[str, Callable[[int], Target]] = {
+    "simulated": Simulated,
+    "distant": Distant,
+    "sqlite": Sqlite,
+    "etcd": Etcd,
+}
 WRITERS, READERS, WATCHERS, FAULTS = 4, 2, 6, 8
 TICK = 0.01
 

@@ -50,14 +50,14 @@ def test_a_seed_does_the_same_again() -> None:
 
 def test_an_engine_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The harness on a store that acknowledges before it has written."""
-    from sampan.testing.faults.targets import simulated
+    from sampan.testing.faults.targets import disk
 
-    def early(self: simulated.SlowLog, unit: object, written: object) -> None:
+    def early(self: disk.SlowLog, unit: object, written: object) -> None:
         written(None, {})  # type: ignore[operator]
         original(self, unit, lambda error, rows: None)
 
-    original = simulated.SlowLog.append
-    monkeypatch.setattr(simulated.SlowLog, "append", early)
+    original = disk.SlowLog.append
+    monkeypatch.setattr(disk.SlowLog, "append", early)
     assert any(run("simulated", seed, faults=["crash"] * 8).problems for seed in range(5))
 
 

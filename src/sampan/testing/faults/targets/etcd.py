@@ -13,7 +13,7 @@ from typing import TypeVar
 from sampan.aio.clock import SystemClock
 from sampan.store.errors import StoreError
 from sampan.store.etcd import EtcdStore
-from sampan.store.interface import Store
+from sampan.store.interface import Event, Store, Watch
 from sampan.testing import etcd
 from sampan.testing.faults.targets.target import Fault, Incarnations
 from sampan.testing.proxy import Mode, Proxy, started
@@ -85,6 +85,9 @@ class Etcd(Incarnations):
 
     async def reach(self, call: Callable[[Store], Awaitable[T]]) -> T:
         return await call(self.store())
+
+    async def following(self, watch: Watch) -> list[Event]:
+        return await watch.__anext__()
 
     async def _down(self, count: int, rng: random.Random) -> None:
         chosen = rng.sample(self._cluster.members, count)

@@ -4,94 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 
-from sampan.store.engine import Engine
 from sampan.store.errors import QuotaExceeded, StoreError
 from sampan.store.feed import BUFFER
-from sampan.store.log import Contents, Head, Unit, Written
-from sampan.store.memory import MemoryLog
 from sampan.testing.clock import VirtualClock
+from sampan.testing.faults.targets.disk import Disk, SlowLog, opened
 from sampan.testing.faults.targets.target import Fault, Incarnations
-
-
-class Disk(MemoryLog):
-    """Rows that stay when their engine dies."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.revision = self.compacted = 1
-        self.leases: dict[int, int] = {}
-
-    def keep(self, unit: Unit) -> None:
-        super().append(unit, lambda error, rows: None)
-        for lease, seconds in unit.leases.items():
-            if seconds is None:
-                self.leases.pop(lease, None)
-            else:
-                self.leases[lease] = seconds
-        self.revision = max([self.revision, *(row.revision for row in unit.rows)])
-
-    async def open(self) -> Contents:
-        heads: dict[str, Head] = {}
-        for row in self._present(self._ids).values():
-            if row.value is None:
-                heads.pop(row.key, None)
-            else:
-                heads[row.key] = Head(row.id, row.create_revision, row.version, row.lease)
-        return Contents(self.revision, self.compacted, heads, dict(self.leases))
-
-    async def compact(self, compacted: int, until: int, revision: int) -> None:
-        await super().compact(compacted, until, revision)
-        self.compacted = until
-
-
-class SlowLog(Disk):
-    """One engine's way to the disk: writes take time, may fail, and end when the engine dies."""
-
-    def __init__(self, disk: Disk, clock: VirtualClock, rng: random.Random) -> None:
-        self._disk = disk
-        self._clock = clock
-        self._rng = rng
-        self.seconds = 0.001
-        self.failure: Callable[[], Exception] | None = None
-        self.dead = False
-        self._writes: set[asyncio.Task[None]] = set()
-
-    async def open(self) -> Contents:
-        return await self._disk.open()
-
-    def append(self, unit: Unit, written: Written) -> None:
-        task = asyncio.get_running_loop().create_task(self._append(unit, written))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-
-    async def _append(self, unit: Unit, written: Written) -> None:
-        await self._clock.sleep(self.seconds * self._rng.random())
-        if self.dead:
-            return
-        failure = self.failure() if self.failure else None
-        if failure is None or (not isinstance(failure, QuotaExceeded) and self._rng.random() < 0.5):
-            self._disk.keep(unit)
-        await self._clock.sleep(self.seconds * self._rng.random())
-        if not self.dead:
-            written(failure, {} if failure else self._disk._present(unit.reads))
-
-    async def rows(self, ids):  # type: ignore[no-untyped-def]
-        await self._clock.sleep(self.seconds * self._rng.random())
-        return await self._disk.rows(ids)
-
-    async def changes(self, after, until, *, limit, values):  # type: ignore[no-untyped-def]
-        await self._clock.sleep(self.seconds * self._rng.random())
-        return await self._disk.changes(after, until, limit=limit, values=values)
-
-    async def compact(self, compacted: int, until: int, revision: int) -> None:
-        await self._clock.sleep(self.seconds * self._rng.random())
-        if not self.dead:
-            await self._disk.compact(compacted, until, revision)
-
-    async def size(self) -> int:
-        return await self._disk.size()
 
 
 class Simulated(Incarnations):
@@ -120,10 +38,7 @@ class Simulated(Incarnations):
 
     async def start(self) -> None:
         self._log = SlowLog(self._disk, self.clock, self._rng)
-        ids = (self._rng.getrandbits(40) + 1 for _ in iter(int, 1))
-        engine = Engine(self._log, self.clock, lease_id=lambda: next(ids))
-        await engine.start()
-        self.live(engine)
+        self.live(await opened(self._log, self.clock, self._rng))
 
     async def close(self) -> None:
         await self._kill()
@@ -138,11 +53,7 @@ class Simulated(Incarnations):
         return self._store is None or getattr(self._store, "_refusal", None) is not None
 
     async def _kill(self) -> None:
-        self._log.dead = True
-        engine = self.die()
-        if engine is not None:
-            await engine._tasks.close()
-            engine._feed.close()
+        await self._log.kill(self.die())
 
     async def _crash(self, rng: random.Random) -> None:
         """The process dies between any two steps of a write."""

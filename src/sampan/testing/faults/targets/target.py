@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 from sampan.aio.clock import Clock
 from sampan.store.errors import Compacted, StoreError, Unavailable
-from sampan.store.interface import Commit, Put, Store
+from sampan.store.interface import Commit, Event, Put, Store, Watch
 from sampan.testing.faults.history import Attempt, History
+from sampan.testing.faults.workload import Served
 
 T = TypeVar("T")
 Fault = Callable[[random.Random], Awaitable[None]]
@@ -20,6 +21,8 @@ class Target(Protocol):
     """A place where stores live. `pace` is the seconds of `clock` that a client waits between calls, at most."""
 
     pace: float
+    single: bool
+    """Whether commits are of one key, with a compare of it or none, and without leases."""
     compactable: Callable[[], int]
     """Up to which revision history may be compacted; set by who runs it."""
     history: History
@@ -39,13 +42,23 @@ class Target(Protocol):
         """Ends what faults have left, so that a store can be reached again."""
         ...
 
-    def store(self) -> Store: ...
+    def store(self) -> Served: ...
 
-    async def reach(self, call: Callable[[Store], Awaitable[T]]) -> T: ...
+    def journal(self) -> Served:
+        """Where the log is kept; the store itself, unless what clients see of it lies behind something else."""
+        ...
+
+    async def reach(self, call: Callable[[Served], Awaitable[T]]) -> T: ...
+
+    async def following(self, watch: Watch) -> list[Event]:
+        """A watch's next events; raises `Unavailable` when its store dies meanwhile."""
+        ...
 
 
 class Incarnations:
     """The store of the moment; calls to one that dies are answered by `Unavailable`, whatever became of them."""
+
+    single = False
 
     def __init__(self) -> None:
         self._store: Store | None = None
@@ -68,6 +81,12 @@ class Incarnations:
         if self._store is None:
             raise Unavailable("the store is dead")
         return self._store
+
+    def journal(self) -> Store:
+        return self.store()
+
+    async def following(self, watch: Watch) -> list[Event]:
+        return await self.reach(lambda store: watch.__anext__())
 
     async def reach(self, call: Callable[[Store], Awaitable[T]]) -> T:
         store, died = self.store(), self._died
