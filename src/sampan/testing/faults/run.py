@@ -13,6 +13,7 @@ from sampan.testing.faults.checker import check
 from sampan.testing.faults.history import History
 from sampan.testing.faults.targets.distant import Distant
 from sampan.testing.faults.targets.etcd import Etcd
+from sampan.testing.faults.targets.servers import Servers
 from sampan.testing.faults.targets.simulated import Simulated
 from sampan.testing.faults.targets.sqlite import Sqlite
 from sampan.testing.faults.targets.target import Target
@@ -21,10 +22,11 @@ from sampan.testing.faults.workload import Workload, cancelled
 TARGETS: dict[str, Callable[[int], Target]] = {
     "simulated": Simulated,
     "distant": Distant,
+    "servers": Servers,
     "sqlite": Sqlite,
     "etcd": Etcd,
 }
-WRITERS, READERS, WATCHERS, FAULTS = 4, 2, 6, 8
+WRITERS, READERS, WATCHERS = 4, 2, 6
 TICK = 0.01
 
 
@@ -44,7 +46,7 @@ def run(target: str, seed: int, *, faults: Sequence[str] = ()) -> Verdict:
 
 async def play(target: Target, seed: int, faults: Sequence[str] = ()) -> Verdict:
     rng = random.Random(seed)
-    names = list(faults) or [rng.choice(sorted(target.faults)) for _ in range(FAULTS)]
+    names = list(faults) or [rng.choice(sorted(target.faults)) for _ in range(target.hurts)]
     history = History()
     clock = target.clock
     work = asyncio.ensure_future(_play(target, history, names, rng))

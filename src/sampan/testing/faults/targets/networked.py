@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sampan.store.engine import Engine
 from sampan.store.errors import Compacted, QuotaExceeded, StoreError, Unavailable
 from sampan.store.etcd import Credentials, EtcdStore
-from sampan.store.interface import Event, Store, Watch
+from sampan.store.interface import Event, Watch
 from sampan.testing.clock import VirtualClock
 from sampan.testing.faults.history import History
 from sampan.testing.faults.targets.disk import Disk, SlowLog, opened
@@ -85,7 +85,8 @@ class Place:
 class Networked:
     """What targets of this kind have in common; their heirs say what a place serves (`open`)."""
 
-    pace = 0.1
+    pace = 0.4
+    hurts = 5
     single = False
     """Whether a commit can be of one key only."""
 
@@ -139,10 +140,7 @@ class Networked:
         """What a place serves, started, and how it is ended in good order; raises `StoreError`."""
         raise NotImplementedError
 
-    async def prepare(self) -> None:
-        """Done once, when all places serve and no fault has been."""
-
-    def journal(self) -> Store:
+    def journal(self) -> Served:
         """Where the log is kept: etcd's own state, seen by none of those under test."""
         raise NotImplementedError
 
@@ -152,7 +150,6 @@ class Networked:
         await self._etcd_starts()
         for place in self.places:
             await place.start()
-        await self.prepare()
 
     async def close(self) -> None:
         for place in self.places:

@@ -21,6 +21,8 @@ class Target(Protocol):
     """A place where stores live. `pace` is the seconds of `clock` that a client waits between calls, at most."""
 
     pace: float
+    hurts: int
+    """How many faults a run has, unless they are named."""
     single: bool
     """Whether commits are of one key, with a compare of it or none, and without leases."""
     compactable: Callable[[], int]
@@ -58,6 +60,7 @@ class Target(Protocol):
 class Incarnations:
     """The store of the moment; calls to one that dies are answered by `Unavailable`, whatever became of them."""
 
+    hurts = 8
     single = False
 
     def __init__(self) -> None:
