@@ -104,8 +104,10 @@ class Range(msgspec.Struct, frozen=True, gc=False):
 class Watch(Protocol):
     """Changes of a range as they happen: iterate it, and close it when done."""
 
-    revision: int
-    """Every change in the range up to here has been handed out."""
+    @property
+    def revision(self) -> int:
+        """Every change in the range up to here has been handed out."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[list[Event]]: ...
 

@@ -10,7 +10,7 @@ checking linearizability is reading, not searching. What must hold:
 - nothing is in the log that nobody wrote;
 - what was called after another had returned is not decided before it: revisions and reads never go back;
 - a read gives the state of the revision it names;
-- a watcher sees the log's changes in its range: all, once, in order; and what it is said to have reached never goes back.
+- a watcher sees the log's changes in its range: all, once, in order; what it has reached never goes back.
 
 A deletion over the API is acknowledged without its revision. It names the revision of what it deletes, which can be
 deleted but once, and so its place in the log is known all the same.
@@ -21,7 +21,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import accumulate
 
 from sampan.store.interface import Delete, Event, KeyValue, Put
 from sampan.testing.faults.history import LEASED, Attempt, History, Read, Sight
@@ -128,29 +127,26 @@ class Findings:
 
     def conflicts(self) -> Iterator[str]:
         """Those refused at a revision untold: between what was known at the call and what came after the return."""
-        conflicted = [attempt for attempt in self.history.attempts if attempt.outcome == "conflicted"]
-        if not conflicted:
-            return
-        returned = sorted((each.returned, revision) for each, revision in self._decided())
-        known = list(accumulate((revision for _, revision in returned), max))
-        for attempt in conflicted:
-            place = bisect_right(returned, (attempt.called, 0)) - 1
-            first = known[place] if place >= 0 else self.history.base
-            last = min((r for each, r in self._decided() if each.called > attempt.returned), default=self.complete)
-            states = [self.at(first), *(self.at(r) for r in self.revisions if first < r <= last)]
-            if all(_holds(attempt, state) for state in states):
+        decided = self._decided()
+        for attempt in self.history.attempts:
+            if attempt.outcome != "conflicted":
+                continue
+            first = max((r for each, _, r in decided if each.returned < attempt.called), default=self.history.base)
+            last = min((r for each, r, _ in decided if each.called > attempt.returned), default=self.complete)
+            between = self.revisions[bisect_right(self.revisions, first) : bisect_right(self.revisions, last)]
+            if all(_holds(attempt, self.at(revision)) for revision in (first, *between)):
                 yield f"{_name(attempt)} was refused, though its compares held from {first} to {last}"
             if revision := self._revision_of(attempt):
                 yield f"{_name(attempt)} was refused, and yet it took place at {revision}"
 
-    def _decided(self) -> list[tuple[Attempt | Read, int]]:
-        """What was answered, with the revision it was decided at."""
-        commits = [(each, self.decided_at(each)) for each in self.history.attempts if each.returned]
-        return [
-            (each, revision)
-            for each, revision in [*commits, *((r, r.revision) for r in self.history.reads)]
-            if revision
-        ]
+    def _decided(self) -> list[tuple[Attempt | Read, int, int]]:
+        """What was answered, with the revision before and after it, which are one unless it changed anything."""
+        found: list[tuple[Attempt | Read, int, int]] = [(r, r.revision, r.revision) for r in self.history.reads]
+        for attempt in self.history.attempts:
+            if attempt.outcome in ("succeeded", "refused") and (revision := self.decided_at(attempt)):
+                new = attempt.outcome == "succeeded" and (self._revision_of(attempt) or not attempt.revision)
+                found.append((attempt, revision - bool(new), revision))
+        return found
 
     def authors(self) -> Iterator[str]:
         """Each revision is one attempt's, and each attempt has one revision."""
@@ -175,14 +171,9 @@ class Findings:
     def real_time(self) -> Iterator[str]:
         """Moments and revisions agree: sorted by moment, the revisions known at a call bound the one decided."""
         moments: list[tuple[int, int, str, str]] = []
-        for attempt in self.history.attempts:
-            if attempt.outcome in ("succeeded", "refused") and (revision := self.decided_at(attempt)):
-                new = attempt.outcome == "succeeded" and (self._revision_of(attempt) or not attempt.revision)
-                moments.append((attempt.called, revision - bool(new), "call", _name(attempt)))
-                moments.append((attempt.returned, revision, "return", _name(attempt)))
-        for read in self.history.reads:
-            moments.append((read.called, read.revision, "call", f"a read by {read.client}"))
-            moments.append((read.returned, read.revision, "return", f"a read by {read.client}"))
+        for each, before, after in self._decided():
+            name = _name(each) if isinstance(each, Attempt) else f"a read by {each.client}"
+            moments += [(each.called, before, "call", name), (each.returned, after, "return", name)]
         known = 0
         for _, revision, kind, name in sorted(moments):
             if kind == "return":

@@ -128,14 +128,15 @@ class Answers:
             yield pb.WatchResponse(header=_header(engine.revision), created=True)
             after = (request.start_revision or engine.revision + 1) - 1
             if after + 1 == engine.compacted:
-                for item in (await engine.range(start, end, revision=engine.compacted)).items:
-                    if item.mod_revision == engine.compacted:
-                        yield pb.WatchResponse(header=_header(engine.revision), events=[pb.Event(kv=_message(item))])
                 after += 1
+                left = (await engine.range(start, end, revision=after)).items
+                events = [pb.Event(kv=_message(item)) for item in left if item.mod_revision == after]
+                if events:
+                    yield pb.WatchResponse(header=_header(engine.revision), events=events)
             watch = engine.watch(start, end, from_revision=after, previous=request.prev_kv)
             try:
-                async for events in watch:
-                    yield pb.WatchResponse(header=_header(max(watch.revision, 1)), events=map(_event, events))
+                async for changes in watch:
+                    yield pb.WatchResponse(header=_header(max(watch.revision, 1)), events=map(_event, changes))
             finally:
                 watch.close()
             raise Unavailable("the engine was closed")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sampan.store.interface import Compare, Event, KeyValue, Put
+from sampan.store.interface import Compare, Delete, Event, KeyValue, Put
 from sampan.testing.faults.checker import check
 from sampan.testing.faults.history import Attempt, History, Read, Sight
 
@@ -39,6 +39,28 @@ def sound() -> History:
 
 def test_a_sound_history_passes() -> None:
     assert check(sound()) == []
+
+
+def over_the_api() -> History:
+    """What clients of API servers see: conflicts without a revision, and deletions that are not told theirs."""
+    log = [event(6, "/a", b"1"), Event("/a", None, 7), event(8, "/a", b"2")]
+    return History(
+        base=5,
+        attempts=[
+            Attempt("w1", [Compare("/a", 0)], [Put("/a", b"1")], 1, 2, "succeeded", 6),
+            Attempt("w2", [Compare("/a", 0)], [Put("/a", b"x")], 3, 4, "conflicted"),
+            Attempt("w1", [Compare("/a", 6)], [Delete("/a")], 5, 6, "succeeded"),
+            Attempt("w2", [Compare("/a", 6)], [Delete("/a")], 7, 8, "conflicted"),
+            Attempt("w2", [Compare("/a", 0)], [Put("/a", b"2")], 9, 10, "succeeded", 8),
+        ],
+        reads=[Read("r", "/", "0", 7, 8, 7, [])],
+        log=log,
+        complete=8,
+    )
+
+
+def test_a_sound_history_of_the_api_passes() -> None:
+    assert check(over_the_api()) == []
 
 
 def lose_a_write(history: History) -> None:
@@ -101,6 +123,43 @@ def see_events_out_of_order(history: History) -> None:
     history.sights[0].events = history.sights[0].events[::-1]
 
 
+def go_back_in_a_watch(history: History) -> None:
+    history.sights[0].went_back = [6]
+
+
+def see_what_never_was(history: History) -> None:
+    history.sights[0].events = [*history.log[:2], event(7, "/a", b"9")]
+
+
+def read_an_older_revision_later(history: History) -> None:
+    history.reads.append(Read("r", "/", "0", 9, 10, 6, [KeyValue("/a", b"1", 6, 6, 1)]))
+
+
+def refuse_what_was_so(history: History) -> None:
+    history.attempts[1].compares = [Compare("/a", 6)]
+
+
+def lose_a_deletion(history: History) -> None:
+    history.log = [each for each in history.log if each.value is not None]
+
+
+def delete_twice(history: History) -> None:
+    history.attempts[3].outcome = "succeeded"
+
+
+def delete_what_was_not_asked(history: History) -> None:
+    history.attempts[2].outcome = "failed"
+
+
+def do_what_conflicted(history: History) -> None:
+    history.log.append(event(9, "/a", b"x", 8, 2))
+    history.complete = 9
+
+
+def read_what_was_deleted(history: History) -> None:
+    history.reads[0].revision, history.reads[0].items = 6, [KeyValue("/a", b"1", 6, 6, 1)]
+
+
 LIES: dict[Callable[[History], None], str] = {
     lose_a_write: "was acknowledged at 6",
     lose_an_update: "against its compare",
@@ -117,6 +176,17 @@ LIES: dict[Callable[[History], None], str] = {
     miss_an_event: "missed",
     see_an_event_twice: "saw an event twice",
     see_events_out_of_order: "out of order",
+    go_back_in_a_watch: "went back",
+    see_what_never_was: "saw what was not",
+    read_an_older_revision_later: "though 7 had been acknowledged",
+}
+API_LIES: dict[Callable[[History], None], str] = {
+    refuse_what_was_so: "though its compares held",
+    lose_a_deletion: "the log does not have it",
+    delete_twice: "deleted 2 times",
+    delete_what_was_not_asked: "deletes what nobody deleted",
+    do_what_conflicted: "was refused, and yet it took place",
+    read_what_was_deleted: "though 7 had been acknowledged",
 }
 
 
@@ -125,3 +195,10 @@ def test_each_lie_is_found(lie: Callable[[History], None]) -> None:
     history = copy.deepcopy(sound())
     lie(history)
     assert any(LIES[lie] in problem for problem in check(history)), check(history)
+
+
+@pytest.mark.parametrize("lie", API_LIES, ids=lambda lie: lie.__name__)
+def test_each_lie_about_the_api_is_found(lie: Callable[[History], None]) -> None:
+    history = over_the_api()
+    lie(history)
+    assert any(API_LIES[lie] in problem for problem in check(history)), check(history)

@@ -41,7 +41,7 @@ class Guard:
     async def lease_grant(self, ttl_s: int) -> int:
         return await self._answered(lambda: self._served.lease_grant(ttl_s))
 
-    def watch(self, start: str, end: str, *, from_revision: int, previous: bool = False) -> GuardedWatch:
+    def watch(self, start: str, end: str, *, from_revision: int, previous: bool = False) -> Watch:
         if self._died.done():
             raise Unavailable("the program has died")
         watch = self._served.watch(start, end, from_revision=from_revision, previous=previous)

@@ -106,12 +106,6 @@ class Networked:
             "program-restarted": self._restart,
             "program-stopped": self._stop,
             "programs-stopped": self._stop_all,
-            "clock-forward": self._skew(1, 10_000),
-            "clock-back": self._skew(-10_000, -1),
-            "clients-cut": self._clients("mode", "cut"),
-            "clients-silent": self._clients("mode", "hole"),
-            "clients-slow": self._clients("seconds", 0.5),
-            "clients-lossy": self._clients("lossy", 0.2),
             "way-cut": self._ways("mode", "cut"),
             "way-silent": self._ways("mode", "hole"),
             "way-slow": self._ways("seconds", 0.5),
@@ -134,6 +128,7 @@ class Networked:
             "token-ended": self._token,
             "compaction": self._compact,
             "compaction-of-laggards": self._compact_laggards,
+            "compaction-at-laggard": self._compact_at_laggard,
         }
 
     async def open(self, place: Place) -> tuple[Served, Callable[[], Coroutine[Any, Any, None]]]:
@@ -238,22 +233,7 @@ class Networked:
         for process in processes:
             process.gate.open()
 
-    def _skew(self, least: float, most: float) -> Fault:
-        async def jump(rng: random.Random) -> None:
-            """The calendar of one machine is set; it stays wrong."""
-            place = rng.choice(self.places)
-            place.skew += rng.uniform(least, most)
-            place.process.skew = place.skew
-
-        return jump
-
     # ways
-
-    def _clients(self, name: str, value: Any) -> Fault:
-        async def hurt(rng: random.Random) -> None:
-            await self._bad(rng.choice(self.places).clients, name, value, rng)
-
-        return hurt
 
     def _ways(self, name: str, value: Any) -> Fault:
         async def hurt(rng: random.Random) -> None:
@@ -371,8 +351,11 @@ class Networked:
 
     async def _compact(self, rng: random.Random) -> None:
         """History goes, up to some moment that the log has seen, whoever is slow to read it."""
+        await self._compact_to(self.compactable() - rng.choice((0, 0, 3, 20)))
+
+    async def _compact_to(self, revision: int) -> None:
         try:
-            await self.engine().compact(max(1, self.compactable() - rng.choice((0, 0, 3, 20))))
+            await self.engine().compact(max(1, revision))
         except (Compacted, StoreError):
             return
 
@@ -388,6 +371,19 @@ class Networked:
             await self._compact(rng)
         host.lag = 0.0
         process.gate.open()
+
+    async def _compact_at_laggard(self, rng: random.Random) -> None:
+        """The same up to right where a program that is cut off will go on."""
+        place = rng.choice(self.places)
+        links = place.links()
+        for link in links:
+            link.set("cut")
+        seen = place.store.revision
+        while self.compactable() < seen + 3 and rng.random() < 0.95:
+            await self.clock.sleep(self.pace / 4)
+        await self._compact_to(min(self.compactable(), seen + rng.choice((0, 1, 1, 2))))
+        for link in links:
+            _pass(link)
 
 
 def _mend(host: Host) -> None:

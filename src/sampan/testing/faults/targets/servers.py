@@ -16,6 +16,7 @@ from sampan.apiserver.server import ApiServer
 from sampan.store.errors import Unavailable
 from sampan.testing.faults.apistore import ApiStore, Underneath
 from sampan.testing.faults.targets.networked import Networked, Place
+from sampan.testing.faults.targets.target import Fault
 from sampan.testing.faults.workload import Served
 from sampan.testing.simetcd import Link
 from sampan.testing.simetcd.link import Broken
@@ -36,11 +37,22 @@ class Servers(Networked):
 
     single = True
 
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.faults |= {
+            "clock-forward": self._skew(1, 10_000),
+            "clock-back": self._skew(-10_000, -1),
+            "clients-cut": self._clients("mode", "cut"),
+            "clients-silent": self._clients("mode", "hole"),
+            "clients-slow": self._clients("seconds", 0.5),
+            "clients-lossy": self._clients("lossy", 0.2),
+        }
+
     async def open(self, place: Place) -> tuple[Served, Callable[[], Coroutine[Any, Any, None]]]:
         config = Config(disable_plugins=("ServiceAccount",))
         rng = random.Random(self.rng.getrandbits(32))
         server = ApiServer(config, place.store, place.process, rng)
-        server.authenticator = Everybody()  # type: ignore[assignment]
+        server.authenticator = Everybody()
         try:
             await server.start(listen=False)
         except BaseException:
@@ -52,6 +64,21 @@ class Servers(Networked):
 
     def journal(self) -> Served:
         return Underneath(self.engine())
+
+    def _skew(self, least: float, most: float) -> Fault:
+        async def jump(rng: random.Random) -> None:
+            """The calendar of one machine is set; it stays wrong."""
+            place = rng.choice(self.places)
+            place.skew += rng.uniform(least, most)
+            place.process.skew = place.skew
+
+        return jump
+
+    def _clients(self, name: str, value: Any) -> Fault:
+        async def hurt(rng: random.Random) -> None:
+            await self._bad(rng.choice(self.places).clients, name, value, rng)
+
+        return hurt
 
 
 class InProcess:
