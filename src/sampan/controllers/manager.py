@@ -10,6 +10,8 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
+from sampan.controllers.bootstrap.cleaner import TokenCleaningController
+from sampan.controllers.bootstrap.signer import BootstrapSigningController
 from sampan.controllers.certificates.approver import CertificateApprovingController
 from sampan.controllers.certificates.cleaner import CertificateCleaningController
 from sampan.controllers.certificates.signer import CertificateSigningController
@@ -59,6 +61,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CertificateApprovingController,
     CertificateSigningController,
     CertificateCleaningController,
+    BootstrapSigningController,
+    TokenCleaningController,
     NodeIpamController,
     NodeLifecycleController,
     TaintEvictionController,
