@@ -22,6 +22,7 @@ class Config:
     `shutdown_delay_seconds`: how long a server that was told to stop still serves, so that others turn away from it;
     `shutdown_grace_seconds`: how long requests may then take to end.
     `admission_configuration` is upstream's AdmissionConfiguration file.
+    `verbosity` is upstream's -v: from 3 on every request is logged.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
     """
 
@@ -49,6 +50,7 @@ class Config:
     disable_plugins: tuple[str, ...] = ()
     admission_configuration: Path | None = None
     allow_privileged: bool = True
+    verbosity: int = 0
     body_limit: int = BODY_LIMIT_BYTES
     endpoint_lease_seconds: int = 15
     shutdown_delay_seconds: float = 0.0

@@ -14,8 +14,8 @@ import msgspec
 from sampan.api.errors import NotFound
 from sampan.apiserver import version
 from sampan.apiserver.auth import discovery
+from sampan.apiserver.exposition import CONTENT_TYPE
 from sampan.apiserver.http.exchange import Response
-from sampan.apiserver.metrics import CONTENT_TYPE
 from sampan.apiserver.request import Request
 
 if TYPE_CHECKING:

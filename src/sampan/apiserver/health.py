@@ -5,8 +5,10 @@ https://kubernetes.io/docs/reference/using-api/health-checks/
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
 TEXT = b"text/plain; charset=utf-8"
+QUERY_CHARACTERS = 4096
 Check = Callable[[], str]
 
 
@@ -31,7 +34,10 @@ class Health:
         self._checks: dict[str, dict[str, Check]] = {
             "livez": always | hooks,
             "healthz": always | hooks,
-            "readyz": always | {"informer-sync": self._started} | hooks | {"shutdown": self._stopping},
+            "readyz": always
+            | {"etcd-readiness": self._store, "informer-sync": self._started}
+            | hooks
+            | {"shutdown": self._stopping},
         }
 
     def _store(self) -> str:
@@ -65,18 +71,27 @@ class Health:
                 if wrong
                 else Response(200, b"ok", TEXT)
             )
-        excluded = request.target.parameters.get("exclude", "").split(",")
+        excluded = _excluded(request)
         results = {name: "" if name in excluded else check() for name, check in checks.items()}
         if any(results.values()):
-            return Response(500, self._report(root, results, excluded, f"{root} check failed"), TEXT)
+            return Response(500, _report(results, excluded, f"{root} check failed"), TEXT)
         if "verbose" in request.target.parameters:
-            return Response(200, self._report(root, results, excluded, f"{root} check passed"), TEXT)
+            return Response(200, _report(results, excluded, f"{root} check passed"), TEXT)
         return Response(200, b"ok", TEXT)
 
-    @staticmethod
-    def _report(root: str, results: dict[str, str], excluded: list[str], verdict: str) -> bytes:
-        lines = []
-        for name, wrong in results.items():
-            how = "excluded: ok" if name in excluded else "failed: reason withheld" if wrong else "ok"
-            lines.append(f"[{'-' if wrong else '+'}]{name} {how}")
-        return ("\n".join([*lines, verdict]) + "\n").encode()
+
+def _excluded(request: Request) -> list[str]:
+    """What `exclude=`, which may be there several times, names."""
+    query = request.exchange.target.partition("?")[2]
+    return sorted({value for name, value in parse_qsl(query[:QUERY_CHARACTERS]) if name == "exclude"})
+
+
+def _report(results: dict[str, str], excluded: list[str], verdict: str) -> bytes:
+    lines = []
+    for name, wrong in results.items():
+        how = "excluded: ok" if name in excluded else "failed: reason withheld" if wrong else "ok"
+        lines.append(f"[{'-' if wrong else '+'}]{name} {how}")
+    unknown = ", ".join(json.dumps(name) for name in excluded if name not in results)
+    if unknown:
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {unknown}")
+    return ("\n".join([*lines, verdict]) + "\n").encode()

@@ -1,20 +1,26 @@
-"""Counters of what the server does, under upstream's names.
+"""Counters of what the server does, under upstream's names and labels (its metrics reference).
 
-Counted in plain dictionaries, in the event loop: an observation costs a microsecond, and the exposition text is made
-when somebody asks (https://prometheus.io/docs/instrumenting/exposition_formats/).
+Counted in plain dictionaries, in the event loop: an observation costs a microsecond or two, and the exposition is made
+when somebody asks. What stands in a label comes from the registry of kinds and never from the client alone, so the
+number of series is bounded whatever is asked for.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from sampan.api.registry import Kind
+from sampan.apiserver import exposition, version
+from sampan.apiserver.exposition import Histogram
+from sampan.apiserver.http.exchange import Answer, Response
 from sampan.apiserver.request import Request
 
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
-BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
+STORE_SECONDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
+REQUEST_SECONDS = STORE_SECONDS
+RESPONSE_BYTES = tuple(10**power for power in range(3, 10))
 NAMES = {
     "get": "GET",
     "list": "LIST",
@@ -25,15 +31,24 @@ NAMES = {
     "delete": "DELETE",
     "deletecollection": "DELETECOLLECTION",
 }
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+APPLY = b"application/apply-patch"
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+READING = frozenset({"GET", "HEAD"})
+SIZED = frozenset({"GET", "LIST"})
+LABELS = ("component", "dry_run", "group", "resource", "scope", "subresource", "verb", "version")
+COMPONENT = "apiserver"
+Key = tuple[str, str, str, str, str, str, str, str]
 
 
-class _Durations:
-    __slots__ = ("buckets", "total")
+class _Series:
+    """What is counted for one set of labels."""
+
+    __slots__ = ("codes", "seconds", "sizes")
 
     def __init__(self) -> None:
-        self.buckets = [0] * (len(BUCKETS) + 1)
-        self.total = 0.0
+        self.codes: dict[int, int] = {}
+        self.seconds = Histogram(REQUEST_SECONDS)
+        self.sizes = Histogram(RESPONSE_BYTES)
 
 
 class Metrics:
@@ -41,88 +56,135 @@ class Metrics:
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
-        self.in_flight = 0
-        self._requests: dict[tuple[str, str, str, str, str, str, int], int] = {}
-        self._durations: dict[tuple[str, str, str, str, str, str], _Durations] = {}
+        self.in_flight = {"mutating": 0, "readOnly": 0}
+        self._requests: dict[Key, _Series] = {}
+        self._long: dict[Key, int] = {}
+        self._events: dict[Kind, list[int]] = {}
+        self._store: dict[tuple[str, str, str], Histogram] = {}
 
-    def observe(self, request: Request, code: int) -> None:
-        """Count a request that has been answered (a watch: that has begun)."""
-        target = request.target
-        verb = NAMES.get(target.verb) or request.exchange.method
-        scope = (
-            "" if not target.plural else "resource" if target.name else "namespace" if target.namespace else "cluster"
-        )
-        key = (verb, target.group, target.version, target.plural, target.subresource, scope)
-        if target.plural and target.kind is None:
-            key = (verb, "", "", "", "", "")
-        counted = (*key, code)
-        self._requests[counted] = self._requests.get(counted, 0) + 1
-        if verb == "WATCH":
-            return
-        durations = self._durations.get(key)
-        if durations is None:
-            durations = self._durations[key] = _Durations()
+    def observe(self, request: Request, answer: Answer) -> float:
+        """Count a request that has been answered (a watch: that has begun); gives the seconds it took."""
+        key = key_of(request)
+        series = self._requests.get(key)
+        if series is None:
+            series = self._requests[key] = _Series()
+        codes, status = series.codes, answer.status
+        codes[status] = codes.get(status, 0) + 1
         seconds = self._server.clock.monotonic() - request.started
-        durations.buckets[bisect_left(BUCKETS, seconds)] += 1
-        durations.total += seconds
+        verb = key[6]
+        if verb != "WATCH":
+            series.seconds.observe(seconds)
+        if verb in SIZED and type(answer) is Response:
+            series.sizes.observe(answer.length())
+        return seconds
+
+    def begun(self, request: Request, count: int = 1) -> None:
+        """A watch or another request without an end of its own has begun; -1: has ended."""
+        key = key_of(request)
+        self._long[key] = self._long.get(key, 0) + count
+
+    def events(self, kind: Kind) -> list[int]:
+        """The one-item list in which watches of a kind count the events they send."""
+        return self._events.setdefault(kind, [0])
+
+    def stored(self, operation: str, kind: Kind, seconds: float) -> None:
+        """A commit to the store that was answered after `seconds`."""
+        group, plural = kind.stored[:2]
+        key = (group, operation, plural)
+        durations = self._store.get(key)
+        if durations is None:
+            durations = self._store[key] = Histogram(STORE_SECONDS)
+        durations.observe(seconds)
 
     def exposition(self) -> bytes:
         """Everything as Prometheus text."""
-        lines: list[str] = []
-        _head(lines, "apiserver_request_total", "counter", "Requests by verb, resource and code.")
-        for (*labels, code), count in self._requests.items():
-            lines.append(f'apiserver_request_total{{{_labels(labels)},code="{code}"}} {count}')
-        _head(
-            lines,
-            "apiserver_request_duration_seconds",
-            "histogram",
-            "Time from reading a request to its answer, in seconds.",
-        )
-        for key, durations in self._durations.items():
-            self._histogram(lines, _labels(key), durations)
-        _head(lines, "apiserver_current_inflight_requests", "gauge", "Requests being answered.")
-        lines.append(f'apiserver_current_inflight_requests{{request_kind="all"}} {self.in_flight}')
-        self._state(lines)
-        return ("\n".join(lines) + "\n").encode()
+        lines = [*self._of_requests(), *self._of_watches(), *self._of_the_store(), *self._of_the_build()]
+        return "\n".join(lines).encode() + b"\n" + _process()
 
-    @staticmethod
-    def _histogram(lines: list[str], labels: str, durations: _Durations) -> None:
-        name, running = "apiserver_request_duration_seconds", 0
-        for bound, count in zip((*BUCKETS, "+Inf"), durations.buckets, strict=True):
-            running += count
-            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {running}')
-        lines.append(f"{name}_sum{{{labels}}} {durations.total:.6f}")
-        lines.append(f"{name}_count{{{labels}}} {running}")
+    def _of_requests(self) -> list[str]:
+        found = {exposition.labels(LABELS, key): series for key, series in self._requests.items()}
+        requests = {f'code="{code}",{key}': n for key, series in found.items() for code, n in series.codes.items()}
+        in_flight = {f'request_kind="{kind}"': count for kind, count in self.in_flight.items()}
+        seconds = {key: series.seconds for key, series in found.items() if series.seconds.total}
+        sizes = {key: series.sizes for key, series in found.items() if series.sizes.total}
+        return [
+            *exposition.counts("apiserver_request_total", "counter", "Requests by verb, resource and code.", requests),
+            *exposition.histograms(
+                "apiserver_request_duration_seconds", "Seconds from reading a request to its answer.", seconds
+            ),
+            *exposition.histograms("apiserver_response_sizes", "Bytes of the answers to reads.", sizes),
+            *exposition.counts(
+                "apiserver_current_inflight_requests", "gauge", "Requests being answered, by kind.", in_flight
+            ),
+        ]
 
-    def _state(self, lines: list[str]) -> None:
+    def _of_watches(self) -> list[str]:
+        names = ("group", "kind", "resource", "version")
+        running = {exposition.labels(LABELS, key): count for key, count in self._long.items()}
+        sent = {
+            exposition.labels(names, (kind.group, kind.kind, kind.plural, kind.version)): count[0]
+            for kind, count in self._events.items()
+        }
+        return [
+            *exposition.counts("apiserver_longrunning_requests", "gauge", "Watches and other streams.", running),
+            *exposition.counts("apiserver_watch_events_total", "counter", "Events sent to watches.", sent),
+        ]
+
+    def _of_the_store(self) -> list[str]:
         server = self._server
-        resources = server.cache.statistics()["resources"]
-        _head(lines, "apiserver_storage_objects", "gauge", "Stored objects by resource.")
-        for place, figures in resources.items():
+        objects: dict[str, float] = {}
+        for place, figures in server.cache.statistics()["resources"].items():
             group, _, plural = place.partition("/")
             name = plural if group == "core" else f"{plural}.{group}"
-            lines.append(f'apiserver_storage_objects{{resource="{name}"}} {figures.get("entries", 0)}')
-        _head(lines, "apiserver_longrunning_requests", "gauge", "Open watches by resource.")
-        for place, figures in resources.items():
-            group, _, plural = place.partition("/")
-            group = "" if group == "core" else group
-            count = figures.get("watchers", 0)
-            if count:
-                lines.append(
-                    f'apiserver_longrunning_requests{{verb="WATCH",group="{group}",resource="{plural}"}} {count}'
-                )
-        _head(lines, "apiserver_storage_revision", "gauge", "Newest revision the watch cache has applied.")
-        lines.append(f"apiserver_storage_revision {server.cache.revision}")
+            objects[f'resource="{name}"'] = figures["objects"]
+        names = ("group", "operation", "resource")
+        commits = {exposition.labels(names, key): found for key, found in self._store.items()}
+        bytes_ = server.store.statistics().get("file_bytes")
+        sizes = {"": bytes_} if bytes_ is not None else {}
+        return [
+            *exposition.counts("apiserver_storage_objects", "gauge", "Stored objects by resource.", objects),
+            *exposition.histograms("etcd_request_duration_seconds", "Seconds a commit to the store took.", commits),
+            *exposition.counts("apiserver_storage_size_bytes", "gauge", "Bytes of the store's file.", sizes),
+            *exposition.counts(
+                "apiserver_storage_revision", "gauge", "Newest revision the cache holds.", {"": server.cache.revision}
+            ),
+        ]
+
+    def _of_the_build(self) -> list[str]:
+        told = version.information()
+        names = ("git_version", "major", "minor", "platform")
+        build = exposition.labels(names, (told["gitVersion"], told["major"], told["minor"], told["platform"]))
+        return exposition.counts("kubernetes_build_info", "gauge", "What runs here.", {build: 1})
 
 
-def _head(lines: list[str], name: str, kind: str, text: str) -> None:
-    lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+def key_of(request: Request) -> Key:
+    """The labels of a request. What names nothing that is served is all one."""
+    target, exchange = request.target, request.exchange
+    kind = target.kind
+    if kind is None:
+        method = exchange.method
+        return (COMPONENT, "", "", "", "", "", method if method in METHODS else "other", "")
+    verb = NAMES.get(target.verb) or "other"
+    if verb == "PATCH" and exchange.headers.get(b"content-type", b"").startswith(APPLY):
+        verb = "APPLY"
+    subresource = target.subresource
+    if subresource and subresource not in kind.subresources:
+        subresource = subresource.partition("/")[0]
+        subresource = subresource if subresource in kind.subresources else ""
+    scope = "resource" if target.name or verb == "POST" else "namespace" if target.namespace else "cluster"
+    dry = "All" if target.parameters and target.parameters.get("dryRun") == "All" else ""
+    return (COMPONENT, dry, target.group, target.plural, scope, subresource, verb, target.version)
 
 
-def _labels(key: object) -> str:
-    names = ("verb", "group", "version", "resource", "subresource", "scope")
-    return ",".join(f'{n}="{_escape(v)}"' for n, v in zip(names, key, strict=True))  # type: ignore[call-overload]
+def in_flight_kind(request: Request) -> str:
+    """Which of the two sorts of requests it is that upstream limits separately."""
+    return "readOnly" if request.exchange.method in READING else "mutating"
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _process() -> bytes:
+    """`process_*`: what the kernel knows. Imported late: few are asked."""
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)

@@ -15,7 +15,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.errors import ApiError
 from sampan.api.registry import Kind, Registry, builtin
-from sampan.apiserver import selection, stages
+from sampan.apiserver import selection, stages, version
 from sampan.apiserver.admission import chain
 from sampan.apiserver.admission.namespacelifecycle import is_ending
 from sampan.apiserver.allocation.services import Allocators
@@ -34,9 +34,10 @@ from sampan.apiserver.http import heap, tls
 from sampan.apiserver.http.exchange import Answer, Exchange, Response
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
-from sampan.apiserver.metrics import Metrics
+from sampan.apiserver.metrics import Metrics, in_flight_kind
 from sampan.apiserver.proxying.backends import Backends
 from sampan.apiserver.request import Request
+from sampan.apiserver.requestlog import RequestLog, identity
 from sampan.apiserver.routes import Routes
 from sampan.apiserver.storefailure import as_api_error
 from sampan.apiserver.timetable import Timetable
@@ -65,6 +66,7 @@ class ApiServer:
         self.local = bool(getattr(store, "local", True))
         self.routes = Routes(self.registry)
         self.metrics = Metrics(self)
+        self.request_log = RequestLog(config.verbosity)
         self.health = Health(self)
         self.documents = Documents(self)
         self.bootstrap = Bootstrap(self)
@@ -83,6 +85,7 @@ class ApiServer:
         self.timetable = Timetable(clock)
         self.heavy_turns = asyncio.Semaphore(AT_ONCE)
         self.started = self.stopping = False
+        self._began = clock.monotonic()
         self._resources: dict[Kind, ResourceCache] = {}
         self._decoded: dict[Entry, Any] = {}
         self._ending: dict[Entry, bool] = {}
@@ -110,7 +113,13 @@ class ApiServer:
             config = self.config
             heap.keep_freed()
             sys.setswitchinterval(SWITCH_SECONDS)
-            self._listener = Listener(self.handle, clock=self.clock, body_limit=config.body_limit, preview=self.preview)
+            self._listener = Listener(
+                self.handle,
+                clock=self.clock,
+                body_limit=config.body_limit,
+                preview=self.preview,
+                identity=lambda headers: identity(headers, self.rng),
+            )
             port = await self._listener.start(
                 (config.bind_address, *config.more_addresses), config.port, tls.server_context(config)
             )
@@ -171,7 +180,7 @@ class ApiServer:
             answer = error_answer(request, error)
         if isinstance(answer, Awaitable):
             return self._later(request, answer)
-        self.metrics.observe(request, answer.status)
+        self.request_log.answered(request, answer, self.metrics.observe(request, answer))
         return answer
 
     def _dispatch(self, request: Request) -> Answer | Awaitable[Answer]:
@@ -201,12 +210,13 @@ class ApiServer:
                     return None
         except ApiError as error:
             answer = error_answer(request, error)
-            self.metrics.observe(request, answer.status)
+            self.request_log.answered(request, answer, self.metrics.observe(request, answer))
             return answer
         return None
 
     async def _later(self, request: Request, pending: Awaitable[Answer]) -> Answer:
-        self.metrics.in_flight += 1
+        in_flight, kind = self.metrics.in_flight, in_flight_kind(request)
+        in_flight[kind] += 1
         try:
             answer = await pending
         except ApiError as error:
@@ -214,8 +224,8 @@ class ApiServer:
         except StoreError as error:
             answer = error_answer(request, as_api_error(error))
         finally:
-            self.metrics.in_flight -= 1
-        self.metrics.observe(request, answer.status)
+            in_flight[kind] -= 1
+        self.request_log.answered(request, answer, self.metrics.observe(request, answer))
         return answer
 
     def token_keys(self) -> Keys:
@@ -270,6 +280,8 @@ class ApiServer:
     def statistics(self) -> dict[str, Any]:
         """Figures for an operator."""
         return {
+            "version": version.git_version(),
+            "uptime_seconds": round(self.clock.monotonic() - self._began, 3),
             "in_flight": self.metrics.in_flight,
             "connections": len(self._listener.connections) if self._listener else 0,
             "cache": self.cache.statistics(),

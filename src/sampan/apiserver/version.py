@@ -19,22 +19,25 @@ def git_version() -> str:
 
 def document() -> bytes:
     """The JSON document."""
+    return msgspec.json.encode(information())
+
+
+def information() -> dict[str, str]:
+    """What it says."""
     major, minor = KUBERNETES.split(".")
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return msgspec.json.encode(
-        {
-            "major": major,
-            "minor": minor,
-            "emulationMajor": major,
-            "emulationMinor": minor,
-            "minCompatibilityMajor": major,
-            "minCompatibilityMinor": str(int(minor) - 1),
-            "gitVersion": git_version(),
-            "gitCommit": "unknown",
-            "gitTreeState": "",
-            "buildDate": "1970-01-01T00:00:00Z",
-            "goVersion": f"python{sys.version_info.major}.{sys.version_info.minor}",
-            "compiler": platform.python_implementation().lower(),
-            "platform": f"linux/{machine}",
-        }
-    )
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": git_version(),
+        "gitCommit": "unknown",
+        "gitTreeState": "",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "compiler": platform.python_implementation().lower(),
+        "platform": f"linux/{machine}",
+    }

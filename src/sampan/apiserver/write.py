@@ -120,9 +120,7 @@ async def commit(write: Write) -> tuple[Commit | None, bytes]:
         write.abandon()
         return None, stored.splice(kind, data, write.revision) if write.revision else data
     try:
-        outcome = await write.request.server.store.commit(
-            [Compare(key, write.revision), *write.compares], [Put(key, data), *write.operations]
-        )
+        outcome = await _timed(write, "update" if write.revision else "create", key, Put(key, data))
     except BaseException:
         write.abandon()
         raise
@@ -139,13 +137,21 @@ async def commit_delete(write: Write) -> Commit | None:
         write.abandon()
         return None
     key = write.kind.key(write.namespace, write.name)
-    outcome = await write.request.server.store.commit(
-        [Compare(key, write.revision), *write.compares], [Delete(key), *write.operations]
-    )
+    outcome = await _timed(write, "delete", key, Delete(key))
     if outcome.succeeded:
         write.succeed()
     else:
         write.abandon()
+    return outcome
+
+
+async def _timed(write: Write, name: str, key: str, operation: Put | Delete) -> Commit:
+    """Commit the operation and what goes with it, and count the seconds under `name`."""
+    server = write.request.server
+    began = server.clock.monotonic()
+    compares = [Compare(key, write.revision), *write.compares]
+    outcome = await server.store.commit(compares, [operation, *write.operations])
+    server.metrics.stored(name, write.kind, server.clock.monotonic() - began)
     return outcome
 
 

@@ -83,6 +83,7 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--admission-control-config-file", type=EXISTING, help="AdmissionConfiguration of the plugins.")
 @click.option("--allow-privileged/--no-allow-privileged", default=True, hidden=True)
+@click.option("-v", "--v", "verbosity", default=0, help="From 3 on, log every request, not only slow and failed ones.")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(
     data_dir: str,
@@ -106,6 +107,7 @@ def command(
     shutdown_delay_duration: float,
     admission_control_config_file: Path | None,
     allow_privileged: bool,
+    verbosity: int,
     log_level: str,
     **storage: Any,
 ) -> None:
@@ -150,6 +152,7 @@ def command(
         admission_configuration=admission_control_config_file,
         allow_privileged=allow_privileged,
         shutdown_delay_seconds=shutdown_delay_duration,
+        verbosity=verbosity,
     )
     from sampan.cluster import process
 

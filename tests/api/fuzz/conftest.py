@@ -15,8 +15,8 @@ import pytest
 
 UPSTREAM = (
     (504, r"^Timeout: Too large resource version: \d+, current: \d+$"),
-    (500, r"^map: .* does not contain declared merge key: "),
-    (500, r"^unknown patch type: .* in map: "),
+    (500, r"(?s)^map: .* does not contain declared merge key: "),
+    (500, r"(?s)^unknown patch type: .* in map: "),
     (500, r"(?s)^failed to create typed patch object .*: field not declared in schema"),
     (500, r"(?s)^failed to create typed patch object .*: duplicate entries for key \["),
 )

@@ -168,12 +168,13 @@ class Connection(asyncio.Protocol):
             return
         length = int(headers.get(b"content-length") or 0)
         if length > self._listener.body_limit:
-            self._too_large()
+            self._reject(wire.too_large(self._listener.body_limit), self._exchange(b""))
             return
         if length > UNSEEN_BODY_BYTES or encoding is not None:
-            refusal = self._listener.preview(self._exchange(b""))
+            seen = self._exchange(b"")
+            refusal = self._listener.preview(seen)
             if refusal is not None:
-                self._reject(refusal)
+                self._reject(refusal, seen)
                 return
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -183,12 +184,12 @@ class Connection(asyncio.Protocol):
             return
         self._body_bytes += len(data)
         if self._body_bytes > self._listener.body_limit:
-            self._too_large()
+            self._reject(wire.too_large(self._listener.body_limit), self._exchange(b""))
             return
         self._body.append(data)
         self._held += len(data)
         if not self._listener.hold(len(data)):
-            self._reject(wire.too_many())
+            self._reject(wire.too_many(), self._exchange(b""))
 
     def on_message_complete(self) -> None:
         if self._broken:
@@ -214,6 +215,7 @@ class Connection(asyncio.Protocol):
             peer=self,
             keep_alive=parser.should_keep_alive() and not parser.should_upgrade() and not self._listener.draining,
             chunked=parser.get_http_version() != "1.0",
+            identity=self._listener.identity(self._headers),
         )
 
     # answering
@@ -271,7 +273,7 @@ class Connection(asyncio.Protocol):
         try:
             answer = self._handler(exchange)
         except Exception:
-            log.exception("handler failed method=%s", exchange.method)
+            log.exception("handler failed method=%s id=%r", exchange.method, exchange.identity)
             answer = wire.internal_error()
         if type(answer) is Response:
             self._write(exchange, answer)
@@ -300,9 +302,10 @@ class Connection(asyncio.Protocol):
         except (ConnectionResetError, asyncio.CancelledError):
             self.close()
         except Exception:
-            log.exception("handler failed method=%s", exchange.method)
+            log.exception("handler failed method=%s id=%r", exchange.method, exchange.identity)
             if not self._broken:
-                self._transport.write(wire.encode(wire.internal_error(), self._listener.date(), keep_alive=False))
+                failure = wire.internal_error()
+                self._transport.write(wire.encode(failure, self._listener.date(), False, identity=exchange.identity))
             self.close()
         finally:
             self._task = None
@@ -322,12 +325,12 @@ class Connection(asyncio.Protocol):
             self._open(exchange, answer)
 
     def _write(self, exchange: Exchange, response: Response) -> None:
-        listener = self._listener
+        date, keep_alive, identity = self._listener.date(), exchange.keep_alive, exchange.identity
         head_only = exchange.method == "HEAD"
         if isinstance(response.body, bytes):
-            self._transport.write(wire.encode(response, listener.date(), exchange.keep_alive, head_only))
+            self._transport.write(wire.encode(response, date, keep_alive, head_only, identity))
         else:
-            head = wire.encode_head(response, response.length(), listener.date(), exchange.keep_alive)
+            head = wire.encode_head(response, response.length(), date, keep_alive, identity)
             self._transport.writelines([head] if head_only else [head, *response.body])
         if not exchange.keep_alive:
             self.close()
@@ -338,7 +341,7 @@ class Connection(asyncio.Protocol):
         A client of HTTP/1.0 gets the pieces as they are, and knows the end by the connection's.
         """
         transport, chunked = self._transport, exchange.chunked
-        transport.write(wire.stream_head(stream, self._listener.date(), chunked, exchange.keep_alive))
+        transport.write(wire.stream_head(stream, self._listener.date(), exchange))
         chunks = stream.chunks
         try:
             if exchange.method != "HEAD":
@@ -359,7 +362,7 @@ class Connection(asyncio.Protocol):
 
     def _open(self, exchange: Exchange, feed: Feed) -> None:
         self._chunked, self._last = exchange.chunked, not (exchange.chunked and exchange.keep_alive)
-        self._transport.write(wire.feed_head(feed, self._listener.date(), exchange.chunked, exchange.keep_alive))
+        self._transport.write(wire.feed_head(feed, self._listener.date(), exchange))
         if exchange.method == "HEAD":
             if self._last:
                 self.close()
@@ -399,14 +402,12 @@ class Connection(asyncio.Protocol):
 
     # refusing
 
-    def _too_large(self) -> None:
-        self._reject(wire.too_large(self._listener.body_limit))
-
     def _refuse(self, status: int, text: bytes) -> None:
         self._reject(Response(status, text, b"text/plain; charset=utf-8"))
 
-    def _reject(self, response: Response) -> None:
+    def _reject(self, response: Response, exchange: Exchange | None = None) -> None:
         """Answer what could not be read and close: where the next request would begin is not known."""
         if self._task is None:
-            self._transport.write(wire.encode(response, self._listener.date(), keep_alive=False))
+            identity = exchange.identity if exchange is not None else b""
+            self._transport.write(wire.encode(response, self._listener.date(), False, identity=identity))
         self.close()

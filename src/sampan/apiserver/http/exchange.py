@@ -27,10 +27,11 @@ class Exchange:
     """One request as it came over the wire.
 
     `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is
-    complete. `chunked` says that the client knows chunked transfer (it speaks HTTP/1.1).
+    complete. `chunked` says that the client knows chunked transfer (it speaks HTTP/1.1). `identity` is told in the
+    answer's head (`Audit-Id`); b"" where there is no connection to tell it on.
     """
 
-    __slots__ = ("body", "chunked", "headers", "keep_alive", "method", "peer", "target")
+    __slots__ = ("body", "chunked", "headers", "identity", "keep_alive", "method", "peer", "target")
 
     def __init__(
         self,
@@ -42,8 +43,10 @@ class Exchange:
         peer: Peer | None = None,
         keep_alive: bool = True,
         chunked: bool = True,
+        identity: bytes = b"",
     ) -> None:
         self.chunked = chunked
+        self.identity = identity
         self.method = method
         self.target = target
         self.headers = headers

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 
 from sampan.aio.clock import Clock
@@ -31,10 +31,15 @@ def _anybody(exchange: Exchange) -> Response | None:
     return None
 
 
+def _nameless(headers: Mapping[bytes, bytes]) -> bytes:
+    return b""
+
+
 class Listener:
     """Serves `handler` on one address. `body_limit` in bytes, for one request; `held_limit` for all that are here.
 
-    `preview` is shown a request with a large body before the body is read, and may refuse it.
+    `preview` is shown a request with a large body before the body is read, and may refuse it. `identity` gives what
+    the answer to a request with these headers is to be known by.
     """
 
     def __init__(
@@ -45,8 +50,10 @@ class Listener:
         body_limit: int,
         held_limit: int = HELD_BYTES,
         preview: Preview = _anybody,
+        identity: Callable[[Mapping[bytes, bytes]], bytes] = _nameless,
     ) -> None:
         self.handler = handler
+        self.identity = identity
         self.preview = preview
         self.body_limit = body_limit
         self._held_limit = held_limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from sampan.apiserver.http.exchange import Feed, Response, Stream
+from sampan.apiserver.http.exchange import Exchange, Feed, Response, Stream
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _LINES = {
@@ -14,17 +14,18 @@ _LINES = {
 _OPEN = b"%bContent-Type: %b\r\nDate: %b\r\n%b%b%b\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 _CLOSE = b"Connection: close\r\n"
+_IDENTITY = b"Audit-Id: %b\r\n"
 
 
 def _first(status: int) -> bytes:
     return _LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
 
 
-def encode_head(response: Response, length: int, date: bytes, keep_alive: bool) -> bytes:
+def encode_head(response: Response, length: int, date: bytes, keep_alive: bool, identity: bytes = b"") -> bytes:
     """The head of an answer whose body is `length` bytes. `date` is an IMF-fixdate (RFC 9110, 5.6.7)."""
-    extra = b""
+    extra = _IDENTITY % identity if identity else b""
     if response.headers:
-        extra = b"".join(b"%b: %b\r\n" % pair for pair in response.headers)
+        extra += b"".join(b"%b: %b\r\n" % pair for pair in response.headers)
     if not keep_alive:
         extra += _CLOSE
     return b"%bContent-Type: %b\r\nDate: %b\r\n%bContent-Length: %d\r\n\r\n" % (
@@ -36,27 +37,31 @@ def encode_head(response: Response, length: int, date: bytes, keep_alive: bool) 
     )
 
 
-def encode(response: Response, date: bytes, keep_alive: bool = True, head_only: bool = False) -> bytes:
+def encode(
+    response: Response, date: bytes, keep_alive: bool = True, head_only: bool = False, identity: bytes = b""
+) -> bytes:
     """A whole answer, to be given to the transport in one piece."""
     body = response.whole()
-    head = encode_head(response, len(body), date, keep_alive)
+    head = encode_head(response, len(body), date, keep_alive, identity)
     return head if head_only else head + body
 
 
-def stream_head(stream: Stream, date: bytes, chunked: bool, keep_alive: bool) -> bytes:
+def stream_head(stream: Stream, date: bytes, exchange: Exchange) -> bytes:
     """The head of an answer of unknown length (RFC 9112, 6.3): in chunks, or up to the connection's end."""
     extra = b"".join(b"%b: %b\r\n" % pair for pair in stream.headers or ())
-    return _open(stream.status, stream.content_type, date, extra, chunked, keep_alive)
+    return _open(stream.status, stream.content_type, date, extra, exchange)
 
 
-def feed_head(feed: Feed, date: bytes, chunked: bool, keep_alive: bool) -> bytes:
+def feed_head(feed: Feed, date: bytes, exchange: Exchange) -> bytes:
     """Likewise, of a feed."""
-    return _open(feed.status, feed.content_type, date, b"", chunked, keep_alive)
+    return _open(feed.status, feed.content_type, date, b"", exchange)
 
 
-def _open(status: int, content_type: bytes, date: bytes, extra: bytes, chunked: bool, keep_alive: bool) -> bytes:
-    framing = _CHUNKED if chunked else b""
-    close = b"" if chunked and keep_alive else _CLOSE
+def _open(status: int, content_type: bytes, date: bytes, extra: bytes, exchange: Exchange) -> bytes:
+    if exchange.identity:
+        extra += _IDENTITY % exchange.identity
+    framing = _CHUNKED if exchange.chunked else b""
+    close = b"" if exchange.chunked and exchange.keep_alive else _CLOSE
     return _OPEN % (_first(status), content_type, date, extra, framing, close)
 
 

@@ -70,6 +70,7 @@ class WatchFeed:
 
     def open(self, sink: Sink) -> None:
         self._sink = sink
+        self._request.server.metrics.begun(self._request)
         request, options = self._request, self._options
         cache = request.server.resource(request.kind)
         from_start = options.initial_events or (options.initial_events is None and options.revision < 1)
@@ -180,6 +181,8 @@ class WatchFeed:
     def _forget(self) -> Sink | None:
         """Let go of everything; gives the sink, None when that was done before."""
         sink, self._sink = self._sink, None
+        if sink is not None:
+            self._request.server.metrics.begun(self._request, -1)
         for appointment in self._appointments:
             appointment.cancel()
         if self._watcher is not None:
@@ -230,21 +233,26 @@ class Writer:
         self._form = form
         self._plain = not form.shape and is_stored_version(request.kind)
         self._first = True
+        self._sent = request.server.metrics.events(request.kind)
 
     def added(self, entry: Entry) -> bytes:
+        self._sent[0] += 1
         return b'{"type":"ADDED","object":%b}\n' % self._object(entry.data)
 
     def batch(self, batch: Batch) -> bytes:
         if self._plain:
+            self._sent[0] += len(batch.events)
             return batch.wire
         return b"".join(map(self.event, batch))
 
     def event(self, event: WatchEvent) -> bytes:
+        self._sent[0] += 1
         if self._plain:
             return event.wire
         return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._object(event.entry.data))
 
     def bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
+        self._sent[0] += 1
         kind = self._kind
         metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if annotations:
