@@ -158,14 +158,6 @@ def test_body_limit(api: Any, namespace: str) -> None:
     assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
 
 
-def test_head_and_pretty(api: Any, namespace: str) -> None:
-    api.make(maps(namespace), config_map("a"))
-    head = api("HEAD", maps(namespace) + "/a")
-    assert (head.status, head.body) == (200, "")
-    assert int(head.headers["content-length"]) > 0
-    assert api("GET", maps(namespace) + "/a?pretty=true").body == api("GET", maps(namespace) + "/a").body
-
-
 def test_several_versions_show_one_object(api: Any, namespace: str) -> None:
     path = "/apis/autoscaling/{}/namespaces/" + namespace + "/horizontalpodautoscalers"
     spec = {

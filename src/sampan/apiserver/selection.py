@@ -41,10 +41,14 @@ FIELDS: dict[tuple[str, str], dict[str, Selectable]] = {
         "status.podIP",
         "status.nominatedNodeName",
     )
-    | {"spec.hostNetwork": Selectable(("spec.hostNetwork",), "false"), "status.podIPs": Selectable(("status.podIP",))},
+    | {
+        "spec.host": Selectable(("spec.nodeName",)),
+        "spec.hostNetwork": Selectable(("spec.hostNetwork",), "false"),
+        "status.podIPs": Selectable(("status.podIP",)),
+    },
     ("", "nodes"): {"spec.unschedulable": Selectable(("spec.unschedulable",), "false")},
     ("", "events"): _EVENT | _EVENT_V1,
-    ("", "namespaces"): _plain("status.phase") | {"name": Selectable(("metadata.name",))},
+    ("", "namespaces"): _plain("status.phase"),
     ("", "secrets"): _plain("type"),
     ("", "services"): _plain("spec.clusterIP", "spec.type"),
     ("", "replicationcontrollers"): {"status.replicas": Selectable(("status.replicas",), "0")},
@@ -57,16 +61,46 @@ FIELDS: dict[tuple[str, str], dict[str, Selectable]] = {
 }
 
 
+NAMED_ONLY = frozenset(
+    {
+        ("", "namespaces"),
+        ("", "nodes"),
+        ("certificates.k8s.io", "certificatesigningrequests"),
+        ("certificates.k8s.io", "clustertrustbundles"),
+        ("certificates.k8s.io", "podcertificaterequests"),
+        ("resource.k8s.io", "resourceslices"),
+    }
+)
+"""Kinds that cannot be selected by metadata.namespace."""
+SHOWN: dict[tuple[str, str], frozenset[str]] = {
+    ("", "events"): frozenset(_EVENT),
+    ("events.k8s.io", "events"): frozenset((*_EVENT_V1, "reason", "type")),
+}
+"""Of kinds whose fields have other names in other groups: those that a group knows."""
+REFUSALS = {
+    "jobs": 'field label "{field}" not supported for batchv1.Job',
+    "resourceslices": "field label not supported for {version}, Kind=ResourceSlice: {field}",
+}
+
+
+def selectable(kind: Kind, field: str) -> bool:
+    """Whether objects of the kind can be selected by the field."""
+    if field in ALWAYS:
+        return field == "metadata.name" or kind.stored[:2] not in NAMED_ONLY
+    known = FIELDS.get(kind.stored[:2], {})
+    return field in known and field in SHOWN.get((kind.group, kind.plural), known)
+
+
 def check_fields(kind: Kind, fields: selectors.Selector) -> None:
     """Raises BadRequest for a field that objects of the kind cannot be selected by."""
-    known = FIELDS.get(kind.stored[:2])
     for requirement in fields.requirements:
-        path = requirement.key
-        if path in ALWAYS or (known is not None and path in known):
+        field = requirement.key
+        if selectable(kind, field):
             continue
-        if known is None:
-            raise BadRequest(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
-        raise BadRequest(f"field label not supported: {path}")
+        if kind.stored[:2] not in FIELDS:
+            raise BadRequest(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+        text = REFUSALS.get(kind.plural, "field label not supported: {field}")
+        raise BadRequest(text.format(field=field, version=kind.api_version))
 
 
 def predicate(kind: Kind, options: ListOptions) -> Predicate | None:

@@ -31,6 +31,8 @@ NOT_FOUND = "the server could not find the requested resource"
 SELECTING = frozenset({"list", "watch", "deletecollection"})
 NAME = "metadata.name"
 NO_SEGMENTS = frozenset({".", ".."})
+PROXY = "proxy"
+"""The only part of an object of which HEAD is served."""
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
 
@@ -134,6 +136,8 @@ def dispatch(request: Request) -> Answer | Awaitable[Answer]:
     if target.name in NO_SEGMENTS or "%" in target.name:
         why = f"may not be '{target.name}'" if target.name in NO_SEGMENTS else "may not contain '%'"
         raise errors.BadRequest(f'Name parameter invalid: "{target.name}": {why}')
+    if request.exchange.method == "HEAD" and target.subresource != PROXY:
+        raise MethodNotAllowed(NOT_ALLOWED, details={})
     if target.subresource:
         return _subresource(request)
     if target.verb not in target.kind.verbs or (target.verb == "create" and target.name):

@@ -85,11 +85,12 @@ def test_an_upgrade_nobody_offers_ends_with_its_answer(wire: Any) -> None:
 
 
 def test_the_answer_to_head_has_no_body(wire: Any) -> None:
-    head = b"HEAD /api/v1/namespaces?watch=1&timeoutSeconds=1 HTTP/1.1\r\n" + HOST + TOKEN + b"\r\n"
-    received = wire.exchange(head + GET + CLOSE)
-    first, _, rest = received.partition(b"\r\n\r\n")
-    assert first.startswith(b"HTTP/1.1 200")
-    assert rest.startswith(b"HTTP/1.1 200")
+    for path, status in ((b"/version", 200), (b"/api/v1/namespaces?watch=1", 405)):
+        head = b"HEAD %b HTTP/1.1\r\n" % path + HOST + TOKEN + b"\r\n"
+        received = wire.exchange(head + GET + CLOSE)
+        first, _, rest = received.partition(b"\r\n\r\n")
+        assert first.startswith(b"HTTP/1.1 %d" % status)
+        assert rest.startswith(b"HTTP/1.1 200")
 
 
 def test_a_watch_over_the_first_http(wire: Any) -> None:

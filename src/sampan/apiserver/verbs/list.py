@@ -37,7 +37,7 @@ def list_(request: Request) -> Answer | Awaitable[Answer]:
     """200 with the list. Raises BadRequest, Invalid, Expired and Timeout ("too large resource version")."""
     options = listoptions.parse(request, watch=False)
     cache = request.server.resource(request.kind)
-    if options.continue_ or options.match == listoptions.EXACT or options.revision > cache.revision:
+    if options.continue_ or exact(options) or options.revision > cache.revision:
         return _slow(request, options)
     if not request.server.local and options.revision < 0:
         return _slow(request, options)
@@ -46,22 +46,29 @@ def list_(request: Request) -> Answer | Awaitable[Answer]:
     return _answer(request, options, page, predicate)
 
 
+def exact(options: ListOptions) -> bool:
+    """Whether the list is to be as of the revision named: when asked so, and, older than that option, for pages."""
+    return options.revision > 0 and (options.match == listoptions.EXACT or (options.limit > 0 and not options.match))
+
+
 async def _slow(request: Request, options: ListOptions) -> Answer:
     """Lists that may have to wait, or that look at the past."""
     cache = request.server.resource(request.kind)
     predicate = selection.predicate(request.kind, options)
     after, revision = "", max(options.revision, 0)
     if options.continue_:
+        if options.revision > 0:
+            raise errors.BadRequest("specifying resource version is not allowed when using continue")
         revision, start = continuation.decode(options.continue_)
         after = cache.prefix + start
     current = await cache.fresh()
     if revision > current:
         raise too_large(revision, current)
-    exact = revision > 0 and (options.match == listoptions.EXACT or bool(options.continue_))
+    past = exact(options) or (bool(options.continue_) and revision > 0)
     namespace = request.target.namespace or None
     limit = 0 if predicate else options.limit
     try:
-        page = await cache.page_at(revision if exact else current, namespace, after=after, limit=limit)
+        page = await cache.page_at(revision if past else current, namespace, after=after, limit=limit)
     except Compacted:
         raise _expired(options, start if options.continue_ else "") from None
     return _answer(request, options, page, predicate)

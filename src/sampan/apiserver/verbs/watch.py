@@ -1,8 +1,8 @@
 """GET of a collection with `watch=true`: a stream of events, each encoded once for all who want it in its plain form.
 
 Where a stream begins: without a resourceVersion, and with "0", at the present state (a synthetic ADDED for every
-object); with one, right behind it. With `sendInitialEvents` the state comes first and a bookmark annotated
-`k8s.io/initial-events-end` closes it (KEP-3157).
+object); with one, right behind it. With `sendInitialEvents=true` the state comes first and a bookmark annotated
+`k8s.io/initial-events-end` closes it (KEP-3157); with `false` it never comes.
 
 A watch is a `Feed`: the cache calls it when it has events, and it writes them to the connection in the same turn. A
 client that does not read is left alone until its backlog overflows; then its connection is dropped, and nobody else
@@ -74,7 +74,7 @@ class WatchFeed:
         request, options = self._request, self._options
         cache = request.server.resource(request.kind)
         from_start = options.initial_events or (options.initial_events is None and options.revision < 1)
-        revision = cache.revision if from_start else options.revision
+        revision = cache.revision if from_start or options.revision < 1 else options.revision
         try:
             self._watcher = self._subscribe(revision)
         except Compacted as error:
