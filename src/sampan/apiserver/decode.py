@@ -1,7 +1,6 @@
 """The decode and default stages: a request body becomes a typed object, made whole.
 
-Unknown and duplicate fields are refused, told in warnings or ignored as `fieldValidation` says
-(https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation).
+Unknown and duplicate fields are refused, told in warnings or ignored: see `strictness`.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ import msgspec
 from sampan.api import decoding, defaults, schema
 from sampan.api.errors import BadRequest, Invalid
 from sampan.api.registry import Kind
-from sampan.apiserver import encodedbytes, mistyped, negotiation
+from sampan.apiserver import encodedbytes, mistyped, negotiation, strictness
 from sampan.apiserver.request import Request
 from sampan.codec import json
 from sampan.codec.errors import CodecError
 
-VALIDATIONS = ("", "Ignore", "Warn", "Strict")
 SCHEMES = {
     "apiextensions.k8s.io": "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
     "apiregistration.k8s.io": "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28",
@@ -35,38 +33,30 @@ class _TypeMeta(msgspec.Struct, gc=False):
 decode_type = msgspec.json.Decoder(_TypeMeta).decode
 
 
-def field_validation(request: Request) -> str:
-    """Ignore, Warn (the default) or Strict. Raises Invalid for anything else."""
-    value = request.parameter("fieldValidation")
-    if value not in VALIDATIONS:
-        from sampan.api import errors
-
-        known = ", ".join(f'"{v}"' for v in VALIDATIONS)
-        message = f'Unsupported value: "{value}": supported values: {known}'
-        option = {"create": "CreateOptions", "update": "UpdateOptions"}.get(request.target.verb, "PatchOptions")
-        wrong = [errors.FieldError(errors.NOT_SUPPORTED, "fieldValidation", message)]
-        raise errors.invalid("meta.k8s.io", option, "", wrong)
-    return value or "Warn"
-
-
 def body(request: Request, kind: Kind) -> Any:
     """The body as an object of `kind`, in JSON or YAML.
 
     Raises BadRequest and UnsupportedMediaType in upstream's words.
     """
     exchange = request.exchange
-    strictness = field_validation(request)
+    strict = strictness.asked(request)
     data = exchange.body
-    repeated: list[str] = []
     form = negotiation.sent(exchange.headers.get(b"content-type", b""))
+    repeated: list[str] = []
     if form is negotiation.YAML:
-        data = _from_yaml(data, strictness)
+        data, repeated = _from_yaml(data)
     elif form is negotiation.PROTOBUF:
         data = from_protobuf(data)
-    else:
-        repeated = duplicates(data, strictness)
     obj, unknown = typed(kind, data)
-    report(request, kind, strictness, unknown, repeated)
+    if strict == strictness.IGNORE:
+        return obj
+    if form is negotiation.YAML:
+        found = strictness.in_yaml(repeated, unknown)
+    elif unknown or (form is not negotiation.PROTOBUF and mistyped.may_have_duplicates(data)):
+        found = strictness.in_json(schema.info(kind.struct), data)
+    else:
+        return obj
+    strictness.report(request, strict, found, _handled_as(kind))
     return obj
 
 
@@ -109,39 +99,19 @@ def complete(kind: Kind, obj: Any) -> None:
         raise BadRequest(f"{_handled_as(kind)}: {wrong}")
 
 
-def report(request: Request, kind: Kind, strictness: str, unknown: list[str], repeated: list[str]) -> None:
-    """Refuse or warn about unknown and duplicate fields."""
-    if (not unknown and not repeated) or strictness == "Ignore":
-        return
-    found = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in repeated]
-    del found[decoding.MOST_TOLD :]
-    if strictness == "Warn":
-        request.warnings.extend(found)
-        return
-    raise BadRequest(f"{_handled_as(kind)}: strict decoding error: {', '.join(found)}")
-
-
 def _handled_as(kind: Kind) -> str:
     return f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
 
 
-def duplicates(data: bytes, strictness: str) -> list[str]:
-    """Paths of members that occur twice in a JSON body, when anybody wants to know."""
-    if strictness == "Ignore" or not mistyped.may_have_duplicates(data):
-        return []
-    try:
-        return json.duplicates(data)
-    except CodecError:
-        return []
-
-
-def _from_yaml(data: bytes, strictness: str) -> bytes:
+def _from_yaml(data: bytes) -> tuple[bytes, list[str]]:
+    """The same in JSON, and YAML's complaints about repeated keys. Raises BadRequest."""
     from sampan.codec import yaml
 
     try:
-        return json.encode(yaml.decode(data, strict=strictness == "Strict"))
+        value, repeated = yaml.decode_telling(data)
     except CodecError as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
+    return json.encode(value), repeated
 
 
 def from_protobuf(data: bytes) -> bytes:

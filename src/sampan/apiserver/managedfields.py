@@ -9,6 +9,7 @@ from typing import Any
 
 from sampan.api import errors
 from sampan.api.errors import FieldError
+from sampan.apiserver import strictness
 from sampan.apiserver.request import Request
 from sampan.apiserver.write import Write
 from sampan.codec import apply as codec
@@ -53,9 +54,12 @@ def quoted(text: str) -> str:
 
 
 def configuration(request: Request) -> dict[str, Any]:
-    """The applied configuration in the body of an apply request. Raises CodecError."""
-    strict = request.parameter("fieldValidation") == "Strict"
-    return codec.decode(request.exchange.body, strict=strict)
+    """The configuration in the body of an apply request; warns of keys that it says twice. Raises CodecError."""
+    strict = strictness.asked(request)
+    config, repeated = codec.decode(request.exchange.body, strict=strict == strictness.STRICT)
+    if repeated and strict == strictness.WARN:
+        strictness.warn(request, strictness.in_yaml(repeated, []))
+    return config
 
 
 def apply(request: Request, old: Any, wanted: dict[str, Any], *, force: bool) -> Any:

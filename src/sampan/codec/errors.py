@@ -15,6 +15,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 UNPROCESSABLE = "the server rejected our request due to an error in our request"
 
+REPEATED = "yaml: unmarshal errors:\n"
+"""What comes before the lines in which YAML's decoder tells of repeated keys."""
+
 
 class CodecError(ValueError):
     """Bytes that are not the JSON or YAML they claim to be, or more of it than is allowed."""

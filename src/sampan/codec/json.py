@@ -42,30 +42,35 @@ def duplicates(data: bytes | str) -> list[str]:
 
     Strict field validation names them; the decoder itself lets the last one win. CodecError as for `decode`.
     """
+    return list(dict.fromkeys(repeated(pairs(data))))
+
+
+def pairs(data: bytes | str) -> Any:
+    """The value with its objects as `Pairs`, which keep every member. CodecError as for `decode`."""
     try:
-        tree = stdlib.loads(data, object_pairs_hook=_Pairs)
+        return stdlib.loads(data, object_pairs_hook=Pairs)
     except RecursionError:
         raise CodecError("exceeded max depth") from None
     except ValueError as error:
         raise CodecError(str(error)) from None
-    return list(dict.fromkeys(_walk(tree, "")))
 
 
-class _Pairs(list):
+class Pairs(list):
     """An object as its key/value pairs, told apart from an array by its type."""
 
 
-def _walk(node: Any, path: str) -> list[str]:
+def repeated(node: Any, path: str = "") -> list[str]:
+    """Paths of the keys that occur again in a value with `Pairs`, below `path`."""
     found: list[str] = []
-    if isinstance(node, _Pairs):
+    if isinstance(node, Pairs):
         seen: set[str] = set()
         for key, value in node:
             here = f"{path}.{key}" if path else key
             if key in seen:
                 found.append(here)
             seen.add(key)
-            found += _walk(value, here)
+            found += repeated(value, here)
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            found += _walk(value, f"{path}[{index}]")
+            found += repeated(value, f"{path}[{index}]")
     return found

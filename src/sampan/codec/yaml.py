@@ -13,7 +13,7 @@ from typing import Any
 import yaml as library
 
 from sampan.codec import golang, json
-from sampan.codec.errors import CodecError
+from sampan.codec.errors import REPEATED, CodecError
 
 MAXIMUM_DEPTH = 200
 MAXIMUM_NODES = 250_000
@@ -34,6 +34,14 @@ def decode(data: bytes | str, *, strict: bool = False) -> Any:
     CodecError ("yaml: line 3: ...") for anything that is not YAML, not UTF-8, too deep or too large once its aliases
     are expanded.
     """
+    value, repeated = decode_telling(data, tell=strict)
+    if repeated:
+        raise CodecError(REPEATED + "\n".join(repeated))
+    return value
+
+
+def decode_telling(data: bytes | str, *, tell: bool = True) -> tuple[Any, list[str]]:
+    """As `decode`, and a line for each key that occurs again in one map (`  line 2: key "a" already set in map`)."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
     except UnicodeDecodeError:
@@ -41,12 +49,12 @@ def decode(data: bytes | str, *, strict: bool = False) -> Any:
     if text.lstrip()[:1] in ("{", "["):
         try:
             value = json.decode(text)
-            if not strict or not json.duplicates(text):
-                return value
+            if not tell or not json.duplicates(text):
+                return value, []
         except CodecError:
             pass  # it is YAML in flow style, or it is neither, which the YAML parser says better
     try:
-        return _Composer(library.parse(text, Loader=_LOADER), strict=strict).document()
+        return _Composer(library.parse(text, Loader=_LOADER), tell=tell).document()
     except library.YAMLError as error:
         raise CodecError(_message(error)) from None
 
@@ -66,21 +74,18 @@ def _message(error: library.YAMLError) -> str:
 class _Composer:
     """Makes values out of parser events, one method a node."""
 
-    def __init__(self, events: Any, *, strict: bool) -> None:
+    def __init__(self, events: Any, *, tell: bool) -> None:
         self._events = events
-        self._strict = strict
+        self._tell = tell
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._nodes = self._aliased = 0
         self._twice: list[str] = []
 
-    def document(self) -> Any:
+    def document(self) -> tuple[Any, list[str]]:
         for event in self._events:
             if isinstance(event, library.DocumentStartEvent):
-                value = self._node(next(self._events), 0)
-                if self._twice:
-                    raise CodecError("yaml: unmarshal errors:\n" + "\n".join(self._twice))
-                return value
-        return None
+                return self._node(next(self._events), 0), self._twice
+        return None, []
 
     def _node(self, event: Any, depth: int) -> Any:
         if depth > MAXIMUM_DEPTH:
@@ -132,7 +137,7 @@ class _Composer:
                 merged = _merge_value(value) | merged
                 continue
             name = _key(key)
-            if name in found and self._strict:
+            if name in found and self._tell:
                 self._twice.append(f"  line {line}: key {golang.quoted(name)} already set in map")
             found[name] = value
         return merged | found if merged else found

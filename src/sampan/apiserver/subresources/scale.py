@@ -14,7 +14,7 @@ from sampan.apiserver.request import Request
 from sampan.apiserver.subresources import kinds
 from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.get import find
-from sampan.apiserver.verbs.patch import media_of, prepared, refused, unfit
+from sampan.apiserver.verbs.patch import decoder, media_of, prepared, refused
 from sampan.codec import json
 from sampan.codec.errors import CodecError
 from sampan.store.cache import Entry
@@ -41,8 +41,7 @@ async def patch(request: Request) -> Response:
     """200 with the Scale as it is now; the patch is one of the Scale."""
     media = media_of(request)
     kind = kinds.scale()
-    strictness = decode.field_validation(request)
-    told = len(request.warnings)
+    decoded = decoder(request, kind)
     try:
         merge = prepared(request, media, schema.info(kind.struct))
     except CodecError as error:
@@ -54,12 +53,7 @@ async def patch(request: Request) -> Response:
             document = merge(before)
         except CodecError as error:
             raise refused(error) from None
-        try:
-            wanted, unknown = decode.value(kind, document)
-        except BadRequest as error:
-            raise unfit(document, error) from None
-        del request.warnings[told:]
-        decode.report(request, kind, strictness, unknown, [])
+        wanted = decoded(document)
         if wanted.metadata.resourceVersion == str(entry.revision):
             wanted.metadata.resourceVersion = None
         return _scaled(obj, wanted)

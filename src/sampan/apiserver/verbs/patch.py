@@ -10,7 +10,8 @@ from typing import Any
 
 from sampan.api import errors, schema
 from sampan.api.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType
-from sampan.apiserver import decode, heavy, managedfields
+from sampan.api.registry import Kind
+from sampan.apiserver import decode, heavy, managedfields, mistyped, strictness
 from sampan.apiserver.answers import object_answer
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
@@ -71,31 +72,57 @@ def prepared(request: Request, media: str, info: schema.TypeInfo) -> Patch:
 
 
 def _changer(request: Request, merge: Patch) -> Callable[[Any, Entry], Any]:
-    kind = request.kind
-    strictness = decode.field_validation(request)
-    told = len(request.warnings)
-    duplicates = decode.duplicates(request.exchange.body, strictness)
+    decoded = decoder(request, request.kind)
 
     def apply(old: Any, entry: Entry) -> Any:
         old.metadata.resourceVersion = str(entry.revision)
-        before = json.decode(kind.encode(old))
+        before = json.decode(request.kind.encode(old))
         try:
             document = merge(before)
         except CodecError as error:
             raise refused(error) from None
         if not isinstance(document, dict):
             raise BadRequest("json: cannot unmarshal into an object")
-        try:
-            obj, unknown = decode.value(kind, document)
-        except BadRequest as error:
-            raise unfit(document, error) from None
-        del request.warnings[told:]
-        decode.report(request, kind, strictness, unknown, duplicates)
+        obj = decoded(document)
         if obj.metadata is not None and obj.metadata.resourceVersion == str(entry.revision):
             obj.metadata.resourceVersion = None
         return obj
 
     return apply
+
+
+def decoder(request: Request, kind: Kind) -> Callable[[Any], Any]:
+    """From what a patch makes of an object to an object of the kind; may be called again for another attempt.
+
+    Raises Invalid for what is none, and, if asked to be strict, for what is unknown or said twice.
+    """
+    strict = strictness.asked(request)
+    repeated = in_patch(request) if strict != strictness.IGNORE else []
+    before = len(request.warnings)
+
+    def decoded(document: Any) -> Any:
+        sent = json.encode(document) if strict == strictness.STRICT else b""
+        try:
+            obj, unknown = decode.value(kind, document)
+        except BadRequest as error:
+            raise unfit(json.encode(document), error.message.partition(": ")[2] or error.message) from None
+        del request.warnings[before:]
+        found = [*repeated, *strictness.unknown_fields(unknown)]
+        if found and strict == strictness.STRICT:
+            raise unfit(sent, strictness.told(found))
+        if strict == strictness.WARN:
+            strictness.warn(request, found)
+        return obj
+
+    return decoded
+
+
+def in_patch(request: Request) -> list[str]:
+    """What the patch itself says twice, and of a JSON patch what its operations do not know."""
+    body, operations = request.exchange.body, media_of(request) == JSON_PATCH
+    if not operations and not mistyped.may_have_duplicates(body):
+        return []
+    return strictness.in_patch(body, operations=operations)
 
 
 def refused(error: CodecError) -> ApiError:
@@ -104,10 +131,9 @@ def refused(error: CodecError) -> ApiError:
     return made(str(error), code=error.code, reason=error.reason, details=getattr(error, "details", None))
 
 
-def unfit(document: Any, error: BadRequest) -> errors.Invalid:
-    """422 for a patch whose result is no object of its kind."""
-    shown = json.encode(json.encode(document).decode()).decode()
-    why = error.message.partition(": ")[2] or error.message
+def unfit(sent: bytes, why: str) -> errors.Invalid:
+    """422 for a patch whose result, as JSON, is no object of its kind."""
+    shown = json.encode(sent.decode()).decode()
     return errors.invalid("", "", "", [FieldError(errors.INVALID, "patch", f"Invalid value: {shown}: {why}")])
 
 

@@ -23,29 +23,32 @@ from sampan.codec.apply.merging import merge, remove, with_fields
 from sampan.codec.apply.ownership import STRIPPED, Change, contested, disown, reset, update
 from sampan.codec.apply.shapes import Shape
 from sampan.codec.apply.versions import View, convert, kind_at, shape, to_json
-from sampan.codec.errors import CodecError, PatchError, bounded
+from sampan.codec.errors import REPEATED, CodecError, PatchError, bounded
 
 BEFORE_FIRST = "before-first-apply"
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def decode(data: bytes | str, *, strict: bool = False) -> dict[str, Any]:
-    """The configuration in a request's body, YAML or JSON; with `strict`, without a key that occurs twice.
+def decode(data: bytes | str, *, strict: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """The configuration in a request's body, YAML or JSON, and a line for each key that occurs twice, which `strict`
+    refuses.
 
     PatchError 400 in upstream's words.
     """
     from sampan.codec import yaml  # slow to load, and a server starts without
 
     try:
-        value = yaml.decode(data, strict=strict)
+        value, repeated = yaml.decode_telling(data)
+        if repeated and strict:
+            raise CodecError(REPEATED + "\n".join(repeated))
     except CodecError as error:
         converting = "" if error.message.startswith("error converting") else "error converting YAML to JSON: "
         decoding_ = "error strict decoding YAML" if strict else "error decoding YAML"
         raise PatchError(f"{decoding_}: {converting}{error.message}", 400) from None
     if not isinstance(value, dict):
         raise PatchError("error decoding YAML: error unmarshaling JSON: the configuration is not an object", 400)
-    return value
+    return value, repeated
 
 
 @bounded

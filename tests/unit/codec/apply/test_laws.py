@@ -113,6 +113,6 @@ def test_any_configuration_is_applied_or_refused(config: dict[str, Any], exists:
 @given(st.binary(max_size=30) | st.text(max_size=30))
 def test_any_body_is_a_configuration_or_refused(body: bytes | str) -> None:
     try:
-        assert isinstance(apply.decode(body), dict)
+        assert isinstance(apply.decode(body)[0], dict)
     except CodecError as error:
         assert error.code == 400

@@ -108,7 +108,7 @@ def test_agrees_with_upstream(step: Any, live: Any, answer: Any, kind: Kind, sub
     options = {"manager": manager(step["p"]), "now": NOW, "subresource": subresource}
     if "apply-patch" in step.get("ct", ""):
         try:
-            config = apply.decode(step["b"] if isinstance(step["b"], str) else json.dumps(step["b"]))
+            config, _ = apply.decode(step["b"] if isinstance(step["b"], str) else json.dumps(step["b"]))
             after = apply.apply(kind, before, config, force="force=true" in step["p"], **options)
         except PatchError as error:
             assert (error.code, error.message) == (answer.get("code"), answer.get("message"))
