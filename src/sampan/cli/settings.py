@@ -15,6 +15,8 @@ from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
 from sampan.cluster.options import Options
 
 Decorated = Callable[..., Any]
+ABSOLUTE = click.Path(exists=True, dir_okay=False, resolve_path=True)
+FOLDER = click.Path(file_okay=False, resolve_path=True)
 
 DATA_DIR = click.option(
     "--data-dir", default=str(DEFAULT_DATA_DIR), show_default=True, help="Where the cluster's state lies."
@@ -50,6 +52,39 @@ def as_seconds(ctx: click.Context, parameter: click.Parameter, text: str) -> flo
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise click.BadParameter(f"{text!r} is no duration: write it as 15s, 1h30m or 500ms", ctx, parameter)
     return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
+
+
+SERVERS = (
+    click.option(
+        "--servers",
+        type=int,
+        help="API servers on this machine, each with an etcd member in a network of its own: 1, 3, 5 or 7.  "
+        "[default: 1, on SQLite]",
+    ),
+    click.option("--server-cidr", help="Network of those servers' addresses.  [default: 172.31.255.0/27]"),
+    click.option("--store", help="Where objects are kept: sqlite, or etcd=https://HOST:PORT,...  [default: sqlite]"),
+    click.option("--etcd-prefix", help="What the keys in etcd begin with, before /registry."),
+    click.option("--etcd-cafile", type=ABSOLUTE, help="Authority of the etcd members' certificates."),
+    click.option("--etcd-certfile", type=ABSOLUTE, help="Certificate to show to etcd."),
+    click.option("--etcd-keyfile", type=ABSOLUTE, help="Key of that certificate."),
+    click.option("--etcd-user", help="User of etcd's; the password is read from $SAMPAN_ETCD_PASSWORD."),
+    click.option("--encryption-provider-config", type=ABSOLUTE, help="File with an EncryptionConfiguration."),
+    click.option(
+        "--snapshot-interval",
+        "snapshot_seconds",
+        callback=lambda ctx, option, text: None if text is None else as_seconds(ctx, option, text),
+        help="How often to take a backup of all objects, such as 6h; 0s: never.  [default: 0s]",
+    ),
+    click.option("--snapshot-dir", type=FOLDER, help="Where they are kept.  [default: backups, below the data dir]"),
+    click.option("--snapshot-retention", type=click.IntRange(min=1), help="How many are kept.  [default: 24]"),
+)
+
+
+def server_options(command: Decorated) -> Decorated:
+    """Adds the options that say how many servers there are and where they keep the objects."""
+    for option in reversed(SERVERS):
+        command = option(command)
+    return command
 
 
 def cluster_options(command: Decorated) -> Decorated:

@@ -23,6 +23,7 @@ from sampan.cluster.authority import LEAF_SECONDS, Authority, Identity, pem
 from sampan.cluster.layout import Layout, write_private
 
 CLUSTER, KUBELET_SERVING, FRONT_PROXY = "ca", "kubelet-ca", "front-proxy-ca"
+ETCD = "etcd-ca"
 
 # file -> common name
 AUTHORITIES = {CLUSTER: "sampan-ca", KUBELET_SERVING: "sampan-kubelet-ca", FRONT_PROXY: "sampan-front-proxy-ca"}
@@ -63,6 +64,14 @@ def server(hosts: Sequence[str]) -> Identity:
     return Identity(file="apiserver", user="kube-apiserver", hosts=tuple(dict.fromkeys(hosts)), client=False)
 
 
+def etcd_member(name: str, address: str) -> Identity:
+    """An etcd member, to its clients, to other members (as their client, too) and to itself."""
+    return Identity(file=name, user=name, hosts=(address, "127.0.0.1", "localhost"), authority=ETCD)
+
+
+ETCD_CLIENT = Identity(file="apiserver-etcd-client", user="kube-apiserver-etcd-client", authority=ETCD)
+
+
 class Authorities:
     """All authorities below `pki`; each is made when it is first asked for."""
 
@@ -78,7 +87,8 @@ class Authorities:
     def named(self, name: str) -> Authority:
         known = self._known.get(name)
         if known is None:
-            known = Authority(self.pki, self._clock, name, AUTHORITIES[name], leaf_seconds=self._leaf_seconds)
+            common_name = AUTHORITIES.get(name, f"sampan-{name}")
+            known = Authority(self.pki, self._clock, name, common_name, leaf_seconds=self._leaf_seconds)
             self._known[name] = known
         return known
 

@@ -24,6 +24,10 @@ from sampan.aio.clock import Clock, SystemClock
 from sampan.aio.tasks import TaskOwner
 from sampan.cluster import process
 from sampan.cluster.options import Options
+from sampan.cluster.servers.plan import Plan, Server
+
+NOTICE_SECONDS = 1.0
+"""How long one of several servers still serves when told to stop: the balancer asks twice as often."""
 
 
 def preload() -> None:
@@ -164,20 +168,39 @@ def rest_client(path: Path, clock: Clock) -> Any:
     return RestClient(kubeconfig.load(path), clock)
 
 
-async def serve_api(options: Options) -> None:
-    """The API server over its SQLite store, until cancelled."""
+async def serve_api(options: Options, place: Server | None = None) -> None:
+    """The API server over the cluster's store, until cancelled; at `place` when it is one of several."""
+    from sampan.apiserver.server import ApiServer
+    from sampan.cluster import storage
+
+    clock, rng = SystemClock(), random.Random()
+    disk = storage.open_storage(options, clock, nearest=place)
+    server = ApiServer(api_config(options, place), storage.encrypted(options, disk, clock), clock, rng)
+    backoff = Backoff(base=1.0, cap=60.0, rng=rng, jitter=0.2)
+    async with TaskOwner("apiserver process", clock=clock, backoff=backoff) as tasks:
+        await server.start()
+        try:
+            backups = storage.snapshots(options, disk, clock)
+            if backups is not None:
+                tasks.start(backups.run, name="backups", policy="restart")
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
+
+
+def api_config(options: Options, place: Server | None) -> Any:
+    """What an API server of this cluster is told."""
     import ipaddress
 
     from sampan.apiserver.config import Config
-    from sampan.apiserver.server import ApiServer
-    from sampan.store.sqlite import SqliteStore
 
-    layout, clock = options.layout, SystemClock()
-    config = Config(
-        bind_address=options.bind_address,
-        more_addresses=() if options.reachable else (options.node_ip,),
+    layout = options.layout
+    return Config(
+        bind_address=place.address if place else options.bind_address,
+        more_addresses=() if place or options.reachable else (options.node_ip,),
         port=options.port,
-        advertise_address=options.node_ip,
+        advertise_address=place.address if place else options.node_ip,
+        shutdown_delay_seconds=NOTICE_SECONDS if place else 0.0,
         certificate=layout.pki / "apiserver.crt",
         key=layout.pki / "apiserver.key",
         client_authority=layout.pki / "ca.crt",
@@ -187,29 +210,48 @@ async def serve_api(options: Options) -> None:
         kubelet_key=layout.pki / "apiserver-kubelet-client.key",
         kubelet_authority=layout.pki / "kubelet-ca.crt",
     )
-    server = ApiServer(config, SqliteStore(layout.store, clock, process=True), clock, random.Random())
-    await server.start()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await server.close()
 
 
 def apiserver(options: Options) -> None:
     process.run(lambda: serve_api(options))
 
 
+def apiserver_at(place: Server) -> Callable[[Options], None]:
+    """An API server in its own network."""
+
+    def main(options: Options) -> None:
+        from sampan.cluster.servers import namespaces
+
+        namespaces.enter(place)
+        process.run(lambda: serve_api(options, place))
+
+    return main
+
+
+def balancer(options: Options) -> None:
+    from sampan.cluster.servers.balancing import balance
+
+    process.run(lambda: balance(options, SystemClock()))
+
+
 def controllers(options: Options) -> None:
     process.run(lambda: run_parts(STANDALONE["controllers"], options))
+
+
+def elected_controllers(options: Options) -> None:
+    """One of several."""
+    process.run(lambda: run_parts(STANDALONE["controllers"], options, elect=True))
 
 
 def agent(options: Options) -> None:
     process.run(lambda: run_parts(STANDALONE["agent"], options))
 
 
-# The processes of a one-machine cluster, in the order they start.
-COMPONENTS: dict[str, Callable[[Options], None]] = {
-    "apiserver": apiserver,
-    "controllers": controllers,
-    "agent": agent,
-}
+def processes(options: Options) -> dict[str, Callable[[Options], None]]:
+    """The processes of a machine by name, in the order they start; etcd members and the runtime come before them."""
+    plan = Plan(options)
+    if not plan:
+        return {"apiserver": apiserver, "controllers": controllers, "agent": agent}
+    servers = {server.apiserver: apiserver_at(server) for server in plan}
+    copies = {f"controllers-{server.number}": elected_controllers for server in plan}
+    return {**servers, "balancer": balancer, **copies, "agent": agent}

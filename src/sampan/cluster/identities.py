@@ -12,6 +12,7 @@ from sampan.cluster.authority import Identity
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import Layout, write_private
 from sampan.cluster.options import Options
+from sampan.cluster.servers.plan import Plan
 
 # Who has a kubeconfig of its own, carrying the certificate of that name.
 COMPONENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns")
@@ -42,7 +43,9 @@ def identities(options: Options) -> list[Identity]:
         options.service_ip, options.cluster_domain, bind_address=options.bind_address, node_ip=options.node_ip
     )
     node = certificates.node(options.node_name, options.node_ip)
-    return [*certificates.COMPONENTS, certificates.server(hosts), *node]
+    plan = Plan(options)
+    etcd = [certificates.ETCD_CLIENT, *(certificates.etcd_member(s.etcd, s.address) for s in plan)] if plan else []
+    return [*certificates.COMPONENTS, certificates.server([*hosts, *plan.addresses]), *node, *etcd]
 
 
 def _kubeconfigs(options: Options) -> None:

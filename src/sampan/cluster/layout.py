@@ -33,6 +33,11 @@ class Layout:
         return self.data_dir / "store.db"
 
     @property
+    def etcd(self) -> Path:
+        """The data of etcd members that run here, a folder each."""
+        return self.data_dir / "etcd"
+
+    @property
     def containerd(self) -> Path:
         return self.data_dir / "containerd"
 

@@ -14,7 +14,11 @@ SYSTEM_CNI = Path("/etc/cni/net.d")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Defaults are those of the fixed interfaces in ARCHITECTURE.md."""
+    """Defaults are those of the fixed interfaces in ARCHITECTURE.md.
+
+    With more than one of `servers` the store is an etcd of the cluster's own, `server_cidr` the network they are in.
+    `store` is named as on the command line. `snapshot_seconds` 0: no backups are taken.
+    """
 
     data_dir: str = str(DEFAULT_DATA_DIR)
     bind_address: str = "127.0.0.1"
@@ -27,6 +31,18 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     container_runtime_endpoint: str = ""
     cni_bin_dir: str = "/usr/lib/cni"
     cni_conf_dir: str = ""
+    servers: int = 1
+    server_cidr: str = "172.31.255.0/27"
+    store: str = "sqlite"
+    etcd_prefix: str = ""
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
+    etcd_user: str = ""
+    encryption_provider_config: str = ""
+    snapshot_seconds: float = 0.0
+    snapshot_dir: str = ""
+    snapshot_retention: int = 24
 
     @property
     def layout(self) -> Layout:
@@ -36,6 +52,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def server(self) -> str:
         host = self.bind_address if self.bind_address not in ("0.0.0.0", "::") else "127.0.0.1"
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where scheduled backups are kept."""
+        return Path(self.snapshot_dir) if self.snapshot_dir else self.layout.data_dir / "backups"
 
     @property
     def reachable(self) -> bool:

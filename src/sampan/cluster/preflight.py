@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import socket
@@ -22,6 +23,8 @@ PROGRAMS = {
     "busybox": "busybox-static",
     "ip": "iproute2",
 }
+SERVER_PROGRAMS = {"etcd": "etcd-server", "nsenter": "util-linux"}
+MOST_SERVERS = 7
 CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "loopback")
 NODE_PORTS = {10250: "kubelet"}
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,6 +35,7 @@ def check(options: Options, *, running: bool) -> None:
     check_root()
     check_programs(options)
     check_options(options)
+    check_servers(options)
     if not running:
         check_port(options.bind_address, options.port, "the API server", "--port")
         for port, user in NODE_PORTS.items():
@@ -45,7 +49,8 @@ def check_root() -> None:
 
 def check_programs(options: Options, search_path: str | None = None) -> None:
     path = search_path or os.environ.get("PATH", "") + ":" + SEARCH_PATH
-    missing = {package for program, package in PROGRAMS.items() if not shutil.which(program, path=path)}
+    programs = PROGRAMS | (SERVER_PROGRAMS if options.servers > 1 else {})
+    missing = {package for program, package in programs.items() if not shutil.which(program, path=path)}
     plugins = Path(options.cni_bin_dir)
     if not all((plugins / name).exists() for name in CNI_PLUGINS):
         missing.add("containernetworking-plugins")
@@ -58,7 +63,7 @@ def check_options(options: Options) -> None:
     made = stored.load(options.layout)
     if made is None:
         return
-    fixed = ("node_name", "service_cidr", "cluster_cidr", "cluster_domain")
+    fixed = ("node_name", "service_cidr", "cluster_cidr", "cluster_domain", "servers", "server_cidr", "store")
     changed = [name for name in fixed if getattr(made, name) != getattr(options, name)]
     if changed:
         was = ", ".join(f"--{name.replace('_', '-')} {getattr(made, name)}" for name in changed)
@@ -66,6 +71,34 @@ def check_options(options: Options) -> None:
             f"the cluster in {options.data_dir} was made with {was}: use the same, "
             "or remove it first with `sampan down`"
         )
+
+
+def check_servers(options: Options) -> None:
+    """An odd number, each with an address in a network that nobody else uses; with others' etcd, one."""
+    count = options.servers
+    if not 1 <= count <= MOST_SERVERS or count % 2 == 0:
+        raise ClusterError(
+            f"--servers {count}: choose 1, 3, 5 or {MOST_SERVERS}. A majority of etcd's members must live, so an even "
+            "number survives no more deaths than the odd one below it"
+        )
+    if count == 1:
+        return
+    if options.store != "sqlite":
+        raise ClusterError(f"--servers {count} brings an etcd of its own: leave out --store {options.store}")
+    network = _ipv4(options.server_cidr, "--server-cidr")
+    if network.num_addresses < count + 4:
+        raise ClusterError(f"--server-cidr {options.server_cidr} has no room for {count} servers: use a /28 or larger")
+    for option in ("service_cidr", "cluster_cidr"):
+        if network.overlaps(ipaddress.ip_network(getattr(options, option))):
+            name = f"--{option.replace('_', '-')}"
+            raise ClusterError(f"--server-cidr {network} lies in {name}: choose another network")
+
+
+def _ipv4(text: str, option: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise ClusterError(f"{option} {text}: {error}") from None
 
 
 def check_port(address: str, port: int, user: str, option: str) -> None:

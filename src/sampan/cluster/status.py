@@ -20,6 +20,7 @@ from sampan.client.interface import Client
 from sampan.client.rest import RestClient
 from sampan.cluster import components, supervise
 from sampan.cluster.options import Options
+from sampan.cluster.servers.plan import Plan
 from sampan.cluster.supervision.processes import Records
 
 RECENT_WARNINGS = 5
@@ -101,8 +102,9 @@ def processes(options: Options) -> list[Process]:
     """All that should run, whether they do or not."""
     records = Records(options.layout.run)
     own = [] if options.container_runtime_endpoint else [supervise.CONTAINERD]
+    members = [server.etcd for server in Plan(options)]
     found = []
-    for name in (supervise.SUPERVISOR, *own, *components.COMPONENTS, supervise.GUARDIAN):
+    for name in (supervise.SUPERVISOR, *own, *members, *components.processes(options), supervise.GUARDIAN):
         entry = records.load(name)
         if entry is None or not entry.alive:
             found.append(Process(name=name, restarts=entry.restarts if entry else 0))

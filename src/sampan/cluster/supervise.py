@@ -13,6 +13,8 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, SystemClock
 from sampan.cluster import components, renewal
 from sampan.cluster.options import Options
+from sampan.cluster.servers import namespaces
+from sampan.cluster.servers.plan import Plan
 from sampan.cluster.supervision.chores import Chore
 from sampan.cluster.supervision.launch import executed, forked, log_to
 from sampan.cluster.supervision.processes import Records, record
@@ -43,9 +45,12 @@ def supervise(options: Options) -> None:
 def programs(options: Options, clock: Clock) -> list[Program]:
     """What is kept running, first started first."""
     log = options.layout.log
-    own = [
+    plan = Plan(options)
+    namespaces.ensure(plan)
+    members = [Program(name=s.etcd, start=executed(plan.etcd_command(s), log / f"{s.etcd}.log")) for s in plan]
+    own = members + [
         Program(name=name, start=forked(name, _main(main, options), log / f"{name}.log"))
-        for name, main in components.COMPONENTS.items()
+        for name, main in components.processes(options).items()
     ]
     if options.container_runtime_endpoint:
         return own

@@ -18,6 +18,8 @@ from sampan.cluster import supervise
 from sampan.cluster.layout import Layout
 from sampan.cluster.node import remove_network
 from sampan.cluster.options import Options
+from sampan.cluster.servers import namespaces
+from sampan.cluster.servers.plan import Plan
 from sampan.cluster.supervision.processes import Record, Records
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd, remove_all_sandboxes
@@ -37,6 +39,7 @@ async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Ca
         stop(runtime)
         records.remove(supervise.CONTAINERD)
     await remove_network(options)
+    namespaces.remove(Plan(options))
     tell("service rules and interfaces removed")
     remove_cgroups()
     unmount_below(layout.kubelet)
@@ -101,7 +104,8 @@ def remove_cgroups(mount: Path = Path("/sys/fs/cgroup")) -> None:
 
 
 def remove_files(layout: Layout, keep_data: bool) -> None:
-    kept = {layout.store.name, f"{layout.store.name}-wal", f"{layout.store.name}-shm", layout.pki.name, "cluster.json"}
+    store = layout.store.name
+    kept = {store, f"{store}-wal", f"{store}-shm", layout.etcd.name, layout.pki.name, "backups", "cluster.json"}
     for path in layout.data_dir.iterdir() if layout.data_dir.exists() else ():
         if keep_data and path.name in kept:
             continue

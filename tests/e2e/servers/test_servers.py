@@ -1,0 +1,144 @@
+"""Three servers and one node: what dies comes back, and nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from sampan.cluster.supervision.processes import Record
+from sampan.store.backup import Reader
+
+from ..cluster.harness import Cluster, fetch, until
+from ..cluster.manifests import deployment, service
+from ..cluster.test_up_down import leftovers
+
+LEASES = ("kube-controller-manager", "kube-scheduler")
+
+
+@pytest.fixture(scope="module")
+def web(cluster: Cluster) -> dict[str, Any]:
+    """A workload behind a Service."""
+    cluster.apply(deployment("web", replicas=2), service("web"))
+    cluster.ready_pods("app=web", 2)
+    found: dict[str, Any] = cluster.get("service", "web")
+    return found
+
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def writing(cluster: Cluster) -> Iterator[list[str]]:
+    """Somebody creates configmaps all the while; the list grows by each that was acknowledged, and all are there."""
+    made: list[str] = []
+    stop = Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            name = f"kept-{next(_numbers)}"
+            if cluster.kubectl("create", "configmap", name, check=False).returncode == 0:
+                made.append(name)
+
+    thread = Thread(target=write)
+    thread.start()
+    try:
+        yield made
+        more = len(made) + 3
+        until(lambda: len(made) >= more, "writes are acknowledged again")
+    finally:
+        stop.set()
+        thread.join()
+    present = {item["metadata"]["name"] for item in cluster.get("configmaps")["items"]}
+    assert set(made) <= present
+
+
+def scaled(cluster: Cluster, replicas: int) -> None:
+    """The cluster still makes pods."""
+    cluster.kubectl("scale", "deployment", "web", f"--replicas={replicas}")
+    cluster.ready_pods("app=web", replicas)
+
+
+def leader(cluster: Cluster, lease: str) -> str:
+    """The name of the process that holds a lease."""
+    holder = cluster.get("lease", lease, "-n", "kube-system")["spec"].get("holderIdentity", "")
+    processes = {f"{entry.pid}": entry.name for entry in cluster.records.all() if entry.alive}
+    return processes.get(holder.rpartition("_")[2], "")
+
+
+def test_three_servers_are_there(cluster: Cluster, web: dict[str, Any]) -> None:
+    shown = cluster.sampan("status").stdout
+    for name in ("etcd-2", "apiserver-3", "balancer", "controllers-2", "All is well."):
+        assert name in shown
+    ready = cluster.get("endpointslice", "kubernetes")["endpoints"]
+    assert [each["addresses"] for each in ready] == [[f"172.31.255.{host}"] for host in (2, 3, 4)]
+    assert "already runs" in cluster.up("--servers", "3", "--no-sample")
+    assert "172.31.255.3" in inside(cluster, "sampan-server-2", "ip", "-4", "-br", "addr")
+
+
+def inside(cluster: Cluster, namespace: str, *command: str) -> str:
+    from ..cluster.harness import run
+
+    return run(["ip", "netns", "exec", namespace, *command]).stdout
+
+
+@pytest.mark.parametrize("name", ["apiserver-1", "etcd-2", "balancer"])
+def test_a_killed_process_is_missed_by_nobody(cluster: Cluster, web: dict[str, Any], name: str) -> None:
+    with writing(cluster):
+        cluster.kill(name)
+        scaled(cluster, 3)
+    scaled(cluster, 2)
+    assert "Hello" in until(lambda: fetch(f"http://{web['spec']['clusterIP']}/"), "the Service answers")
+    until(lambda: cluster.sampan("status", check=False).returncode == 0, "all is well again")
+
+
+def test_a_server_that_hangs_is_left_by_its_clients(cluster: Cluster, web: dict[str, Any]) -> None:
+    hung = cluster.process("apiserver-2")
+    hung.signal(signal.SIGSTOP)
+    try:
+        with writing(cluster):
+            scaled(cluster, 3)
+    finally:
+        hung.signal(signal.SIGCONT)
+    scaled(cluster, 2)
+
+
+def test_a_dead_leader_is_followed_by_another(cluster: Cluster, web: dict[str, Any]) -> None:
+    first = {lease: until(lambda lease=lease: leader(cluster, lease), f"{lease} has a leader") for lease in LEASES}
+    victims: list[Record] = [cluster.process(name) for name in set(first.values())]
+    with writing(cluster):
+        for victim in victims:
+            victim.signal(signal.SIGKILL)
+        scaled(cluster, 4)
+    scaled(cluster, 2)
+
+
+def test_backups_are_taken_and_kept(cluster: Cluster) -> None:
+    folder = cluster.data_dir / "backups"
+    until(lambda: len(list(folder.glob("*.backup"))) == 2, "there are two backups")
+    newest = until(lambda: sorted(folder.glob("[0-9]*.backup")), "backups")[-1]
+    Reader(newest).check()
+    file = str(cluster.data_dir / "now.backup")
+    assert "objects as of" in cluster.sampan("backup", file).stdout
+
+
+def test_other_options_than_those_the_cluster_was_made_with_are_refused(cluster: Cluster) -> None:
+    refused = cluster.sampan("up", "--servers", "5", check=False)
+    assert refused.returncode == 1 and "--servers 3" in refused.stderr
+
+
+def test_down_leaves_nothing_and_kept_data_comes_back(cluster: Cluster) -> None:
+    uid = cluster.kubectl("create", "configmap", "kept", "-o", "jsonpath={.metadata.uid}").stdout
+    cluster.down("--keep-data")
+    assert not leftovers(cluster.data_dir)
+    assert not Path("/run/netns/sampan-server-1").exists()
+    cluster.up("--no-sample")
+    assert cluster.get("configmap", "kept")["metadata"]["uid"] == uid
+    cluster.down()
+    assert not leftovers(cluster.data_dir)
