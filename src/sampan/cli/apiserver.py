@@ -16,7 +16,7 @@ import click
 from sampan.aio.clock import Clock, SystemClock
 from sampan.apiserver.config import Config
 from sampan.cli.settings import as_seconds
-from sampan.cli.stores import ENCRYPTION, store_options, stored
+from sampan.cli.stores import ENCRYPTION, RELOAD, store_options, stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
 from sampan.store.errors import StoreError
@@ -42,6 +42,7 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @store_options
 @ENCRYPTION
+@RELOAD
 @click.option("--token-auth-file", type=FILE, help='Lines of token,user,uid,"group1,group2".')
 @click.option("--client-ca-file", type=FILE, help="Authority of client certificates.  [default: its own]")
 @click.option("--tls-cert-file", type=FILE, help="Serving certificate.  [default: its own]")

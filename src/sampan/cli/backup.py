@@ -10,7 +10,7 @@ import click
 
 from sampan.aio.clock import SystemClock
 from sampan.cli.settings import DATA_DIR
-from sampan.cli.stores import sqlite_path, store_options, stored, told
+from sampan.cli.stores import cluster_store_options, settled, sqlite_path, stored, told
 from sampan.cluster.layout import Layout
 from sampan.store.backup import Reader, save
 from sampan.store.backup.snapshot import FileSource, StoreSource
@@ -20,7 +20,7 @@ from sampan.store.backup.snapshot import FileSource, StoreSource
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Write nothing: tell whether FILE is a sound backup.")
 @DATA_DIR
-@store_options
+@cluster_store_options
 def command(file: Path, check: bool, data_dir: str, **storage: Any) -> None:
     """Save all objects of the cluster, as of one moment, to FILE; the cluster goes on serving.
 
@@ -33,6 +33,7 @@ def command(file: Path, check: bool, data_dir: str, **storage: Any) -> None:
       sampan backup --store etcd=http://10.0.0.1:2379 monday.backup
     """
     layout = Layout(Path(data_dir).absolute())
+    storage = settled(layout, storage)
     with told():
         made = checked(file) if check else asyncio.run(saved(file.absolute(), layout, storage))
     click.echo(described(made))

@@ -14,7 +14,7 @@ import click
 from sampan.aio.clock import SystemClock
 from sampan.cli.backup import checked, described
 from sampan.cli.settings import DATA_DIR
-from sampan.cli.stores import sqlite_path, store_options, stored, told
+from sampan.cli.stores import cluster_store_options, settled, sqlite_path, stored, told
 from sampan.cluster.layout import Layout
 from sampan.store.backup import Changes, Reader, restore
 from sampan.store.backup.restoring import begin
@@ -28,7 +28,7 @@ WAIT_SECONDS = 30.0
 @click.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @DATA_DIR
-@store_options
+@cluster_store_options
 def command(file: Path, data_dir: str, **storage: Any) -> None:
     """Make the cluster's objects those of FILE: what was changed or made since is lost.
 
@@ -41,6 +41,7 @@ def command(file: Path, data_dir: str, **storage: Any) -> None:
       sampan restore --store etcd=http://10.0.0.1:2379 monday.backup
     """
     layout = Layout(Path(data_dir).absolute())
+    storage = settled(layout, storage)
     with told():
         backup = checked(file)
         click.echo(described(backup))

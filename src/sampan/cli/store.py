@@ -10,7 +10,7 @@ import click
 
 from sampan.aio.clock import SystemClock
 from sampan.cli.settings import DATA_DIR
-from sampan.cli.stores import ENCRYPTION, encrypted, etcd_options, store_options, stored, told
+from sampan.cli.stores import ENCRYPTION, cluster_store_options, encrypted, etcd_options, settled, stored, told
 from sampan.cluster.layout import Layout
 from sampan.store.backup import Changes, migrate
 
@@ -56,7 +56,7 @@ async def migrated(layout: Layout, source: str, target: str, overwrite: bool, et
 
 @command.command("rewrite")
 @DATA_DIR
-@store_options
+@cluster_store_options
 @ENCRYPTION
 def rewriting(data_dir: str, encryption: Path | None, **storage: Any) -> None:
     """Encrypt every object by the first provider of its rule, after a key was added or encryption turned on or off.
@@ -72,7 +72,7 @@ def rewriting(data_dir: str, encryption: Path | None, **storage: Any) -> None:
         raise click.UsageError("name the file: --encryption-provider-config FILE")
     layout = Layout(Path(data_dir).absolute())
     with told():
-        written = asyncio.run(rewritten(layout, encryption, storage))
+        written = asyncio.run(rewritten(layout, encryption, settled(layout, storage)))
     click.echo(f"{written} objects were encrypted anew, the others already were as the file says")
 
 

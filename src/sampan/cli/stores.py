@@ -36,6 +36,34 @@ ETCD = (
 )
 
 
+CLUSTERS = click.option(
+    "--store", help="sqlite, sqlite=PATH, or etcd=http://HOST:PORT,...  [default: that of the cluster in the data dir]"
+)
+
+
+def cluster_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options for commands that are about a cluster's store; `settled` completes them."""
+    return CLUSTERS(etcd_options(command))
+
+
+def settled(layout: Layout, storage: dict[str, Any]) -> dict[str, Any]:
+    """The options, with those that the cluster was made with where no store was named."""
+    if storage["store"]:
+        return storage
+    from sampan.cluster import options
+    from sampan.cluster.storage import credentials, store_name
+
+    made = options.load(layout)
+    if made is None:
+        return {**storage, "store": "sqlite"}
+    known: dict[str, Any] = {"store": store_name(made), "etcd_prefix": made.etcd_prefix}
+    own = credentials(made)
+    if own is not None:
+        pair = {"etcd_certfile": own.certificate, "etcd_keyfile": own.key}
+        known |= {"etcd_cafile": own.authority, "etcd_user": own.user, **pair}
+    return {**storage, **known}
+
+
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options; `stored` takes them."""
     return STORE(etcd_options(command))
@@ -50,6 +78,13 @@ def etcd_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 ENCRYPTION = click.option(
     "--encryption-provider-config", "encryption", type=FILE, help="File with an EncryptionConfiguration."
+)
+
+RELOAD = click.option(
+    "--encryption-provider-config-automatic-reload",
+    "encryption_reload",
+    is_flag=True,
+    help="Take up changes of that file while serving.",
 )
 
 
@@ -80,6 +115,7 @@ def stored(
     etcd_user: str,
     compacts: bool = True,
     encryption: Path | None = None,
+    encryption_reload: bool = False,
 ) -> Store:
     """The store that the options name, not yet started; `compacts`: whether this process keeps etcd's history short."""
     from sampan.store.opening import open_store
@@ -103,12 +139,12 @@ def stored(
         )
     except ValueError as error:
         raise ClusterError(f"--store: {error}") from None
-    return opened if encryption is None else encrypted(opened, encryption, clock)
+    return opened if encryption is None else encrypted(opened, encryption, clock, follow=encryption_reload)
 
 
-def encrypted(store: Store, configuration: Path, clock: Clock) -> EncryptedStore:
-    """The store with values encrypted as the file says."""
+def encrypted(store: Store, configuration: Path, clock: Clock, *, follow: bool = False) -> EncryptedStore:
+    """The store with values encrypted as the file says; `follow`: as it says later, too."""
     from sampan.store.encryption import EncryptedStore, load
 
     with told():
-        return EncryptedStore(store, load(configuration), clock)
+        return EncryptedStore(store, load(configuration), clock, file=configuration if follow else None)

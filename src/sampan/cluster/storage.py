@@ -62,7 +62,8 @@ def encrypted(options: Options, store: Store, clock: Clock) -> Store:
         return store
     from sampan.store.encryption import EncryptedStore, load
 
-    return EncryptedStore(store, load(Path(options.encryption_provider_config)), clock)
+    file = Path(options.encryption_provider_config)
+    return EncryptedStore(store, load(file), clock, file=file)
 
 
 def snapshots(options: Options, store: Store, clock: Clock) -> Snapshots | None:

@@ -53,6 +53,7 @@ class State:
     backend: Backend
     health: Health = Health.READY
     silent: int = 0
+    opening: int = 0
     connections: set[End] = field(default_factory=set)
 
     def learn(self, health: Health) -> None:
@@ -68,7 +69,7 @@ class State:
 
 def order(states: Sequence[State]) -> list[State]:
     """Whom to try, first to last: ready ones before others, then those with the fewest connections."""
-    return sorted(states, key=lambda state: (state.health is not Health.READY, len(state.connections)))
+    return sorted(states, key=lambda state: (state.health is not Health.READY, len(state.connections) + state.opening))
 
 
 class End(asyncio.Protocol):
@@ -78,6 +79,7 @@ class End(asyncio.Protocol):
         self.transport: Any = None
         self.other: End | None = None
         self.early: list[bytes] = []
+        self.finished = False
         self.closed: Callable[[], None] = _nothing
         self.opened: Callable[[End], None] = _nothing_of
 
@@ -90,15 +92,17 @@ class End(asyncio.Protocol):
         if self.other is not None:
             self.other.transport.write(data)
         else:
-            # uvloop hands over what came with the connection, however soon it is told not to read.
+            # Not joined yet: the server speaks first, or the loop had read before it was told not to.
             self.early.append(data)
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        if self.other is not None and self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
-            return True
-        return False
+        """This end has said all it has to say: the other is told, and may go on until it has, too."""
+        self.finished = True
+        if self.other is None or self.other.finished:
+            return False
+        self.other.transport.write_eof()
+        return True
 
     def pause_writing(self) -> None:
         if self.other is not None:
@@ -177,6 +181,7 @@ class Balancer:
         """Joins the client with the first server that takes a connection; with none, the client's is ended."""
         loop = asyncio.get_running_loop()
         for state in order(self._states):
+            state.opening += 1
             try:
                 _, back = await self._clock.wait_for(loop.create_connection(End, *state.backend), CONNECT_SECONDS)
             except ConnectionRefusedError:
@@ -185,6 +190,8 @@ class Balancer:
             except (OSError, TimeoutError) as error:
                 log.info("server=%s cannot be connected error=%s", state.backend, error or "timeout")
                 continue
+            finally:
+                state.opening -= 1
             join(front, back, state)
             return
         log.warning("no server takes connections servers=%s", ", ".join(str(s.backend) for s in self._states))
@@ -197,11 +204,12 @@ def join(front: End, back: End, state: State) -> None:
         back.abort()
         return
     front.other, back.other = back, front
-    back.transport.writelines(front.early)
     state.connections.add(back)
     back.closed = lambda: state.connections.discard(back)
-    with contextlib.suppress(RuntimeError):
-        front.transport.resume_reading()
+    for end in (front, back):
+        end.transport.writelines(end.other.early if end.other else [])
+        with contextlib.suppress(RuntimeError):
+            end.transport.resume_reading()
 
 
 def _nothing() -> None:

@@ -86,7 +86,7 @@ class Plan:
 
     def endpoints(self, nearest: Server | None = None) -> list[str]:
         """The members' URLs, beginning with that of the same server."""
-        return [s.client_url for s in sorted(self.servers, key=lambda s: (s is not nearest, s.number))]
+        return [s.client_url for s in sorted(self.servers, key=lambda s: (s != nearest, s.number))]
 
     def etcd_command(self, server: Server) -> list[str]:
         """A member of the cluster: TLS with certificates on both sides, for clients and among members."""

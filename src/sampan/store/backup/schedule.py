@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,17 @@ from sampan.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 SUFFIX = ".backup"
+LOCK = ".lock"
+LOOK_SECONDS = 60.0
+"""How soon to look again at whether a backup is due: another server may have failed to take it."""
 
 
 class Snapshots:
     """Saves `source` into `folder` every `seconds`, and keeps `keep` files; skips what would be the last one again.
 
     Files are called `<time>-<revision>.backup`. A backup that could not be made (a full disk, say) is tried again
-    next time, and takes no older one away.
+    next time, and takes no older one away. Several servers may share the folder: each looks when the newest file is
+    `seconds` old, and whoever locks the folder first takes the backup for all.
     """
 
     def __init__(self, source: Source, folder: Path, clock: Clock, *, seconds: float = 3600.0, keep: int = 24) -> None:
@@ -31,15 +37,32 @@ class Snapshots:
         self._taken = self._failed = 0
 
     async def run(self) -> None:
-        """Until cancelled; the first is taken at once."""
+        """Until cancelled; the first is taken at once, unless there is one that is new enough."""
         while True:
+            await self._clock.sleep(self._wait())
             try:
-                await self.take()
-                self._taken += 1
+                await self._take_if_due()
             except (StoreError, OSError) as error:
                 self._failed += 1
                 log.error("scheduled backup failed folder=%s error=%s", self._folder, error)
-            await self._clock.sleep(self._seconds)
+            await self._clock.sleep(min(self._seconds, LOOK_SECONDS))
+
+    async def _take_if_due(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if self._wait() <= 0:
+                await self.take()
+                self._taken += 1
+
+    def _wait(self) -> float:
+        """Seconds until the newest backup is old enough for another."""
+        known = self.files()
+        age = self._clock.now() - known[-1].stat().st_mtime if known else self._seconds
+        return self._seconds - age if age >= 0 else self._seconds
 
     async def take(self) -> Path:
         """Makes a backup now, unless nothing has changed; the newest one's path."""
@@ -48,11 +71,13 @@ class Snapshots:
             partial.unlink()
         known = self.files()
         if known and _revision(known[-1]) == await self._source.revision():
+            os.utime(known[-1], (self._clock.now(), self._clock.now()))
             return known[-1]
         pending = self._folder / f"pending{SUFFIX}"
         made = await save(self._source, pending, self._clock)
         stamp = timestamp(self._clock.now()).replace(":", "").replace("-", "")
         path = pending.replace(self._folder / f"{stamp}-{made.header.revision}{SUFFIX}")
+        os.utime(path, (self._clock.now(), self._clock.now()))
         for old in self.files()[: -self._keep]:
             old.unlink()
         return path

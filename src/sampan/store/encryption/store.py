@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from sampan.aio.clock import Clock
+from sampan.aio.files import Watched
 from sampan.aio.tasks import TaskOwner
-from sampan.store.encryption.configuration import Configuration
+from sampan.store.encryption.configuration import Configuration, load
 from sampan.store.encryption.kms import KeyNeeded
+from sampan.store.errors import StoreError
 from sampan.store.interface import Commit, Compare, Event, KeyValue, Operation, Put, Range, Store, Watch
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 10.0
 
 
 class EncryptedStore:
     """`Store` around `inner`. Values that cannot be read raise `Corrupt`; nothing is ever handed out encrypted.
 
+    With a `file`, what it says later is taken up while serving, within `LOOK_SECONDS`; a file that cannot be used
+    changes nothing. Give all servers the new key as a second one before any of them writes with it.
+
     A commit is queued in the moment of the call, as `Store` demands, so what it takes to encrypt is there before: a KMS
     plug-in is asked at the start, and by `clock` from time to time.
     """
 
-    def __init__(self, inner: Store, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, inner: Store, configuration: Configuration, clock: Clock, *, file: Path | None = None) -> None:
         self.inner = inner
         self.local = inner.local
         self.configuration = configuration
         self._clock = clock
+        self._watched = Watched([file]) if file is not None else None
+        self._reloads = 0
         self._tasks = TaskOwner("encryption")
+        self._polling = TaskOwner("kms")
 
     @property
     def revision(self) -> int:
@@ -38,13 +51,32 @@ class EncryptedStore:
             await plugin.start()
         await self.inner.start()
         self._poll()
+        if self._watched is not None:
+            self._tasks.start(self._follow, name="follow", policy="log")
 
     def _poll(self) -> None:
         for plugin in self.configuration.plugins.values():
-            self._tasks.start(partial(plugin.run, self._clock), name=f"kms-{plugin.name}", policy="log")
+            self._polling.start(partial(plugin.run, self._clock), name=plugin.name, policy="log")
+
+    async def _follow(self) -> None:
+        """Takes up what the file says when it has changed."""
+        assert self._watched is not None
+        (file,) = self._watched.paths
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            if not self._watched.changed():
+                continue
+            try:
+                await self.use(load(file))
+            except StoreError as error:
+                log.error("the old encryption configuration stays file=%s error=%s", file, error)
+                continue
+            self._reloads += 1
+            log.info("encryption configuration taken up file=%s", file)
 
     async def close(self) -> None:
         await self._tasks.close()
+        await self._polling.close()
         await self.inner.close()
         for plugin in self.configuration.plugins.values():
             await plugin.close()
@@ -54,7 +86,7 @@ class EncryptedStore:
         for plugin in configuration.plugins.values():
             await plugin.start()
         old, self.configuration = self.configuration, configuration
-        await self._tasks.close()
+        await self._polling.close()
         for plugin in old.plugins.values():
             await plugin.close()
         self._poll()
@@ -129,7 +161,7 @@ class EncryptedStore:
         await self.inner.lease_revoke(lease)
 
     def statistics(self) -> dict[str, Any]:
-        return {**self.inner.statistics(), "encrypted": True}
+        return {**self.inner.statistics(), "encrypted": True, "encryption_reloads": self._reloads}
 
 
 class PlainWatch:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from sampan.store import keys
-from sampan.store.encryption import EncryptedStore, rewrite
+from sampan.store.encryption import EncryptedStore, load, rewrite
 from sampan.store.encryption.chain import Chain
 from sampan.store.encryption.ciphers import AesCbc, AesGcm, Cipher, Identity, SecretBox, Undecipherable
 from sampan.store.encryption.configuration import Configuration, parse
+from sampan.store.encryption.store import LOOK_SECONDS
 from sampan.store.errors import Compacted, Corrupt
 from sampan.store.interface import Compare, Put
 from sampan.store.memory import MemoryStore
@@ -27,14 +29,18 @@ def key_bytes(name: str) -> str:
 
 
 def configured(*providers: str) -> Configuration:
-    """For secrets: providers as `kind/key`, or `identity`."""
+    return parse(written(*providers))
+
+
+def written(*providers: str) -> bytes:
+    """A file's content, for secrets: providers as `kind/key`, or `identity`."""
     lines = []
     for provider in providers:
         kind, _, name = provider.partition("/")
         keys_ = f"{{keys: [{{name: {name}, secret: {key_bytes(name)}}}]}}" if name else "{}"
         lines.append(f"  - {kind}: {keys_}\n")
     text = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
-    return parse((text + "resources:\n- resources: [secrets]\n  providers:\n" + "".join(lines)).encode())
+    return (text + "resources:\n- resources: [secrets]\n  providers:\n" + "".join(lines)).encode()
 
 
 @pytest.fixture
@@ -151,3 +157,31 @@ async def test_a_key_of_the_same_name_but_other_bytes_is_tried_and_passed(inner:
     chain = Chain([new, old, Identity()])
     assert chain.open(sealed, PLACE) == b"x"
     assert not chain.is_current(sealed, PLACE)
+
+
+async def test_a_changed_file_is_taken_up_and_one_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    inner = MemoryStore(clock)
+    file = tmp_path / "encryption.yaml"
+    file.write_bytes(written("aescbc/one", "identity"))
+    store = EncryptedStore(inner, load(file), clock, file=file)
+    await store.start()
+
+    async def stored_after(content: bytes) -> bytes:
+        file.write_bytes(content)
+        await clock.advance(LOOK_SECONDS)
+        await store.commit([], [Put(PLACE, b"plain")])
+        found = await inner.get(PLACE)
+        assert found is not None
+        return found.value[:24]
+
+    assert (await stored_after(written("aesgcm/two", "aescbc/one"))).startswith(b"k8s:enc:aesgcm:v1:two:")
+    assert (await stored_after(b"kind: Nonsense")).startswith(b"k8s:enc:aesgcm:v1:two:")
+    assert (await stored_after(written("aescbc/three", "aesgcm/two"))).startswith(b"k8s:enc:aescbc:v1:three:")
+    file.unlink()
+    await clock.advance(LOOK_SECONDS)
+    found = await store.get(PLACE)
+    assert found is not None
+    assert found.value == b"plain"
+    assert store.statistics()["encryption_reloads"] == 2
+    await store.close()
