@@ -76,8 +76,11 @@ def test_three_servers_are_there(cluster: Cluster, web: dict[str, Any]) -> None:
     shown = cluster.sampan("status").stdout
     for name in ("etcd-2", "apiserver-3", "balancer", "controllers-2", "All is well."):
         assert name in shown
-    ready = cluster.get("endpointslice", "kubernetes")["endpoints"]
-    assert [each["addresses"] for each in ready] == [[f"172.31.255.{host}"] for host in (2, 3, 4)]
+    wanted = [[f"172.31.255.{host}"] for host in (2, 3, 4)]
+    until(
+        lambda: [each["addresses"] for each in cluster.get("endpointslice", "kubernetes")["endpoints"]] == wanted,
+        "the kubernetes Service has all three",
+    )
     assert "already runs" in cluster.up("--servers", "3", "--no-sample")
     assert "172.31.255.3" in inside(cluster, "sampan-server-2", "ip", "-4", "-br", "addr")
 

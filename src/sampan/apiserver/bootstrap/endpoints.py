@@ -60,9 +60,11 @@ class Endpoints:
         if not address:
             return
         try:
-            if self._leases is not None:
-                await self._leases.release()
-            await self._write(await self._leases.addresses() if self._leases is not None else [])
+            if self._leases is None:
+                await self._write([])
+                return
+            await self._leases.release()
+            await self._write_living(self._leases)
         except (ApiError, StoreError) as error:
             log.warning("this server's endpoint could not be taken away and ends with its lease error=%s", error)
 
@@ -71,11 +73,19 @@ class Endpoints:
             await self._write([self._address])
             return
         await self._leases.hold(self._address)
-        addresses = await self._leases.addresses()
-        if addresses:
+        await self._write_living(self._leases)
+
+    async def _write_living(self, leases: ServerLeases) -> None:
+        """Writes whose leases there are, until they are still the same afterwards: whoever of several writes last has
+        seen what the others did.
+        """
+        written: list[str] | None = None
+        while (addresses := await leases.addresses()) != written:
+            if self._address and not addresses:
+                log.warning("no API server's lease was found: the kubernetes service keeps its endpoints")
+                return
             await self._write(addresses)
-        else:
-            log.warning("no API server's lease was found: the kubernetes service keeps its endpoints")
+            written = addresses
 
     async def _write(self, addresses: list[str]) -> None:
         """An update that changes nothing is not written."""
