@@ -6,6 +6,7 @@ with all it runs, as when its power fails; `revive` brings it back.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import random
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from sampan.testing.nodes.machines import Machine
 
 FIRST_POD = 0x0A800000
 WORKERS = 16
+REMOVED_AT_ONCE = 32
 
 
 class SimulatedNodes:
@@ -93,12 +95,16 @@ class SimulatedNodes:
 
     async def remove(self) -> None:
         """Deletes the nodes and their leases; after `run` has ended."""
-        for name in self._numbers:
-            for kind, namespace in ((core_v1.Node, None), (coordination_v1.Lease, machines.LEASES)):
-                try:
-                    await self._client.delete(kind, name, namespace)
-                except NotFound:
-                    continue
+        names = list(self._numbers)
+        for start in range(0, len(names), REMOVED_AT_ONCE):
+            await asyncio.gather(*map(self._remove, names[start : start + REMOVED_AT_ONCE]))
+
+    async def _remove(self, name: str) -> None:
+        for kind, namespace in ((core_v1.Node, None), (coordination_v1.Lease, machines.LEASES)):
+            try:
+                await self._client.delete(kind, name, namespace)
+            except NotFound:
+                continue
 
     def kill(self, name: str) -> None:
         """The node falls silent: no lease, no status, nothing it runs is started, ended or told of."""

@@ -52,6 +52,7 @@ class Heartbeats:
         self._nodes = nodes
         self._seconds = seconds
         self._leases: dict[str, Any] = {}
+        self._under_way: set[str] = set()
         self._room = asyncio.Semaphore(AT_ONCE)
         self.silent: set[str] = set()
         self.registered: set[str] = set()
@@ -72,12 +73,16 @@ class Heartbeats:
                 if wait > 0:
                     await self._clock.sleep(wait)
                     continue
+                again = self._seconds
+                if at < start + spread and name not in self.registered:
+                    again *= self._rng.random()
+                heapq.heapreplace(due, (max(at, start) + again, name))
+                if name in self._under_way:
+                    continue
+                self._under_way.add(name)
                 await self._room.acquire()
                 self.late_seconds = max(-wait, 0.0)
                 owner.start(lambda name=name: self._beat(name), name=name, policy="log")  # type: ignore[misc]
-                first = at < start + spread and name not in self.registered
-                again = self._seconds * self._rng.random() if first else self._seconds
-                heapq.heapreplace(due, (max(at, start) + again, name))
 
     async def _beat(self, name: str) -> None:
         try:
@@ -89,6 +94,7 @@ class Heartbeats:
             self._leases.pop(name, None)
             log.info("heartbeat failed node=%s error=%s", name, error)
         finally:
+            self._under_way.discard(name)
             self._room.release()
 
     async def _renew(self, name: str) -> None:
