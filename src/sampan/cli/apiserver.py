@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from sampan.aio import loglines
 from sampan.aio.clock import Clock, SystemClock
 from sampan.apiserver.config import Config
 from sampan.cli.settings import as_seconds
@@ -118,9 +119,7 @@ def command(
     Example:
       sampan apiserver --data-dir /tmp/api --port 8443 --token-auth-file tokens.csv
     """
-    import logging
-
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    loglines.to_stderr(log_level)
     if bool(tls_cert_file) != bool(tls_private_key_file):
         raise ClusterError("--tls-cert-file and --tls-private-key-file go together: name both, or neither")
     layout = Layout(Path(data_dir).absolute())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sampan.aio import loglines
 from sampan.cli.settings import cluster_options, resolved
-
-FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
 
 
 def make(name: str, text: str) -> click.Command:
@@ -30,7 +28,7 @@ def make(name: str, text: str) -> click.Command:
         from sampan.cluster import components, process
         from sampan.cluster.errors import ClusterError
 
-        logging.basicConfig(level=log_level.upper(), format=FORMAT)
+        loglines.to_stderr(log_level)
         options = resolved(data_dir, given)
         parts = components.STANDALONE[name]
         try:

@@ -8,6 +8,7 @@ import sys
 import click
 
 from sampan import KUBERNETES_VERSION, __version__
+from sampan.aio.loglines import visible
 
 # verb -> what `sampan --help` says of it; the command is `command` in `sampan.cli.<verb>`
 VERBS = {
@@ -72,5 +73,5 @@ def main() -> None:
     try:
         sampan.main(prog_name="sampan", standalone_mode=True)
     except ClusterError as error:
-        click.secho(f"error: {error}", err=True, fg="red")
+        click.secho("error: " + "\n".join(map(visible, str(error).split("\n"))), err=True, fg="red")
         sys.exit(1)

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from sampan.aio.clock import SystemClock
+from sampan.aio.loglines import visible
 from sampan.cli.settings import DATA_DIR, existing
 from sampan.cluster.status import Process, Status, gather
 
@@ -29,7 +30,8 @@ def command(data_dir: str, output: str) -> None:
     status = asyncio.run(gather(existing(data_dir), SystemClock()))
     problems = status.problems
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode({**vars(status), "problems": problems})).decode())
+        page = msgspec.json.format(msgspec.json.encode({**vars(status), "problems": problems})).decode()
+        click.echo("\n".join(map(visible, page.split("\n"))))
     else:
         click.echo(text(status, time.time()))
     sys.exit(bool(problems))
@@ -42,13 +44,14 @@ def text(status: Status, now: float) -> str:
     if status.nodes:
         lines += ["", "NODES"]
         lines += [
-            f"  {n.name:<20} {n.address:<16} {'Ready' if n.ready else 'NotReady'}  {n.runtime}" for n in status.nodes
+            visible(f"  {n.name:<20} {n.address:<16} {'Ready' if n.ready else 'NotReady'}  {n.runtime}")
+            for n in status.nodes
         ]
     if not status.api:
         lines += ["", "PODS", f"  {pods_line(status)}"]
     if status.problems:
-        lines += ["", click.style("PROBLEMS", fg="red"), *(f"  {problem}" for problem in status.problems)]
-        lines += [f"  recent: {warning}" for warning in status.warnings]
+        lines += ["", click.style("PROBLEMS", fg="red"), *(visible(f"  {problem}") for problem in status.problems)]
+        lines += [visible(f"  recent: {warning}") for warning in status.warnings]
     else:
         lines += ["", click.style("All is well.", fg="green")]
     return "\n".join(lines)
@@ -66,7 +69,7 @@ def pods_line(status: Status) -> str:
     phases = Counter(p.phase for p in status.pods)
     ready = sum(p.ready for p in status.pods)
     counted = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
-    return f"{len(status.pods)} ({counted}), {ready} ready" if status.pods else "none"
+    return visible(f"{len(status.pods)} ({counted}), {ready} ready") if status.pods else "none"
 
 
 def age(seconds: float) -> str:

@@ -15,8 +15,11 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import setproctitle
+
+from sampan.aio.loglines import OneLine
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_FILES = 3
@@ -56,12 +59,20 @@ def executed(command: Sequence[str], log_file: Path) -> Callable[[], int]:
     return start
 
 
+class _Private(logging.handlers.RotatingFileHandler):
+    """Every file it opens, also after a rotation, is its owner's alone."""
+
+    def _open(self) -> Any:
+        file = super()._open()
+        os.fchmod(file.fileno(), 0o600)
+        return file
+
+
 def log_to(path: Path, level: int = logging.INFO) -> None:
     """Sends all logging to a file that is renamed at 10 MiB, three being kept; prints go there as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S"))
-    path.chmod(0o600)
+    handler = _Private(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1)
+    handler.setFormatter(OneLine(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     with path.open("ab") as output:
         for descriptor in (1, 2):
