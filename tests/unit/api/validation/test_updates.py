@@ -93,3 +93,88 @@ def test_the_status_endpoint_judges_the_status() -> None:
     assert told(old, {**old, "status": {"replicas": 1, "readyReplicas": 2}}, "status") == [
         "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas"
     ]
+
+
+def resized(path: str, value: Any, **pod: Any) -> list[str]:
+    limits = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    spec: Document = {
+        "containers": [{"name": "c", "image": "i:1", "resources": limits}, {"name": "d", "image": "i:1"}],
+        "initContainers": [{"name": "s", "image": "i:1", "restartPolicy": "Always"}, {"name": "i", "image": "i:1"}],
+        **pod,
+    }
+    old = {**POD, "spec": spec}
+    return told(old, changed(old, path, value), "resize")
+
+
+def test_what_a_resize_may_not_do() -> None:
+    removed = "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed"
+    assert resized("spec.containers.0.resources", {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}) == []
+    assert removed in resized("spec.containers.0.resources", {"requests": {"cpu": "1"}})
+    assert resized("spec.containers.1.resources", {"limits": {"example.com/gpu": "1"}}) == [
+        "spec: Forbidden: only cpu and memory resources are mutable"
+    ]
+    assert resized("spec.initContainers.0.resources", {"requests": {"cpu": "1"}}) == []
+    assert resized("spec.initContainers.1.resources", {"requests": {"cpu": "1"}}) == [
+        "spec: Forbidden: resources for non-sidecar init containers are immutable"
+    ]
+    assert resized("spec.containers.1.name", "other") == [
+        "spec.containers: Forbidden: containers may not be renamed or reordered on resize"
+    ]
+    assert resized("spec.containers", [{"name": "c", "image": "i:1"}]) == [
+        "spec.containers: Forbidden: containers may not be added or removed on resize"
+    ]
+    assert resized("spec.containers.0.resources", {}, os={"name": "windows"}) == [
+        ": Forbidden: windows pods cannot be resized"
+    ]
+
+
+def test_a_gated_pod_may_be_narrowed() -> None:
+    def term(*keys: str) -> Document:
+        expressions = [{"key": key, "operator": "Exists"} for key in keys]
+        required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+    spec = {**POD["spec"], "schedulingGates": [{"name": "g"}], "nodeSelector": {"a": "b"}, "affinity": term("a")}
+    gated = {**POD, "spec": spec}
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    assert told(gated, changed(gated, "spec.nodeSelector.c", "d")) == []
+    assert told(gated, changed(gated, "spec.affinity", term("a", "b"))) == []
+    assert told(gated, changed(gated, "spec.nodeSelector", {})) == [
+        "spec.nodeSelector: Invalid value: {}: only additions to spec.nodeSelector are allowed "
+        "(no mutations or deletions)"
+    ]
+    (wrong,) = told(gated, changed(gated, "spec.affinity", term("b")))
+    assert wrong.startswith(f"{path}[0]: ")
+    assert wrong.endswith("only additions are allowed (no mutations or deletions)")
+    (wrong,) = told(gated, changed(gated, "spec.affinity", {}))
+    assert wrong.endswith("no additions/deletions to non-empty NodeSelectorTerms list are allowed")
+
+
+def test_what_a_kubelet_may_not_say() -> None:
+    def ended(code: int) -> Document:
+        return {"name": "c", "ready": False, "state": {"terminated": {"exitCode": code}}}
+
+    def status(**fields: Any) -> Document:
+        return {**POD, "spec": {**POD["spec"], "restartPolicy": "OnFailure"}, "status": fields}
+
+    running = [{"name": "c", "ready": True, "state": {"running": {}}}]
+    old = status(qosClass="Burstable", containerStatuses=[ended(0)])
+    assert told(status(containerStatuses=[ended(1)]), status(containerStatuses=running), "status") == []
+    assert told(old, status(qosClass="Guaranteed", containerStatuses=running), "status") == [
+        'status.qosClass: Invalid value: "Guaranteed": field is immutable',
+        "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state",
+    ]
+    new = status(
+        conditions=[{"type": "no condition", "status": "True"}],
+        nominatedNodeName="A",
+        podIPs=[{"ip": "10.0.0.1"}, {"ip": "10.0.0.1"}],
+        resourceClaimStatuses=[{"name": "x"}],
+    )
+    fields = [text.partition(": ")[0] for text in told(status(), new, "status")]
+    assert fields == [
+        "metadata.conditions[0].Type",
+        "status.nominatedNodeName",
+        "status.resourceClaimStatuses[0].name",
+        "status.podIPs[1]",
+        "status.podIPs",
+    ]

@@ -12,7 +12,8 @@ Errors = list[FieldError]
 
 @dataclass(slots=True)
 class PodContext:
-    """`volumes`: the well-formed ones, by name; `claims`: names of resource claims; `grace_period` in seconds."""
+    """`volumes`: the well-formed ones, by name; `claims`: names of resource claims; `grace_period` in seconds;
+    `windows`: a security context has options of Windows."""
 
     volumes: dict[str, Any] = field(default_factory=dict)
     claims: frozenset[str] | set[str] = frozenset()

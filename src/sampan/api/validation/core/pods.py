@@ -6,7 +6,7 @@ from typing import Any
 
 from sampan.api.names import label, subdomain
 from sampan.api.quantity import parse
-from sampan.api.validation.core import dns, scheduling, security
+from sampan.api.validation.core import dns, podannotations, scheduling, security, windows
 from sampan.api.validation.core.container import containers, ephemeral_containers, init_containers
 from sampan.api.validation.core.context import Errors, PodContext
 from sampan.api.validation.core.volumes import volumes
@@ -15,20 +15,25 @@ from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.resources import container_resource_name, quantity, requirements
 
+HOSTNAME_LENGTH = 64
+POD_RESOURCES = ("cpu", "hugepages-", "memory")
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PREEMPTION = ("Never", "PreemptLowerPriority")
-SYSTEMS = ("linux", "windows")
 NOT_WITHOUT_ACCOUNT = "must not be specified when serviceAccountName is not set"
 
 
 def create(pod: Any, errors: Errors) -> None:
-    spec = pod.spec
+    spec, given = pod.spec, pod.metadata.annotations
+    if given:
+        podannotations.judge(given, spec, errors, "metadata.annotations")
     pod_spec(spec, pod.metadata.name or "", errors, "spec")
     tokens_need_account(spec, errors)
     if spec.ephemeralContainers:
         errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.nodeName and spec.schedulingGates:
         errors.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    if given:
+        podannotations.agree(given, spec, errors, "spec")
 
 
 def tokens_need_account(spec: Any, errors: Errors) -> None:
@@ -75,12 +80,12 @@ def pod_spec(spec: Any, name: str, errors: Errors, path: str) -> None:
     if spec.nodeSelector:
         labels(spec.nodeSelector, errors, f"{path}.nodeSelector")
     if spec.securityContext is not None:
-        security.pod(spec.securityContext, spec, errors, f"{path}.securityContext")
-    placement(spec, errors, path)
+        security.pod(spec.securityContext, spec, context, errors, f"{path}.securityContext")
+    placement(spec, context, errors, path)
     identity(spec, errors, path)
 
 
-def placement(spec: Any, errors: Errors, path: str) -> None:
+def placement(spec: Any, context: PodContext, errors: Errors, path: str) -> None:
     """Where it may run and how it resolves names."""
     if spec.affinity is not None:
         scheduling.affinity(spec.affinity, errors, f"{path}.affinity")
@@ -92,6 +97,8 @@ def placement(spec: Any, errors: Errors, path: str) -> None:
         scheduling.scheduling_gates(spec.schedulingGates, errors, f"{path}.schedulingGates")
     if spec.topologySpreadConstraints:
         scheduling.spread_constraints(spec.topologySpreadConstraints, errors, f"{path}.topologySpreadConstraints")
+    if context.windows:
+        windows.host_process(spec, errors, path)
     if spec.hostUsers is False:
         security.host_users(spec, errors, path)
 
@@ -115,6 +122,8 @@ def identity(spec: Any, errors: Errors, path: str) -> None:
         errors.append(invalid(f"{path}.activeDeadlineSeconds", seconds, between(1, LARGEST)))
     for field, check in NAMED_LATER:
         named(spec, field, check, errors, path)
+    if spec.hostnameOverride is not None:
+        overridden_name(spec, errors, path)
     if spec.tolerations:
         scheduling.tolerations(spec.tolerations, errors, f"{path}.tolerations")
     if spec.hostAliases:
@@ -128,7 +137,7 @@ def identity(spec: Any, errors: Errors, path: str) -> None:
     if spec.overhead:
         overhead(spec.overhead, errors, f"{path}.overhead")
     if spec.os is not None:
-        operating_system(spec, errors, path)
+        windows.operating_system(spec, errors, path)
 
 
 def named(spec: Any, field: str, check: Any, errors: Errors, path: str) -> None:
@@ -137,25 +146,21 @@ def named(spec: Any, field: str, check: Any, errors: Errors, path: str) -> None:
         errors.extend(each_invalid(f"{path}.{field}", value, wrong))
 
 
+def overridden_name(spec: Any, errors: Errors, path: str) -> None:
+    """A name that is used as it is, whatever else would make one (KEP-4762)."""
+    here, name = f"{path}.hostnameOverride", spec.hostnameOverride
+    errors.extend(each_invalid(here, name, subdomain(name)))
+    if len(name) > HOSTNAME_LENGTH:
+        errors.append(invalid(here, name, f"must be no more than {HOSTNAME_LENGTH} characters"))
+    for field in ("setHostnameAsFQDN", "hostNetwork"):
+        if getattr(spec, field):
+            errors.append(forbidden(here, f"may not be specified when `{field}` is true"))
+
+
 def overhead(amounts: dict[str, str], errors: Errors, path: str) -> None:
     for name, amount in amounts.items():
         container_resource_name(name, errors, f"{path}.limits[{name}]")
         quantity(name, amount, errors, f"{path}.limits[{name}]")
-
-
-def operating_system(spec: Any, errors: Errors, path: str) -> None:
-    name = spec.os.name or ""
-    if not name:
-        errors.append(required(f"{path}.os.name", "cannot be empty"))
-    elif name not in SYSTEMS:
-        errors.append(not_supported(f"{path}.os.name", name, SYSTEMS))
-    elif name == "linux" and spec.securityContext is not None and spec.securityContext.windowsOptions is not None:
-        text = "windows options cannot be set for a linux pod"
-        errors.append(forbidden(f"{path}.securityContext.windowsOptions", text))
-    elif name == "windows":
-        for field in ("hostPID", "hostIPC", "shareProcessNamespace", "hostUsers"):
-            if getattr(spec, field):
-                errors.append(forbidden(f"{path}.{field}", "cannot be set for a windows pod"))
 
 
 def resource_claims(given: Any, errors: Errors, path: str) -> set[str]:
@@ -192,6 +197,10 @@ def pod_resources(spec: Any, context: PodContext, errors: Errors, path: str) -> 
     if spec.resources.claims:
         errors.append(forbidden(f"{path}.claims", "claims are not supported for Resources at pod-level"))
     requirements(spec.resources, context.claims, errors, path)
+    for field in ("limits", "requests"):
+        for name in getattr(spec.resources, field) or ():
+            if not name.startswith(POD_RESOURCES):
+                errors.append(not_supported(f"{path}.{field}[{name}]", name, POD_RESOURCES))
     requests = spec.resources.requests or {}
     for name, total in aggregated_requests(spec).items():
         if name in requests and parse(requests[name]) < parse(total):
@@ -224,6 +233,7 @@ def template(given: Any, errors: Errors, path: str) -> None:
             labels(meta.labels, errors, f"{path}.labels")
         if meta.annotations:
             annotation_map(meta.annotations, errors, f"{path}.annotations")
+            podannotations.judge(meta.annotations, given.spec, errors, f"{path}.annotations")
     pod_spec(given.spec, "", errors, f"{path}.spec")
     if given.spec.ephemeralContainers:
         errors.append(forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))

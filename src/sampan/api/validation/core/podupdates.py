@@ -1,4 +1,4 @@
-"""What of a pod may change, through the pod itself and through its subresources.
+"""What of a pod may change, through the pod itself and through its ephemeral containers.
 
 Source: API reference v1.36, "Pod update and replacement" (concepts, Pods); KEP-277, KEP-1287, KEP-3521.
 """
@@ -9,13 +9,11 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.validation.core.container import containers as judge_containers
-from sampan.api.validation.core.container import ephemeral_containers
-from sampan.api.validation.core.context import Errors, PodContext
+from sampan.api.validation.core import podannotations
+from sampan.api.validation.core.context import Errors
+from sampan.api.validation.core.podannotations import MIRROR
 from sampan.api.validation.core.pods import pod_spec, tokens_need_account
-from sampan.api.validation.core.volumes import volumes
 from sampan.api.validation.differences import difference
-from sampan.api.validation.network import ip
 from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import forbidden, invalid
 
@@ -24,14 +22,11 @@ FIXED = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
-RESIZE_FIXED = "only cpu and memory resources are mutable"
 FREE = ("activeDeadlineSeconds", "tolerations", "schedulingGates", "serviceAccount", "serviceAccountName")
-FREE_WHILE_GATED = ("nodeSelector", "affinity")
 
 
 def update(new: Any, old: Any, errors: Errors) -> None:
-    pod_spec(new.spec, new.metadata.name or "", errors, "spec")
-    tokens_need_account(new.spec, errors)
+    whole(new, errors)
     same_number = True
     for field in ("containers", "initContainers"):
         if len(getattr(new.spec, field) or ()) != len(getattr(old.spec, field) or ()):
@@ -42,8 +37,18 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     deadline(new.spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds, errors)
     added_tolerations(new.spec.tolerations or [], old.spec.tolerations or [], errors)
     removed_gates(new.spec.schedulingGates or [], old.spec.schedulingGates or [], errors)
+    if old.spec.schedulingGates:
+        narrowed(new.spec, old.spec, errors)
     if fixed_part(new.spec, old.spec) != fixed_part(old.spec, old.spec):
         errors.append(forbidden("spec", f"{FIXED}\n{difference(freed(new.spec, old.spec), old.spec)}"))
+
+
+def whole(pod: Any, errors: Errors) -> None:
+    """The pod by itself, which every change of its spec leaves in order."""
+    if pod.metadata.annotations:
+        podannotations.judge(pod.metadata.annotations, pod.spec, errors, "metadata.annotations")
+    pod_spec(pod.spec, pod.metadata.name or "", errors, "spec")
+    tokens_need_account(pod.spec, errors)
 
 
 def deadline(new: int | None, old: int | None, errors: Errors) -> None:
@@ -73,18 +78,53 @@ def removed_gates(new: Any, old: Any, errors: Errors) -> None:
             errors.append(forbidden(f"spec.schedulingGates[{index}]", text))
 
 
+def narrowed(new: Any, old: Any, errors: Errors) -> None:
+    """While a pod waits at a gate, where it may run may be narrowed, not widened (KEP-3838)."""
+    selector, before = new.nodeSelector or {}, old.nodeSelector or {}
+    if any(selector.get(key) != value for key, value in before.items()):
+        text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.append(invalid("spec.nodeSelector", selector, text))
+    terms, had = required_terms(new), required_terms(old)
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    if had and len(terms) != len(had):
+        text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        errors.append(invalid(path, terms, text))
+        return
+    for index, (now, then) in enumerate(zip(terms, had, strict=False)):
+        if not only_adds(now, then):
+            text = "only additions are allowed (no mutations or deletions)"
+            errors.append(invalid(f"{path}[{index}]", now, text))
+
+
+def required_terms(spec: Any) -> list[Any]:
+    """The terms one of which a node must match."""
+    affinity = spec.affinity.nodeAffinity if spec.affinity is not None else None
+    selector = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity is not None else None
+    return list(selector.nodeSelectorTerms or ()) if selector is not None else []
+
+
+def only_adds(new: Any, old: Any) -> bool:
+    """Whether a term asks for all that it did. One that asks for nothing matches nothing, and stays so."""
+    fields = ("matchExpressions", "matchFields")
+    if not any(getattr(old, f) for f in fields):
+        return not any(getattr(new, f) for f in fields)
+    return all(each in (getattr(new, f) or ()) for f in fields for each in getattr(old, f) or ())
+
+
 def fixed_part(spec: Any, old: Any) -> dict[str, Any]:
-    """What an update must leave as it was. While a pod waits at a gate, where it may run is still open."""
+    """What an update must leave as it was. While a pod waits at a gate, which nodes it may run on is still open."""
     plain = msgspec.to_builtins(spec)
     for name in FREE:
         plain.pop(name, None)
     if old.schedulingGates:
-        for name in FREE_WHILE_GATED:
-            plain.pop(name, None)
+        plain.pop("nodeSelector", None)
+        affinity = plain.pop("affinity", None) or {}
+        plain["affinity"] = {k: v for k, v in affinity.items() if k != "nodeAffinity"}
     for field in ("containers", "initContainers"):
         for container in plain.get(field) or ():
             container.pop("image", None)
-    if old.terminationGracePeriodSeconds is not None and old.terminationGracePeriodSeconds < 0:
+    grace = spec.terminationGracePeriodSeconds
+    if (old.terminationGracePeriodSeconds or 0) < 0 and grace in (1, old.terminationGracePeriodSeconds):
         plain.pop("terminationGracePeriodSeconds", None)
     return plain
 
@@ -100,64 +140,16 @@ def freed(spec: Any, old: Any) -> Any:
     return kept
 
 
-def update_status(new: Any, old: Any, errors: Errors) -> None:
-    status = new.status
-    if status is None:
-        return
-    for index, address in enumerate(status.podIPs or ()):
-        ip(address.ip, errors, f"status.podIPs[{index}]")
-    for index, address in enumerate(status.hostIPs or ()):
-        ip(address.ip, errors, f"status.hostIPs[{index}]")
-    if old.spec.restartPolicy != "Always":
-        running_again(status.containerStatuses, old, errors)
-
-
-def running_again(statuses: Any, old: Any, errors: Errors) -> None:
-    """A container that ended for good does not go back to running."""
-    ended = {
-        s.name: s.state.terminated for s in (old.status.containerStatuses if old.status else None) or () if s.state
-    }
-    for index, status in enumerate(statuses or ()):
-        before = ended.get(status.name)
-        if before is None or (status.state is not None and status.state.terminated is not None):
-            continue
-        if old.spec.restartPolicy == "OnFailure" and before.exitCode:
-            continue
-        path = f"status.containerStatuses[{index}].state"
-        errors.append(forbidden(path, "may not be transitioned to non-terminated state"))
-
-
 def update_ephemeral_containers(new: Any, old: Any, errors: Errors) -> None:
-    spec = new.spec
-    context = PodContext(volumes=volumes(spec.volumes, "", [], "spec.volumes"), grace_period=None)
-    ephemeral_containers(spec.ephemeralContainers or (), spec, context, errors, "spec.ephemeralContainers")
-    now = {c.name: c for c in spec.ephemeralContainers or ()}
+    if MIRROR in (old.metadata.annotations or {}):
+        errors.append(forbidden("", "static pods do not support ephemeral containers"))
+        return
+    whole(new, errors)
+    now = {c.name: c for c in new.spec.ephemeralContainers or ()}
     for before in old.spec.ephemeralContainers or ():
         if before.name not in now:
             text = f'existing ephemeral containers "{before.name}" may not be removed'
             errors.append(forbidden("spec.ephemeralContainers", f"{text}\n"))
         elif now[before.name] != before:
             text = f'existing ephemeral containers "{before.name}" may not be changed'
-            errors.append(forbidden("spec.ephemeralContainers", f"{text}\n"))
-
-
-def resize(new: Any, old: Any, errors: Errors) -> None:
-    """Resources of running containers; a pod keeps its quality of service."""
-    from sampan.api.strategy.qos import quality_of_service
-
-    context = PodContext(
-        volumes=volumes(new.spec.volumes, "", [], "spec.volumes"),
-        grace_period=new.spec.terminationGracePeriodSeconds,
-        restart_policy=new.spec.restartPolicy or "",
-    )
-    judge_containers(new.spec.containers, context, errors, "spec.containers")
-    if quality_of_service(new.spec) != quality_of_service(old.spec):
-        text = "Pod QOS Class may not change as a result of resizing"
-        errors.append(invalid("spec", quality_of_service(new.spec), text))
-    for index, (now, before) in enumerate(zip(new.spec.containers or (), old.spec.containers or (), strict=False)):
-        for field in ("requests", "limits"):
-            given, had = getattr(now.resources, field) or {}, getattr(before.resources, field) or {}
-            if {k: v for k, v in given.items() if k not in ("cpu", "memory")} != {
-                k: v for k, v in had.items() if k not in ("cpu", "memory")
-            }:
-                errors.append(forbidden(f"spec.containers[{index}].resources.{field}", RESIZE_FIXED))
+            errors.append(forbidden("spec.ephemeralContainers", f"{text}\n{difference(now[before.name], before)}"))

@@ -5,6 +5,7 @@ Source: API reference v1.36, PodSpec.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sampan.api.names import label, label_value, qualified
@@ -18,6 +19,7 @@ TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 INCLUSION = ("Honor", "Ignore")
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+IN_BOTH = "exists in both matchLabelKeys and labelSelector"
 MATCH_ALL = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
 
 
@@ -66,15 +68,34 @@ def pod_affinity_term(term: Any, errors: Errors, path: str) -> None:
 
 def match_label_keys(term: Any, errors: Errors, path: str) -> None:
     """Keys whose value is taken from the pod itself (KEP-3633)."""
-    selected = term.labelSelector
-    for field, other in (("matchLabelKeys", "mismatchLabelKeys"), ("mismatchLabelKeys", "matchLabelKeys")):
-        for index, key in enumerate(getattr(term, field) or ()):
-            here = f"{path}.{field}[{index}]"
-            errors.extend(each_invalid(here, key, qualified(key)))
-            if field == "matchLabelKeys" and key in (getattr(term, other) or ()):
-                errors.append(invalid(here, key, "exists in both matchLabelKeys and mismatchLabelKeys"))
-        if getattr(term, field) and selected is None:
-            errors.append(forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set"))
+    keys, others, selector = term.matchLabelKeys or (), term.mismatchLabelKeys or (), term.labelSelector
+    label_keys(keys, selector, errors, f"{path}.matchLabelKeys")
+    label_keys(others, selector, errors, f"{path}.mismatchLabelKeys")
+    errors.extend(invalid(f"{path}[{index}]", key, IN_BOTH) for index, key in selected_twice(keys, selector))
+    for index, key in enumerate(keys):
+        if key in others:
+            text = "exists in both matchLabelKeys and mismatchLabelKeys"
+            errors.append(invalid(f"{path}.matchLabelKeys[{index}]", key, text))
+
+
+def label_keys(keys: Any, selector: Any, errors: Errors, path: str) -> None:
+    if keys and selector is None:
+        errors.append(forbidden(path, "must not be specified when labelSelector is not set"))
+        return
+    for index, key in enumerate(keys):
+        errors.extend(each_invalid(f"{path}[{index}]", key, qualified(key)))
+
+
+def selected_twice(keys: Any, selector: Any) -> Iterator[tuple[int, str]]:
+    """Keys (with their index) that the selector selects by, not counting what they themselves were made into there:
+    see `strategy.podcreation`."""
+    if not keys or selector is None:
+        return
+    seen = set(selector.matchLabels or ())
+    for requirement in selector.matchExpressions or ():
+        if requirement.key in keys and requirement.key in seen:
+            yield len(keys) - 1 - list(reversed(keys)).index(requirement.key), requirement.key
+        seen.add(requirement.key)
 
 
 def tolerations(given: Any, errors: Errors, path: str) -> None:
@@ -132,19 +153,10 @@ def spread_details(constraint: Any, when: str, errors: Errors, path: str) -> Non
         value = getattr(constraint, name)
         if value is not None and value not in INCLUSION:
             errors.append(not_supported(f"{path}.{name}", value, INCLUSION))
-    selector = constraint.labelSelector
-    for index, key in enumerate(constraint.matchLabelKeys or ()):
-        here = f"{path}.matchLabelKeys[{index}]"
-        errors.extend(each_invalid(here, key, qualified(key)))
-        if selector is not None and _selects_by(selector, key):
-            errors.append(invalid(here, key, "exists in both matchLabelKeys and labelSelector"))
-    if constraint.matchLabelKeys and selector is None:
-        errors.append(forbidden(f"{path}.matchLabelKeys", "must not be specified when labelSelector is not set"))
+    selector, keys, here = constraint.labelSelector, constraint.matchLabelKeys or (), f"{path}.matchLabelKeys"
+    label_keys(keys, selector, errors, here)
+    errors.extend(invalid(f"{here}[{index}]", key, IN_BOTH) for index, key in selected_twice(keys, selector))
     label_selector(selector, errors, f"{path}.labelSelector")
-
-
-def _selects_by(selector: Any, key: str) -> bool:
-    return key in (selector.matchLabels or {}) or any(r.key == key for r in selector.matchExpressions or ())
 
 
 def readiness_gates(given: Any, errors: Errors, path: str) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sampan.api.validation.core import windows
 from sampan.api.validation.core.context import Errors, PodContext
+from sampan.api.validation.core.paths import local_descending
 from sampan.api.validation.numbers import identity
-from sampan.api.validation.problems import duplicate, forbidden, invalid, not_supported, required
+from sampan.api.validation.problems import duplicate, forbidden, invalid, not_supported, required, too_long
 
 SECCOMP = ("Localhost", "RuntimeDefault", "Unconfined")
 APP_ARMOR = ("Localhost", "RuntimeDefault", "Unconfined")
+PATH_LENGTH = 4095
 FS_GROUP_CHANGES = ("Always", "OnRootMismatch")
 SELINUX_CHANGES = ("MountOption", "Recursive")
 GROUP_POLICIES = ("Merge", "Strict")
@@ -30,7 +33,7 @@ NAMESPACED_SYSCTLS = {
 }
 
 
-def pod(context: Any, spec: Any, errors: Errors, path: str) -> None:
+def pod(context: Any, spec: Any, pod_context: PodContext, errors: Errors, path: str) -> None:
     identity(context.fsGroup, errors, f"{path}.fsGroup")
     identity(context.runAsUser, errors, f"{path}.runAsUser")
     identity(context.runAsGroup, errors, f"{path}.runAsGroup")
@@ -49,7 +52,7 @@ def pod(context: Any, spec: Any, errors: Errors, path: str) -> None:
         value = getattr(context, name)
         if value is not None and value not in supported:
             errors.append(not_supported(f"{path}.{name}", value, supported))
-    shared(context, errors, path)
+    shared(context, pod_context, errors, path)
 
 
 def container(context: Any, pod_context: PodContext, errors: Errors, path: str) -> None:
@@ -70,42 +73,52 @@ def container(context: Any, pod_context: PodContext, errors: Errors, path: str) 
             text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
             if "CAP_SYS_ADMIN" in added:
                 errors.append(invalid(path, context, text))
-    shared(context, errors, path)
+    shared(context, pod_context, errors, path)
 
 
-def shared(context: Any, errors: Errors, path: str) -> None:
+def shared(context: Any, pod_context: PodContext, errors: Errors, path: str) -> None:
     """What a pod and a container both may say."""
     if context.seccompProfile is not None:
-        profile(context.seccompProfile, SECCOMP, "seccompProfile", errors, f"{path}.seccompProfile")
+        seccomp(context.seccompProfile, errors, f"{path}.seccompProfile")
     if context.windowsOptions is not None:
-        windows_options(context.windowsOptions, errors, f"{path}.windowsOptions")
+        pod_context.windows = True
+        windows.options(context.windowsOptions, errors, f"{path}.windowsOptions")
     if context.appArmorProfile is not None:
-        profile(context.appArmorProfile, APP_ARMOR, "appArmorProfile", errors, f"{path}.appArmorProfile")
+        app_armor(context.appArmorProfile, errors, f"{path}.appArmorProfile")
 
 
-def profile(given: Any, supported: tuple[str, ...], name: str, errors: Errors, path: str) -> None:
-    kind = given.type or ""
+def seccomp(given: Any, errors: Errors, path: str) -> None:
+    known_profile(given.type or "", SECCOMP, "seccompProfile", errors, path)
+    local = given.localhostProfile
+    if given.type != "Localhost":
+        if local is not None:
+            text = "can only be set when seccomp type is Localhost"
+            errors.append(invalid(f"{path}.localhostProfile", given, text))
+    elif local is None:
+        errors.append(required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost"))
+    else:
+        local_descending(local, errors, f"{path}.localhostProfile")
+
+
+def app_armor(given: Any, errors: Errors, path: str) -> None:
+    known_profile(given.type or "", APP_ARMOR, "appArmorProfile", errors, path)
+    here, local = f"{path}.localhostProfile", given.localhostProfile
+    if given.type == "Localhost":
+        if not local:
+            errors.append(required(here, "must be set when AppArmor type is Localhost"))
+        elif local != local.strip():
+            errors.append(invalid(here, local, "must not be padded with whitespace"))
+        if local and len(local) > PATH_LENGTH:
+            errors.append(too_long(here, PATH_LENGTH))
+    elif given.type in APP_ARMOR and local is not None:
+        errors.append(invalid(here, local, "can only be set when AppArmor type is Localhost"))
+
+
+def known_profile(kind: str, supported: tuple[str, ...], name: str, errors: Errors, path: str) -> None:
     if not kind:
         errors.append(required(f"{path}.type", f"type is required when {name} is set"))
     elif kind not in supported:
         errors.append(not_supported(f"{path}.type", kind, supported))
-    local = given.localhostProfile
-    if kind == "Localhost":
-        if not local:
-            text = f"must be set when {name.removesuffix('Profile')} type is Localhost"
-            errors.append(required(f"{path}.localhostProfile", text))
-    elif local is not None:
-        text = f"can only be set when {name.removesuffix('Profile')} type is Localhost"
-        errors.append(invalid(f"{path}.localhostProfile", local, text))
-
-
-def windows_options(given: Any, errors: Errors, path: str) -> None:
-    if given.gmsaCredentialSpecName is not None and not given.gmsaCredentialSpecName:
-        errors.append(invalid(f"{path}.gmsaCredentialSpecName", "", "gmsaCredentialSpecName cannot be an empty string"))
-    if given.gmsaCredentialSpec is not None and not given.gmsaCredentialSpec:
-        errors.append(invalid(f"{path}.gmsaCredentialSpec", "", "gmsaCredentialSpec cannot be an empty string"))
-    if given.runAsUserName is not None and not given.runAsUserName:
-        errors.append(invalid(f"{path}.runAsUserName", "", "runAsUserName cannot be an empty string"))
 
 
 def sysctls(given: Any, spec: Any, errors: Errors, path: str) -> None:
