@@ -104,6 +104,7 @@ def rotate(authority: str, data_dir: str) -> None:
     from sampan.cluster import identities, rotation
 
     options, clock = existing(data_dir), SystemClock()
+    identities.ensure(options, clock)
     told = rotation.advance(options.layout.pki, authority, clock)
     identities.ensure(options, clock)
     click.echo(f"{authority}, step {told}")

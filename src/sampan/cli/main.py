@@ -14,6 +14,8 @@ from sampan.aio.loglines import visible
 VERBS = {
     "up": "Start a cluster on this machine and wait until it answers.",
     "down": "Stop the cluster and remove what it left.",
+    "join": "Make this machine a node of another machine's cluster.",
+    "token": "Make, show and delete the tokens with which machines join.",
     "status": "Tell what runs, where, and what is wrong.",
     "kubectl": "Run kubectl against this cluster.",
     "image": "Build a container image from files, or import one.",

@@ -22,14 +22,9 @@ DATA_DIR = click.option(
     "--data-dir", default=str(DEFAULT_DATA_DIR), show_default=True, help="Where the cluster's state lies."
 )
 
-CLUSTER = (
-    click.option("--bind-address", help="Address the API server listens on.  [default: 127.0.0.1]"),
-    click.option("--port", type=click.IntRange(1, 65535), help="Port of the API server.  [default: 6443]"),
+NODE = (
     click.option("--node-name", help="Name of this node.  [default: the host name]"),
     click.option("--node-ip", help="Address of this node.  [default: the one of the default route]"),
-    click.option("--service-cidr", help="Network of Service addresses.  [default: 10.96.0.0/16]"),
-    click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
-    click.option("--cluster-domain", help="DNS domain of the cluster.  [default: cluster.local]"),
     click.option(
         "--container-runtime-endpoint", help="Socket of a CRI runtime to use instead of starting a containerd."
     ),
@@ -39,6 +34,15 @@ CLUSTER = (
         "runtime of your own]",
     ),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
+)
+
+CLUSTER = (
+    click.option("--bind-address", help="Address the API server listens on.  [default: 127.0.0.1]"),
+    click.option("--port", type=click.IntRange(1, 65535), help="Port of the API server.  [default: 6443]"),
+    click.option("--service-cidr", help="Network of Service addresses.  [default: 10.96.0.0/16]"),
+    click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
+    click.option("--cluster-domain", help="DNS domain of the cluster.  [default: cluster.local]"),
+    *NODE,
 )
 
 
@@ -52,6 +56,13 @@ def as_seconds(ctx: click.Context, parameter: click.Parameter, text: str) -> flo
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise click.BadParameter(f"{text!r} is no duration: write it as 15s, 1h30m or 500ms", ctx, parameter)
     return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
+
+
+def node_options(command: Decorated) -> Decorated:
+    """Adds the options of a machine that joins: what it does not take from its cluster."""
+    for option in reversed(NODE):
+        command = option(command)
+    return command
 
 
 SERVERS = (

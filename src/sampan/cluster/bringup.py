@@ -1,6 +1,6 @@
 """`sampan up`: from nothing to a cluster that answers, each step told as it is done; run again, it changes nothing.
 
-The order of steps stands in one list (`STEPS`), so that what is shown and what is done cannot differ.
+The order of steps stands in one list (`Bringup.steps`), so that what is shown and what is done cannot differ.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ POLL_SECONDS = 0.05
 WAIT_SECONDS = 90.0
 
 
+Steps = tuple[tuple[str, Callable[[], Awaitable[str]]], ...]
+
+
 class Reporter:
     """Where progress goes; the command line prints it."""
 
@@ -57,15 +60,27 @@ class Bringup:
     async def run(self) -> None:
         """All steps; raises ClusterError with what to do."""
         async with self._stack:
-            for title, step in STEPS:
+            for title, step in self.steps():
                 began = self.clock.monotonic()
                 self.reporter.begin(title)
                 try:
-                    result = await step(self)
+                    result = await step()
                 except RuntimeFailure as error:
                     raise ClusterError(f"{title}: {error}") from None
                 if result:
                     self.reporter.done(title, result, self.clock.monotonic() - began)
+
+    def steps(self) -> Steps:
+        """What is done, in order."""
+        return (
+            ("machine", self.check),
+            ("certificates", self.certificates),
+            ("processes", self.processes),
+            ("container runtime", self.runtime),
+            ("API server", self.api_server),
+            ("node", self.node),
+            ("sample", self.sample_application),
+        )
 
     @property
     def client(self) -> RestClient:
@@ -180,14 +195,4 @@ IMAGES: tuple[tuple[str, Callable[[], bytes]], ...] = (
     (builtin.PAUSE_IMAGE, builtin.pause_image),
     (f"{builtin.SAMPLE_IMAGE}:1", lambda: builtin.sample_image("1")),
     (f"{builtin.SAMPLE_IMAGE}:2", lambda: builtin.sample_image("2")),
-)
-
-STEPS: tuple[tuple[str, Callable[[Bringup], Awaitable[str]]], ...] = (
-    ("machine", Bringup.check),
-    ("certificates", Bringup.certificates),
-    ("processes", Bringup.processes),
-    ("container runtime", Bringup.runtime),
-    ("API server", Bringup.api_server),
-    ("node", Bringup.node),
-    ("sample", Bringup.sample_application),
 )

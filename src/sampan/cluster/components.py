@@ -15,7 +15,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,12 @@ def make_network(options: Options, client: Any, clock: Clock, rng: random.Random
     return node.NodeNetwork(options, client, clock, rng)
 
 
+def make_certificates(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster.nodecertificates import NodeCertificates
+
+    return NodeCertificates(options, client, clock, rng)
+
+
 CONTROLLER_MANAGER = Part(
     name="controller-manager",
     identity="controller-manager",
@@ -108,6 +114,11 @@ KUBELET = Part(name="kubelet", identity="kubelet", make=make_kubelet)
 PROXY = Part(name="proxy", identity="proxy", make=make_proxy)
 DNS = Part(name="dns", identity="dns", make=make_dns)
 NETWORK = Part(name="network", identity="proxy", make=make_network)
+
+CERTIFICATES = Part(name="certificates", identity="kubelet", make=make_certificates)
+
+# What runs on a machine that has joined: its one identity is its node's.
+JOINED = (CERTIFICATES, replace(NETWORK, identity="kubelet"), KUBELET)
 
 # What runs together, by the command's name.
 STANDALONE: dict[str, tuple[Part, ...]] = {
@@ -244,11 +255,13 @@ def elected_controllers(options: Options) -> None:
 
 
 def agent(options: Options) -> None:
-    process.run(lambda: run_parts(STANDALONE["agent"], options))
+    process.run(lambda: run_parts(JOINED if options.joined else STANDALONE["agent"], options))
 
 
 def processes(options: Options) -> dict[str, Callable[[Options], None]]:
     """The processes of a machine by name, in the order they start; etcd members and the runtime come before them."""
+    if options.joined:
+        return {"agent": agent}
     plan = Plan(options)
     if not plan:
         return {"apiserver": apiserver, "controllers": controllers, "agent": agent}

@@ -20,12 +20,14 @@ COMPONENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns")
 
 def ensure(options: Options, clock: Clock) -> None:
     """Makes all that is missing or due; what is there and good stays. Raises ClusterError and OSError."""
+    _check_own(options)
     certificates.ensure_all(options.layout, clock, identities(options))
     _kubeconfigs(options)
 
 
 def renew(options: Options, clock: Clock, names: Collection[str]) -> list[str]:
     """Makes those certificates anew (all when `names` is empty); gives their names. Raises ClusterError."""
+    _check_own(options)
     known = {identity.file: identity for identity in identities(options)}
     if strange := sorted(set(names) - set(known)):
         raise ClusterError(f"there is no certificate {', '.join(strange)}: there are {', '.join(known)}")
@@ -46,6 +48,15 @@ def identities(options: Options) -> list[Identity]:
     plan = Plan(options)
     etcd = [certificates.ETCD_CLIENT, *(certificates.etcd_member(s.etcd, s.address) for s in plan)] if plan else []
     return [*certificates.COMPONENTS, certificates.server([*hosts, *plan.addresses]), *node, *etcd]
+
+
+def _check_own(options: Options) -> None:
+    """Raises ClusterError on a machine that has no authority of its own."""
+    if options.joined:
+        raise ClusterError(
+            f"this machine has joined {options.server}, and asks it for its certificates by itself: run this command "
+            "where that cluster's API server runs"
+        )
 
 
 def _kubeconfigs(options: Options) -> None:

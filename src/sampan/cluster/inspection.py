@@ -85,6 +85,8 @@ def _certificate(path: Path, bundles: dict[str, list[x509.Certificate]], now: fl
     share = Life.of(certificate).share(now)
     if share >= 1:
         return _wrong(row, "has ended: run `sampan certs renew`")
+    if not signer and not (path.parent / "ca.key").exists():
+        signer, row = "elsewhere", _row(path.stem, certificate, "elsewhere", now)  # this machine has joined a cluster
     if not signer:
         return _wrong(row, "no authority here signed it: run `sampan certs renew`")
     try:

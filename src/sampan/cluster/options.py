@@ -43,6 +43,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_seconds: float = 0.0
     snapshot_dir: str = ""
     snapshot_retention: int = 24
+    api_server: str = ""
+    """Where the API server is of the cluster that this machine has joined; "" on a cluster's first machine."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether the cluster's authorities and API server are another machine's."""
+        return bool(self.api_server)
 
     @property
     def layout(self) -> Layout:
@@ -50,6 +57,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def server(self) -> str:
+        if self.joined:
+            return self.api_server
         host = self.bind_address if self.bind_address not in ("0.0.0.0", "::") else "127.0.0.1"
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
 

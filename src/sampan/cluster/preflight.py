@@ -42,6 +42,15 @@ def check(options: Options, *, running: bool) -> None:
             check_port("0.0.0.0", port, f"the {user}", "")
 
 
+def check_node(options: Options, *, running: bool) -> None:
+    """The same for a machine that joins."""
+    check_root()
+    check_programs(options)
+    if not running:
+        for port, user in NODE_PORTS.items():
+            check_port("0.0.0.0", port, f"the {user}", "")
+
+
 def check_root() -> None:
     if os.geteuid():
         raise ClusterError("running containers needs root: run the same command with sudo")

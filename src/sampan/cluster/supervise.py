@@ -37,8 +37,9 @@ def supervise(options: Options) -> None:
     components.preload()
     gc.collect()
     gc.freeze()
-    renewing = Chore("certificates", lambda: renewal.renew(options, clock), clock)
-    _supervisor([*programs(options, clock), _guardian(options)], records, clock, renewing).run()
+    # A machine that has joined asks the API for its certificates: its agent does.
+    chores = [] if options.joined else [Chore("certificates", lambda: renewal.renew(options, clock), clock)]
+    _supervisor([*programs(options, clock), _guardian(options)], records, clock, *chores).run()
     records.remove(SUPERVISOR)
 
 

@@ -2,7 +2,8 @@
 
 Its controllers share one identity, `system:kube-controller-manager`, where upstream's have a service account each; so
 that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices. The
-API server's own identity towards kubelets may use their servers, and nothing else.
+API server's own identity towards kubelets may use their servers, and nothing else. A machine that joins with a token
+may ask for a node's certificate and see whether its name is taken; a node's network parts run with the node's identity.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def _all_controllers() -> list[Any]:
 ROLES: tuple[Any, ...] = (
     cluster_role("sampan:controllers", *_all_controllers()),
     cluster_role("sampan:kubelet-serving-approver", rule("approve", "signers", CERTIFICATES, names=SERVING_SIGNER)),
+    cluster_role("sampan:get-nodes", rule("get", "nodes")),
     cluster_role("sampan:selfnodeserver", rule("create", "certificatesigningrequests/selfnodeserver", CERTIFICATES)),
     cluster_role(
         "sampan:dns",
@@ -50,6 +52,9 @@ BINDINGS: tuple[Any, ...] = (
     cluster_binding("sampan:selfnodeserver", "Group system:nodes"),
     cluster_binding("sampan:selfnodeclient", "Group system:nodes", to=f"{REQUESTS}:selfnodeclient"),
     cluster_binding("sampan:nodeclient", JOINING, to=f"{REQUESTS}:nodeclient"),
+    cluster_binding("sampan:get-nodes", JOINING),
+    cluster_binding("sampan:node-proxier", "Group system:nodes", to="system:node-proxier"),
+    cluster_binding("sampan:node-dns", "Group system:nodes", to="sampan:dns"),
     cluster_binding("sampan:node-bootstrapper", JOINING, to="system:node-bootstrapper"),
     cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),

@@ -1,0 +1,135 @@
+"""`sampan token create`, `list` and `delete`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Awaitable, Callable
+
+import click
+
+from sampan.aio.clock import SystemClock, timestamp
+from sampan.cli.settings import DATA_DIR, existing
+from sampan.client.errors import ClientError
+from sampan.client.rest import RestClient
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.options import Options
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.group("token")
+def command() -> None:
+    """Make, show and delete the tokens with which machines join.
+
+    \b
+    Examples:
+      sampan token create
+      sampan token list
+      sampan token delete abcdef
+    """
+
+
+@command.command("create")
+@click.option("--ttl", default="24h", show_default=True, help="How long it is good: 30m, 24h, 7d; 0 for ever.")
+@click.option("--description", default="", help="Whom it is for.")
+@click.option("--quiet", is_flag=True, help="Print the token alone.")
+@DATA_DIR
+def create(ttl: str, description: str, quiet: bool, data_dir: str) -> None:
+    """Make a token, and print the command by which a machine joins with it.
+
+    \b
+    Examples:
+      sampan token create
+      sampan token create --ttl 1h --description "the two new machines"
+    """
+    from sampan.client import bootstrap
+    from sampan.cluster import tokens
+
+    seconds = parsed(ttl)
+    token = bootstrap.generate(random.SystemRandom())
+
+    async def make(client: RestClient, options: Options) -> None:
+        await tokens.publish(client, options)
+        await tokens.create(client, SystemClock(), token, ttl=seconds, description=description)
+
+    options = existing(data_dir)
+    run(options, make)
+    click.echo(str(token) if quiet else joining(options, str(token)))
+
+
+@command.command("list")
+@DATA_DIR
+def show(data_dir: str) -> None:
+    """Show the tokens there are, without their secrets.
+
+    \b
+    Example:
+      sampan token list
+    """
+    from sampan.cluster import tokens
+
+    found: list[tokens.Listed] = []
+
+    async def look(client: RestClient, options: Options) -> None:
+        found.extend(await tokens.listed(client))
+
+    run(existing(data_dir), look)
+    click.echo(f"{'ID':<8}{'ENDS':<22}{'FOR':<26}DESCRIPTION")
+    for each in found:
+        end = "never" if each.end is None else timestamp(each.end)
+        click.echo(f"{each.id:<8}{end:<22}{','.join(each.usages):<26}{each.description}".rstrip())
+
+
+@command.command("delete")
+@click.argument("identifier")
+@DATA_DIR
+def remove(identifier: str, data_dir: str) -> None:
+    """Delete a token; who has joined with it stays. IDENTIFIER is its first part (or the whole).
+
+    \b
+    Example:
+      sampan token delete abcdef
+    """
+    from sampan.cluster import tokens
+
+    name = identifier.partition(".")[0]
+    run(existing(data_dir), lambda client, options: tokens.delete(client, name))
+    click.echo(f"deleted: {name}")
+
+
+def run(options: Options, act: Callable[[RestClient, Options], Awaitable[None]]) -> None:
+    """Acts as the cluster's administrator. Raises ClusterError when the API server does not do it."""
+    from sampan.api.errors import ApiError
+    from sampan.client import kubeconfig
+
+    async def main() -> None:
+        async with RestClient(kubeconfig.load(options.layout.admin_kubeconfig), SystemClock()) as client:
+            await act(client, options)
+
+    try:
+        asyncio.run(main())
+    except (ApiError, ClientError) as error:
+        raise ClusterError(f"{error}: see `sampan status`") from None
+
+
+def joining(options: Options, token: str) -> str:
+    """What to run on the machine that is to join."""
+    from cryptography import x509
+
+    from sampan.cluster import discovery
+
+    authorities = x509.load_pem_x509_certificates((options.layout.pki / "ca.crt").read_bytes())
+    pins = " ".join(f"--ca-cert-hash {discovery.digest(authority)}" for authority in authorities)
+    return f"sampan join https://{options.node_ip}:{options.port} --token {token} {pins}"
+
+
+def parsed(ttl: str) -> float | None:
+    """Seconds; None for ever. Raises ClusterError."""
+    if ttl == "0":
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhd])", ttl)
+    if found is None or int(found[1]) == 0:
+        raise ClusterError(f"--ttl {ttl}: want a number and s, m, h or d, such as 24h; 0 for ever")
+    return float(int(found[1]) * UNITS[found[2]])

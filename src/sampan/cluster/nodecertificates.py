@@ -1,0 +1,140 @@
+"""The certificates of a machine that has joined: asked of the API, kept up while everything runs.
+
+Three things are looked at every `LOOK_SECONDS`: the cluster's authorities (`kube-root-ca.crt`), this node's client
+certificate, and its serving certificate. What is due is asked for with the present client certificate; the answer goes
+into the same files as on a cluster's first machine, and whoever uses them takes them up (`aio.tls`,
+`client.transport`). A new key lies in `<name>.next.key` until its certificate is there, so that a restart asks for the
+same one again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography import x509
+
+from sampan.aio.clock import Clock
+from sampan.api.errors import ApiError, NotFound
+from sampan.api.kinds import core_v1
+from sampan.client import certificates, kubeconfig
+from sampan.client.certificates import Wanted
+from sampan.client.errors import ClientError
+from sampan.client.interface import Client
+from sampan.client.renewal import Life
+from sampan.cluster.authority import hosts_of, load_key, pem_of
+from sampan.cluster.certificates import node
+from sampan.cluster.errors import ClusterError
+from sampan.cluster.layout import Layout, write_private
+from sampan.cluster.options import Options
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 30.0
+PATIENCE_SECONDS = 900.0
+PREFIX = "kubernetes.io/"
+ROOT_CA = "kube-root-ca.crt"
+
+
+def wanted(options: Options) -> dict[str, Wanted]:
+    """What this node asks for, by the name of the files it goes into."""
+    client, serving = node(options.node_name, options.node_ip)
+    hosts = tuple(host for host in serving.hosts if host != "127.0.0.1")
+    return {
+        client.file: Wanted(
+            signer=f"{PREFIX}kube-apiserver-client-kubelet", user=client.user, groups=client.groups, usage="client auth"
+        ),
+        serving.file: Wanted(
+            signer=f"{PREFIX}kubelet-serving", user=client.user, groups=client.groups, usage="server auth", hosts=hosts
+        ),
+    }
+
+
+async def obtain(
+    client: Client, clock: Clock, layout: Layout, name: str, what: Wanted, *, patience: float = PATIENCE_SECONDS
+) -> None:
+    """Asks for a certificate and puts it, with its key, in place. Raises Unsigned, ApiError and Unreachable."""
+    pending = layout.pki / f"{name}.next.key"
+    if not pending.exists():
+        write_private(pending, certificates.new_key())
+    key = pending.read_bytes()
+    try:
+        signed = await certificates.ask(client, clock, key, what, patience=patience)
+    except certificates.Unsigned:
+        pending.unlink()
+        raise
+    write_private(layout.pki / f"{name}.key", key)
+    write_private(layout.pki / f"{name}.crt", signed)
+    pending.unlink()
+
+
+def write_kubeconfig(layout: Layout, server: str) -> None:
+    """The node's own, from its certificate and the authorities it believes."""
+    text = kubeconfig.render(
+        server=server,
+        ca=(layout.pki / "ca.crt").read_bytes(),
+        cert=(layout.pki / "kubelet.crt").read_bytes(),
+        key=(layout.pki / "kubelet.key").read_bytes(),
+        user="kubelet",
+    ).encode()
+    path = layout.kubeconfigs / "kubelet.kubeconfig"
+    if not path.exists() or path.read_bytes() != text:
+        write_private(path, text)
+
+
+def due(folder: Path, name: str, what: Wanted, moment: Callable[[Life], float], now: float) -> bool:
+    """Whether a certificate must be asked for: missing, not its key's, for other hosts, or `moment` of its life is
+    there."""
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
+        fits = load_key(folder / f"{name}.key").public_key() == certificate.public_key()
+    except (OSError, ValueError, ClusterError):
+        return True
+    return not fits or hosts_of(certificate) != set(what.hosts) or now >= moment(Life.of(certificate))
+
+
+class NodeCertificates:
+    """`run` until cancelled. Each certificate is renewed at a moment of its life drawn once, by chance."""
+
+    def __init__(self, options: Options, client: Client, clock: Clock, rng: random.Random) -> None:
+        self._options = options
+        self._layout = options.layout
+        self._client = client
+        self._clock = clock
+        self._rng = rng
+        self._moments: dict[Life, float] = {}
+
+    async def run(self) -> None:
+        while True:
+            await self.look()
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Once; what fails is logged and left for the next time."""
+        try:
+            await self._authorities()
+            for name, what in wanted(self._options).items():
+                if due(self._layout.pki, name, what, self._moment, self._clock.now()):
+                    await obtain(self._client, self._clock, self._layout, name, what)
+                    log.info("certificate obtained name=%s", name)
+            write_kubeconfig(self._layout, self._options.server)
+        except (ApiError, ClientError, OSError) as error:
+            log.warning("this node's certificates could not be kept up error=%s", error)
+
+    def _moment(self, life: Life) -> float:
+        return self._moments.setdefault(life, life.renewal(self._rng))
+
+    async def _authorities(self) -> None:
+        """Takes up the cluster's authorities as they are now; what cannot be read, or is none, changes nothing."""
+        try:
+            published = await self._client.get(core_v1.ConfigMap, ROOT_CA, "kube-system")
+        except NotFound:
+            return
+        try:
+            found = pem_of(*x509.load_pem_x509_certificates((published.data or {}).get("ca.crt", "").encode()))
+        except ValueError as error:
+            log.warning("the published authorities cannot be read error=%s", error)
+            return
+        if found != (self._layout.pki / "ca.crt").read_bytes():
+            write_private(self._layout.pki / "ca.crt", found)
