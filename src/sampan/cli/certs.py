@@ -101,13 +101,19 @@ def rotate(authority: str, data_dir: str) -> None:
       sampan certs rotate-ca
       sampan certs rotate-ca --authority kubelet-ca
     """
-    from sampan.cluster import identities, rotation
+    from sampan.cli import token
+    from sampan.cluster import identities, rotation, tokens
+    from sampan.cluster.errors import ClusterError
 
     options, clock = existing(data_dir), SystemClock()
     identities.ensure(options, clock)
     told = rotation.advance(options.layout.pki, authority, clock)
     identities.ensure(options, clock)
     click.echo(f"{authority}, step {told}")
+    try:
+        token.run(options, tokens.publish_again)
+    except ClusterError as error:
+        click.echo(f"what joining machines are told is as before, since the API server does not answer: {error}")
     if rotation.stage(options.layout.pki, authority) != rotation.STEADY:
         again = "" if authority == "ca" else f" --authority {authority}"
         click.echo(f"next, in two minutes: sampan certs rotate-ca{again}")

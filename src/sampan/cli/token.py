@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections.abc import Awaitable, Callable
 
 import click
 
 from sampan.aio.clock import SystemClock, timestamp
-from sampan.cli.settings import DATA_DIR, existing
+from sampan.cli.settings import DATA_DIR, as_seconds, existing
 from sampan.client.errors import ClientError
 from sampan.client.rest import RestClient
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group("token")
@@ -32,11 +29,11 @@ def command() -> None:
 
 
 @command.command("create")
-@click.option("--ttl", default="24h", show_default=True, help="How long it is good: 30m, 24h, 7d; 0 for ever.")
+@click.option("--ttl", default="24h", show_default=True, callback=as_seconds, help="How long it is good; 0s: for ever.")
 @click.option("--description", default="", help="Whom it is for.")
 @click.option("--quiet", is_flag=True, help="Print the token alone.")
 @DATA_DIR
-def create(ttl: str, description: str, quiet: bool, data_dir: str) -> None:
+def create(ttl: float, description: str, quiet: bool, data_dir: str) -> None:
     """Make a token, and print the command by which a machine joins with it.
 
     \b
@@ -47,12 +44,11 @@ def create(ttl: str, description: str, quiet: bool, data_dir: str) -> None:
     from sampan.client import bootstrap
     from sampan.cluster import tokens
 
-    seconds = parsed(ttl)
     token = bootstrap.generate(random.SystemRandom())
 
     async def make(client: RestClient, options: Options) -> None:
         await tokens.publish(client, options)
-        await tokens.create(client, SystemClock(), token, ttl=seconds, description=description)
+        await tokens.create(client, SystemClock(), token, ttl=ttl or None, description=description)
 
     options = existing(data_dir)
     run(options, make)
@@ -123,13 +119,3 @@ def joining(options: Options, token: str) -> str:
     authorities = x509.load_pem_x509_certificates((options.layout.pki / "ca.crt").read_bytes())
     pins = " ".join(f"--ca-cert-hash {discovery.digest(authority)}" for authority in authorities)
     return f"sampan join https://{options.node_ip}:{options.port} --token {token} {pins}"
-
-
-def parsed(ttl: str) -> float | None:
-    """Seconds; None for ever. Raises ClusterError."""
-    if ttl == "0":
-        return None
-    found = re.fullmatch(r"(\d{1,6})([smhd])", ttl)
-    if found is None or int(found[1]) == 0:
-        raise ClusterError(f"--ttl {ttl}: want a number and s, m, h or d, such as 24h; 0 for ever")
-    return float(int(found[1]) * UNITS[found[2]])

@@ -1,4 +1,4 @@
-"""Where a client finds its server. Apart from the transport, since who only looks into kubeconfigs opens no connection."""
+"""Where a client finds its server. Apart from the transport: who only reads kubeconfigs opens no connection."""
 
 from __future__ import annotations
 

@@ -100,6 +100,15 @@ async def publish(client: Client, options: Options) -> None:
         await _readable(client, namespace, name, subjects)
 
 
+async def publish_again(client: Client, options: Options) -> None:
+    """The same where it has been done before: the authorities may have changed."""
+    try:
+        await client.get(core_v1.ConfigMap, bootstrap.INFO_NAME, bootstrap.INFO_NAMESPACE)
+    except NotFound:
+        return
+    await publish(client, options)
+
+
 async def _config_map(client: Client, namespace: str, name: str, data: dict[str, str]) -> None:
     try:
         await client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name=name, namespace=namespace), data=data))
