@@ -16,6 +16,7 @@ import click
 from sampan.aio import loglines
 from sampan.aio.clock import Clock, SystemClock
 from sampan.apiserver.config import Config
+from sampan.cli.authoptions import auth_options, settings
 from sampan.cli.settings import as_seconds
 from sampan.cli.stores import ENCRYPTION, RELOAD, store_options, stored
 from sampan.cluster.errors import ClusterError
@@ -55,11 +56,6 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--service-account-signing-key-file", type=EXISTING, help="Key of accounts' tokens.  [default: its own]")
 @click.option(
-    "--service-account-issuer",
-    default="https://kubernetes.default.svc.cluster.local",
-    help="Issuer of accounts' tokens.",
-)
-@click.option(
     "--service-cluster-ip-range",
     "--service-cidr",
     "service_cidr",
@@ -68,12 +64,7 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Network of Service addresses.",
 )
 @click.option("--service-node-port-range", default="30000-32767", show_default=True, help="Ports of NodePort services.")
-@click.option(
-    "--authorization-mode",
-    default="Node,RBAC",
-    show_default=True,
-    help="Node, RBAC, AlwaysAllow, AlwaysDeny, with commas.",
-)
+@auth_options
 @click.option("--enable-admission-plugins", default="", help="Plugins to enable besides the default ones, with commas.")
 @click.option("--disable-admission-plugins", default="", help="Plugins to disable, with commas.")
 @click.option(
@@ -100,10 +91,8 @@ def command(
     kubelet_client_key: Path | None,
     kubelet_certificate_authority: Path | None,
     service_account_signing_key_file: Path | None,
-    service_account_issuer: str,
     service_cidr: str,
     service_node_port_range: str,
-    authorization_mode: str,
     enable_admission_plugins: str,
     disable_admission_plugins: str,
     shutdown_delay_duration: float,
@@ -111,7 +100,7 @@ def command(
     allow_privileged: bool,
     verbosity: int,
     log_level: str,
-    **storage: Any,
+    **others: Any,
 ) -> None:
     """Run an API server alone, with certificates of its own unless others are named.
 
@@ -145,8 +134,7 @@ def command(
         kubelet_key=kubelet_client_key or pki / "apiserver-kubelet-client.key",
         kubelet_authority=kubelet_certificate_authority or pki / "kubelet-ca.crt",
         service_account_key=service_account_signing_key_file or pki / "sa.key",
-        service_account_issuer=service_account_issuer,
-        authorization_modes=_words(authorization_mode),
+        **settings(others),
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
         admission_configuration=admission_control_config_file,
@@ -157,7 +145,7 @@ def command(
     from sampan.cluster import process
 
     try:
-        process.run(lambda: serve(config, lambda clock: stored(layout, clock, **storage), pki, ensure))
+        process.run(lambda: serve(config, lambda clock: stored(layout, clock, **others), pki, ensure))
     except (OSError, ValueError, StoreError) as error:
         raise ClusterError(_explained(error, config)) from error
 
