@@ -17,7 +17,7 @@ from sampan.aio.clock import Clock
 from sampan.apiserver.outgoing import Unreachable
 
 ATTEMPTS = 5
-FIRST_PAUSE_SECONDS = 0.5
+FIRST_PAUSE_SECONDS = 0.25
 PASSING = frozenset({429, 500, 502, 503, 504})
 
 
