@@ -160,4 +160,9 @@ async def _apply(request: Request) -> Response:
     except NotFound:
         if request.target.subresource:
             raise
-    return object_answer(request, await create_object(request, merge(None, None), applied=True), 201)
+    obj = merge(None, None)
+    if obj.metadata.uid:
+        target = request.target
+        why = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, and no existing object was found"
+        raise errors.conflict(target.group, target.plural, target.name, why)
+    return object_answer(request, await create_object(request, obj, applied=True), 201)
