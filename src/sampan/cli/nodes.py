@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from sampan.cli.component import FORMAT
+from sampan.aio import loglines
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
 
@@ -68,7 +67,7 @@ def simulate(**given: Any) -> None:
     """
     from sampan.cluster import process
 
-    logging.basicConfig(level=given.pop("log_level").upper(), format=FORMAT)
+    loglines.to_stderr(given.pop("log_level"))
     process.run(lambda: run(given))
 
 

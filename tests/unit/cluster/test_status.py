@@ -77,3 +77,16 @@ def test_every_command_has_help_with_an_example() -> None:
         shown = runner.invoke(sampan, [verb, "--help"])
         assert shown.exit_code == 0, verb
         assert "Example" in shown.output or "Commands:" in shown.output, verb
+
+
+def test_cve_2021_25743_what_others_wrote_moves_no_cursor() -> None:
+    """Messages of events and conditions are anybody's: an escape sequence in one could hide the lines around it."""
+    forged = "fine\x1b[2J\x1b]0;owned\x07\x9b31m\nAll is well."
+    shown = Status(server="https://x", processes=[Process(name="agent", pid=7)], warnings=[forged])
+    shown.nodes = [status.Node("n", "192.0.2.2", False, forged, "v1", forged)]
+    shown.pods = [made("Pending", containers=[waiting("ErrImagePull", forged)])]
+    text = page.text(shown, now=0)
+    own = text.replace("\x1b[31m", "").replace("\x1b[0m", "")
+    assert "\\x1b[2J" in own
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in own.replace("\n", ""))
+    assert "All is well." not in own.splitlines()
