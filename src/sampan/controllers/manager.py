@@ -27,6 +27,7 @@ from sampan.controllers.endpoints.mirroring import EndpointSliceMirroringControl
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from sampan.controllers.garbage.controller import GarbageCollector
 from sampan.controllers.job.controller import JobController
+from sampan.controllers.loadbalancer.controller import LoadBalancerController
 from sampan.controllers.namespace import NamespaceController
 from sampan.controllers.node.eviction import TaintEvictionController
 from sampan.controllers.node.lifecycle import NodeLifecycleController
@@ -35,6 +36,7 @@ from sampan.controllers.nodeipam import NodeIpamController
 from sampan.controllers.quota.controller import ResourceQuotaController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from sampan.controllers.servicecidr import ServiceCidrController
 from sampan.controllers.statefulset.controller import StatefulSetController
 from sampan.controllers.ttl import TtlAfterFinishedController
 
@@ -55,6 +57,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointSliceController,
     EndpointsController,
     EndpointSliceMirroringController,
+    LoadBalancerController,
+    ServiceCidrController,
     NamespaceController,
     ServiceAccountController,
     RootCaController,

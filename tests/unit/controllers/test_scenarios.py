@@ -39,6 +39,7 @@ GROUPS = (
     "discovery.k8s.io/v1",
     "coordination.k8s.io/v1",
     "policy/v1",
+    "networking.k8s.io/v1",
 )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
+from sampan.aio import loglines
 from sampan.cluster import process
 from sampan.testing.local.child import serve
 
 
 def main() -> None:
-    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
+    loglines.to_stderr("warning")
     process.run(lambda: serve(Path(sys.argv[1]), sys.stdin.buffer))
 
 
