@@ -53,7 +53,7 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[tuple[Store, Watch
         if kind == "sqlite":
             store = SqliteStore(Path(tempfile.mkdtemp(dir=directory)) / "store.db", SystemClock())
         elif kind == "etcd":
-            cluster = etcd.EtcdCluster(Path(tempfile.mkdtemp(dir=directory)))
+            cluster = etcd.local(Path(tempfile.mkdtemp(dir=directory)))
             cluster.start()
             stack.callback(cluster.close)
             await cluster.ready()

@@ -39,26 +39,42 @@ def free_ports(count: int) -> list[int]:
 
 
 class Member:
-    """One etcd process, which may be killed, stopped for a while, and started again on the same data."""
+    """One etcd process, which may be killed, stopped for a while, and started again on the same data.
 
-    def __init__(self, name: str, folder: Path, client: int, peer: int, *, scheme: str = "http") -> None:
+    It listens at `host`; `prefix` is what its command begins with, to run it elsewhere.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        client: int,
+        peer: int,
+        *,
+        scheme: str = "http",
+        host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.folder = folder
         self.client, self.peer = client, peer
-        self.url = f"{scheme}://127.0.0.1:{client}"
-        self.peer_url = f"http://127.0.0.1:{peer}"
+        self.host = host
+        self._prefix = list(prefix)
+        self.url = f"{scheme}://{host}:{client}"
+        self.peer_url = f"http://{host}:{peer}"
         """Where the other members find it: another address when something is to stand between."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, cluster: str, state: str = "new", options: Sequence[str] = ()) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
+            *self._prefix,
             PROGRAM,
             f"--name={self.name}",
             f"--data-dir={self.folder / 'data'}",
             f"--listen-client-urls={self.url}",
             f"--advertise-client-urls={self.url}",
-            f"--listen-peer-urls=http://127.0.0.1:{self.peer}",
+            f"--listen-peer-urls=http://{self.host}:{self.peer}",
             f"--initial-advertise-peer-urls={self.peer_url}",
             f"--initial-cluster={cluster}",
             f"--initial-cluster-state={state}",
@@ -94,11 +110,8 @@ class Member:
 class EtcdCluster:
     """Members on this machine. `options` are given to each of them as they are."""
 
-    def __init__(self, folder: Path, members: int = 1, *, options: Sequence[str] = (), scheme: str = "http") -> None:
-        ports = free_ports(2 * members)
-        self.members = [
-            Member(f"m{n}", folder / f"m{n}", ports[2 * n], ports[2 * n + 1], scheme=scheme) for n in range(members)
-        ]
+    def __init__(self, members: Sequence[Member], *, options: Sequence[str] = ()) -> None:
+        self.members = list(members)
         self._options = options
 
     @property
@@ -128,10 +141,17 @@ class EtcdCluster:
             member.kill()
 
 
+def local(folder: Path, members: int = 1, *, options: Sequence[str] = (), scheme: str = "http") -> EtcdCluster:
+    """Members on loopback, with their data below the folder; not started."""
+    ports = free_ports(2 * members)
+    made = [Member(f"m{n}", folder / f"m{n}", ports[2 * n], ports[2 * n + 1], scheme=scheme) for n in range(members)]
+    return EtcdCluster(made, options=options)
+
+
 async def _listening(member: Member) -> None:
     while True:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", member.client)
+            _, writer = await asyncio.open_connection(member.host, member.client)
         except OSError:
             if not member.running:
                 raise TimeoutError from None
@@ -149,7 +169,7 @@ def cluster(
     """A cluster that runs for the length of the block, in memory-backed files where the machine has them."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="sampan-etcd-", dir=memory if memory.is_dir() else None) as folder:
-        made = EtcdCluster(Path(folder), members, options=options, scheme=scheme)
+        made = local(Path(folder), members, options=options, scheme=scheme)
         if start:
             made.start()
         try:

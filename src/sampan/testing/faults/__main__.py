@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from sampan.testing.faults.run import TARGETS, VIRTUAL, Verdict, run
+from sampan.testing import netns
+from sampan.testing.faults import injection
+from sampan.testing.faults.run import PRIVATE, TARGETS, VIRTUAL, Verdict, run
 
 EXAMPLES = """examples:
   python -m sampan.testing.faults --seeds 5000                  the targets in virtual time, by turns
@@ -28,6 +30,8 @@ def main() -> None:
             print(f"{name}: {', '.join(sorted(target(0).faults))}")
         return
     targets = arguments.target or list(VIRTUAL)
+    if set(targets) & set(PRIVATE):
+        _enter()
     alone = arguments.seed is not None
     seeds = [arguments.seed] if alone else list(range(arguments.first, arguments.first + arguments.seeds))
     tries = [(targets[n % len(targets)], seed) for n, seed in enumerate(seeds)]
@@ -67,6 +71,13 @@ def _verdicts(tries: list[tuple[str, int]], faults: list[str], jobs: int) -> Ite
         return
     with ProcessPoolExecutor(jobs, initializer=_quiet) as pool:
         yield from pool.map(partial(_try, faults=faults), tries, chunksize=4)
+
+
+def _enter() -> None:
+    reason = netns.missing() or injection.missing()
+    if reason:
+        sys.exit(f"error: {reason}")
+    netns.enter()
 
 
 def _try(each: tuple[str, int], *, faults: list[str]) -> Verdict:

@@ -14,8 +14,10 @@ import msgspec
 from sampan.testing.clock import VirtualClock
 from sampan.testing.faults.checker import check
 from sampan.testing.faults.history import History
+from sampan.testing.faults.targets.cluster import Cluster
 from sampan.testing.faults.targets.distant import Distant
 from sampan.testing.faults.targets.etcd import Etcd
+from sampan.testing.faults.targets.server import Server
 from sampan.testing.faults.targets.servers import Servers
 from sampan.testing.faults.targets.simulated import Simulated
 from sampan.testing.faults.targets.sqlite import Sqlite
@@ -28,10 +30,14 @@ TARGETS: dict[str, Callable[[int], Target]] = {
     "servers": Servers,
     "sqlite": Sqlite,
     "etcd": Etcd,
+    "server": Server,
+    "cluster": Cluster,
 }
 WRITERS, READERS, WATCHERS = 4, 2, 6
 VIRTUAL = ("simulated", "distant", "servers")
 """Targets whose time is virtual: quick, and the same again for the same seed."""
+PRIVATE = ("server", "cluster")
+"""Targets of real processes in namespaces of their own: `netns.enter` comes first, and they are for root alone."""
 TICK = 0.01
 
 
