@@ -1,6 +1,9 @@
 """The API server's rows of the targets, measured from outside with wrk over TLS on a server of its own.
 
 usage: bench/apiserver.py [--seconds N] [--pods N] [--rows ready,memory,create,get,list,listall,watch]
+                          [--store sqlite|etcd|etcd=http://HOST:PORT]
+
+`--store etcd` starts one etcd for the run, its data in the same folder.
 
 CPU figures are of the server's processes alone (user and system time): they mean something on a busy machine, too.
 """
@@ -8,6 +11,7 @@ CPU figures are of the server's processes alone (user and system time): they mea
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import http.client
 import json
@@ -26,6 +30,8 @@ from pathlib import Path
 from calibrator import UPSTREAM_MACHINE, measure
 from fanout import fan_out
 from report import Row, show
+
+from sampan.testing import etcd
 
 TOKEN = "bench"
 HEADERS = ["-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/json"]
@@ -55,12 +61,13 @@ class Server:
 
     token = TOKEN
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, store: str = "sqlite") -> None:
         (data / "tokens").write_text(f'{TOKEN},bench,1,"system:masters"\n')
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "sampan", "apiserver", "--data-dir", str(data), "--port", str(self.port)]
+        command += ["--store", store]
         command += ["--disable-admission-plugins", "ServiceAccount"]  # no controllers here to make service accounts
         began = time.monotonic()
         self.process = subprocess.Popen(
@@ -107,13 +114,28 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as data:
-        server = Server(Path(data))
+def serving(store: str = "sqlite") -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as data, opened(store, Path(data)) as name:
+        server = Server(Path(data), name)
         try:
             yield server
         finally:
             server.stop()
+
+
+@contextlib.contextmanager
+def opened(store: str, data: Path) -> Iterator[str]:
+    """The store's name for the command line; "etcd" is started for the length of the block."""
+    if store != "etcd":
+        yield store
+        return
+    members = etcd.EtcdCluster(data / "etcd")
+    members.start()
+    try:
+        asyncio.run(members.ready())
+        yield f"etcd={members.endpoints[0]}"
+    finally:
+        members.close()
 
 
 def wrk(server: Server, *arguments: str, path: str = "", seconds: int) -> tuple[float, float]:
@@ -152,11 +174,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--pods", type=int, default=12_800)
+    parser.add_argument("--store", default="sqlite")
     parser.add_argument("--rows", default="ready,memory,create,get,list,listall,watch")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
     rows, notes = [], []
-    with serving() as server:
+    with serving(arguments.store) as server:
         time.sleep(0.5)
         rows.append(Row("API server ready", "2.5-2.9 s", 0.8, server.ready_seconds, "s"))
         rows.append(Row("idle memory (RSS)", "281 MB", 80, server.memory(), "MB", scaled=False))

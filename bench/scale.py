@@ -1,9 +1,12 @@
 """What the API server holds at its stated limits: open watches, a steady mixed load, and lists of very many pods.
 
-usage: bench/scale.py [--seconds N] [--watches N] [--pods N] [--rows watches,load,list]
+usage: bench/scale.py [--seconds N] [--watches N] [--pods N] [--rows watches,load,together,list]
+                      [--store sqlite|etcd] [--servers N]
 
   watches  N watches of one resource open at once; from a create until the event is at all of them
   load     1,000 writes/s and 10,000 reads/s held together for N seconds: what was held, and p99 of both
+  together the same load while N watches are open, as kubelets open them, over `--servers` API servers on one etcd:
+             bench/scale.py --rows together --store etcd --servers 2
   list     N pods listed in one stream, and how much the server's memory grows by it
 
 The load generator shares the machine with the server, as in all figures here.
@@ -15,6 +18,7 @@ import argparse
 import asyncio
 import contextlib
 import http.client
+import itertools
 import json
 import ssl
 import subprocess
@@ -23,10 +27,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import uvloop
-from apiserver import PODS, TOKEN, Server, serving
+from apiserver import PODS, TOKEN, Server, opened, serving
 from calibrator import UPSTREAM_MACHINE, measure
 from report import Row, show
 
@@ -136,10 +141,6 @@ class Load:
         for transport, _ in made:
             transport.abort()
 
-    def share(self, part: float) -> float:
-        """The seconds within which this part of all answers came."""
-        return sorted(self.took)[int(len(self.took) * part)] if self.took else float("inf")
-
 
 class Pipe(asyncio.Protocol):
     """A connection whose answers are matched to requests by their order."""
@@ -175,19 +176,86 @@ class Pipe(asyncio.Protocol):
             self._data = self._data[at:]
 
 
-async def load(server: Server, seconds: float) -> tuple[Load, Load]:
-    """The writes and the reads of a mixed load."""
-    create_map(server, 1000)
+async def load(servers: list[Server], seconds: float) -> tuple[list[Load], list[Load]]:
+    """The writes and the reads of a mixed load, shared out evenly."""
+    create_map(servers[0], 1000)
     get = f"GET {MAPS}/w1000 HTTP/1.1\r\n{AUTHORIZATION}\r\n".encode()
 
     def create(number: int) -> bytes:
-        body = json.dumps(pod(f"load-{number}"))
+        body = json.dumps(pod(f"load-{next(numbers)}"))
         head = f"POST {PODS} HTTP/1.1\r\n{AUTHORIZATION}Content-Type: application/json\r\nContent-Length: {len(body)}"
         return f"{head}\r\n\r\n{body}".encode()
 
-    writes, reads = Load(1000, create), Load(10_000, lambda _: get)
-    await asyncio.gather(writes.run(server.port, 16, seconds), reads.run(server.port, 32, seconds))
+    share, numbers = len(servers), itertools.count()
+    writes = [Load(1000 / share, create) for _ in servers]
+    reads = [Load(10_000 / share, lambda _: get) for _ in servers]
+    runs = [each.run(server.port, 16 // share, seconds) for each, server in zip(writes, servers, strict=True)]
+    runs += [each.run(server.port, 32 // share, seconds) for each, server in zip(reads, servers, strict=True)]
+    await asyncio.gather(*runs)
     return writes, reads
+
+
+class Stream(asyncio.Protocol):
+    """A watch that is open until its connection is lost."""
+
+    def __init__(self, request: bytes, open_now: set[Stream]) -> None:
+        self._request, self._open_now = request, open_now
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.write(self._request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        if data.startswith(b"HTTP/1.1 200"):
+            self._open_now.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open_now.discard(self)
+
+
+async def together(servers: list[Server], count: int, seconds: float) -> tuple[list[Load], list[Load], int]:
+    """The mixed load while `count` nodes watch their pods; how many of them still did at the end."""
+    loop, context, streams = asyncio.get_running_loop(), insecure(), set[Stream]()
+    opened = []
+    for begin in range(0, count, OPENED_AT_ONCE):
+        some = []
+        for number in range(begin, min(begin + OPENED_AT_ONCE, count)):
+            query = f"watch=1&fieldSelector=spec.nodeName%3Dnode-{number}"
+            request = f"GET {PODS}?{query} HTTP/1.1\r\n{AUTHORIZATION}\r\n".encode()
+            port = servers[number % len(servers)].port
+            some.append(loop.create_connection(partial(Stream, request, streams), "127.0.0.1", port, ssl=context))
+        opened += await asyncio.gather(*some)
+    writes, reads = await load(servers, seconds)
+    held = len(streams)
+    for transport, _ in opened:
+        transport.abort()
+    return writes, reads, held
+
+
+def load_rows(name: str, loads: list[Load], rows: list[Row], notes: list[str]) -> None:
+    """What was held of a kind of request."""
+    sent, failed = sum(each.sent for each in loads), sum(each.failed for each in loads)
+    took = sorted(itertools.chain.from_iterable(each.took for each in loads))
+    rate = sum(each.rate for each in loads)
+    p50, p90, p99 = (took[int(len(took) * part)] for part in (0.5, 0.9, 0.99))
+    rows.append(Row(f"{name} held together", "-", rate, rate * len(took) / sent, "1/s", False))
+    rows.append(Row(f"p99 of {name}", "-", 0.05, p99, "s"))
+    answered = f"{sent} sent, {len(took)} answered, {failed} refused"
+    notes.append(f"{name}: {answered}; p50 {p50 * 1000:.1f} ms, p90 {p90 * 1000:.1f} ms")
+
+
+@contextlib.contextmanager
+def several(store: str, count: int) -> Iterator[list[Server]]:
+    """So many servers over one store."""
+    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder, opened(store, Path(folder)) as name:
+        servers: list[Server] = []
+        try:
+            for number in range(count):
+                (Path(folder) / str(number)).mkdir()
+                servers.append(Server(Path(folder) / str(number), name))
+            yield servers
+        finally:
+            for server in servers:
+                server.stop()
 
 
 def pod(name: str) -> dict[str, object]:
@@ -273,25 +341,30 @@ def main() -> None:
     parser.add_argument("--watches", type=int, default=10_000)
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--rows", default="watches,load,list")
+    parser.add_argument("--store", default="sqlite", help="sqlite, or etcd: one for the run")
+    parser.add_argument("--servers", type=int, default=1, help="API servers for the row `together`")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
     rows, notes = [], []
     if "watches" in wanted:
-        with serving() as server:
+        with serving(arguments.store) as server:
             best, worst, memory = uvloop.run(watches(server, arguments.watches))
             rows.append(Row(f"an event at {arguments.watches:,} watches", "-", 1.0, best, "s"))
             notes.append(f"watches: worst of five {worst:.2f} s, {memory:.0f} MB with all open")
     if "load" in wanted:
-        with serving() as server:
-            writes, reads = uvloop.run(load(server, arguments.seconds))
-            for name, done in (("writes", writes), ("reads", reads)):
-                held = done.rate * len(done.took) / done.sent
-                rows.append(Row(f"{name} held together", "-", done.rate, held, "1/s", False))
-                rows.append(Row(f"p99 of {name}", "-", 0.05, done.share(0.99), "s"))
-                notes.append(
-                    f"{name}: {done.sent} sent, {len(done.took)} answered, {done.failed} refused; p50 "
-                    f"{done.share(0.5) * 1000:.1f} ms, p90 {done.share(0.9) * 1000:.1f} ms"
-                )
+        with serving(arguments.store) as server:
+            writes, reads = uvloop.run(load([server], arguments.seconds))
+        load_rows("writes", writes, rows, notes)
+        load_rows("reads", reads, rows, notes)
+    if "together" in wanted:
+        with several(arguments.store, arguments.servers) as servers:
+            before = [server.cpu() for server in servers]
+            writes, reads, streams = uvloop.run(together(servers, arguments.watches, arguments.seconds))
+            used = [server.cpu() - earlier for server, earlier in zip(servers, before, strict=True)]
+            notes.append(f"servers: {', '.join(f'{s.memory():.0f} MB' for s in servers)}; {sum(used):.1f} s of CPU")
+        load_rows("writes", writes, rows, notes)
+        load_rows("reads", reads, rows, notes)
+        rows.append(Row("watch streams open meanwhile", "-", arguments.watches, streams, "1/s", False))
     if "list" in wanted:
         with serving_pods(arguments.pods) as server:
             took, size, before, most = listing(server)
