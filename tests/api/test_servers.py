@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ TLS = insecure()
 
 @pytest.fixture(scope="module")
 def servers(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
-    """Three processes, started; each advertises an address of its own."""
+    """Three processes, started at one moment on an empty store; each advertises an address of its own."""
     if not etcd.available():
         pytest.skip("no etcd on this machine: install the package etcd-server")
     processes = []
@@ -35,8 +36,8 @@ def servers(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[l
             store = ("--store", f"etcd={cluster.endpoints[0]}", "--shutdown-delay-duration", "200ms")
             processes.append(type(server)(folder, *store, "--advertise-address", f"198.51.100.{number + 1}"))
         try:
-            for process in processes:
-                process.start()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda process: process.start(), processes))
             yield processes
         finally:
             for process in processes:

@@ -10,7 +10,6 @@ two controller managers or schedulers may run, they elect a leader by Lease and 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable
@@ -194,7 +193,7 @@ async def serve_api(options: Options, place: Server | None = None) -> None:
             backups = storage.snapshots(options, disk, clock)
             if backups is not None:
                 tasks.start(backups.run, name="backups", policy="restart")
-            await asyncio.Event().wait()
+            await storage.credentials_change(options, clock, place)
         finally:
             await server.stop()
 

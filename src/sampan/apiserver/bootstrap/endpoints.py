@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
 log = logging.getLogger(__name__)
+END_SECONDS = 3.0
+"""How long a stopping server tries, should the store be away."""
 
 
 class Endpoints:
@@ -38,21 +40,24 @@ class Endpoints:
         self._port = 0
 
     async def begin(self, address: str, port: int) -> None:
-        """Adds this server's address. Raises StoreError and ApiError."""
+        """Adds this server's address; what fails is tried again by `run`."""
         if ipaddress.ip_address(address).is_loopback:
             log.warning("no endpoint for the kubernetes service: %s is reached by this machine alone", address)
             return
         self._address, self._port = address, port
-        await self._reconcile()
+        await self._look()
 
     async def run(self) -> None:
         """Until cancelled."""
         while self._address:
             await self._server.clock.sleep(self._seconds * 2 / 3)
-            try:
-                await self._reconcile()
-            except (ApiError, StoreError) as error:
-                log.warning("endpoints of the kubernetes service were not looked at error=%s", error)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self._reconcile()
+        except (ApiError, StoreError) as error:
+            log.warning("endpoints of the kubernetes service were not looked at error=%s", error)
 
     async def end(self) -> None:
         """Takes this server's address away, the last one's too; failing to is told in the log."""
@@ -60,13 +65,17 @@ class Endpoints:
         if not address:
             return
         try:
-            if self._leases is None:
-                await self._write([])
-                return
-            await self._leases.release()
-            await self._write_living(self._leases)
-        except (ApiError, StoreError) as error:
-            log.warning("this server's endpoint could not be taken away and ends with its lease error=%s", error)
+            await self._server.clock.wait_for(self._withdraw(), END_SECONDS)
+        except (ApiError, StoreError, TimeoutError) as error:
+            reason = error or "timeout"
+            log.warning("this server's endpoint could not be taken away and ends with its lease error=%s", reason)
+
+    async def _withdraw(self) -> None:
+        if self._leases is None:
+            await self._write([])
+            return
+        await self._leases.release()
+        await self._write_living(self._leases)
 
     async def _reconcile(self) -> None:
         if self._leases is None:

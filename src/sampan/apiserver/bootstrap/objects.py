@@ -100,11 +100,11 @@ class Bootstrap:
 
     async def replace(self, obj: Any) -> None:
         """Create an object, or make an existing one be as `obj`."""
-        await self.ensure(obj)
         request = self.request(obj)
-        request.target.verb, request.target.name = "update", obj.metadata.name
         decode.complete(request.kind, obj)
         wanted = request.kind.encode(obj)
+        await self.ensure(obj)  # which gives it a uid that is another's when another server is faster
+        request.target.verb, request.target.name = "update", obj.metadata.name
         await change(request, lambda old, entry: request.kind.decode(wanted))
 
     def request(self, obj: Any) -> Request:
