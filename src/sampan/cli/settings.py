@@ -80,6 +80,9 @@ SERVERS = (
     click.option("--etcd-keyfile", type=ABSOLUTE, help="Key of that certificate."),
     click.option("--etcd-user", help="User of etcd's; the password is read from $SAMPAN_ETCD_PASSWORD."),
     click.option("--encryption-provider-config", type=ABSOLUTE, help="File with an EncryptionConfiguration."),
+    click.option("--enable-admission-plugins", help="Plugins to enable besides the default ones, with commas."),
+    click.option("--disable-admission-plugins", help="Plugins to disable, with commas."),
+    click.option("--admission-control-config-file", type=ABSOLUTE, help="AdmissionConfiguration of the plugins."),
     click.option(
         "--snapshot-interval",
         "snapshot_seconds",

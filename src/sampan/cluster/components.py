@@ -205,7 +205,11 @@ def api_config(options: Options, place: Server | None) -> Any:
     from sampan.apiserver.config import Config
 
     layout = options.layout
+    enable, disable, admission = options.admission
     return Config(
+        enable_plugins=enable,
+        disable_plugins=disable,
+        admission_configuration=admission,
         bind_address=place.address if place else options.bind_address,
         more_addresses=() if place or options.reachable else (options.node_ip,),
         port=options.port,

@@ -40,11 +40,24 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     etcd_keyfile: str = ""
     etcd_user: str = ""
     encryption_provider_config: str = ""
+    enable_admission_plugins: str = ""
+    disable_admission_plugins: str = ""
+    admission_control_config_file: str = ""
     snapshot_seconds: float = 0.0
     snapshot_dir: str = ""
     snapshot_retention: int = 24
     api_server: str = ""
     """Where the API server is of the cluster that this machine has joined; "" on a cluster's first machine."""
+
+    @property
+    def admission(self) -> tuple[tuple[str, ...], tuple[str, ...], Path | None]:
+        """Plugins to enable and to disable besides the defaults, and their configuration."""
+        enable, disable = (
+            tuple(word.strip() for word in text.split(",") if word.strip())
+            for text in (self.enable_admission_plugins, self.disable_admission_plugins)
+        )
+        file = self.admission_control_config_file
+        return enable, disable, Path(file) if file else None
 
     @property
     def joined(self) -> bool:

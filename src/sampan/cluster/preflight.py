@@ -36,6 +36,7 @@ def check(options: Options, *, running: bool) -> None:
     check_programs(options)
     check_options(options)
     check_servers(options)
+    check_admission(options)
     if not running:
         check_port(options.bind_address, options.port, "the API server", "--port")
         for port, user in NODE_PORTS.items():
@@ -80,6 +81,18 @@ def check_options(options: Options) -> None:
             f"the cluster in {options.data_dir} was made with {was}: use the same, "
             "or remove it first with `sampan down`"
         )
+
+
+def check_admission(options: Options) -> None:
+    """What the API server would end with at its start."""
+    if not any(options.admission):
+        return
+    from sampan.apiserver.admission import chain
+
+    try:
+        chain.check(*options.admission)
+    except (ValueError, OSError) as error:
+        raise ClusterError(str(error)) from None
 
 
 def check_servers(options: Options) -> None:

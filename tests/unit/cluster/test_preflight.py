@@ -76,3 +76,17 @@ def test_empty_control_groups_are_removed_and_used_ones_stay(tmp_path: Path) -> 
     remove_cgroups(tmp_path)
     assert not (tmp_path / "cpu/kubepods").exists() and not (tmp_path / "kubepods.slice").exists()
     assert (tmp_path / "memory/kubepods/pod2").exists()
+
+
+def test_admission_that_the_api_server_would_end_with(options: Options, tmp_path: Path) -> None:
+    preflight.check_admission(msgspec.structs.replace(options, enable_admission_plugins="AlwaysPullImages"))
+    file = tmp_path / "admission.yaml"
+    file.write_text("{apiVersion: apiserver.config.k8s.io/v1, kind: AdmissionConfiguration, plugins: [{name: Nope}]}")
+    for wrong, words in (
+        ({"enable_admission_plugins": "EventRateLimit"}, "EventRateLimit: limits: must not be empty"),
+        ({"disable_admission_plugins": "Priority, Nope"}, 'unknown admission plugin "Nope": known are'),
+        ({"admission_control_config_file": str(file)}, 'unknown admission plugin "Nope"'),
+    ):
+        with pytest.raises(ClusterError) as caught:
+            preflight.check_admission(msgspec.structs.replace(options, **wrong))
+        assert words in str(caught.value)

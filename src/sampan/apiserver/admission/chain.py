@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sampan.apiserver.admission import configuration
 from sampan.apiserver.admission.always import AlwaysAdmit, AlwaysDeny
@@ -171,13 +171,30 @@ async def _rest(
 
 
 def build(server: ApiServer, enable: Sequence[str], disable: Sequence[str], file: Path | None = None) -> Admission:
-    """The plugins on by default, and those named, told what the configuration file says of them.
+    """The plugins on by default, and those named, told what the configuration file says of them. Raises as `check`."""
+    settings = configuration.read(file) if file is not None else {}
+    _check_names(enable, disable, settings)
+    plugins = [
+        plugin(server)
+        for plugin in PLUGINS
+        if plugin.name not in disable and (plugin.on_by_default or plugin.name in enable)
+    ]
+    for plugin in plugins:
+        _tell(plugin, settings.get(plugin.name))
+    return Admission(plugins)
+
+
+def check(enable: Sequence[str], disable: Sequence[str], file: Path | None) -> None:
+    """Whether a server could begin with these.
 
     Raises ValueError for a name nobody knows, one both on and off, one that cannot be on, and a configuration that does
     not fit; OSError for a file that cannot be read.
     """
+    build(cast("ApiServer", None), enable, disable, file)
+
+
+def _check_names(enable: Sequence[str], disable: Sequence[str], settings: dict[str, Any]) -> None:
     known = ({plugin.name for plugin in PLUGINS} | INERT.keys() | REFUSED.keys()) - OURS
-    settings = configuration.read(file) if file is not None else {}
     for name in (*enable, *disable, *settings):
         if name not in known:
             raise ValueError(f'unknown admission plugin "{name}": known are {", ".join(sorted(known))}')
@@ -187,14 +204,6 @@ def build(server: ApiServer, enable: Sequence[str], disable: Sequence[str], file
     both = sorted(set(enable) & set(disable))
     if both:
         raise ValueError(f"admission plugins both enabled and disabled: {', '.join(both)}")
-    plugins = [
-        plugin(server)
-        for plugin in PLUGINS
-        if plugin.name not in disable and (plugin.on_by_default or plugin.name in enable)
-    ]
-    for plugin in plugins:
-        _tell(plugin, settings.get(plugin.name))
-    return Admission(plugins)
 
 
 def _tell(plugin: Plugin, settings: Any) -> None:

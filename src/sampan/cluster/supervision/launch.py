@@ -44,6 +44,7 @@ def executed(command: Sequence[str], log_file: Path) -> Callable[[], int]:
     def start() -> int:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as output:
+            os.fchmod(output.fileno(), 0o600)
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,12 @@ async def test_what_cannot_be_is_refused_at_start(
         async with api(admission_configuration=written(tmp_path, *plugins), **options):
             pass
     assert words in str(caught.value)
+
+
+def test_the_file_that_the_security_page_shows_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "admission.yaml"
+    file.write_text(text)
+    assert set(configuration.read(file)) == {"PodSecurity", "ResourceQuota"}
+    chain.check((), (), file)
