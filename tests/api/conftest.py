@@ -168,7 +168,7 @@ class Process:
 
     def __init__(self, data: Path, *arguments: str) -> None:
         self._data = data
-        self._arguments = arguments
+        self.arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         (data / "tokens.csv").write_text(TOKENS)
@@ -179,7 +179,7 @@ class Process:
         log = (self._data / "server.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [*command, "--token-auth-file", tokens, *ALONE, *self._arguments], stdout=log, stderr=log
+                [*command, "--token-auth-file", tokens, *ALONE, *self.arguments], stdout=log, stderr=log
             )
         api = Api(self.port, self._data)
         deadline = time.monotonic() + 60

@@ -136,7 +136,7 @@ def dispatch(request: Request) -> Answer | Awaitable[Answer]:
     if target.name in NO_SEGMENTS or "%" in target.name:
         why = f"may not be '{target.name}'" if target.name in NO_SEGMENTS else "may not contain '%'"
         raise errors.BadRequest(f'Name parameter invalid: "{target.name}": {why}')
-    if request.exchange.method == "HEAD" and target.subresource != PROXY:
+    if request.exchange.method == "HEAD" and target.subresource.partition("/")[0] != PROXY:
         raise MethodNotAllowed(NOT_ALLOWED, details={})
     if target.subresource:
         return _subresource(request)

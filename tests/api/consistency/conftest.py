@@ -1,9 +1,10 @@
-"""Clients that race, and watchers that keep what they saw."""
+"""Clients that race, and watchers that keep what they saw: over SQLite, and at two servers over one etcd."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import socket
 import ssl
@@ -11,6 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from sampan.testing import etcd
+
+from ..conftest import Api, Process
 
 TOKEN = "Bearer admin-token"
 
@@ -68,18 +73,48 @@ def revision_of(obj: dict[str, Any]) -> int:
     return int(obj["metadata"]["resourceVersion"])
 
 
+@pytest.fixture(scope="module", params=["sqlite", "etcd"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """As everywhere, once over each store."""
+    with contextlib.ExitStack() as stack:
+        process = Process(tmp_path_factory.mktemp(request.param), *_store(request.param, stack))
+        stack.callback(process.stop)
+        yield process
+
+
+def _store(name: str, stack: contextlib.ExitStack) -> tuple[str, ...]:
+    """The arguments for a store, which lives as long as the stack."""
+    if name == "sqlite":
+        return ()
+    if not etcd.available():
+        pytest.skip("no etcd on this machine: install the package etcd-server")
+    return ("--store", f"etcd={stack.enter_context(etcd.cluster()).endpoints[0]}")
+
+
+@pytest.fixture(scope="module")
+def ports(server: Process, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    """Of all servers over the store: two where there may be more than one."""
+    if not server.arguments:
+        yield [api.port]
+        return
+    other = Process(tmp_path_factory.mktemp("other"), *server.arguments)
+    yield [api.port, other.start().port]
+    other.stop()
+
+
 @pytest.fixture
-def clients(api: Any) -> Iterator[Any]:
-    """Makes clients and watches, and closes them."""
+def clients(ports: list[int]) -> Iterator[Any]:
+    """Makes clients and watches, each at the next server, and closes them."""
+    turn = itertools.cycle(ports)
     with contextlib.ExitStack() as stack:
 
         class Made:
             @staticmethod
             def client() -> Client:
-                return stack.enter_context(contextlib.closing(Client(api.port)))
+                return stack.enter_context(contextlib.closing(Client(next(turn))))
 
             @staticmethod
             def watch(path: str, revision: str | int) -> Watch:
-                return stack.enter_context(contextlib.closing(Watch(api.port, path, str(revision))))
+                return stack.enter_context(contextlib.closing(Watch(next(turn), path, str(revision))))
 
         yield Made

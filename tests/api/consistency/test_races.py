@@ -116,11 +116,13 @@ steps = st.lists(
 @given(steps)
 def test_any_interleaving(clients: Any, path: str, plan: list[tuple[int, str]]) -> None:
     """Three clients' steps in any order against a model: a write is taken exactly when nobody wrote since its read."""
-    client = clients.client()
+    each = [clients.client() for _ in range(3)]
+    client = each[0]
     _, current = client("GET", path)
     version, uid = current["metadata"]["resourceVersion"], current["metadata"]["uid"]
     seen = dict.fromkeys(range(3), current)
     for writer, step in plan:
+        client = each[writer]
         held = seen[writer]
         fresh = held["metadata"]["resourceVersion"] == version
         if step == "read":
@@ -149,4 +151,22 @@ def test_any_interleaving(clients: Any, path: str, plan: list[tuple[int, str]]) 
             assert made["metadata"]["uid"] == uid
         version, uid = made["metadata"]["resourceVersion"], made["metadata"]["uid"]
         seen[writer] = made
-    assert client("GET", path)[1]["metadata"]["resourceVersion"] == version
+    assert [one("GET", path)[1]["metadata"]["resourceVersion"] for one in each] == [version] * 3
+
+
+@settings(max_examples=12, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.tuples(*[st.lists(st.sampled_from([put, merge, test_and_set]), min_size=1, max_size=8)] * 2))
+def test_two_clients_at_once(clients: Any, path: str, plans: tuple[list[Callable[..., bool]], ...]) -> None:
+    """Whatever two clients do at the same time: what was acknowledged is counted, each once, and nothing else."""
+    pair = [clients.client() for _ in plans]
+    began = int(pair[0]("GET", path)[1]["data"]["count"])
+    start = threading.Barrier(len(pair))
+
+    def run(writer: int) -> int:
+        start.wait()
+        return sum(how(pair[writer], path, writer, number) for number, how in enumerate(plans[writer]))
+
+    with ThreadPoolExecutor(len(pair)) as pool:
+        acknowledged = sum(pool.map(run, range(len(pair))))
+    for client in pair:
+        assert int(client("GET", path)[1]["data"]["count"]) == began + acknowledged

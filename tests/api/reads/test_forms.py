@@ -169,6 +169,12 @@ def test_head_and_options_of_objects(api: Any, maps: str, path: str) -> None:
         assert answer.body["message"] == "the server does not allow this method on the requested resource"
 
 
+def test_head_through_a_proxy(api: Any, namespace: str) -> None:
+    """What is behind it may know HEAD."""
+    for path in ("proxy/", "proxy/some/where"):
+        assert api("HEAD", f"/api/v1/namespaces/{namespace}/pods/absent/{path}").status == 404
+
+
 def test_head_of_documents(api: Any) -> None:
     for path in ("/version", "/readyz", "/openapi/v2", "/apis"):
         head = api("HEAD", path)
