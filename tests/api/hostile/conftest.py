@@ -148,3 +148,11 @@ def process(server: Any, api: Any) -> Process:
 def bystander(api: Any) -> Iterator[Bystander]:
     with Bystander(api.port) as other:
         yield other
+
+
+@pytest.fixture(scope="module", autouse=True)
+def flat(request: pytest.FixtureRequest, process: Process) -> Iterator[None]:
+    """The server's memory after all tests of a module is what it was before, give or take `MEMORY` MB."""
+    before = process.memory()
+    yield
+    assert process.memory() < before + request.module.MEMORY

@@ -18,7 +18,6 @@ OPERATIONS = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEMORY = 120.0
-"""MB that the whole table may add."""
 
 
 def repeated(before: bytes, one: bytes, after: bytes, *, size: int = SIZE, separator: bytes = b",") -> bytes:
@@ -45,6 +44,10 @@ BODIES: dict[str, tuple[str, str, str, bytes, int]] = {
     "yaml deep lists": ("POST", MAPS, YAML, b"a: " + b"[" * 100_000, 400),
     "yaml deep maps": ("POST", MAPS, YAML, b"a: " + b"{a: " * 100_000, 400),
     "yaml of one text": ("POST", MAPS, YAML, b"a: " + b"x" * (SIZE - 10), 422),
+    "nothing": ("POST", MAPS, JSON, b"", 400),
+    "no JSON": ("POST", MAPS, JSON, b"nonsense", 400),
+    "brackets": ("POST", MAPS, JSON, b"[" * 500_000, 413),
+    "bytes as yaml": ("POST", MAPS, YAML, b"\x00\x01\x02", 400),
     "deep, open": ("POST", MAPS, JSON, b'{"a":' + b"[" * 100_000, 400),
     "deep, closed": ("POST", MAPS, JSON, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
     "deep merge patch": ("PATCH", f"{MAPS}/t", MERGE, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
@@ -57,10 +60,42 @@ BODIES: dict[str, tuple[str, str, str, bytes, int]] = {
     "variables": ("POST", PODS, JSON, repeated(pod(b',"env":[')[0], b"{}", pod(b',"env":[')[1], size=360_000), 422),
     "finalizers": ("POST", MAPS, JSON, repeated(b'{"metadata":{"finalizers":[', b'""', b"]}}", size=360_000), 422),
     "annotations": ("POST", MAPS, JSON, b'{"metadata":{"name":"n","annotations":{' + MANY_KEYS + b"}}}", 422),
+    "a long number in a text's place": (
+        "POST",
+        MAPS,
+        JSON,
+        b'{"metadata":{"name":"a"},"data":{"k":' + b"9" * 10_000 + b"}}",
+        400,
+    ),
     "a long number": ("POST", MAPS, JSON, b'{"metadata":{"generation":' + b"9" * (SIZE - 100) + b"}}", 400),
     "a high exponent": ("POST", MAPS, JSON, b'{"metadata":{"generation":1e' + b"9" * 1000 + b"}}", 400),
     "a quantity": ("POST", PODS, JSON, pod(b',"resources":{"limits":{"cpu":"1e999999999"}}')[0] + b"}]}}", 400),
     "operations": ("PATCH", f"{MAPS}/t", OPERATIONS, repeated(b"[", b'{"op":"test"}', b"]", size=150_000), 413),
+    "ten thousand and one operations": (
+        "PATCH",
+        f"{MAPS}/t",
+        OPERATIONS,
+        json.dumps([{"op": "add", "path": "/data/k", "value": "x"}] * 10_001).encode(),
+        413,
+    ),
+    "ten thousand operations": (
+        "PATCH",
+        f"{MAPS}/t",
+        OPERATIONS,
+        json.dumps([{"op": "add", "path": "/data/k", "value": "x"}] * 10_000).encode(),
+        200,
+    ),
+    "doublings": (
+        "PATCH",
+        f"{MAPS}/t",
+        OPERATIONS,
+        json.dumps([{"op": "copy", "from": "/data", "path": f"/data/k{n}"} for n in range(64)]).encode(),
+        422,
+    ),
+    "a test that fails": ("PATCH", f"{MAPS}/t", OPERATIONS, b'[{"op":"test","path":"/nope","value":1}]', 422),
+    "half a patch": ("PATCH", f"{MAPS}/t", MERGE, b"{", 400),
+    "labels that are a text": ("PATCH", f"{MAPS}/t", MERGE, b'{"metadata":{"labels":"text"}}', 422),
+    "an unknown form of patch": ("PATCH", f"{MAPS}/t", "application/unknown", b"{}", 415),
     "copies": (
         "PATCH",
         f"{MAPS}/t",

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import resource
 import socket
+import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .conftest import context
+
 TOKEN = b"Authorization: Bearer admin-token\r\n"
 HOST = b"Host: x\r\n"
 MAPS = "/api/v1/namespaces/default/configmaps"
 GET = b"GET /readyz HTTP/1.1\r\n" + HOST
+MEMORY = 200.0
 LARGE = "x" * 500_000
 FILES = 256
+EVENTS, EVENT_BYTES, WRITERS = 1400, 20_000, 8
+"""More than a backlog's thousand and what the kernel keeps for a connection, and less than the store's history."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,6 +93,37 @@ def test_watches_that_nobody_reads(wire: Any, api: Any, process: Any, bystander:
         # The store keeps 64 MiB of history; kept for each of the watchers it would be twenty times the changes.
         assert process.memory() < before + 160
         bystander.unharmed()
+
+
+def patched(port: int, name: str) -> None:
+    """A writer's share of the events: changes of an object of its own, one after the other."""
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context())
+    headers = {"Authorization": "Bearer admin-token", "Content-Type": "application/merge-patch+json"}
+    with contextlib.closing(connection):
+        for number in range(EVENTS // WRITERS):
+            body = json.dumps({"data": {"a": f"{number}" + "x" * EVENT_BYTES}})
+            connection.request("PATCH", f"{MAPS}/{name}", body, headers)
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            answer.read()
+
+
+def test_a_watch_that_nobody_reads_ends(wire: Any, process: Any, bystander: Any) -> None:
+    """What its socket and a backlog take, and then no more: the connection is dropped."""
+    before = process.memory()
+    with small(wire) as deaf:
+        now = f"{MAPS}?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+        deaf.sendall(asking(now))
+        assert deaf.recv(15) == b"HTTP/1.1 200 OK"
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(lambda number: patched(wire.port, f"large{number}"), range(WRITERS)))
+        received = 0
+        with contextlib.suppress(ConnectionResetError, ssl.SSLError):
+            while piece := deaf.recv(1 << 20):
+                received += len(piece)
+    assert received < EVENTS * EVENT_BYTES // 2
+    assert process.memory() < before + 100
+    bystander.unharmed()
 
 
 @pytest.fixture

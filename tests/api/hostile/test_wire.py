@@ -15,6 +15,7 @@ TOKEN = b"Authorization: Bearer admin-token\r\n"
 HOST = b"Host: x\r\n"
 POST = b"POST /api/v1/namespaces HTTP/1.1\r\n" + HOST + TOKEN
 GET = b"GET /readyz HTTP/1.1\r\n" + HOST
+MEMORY = 60.0
 CLOSE = b"Connection: close\r\n\r\n"
 
 REFUSED: dict[str, tuple[bytes, int]] = {

@@ -26,7 +26,7 @@ class AnonymousPolicy:
             return False
         if self._paths is None or path in self._paths:
             return True
-        return self._health and path.split("/", 2)[1] in _HEALTH
+        return self._health and path.startswith("/") and path.split("/", 2)[1] in _HEALTH
 
 
 _HEALTH = frozenset(path[1:] for path in HEALTH_PATHS)
