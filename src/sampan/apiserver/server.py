@@ -18,6 +18,7 @@ from sampan.api.registry import Kind, Registry, builtin
 from sampan.apiserver import selection, stages, version
 from sampan.apiserver.admission import chain
 from sampan.apiserver.admission.namespacelifecycle import is_ending
+from sampan.apiserver.allocation.repair import Repair
 from sampan.apiserver.allocation.services import Allocators
 from sampan.apiserver.answers import error_answer
 from sampan.apiserver.auth.authentication import Authentication
@@ -71,6 +72,7 @@ class ApiServer:
         self.documents = Documents(self)
         self.bootstrap = Bootstrap(self)
         self.allocators = Allocators(self)
+        self.allocation_repair = Repair(self)
         self.kubelets = Kubelets(self)
         self.backends = Backends(self)
         self.admission = chain.build(
@@ -125,6 +127,7 @@ class ApiServer:
             )
         await self.bootstrap.run(port)
         self.tasks.start(self.bootstrap.endpoints.run, name="endpoints", policy="log")
+        self.tasks.start(self.allocation_repair.run, name="allocation-repair", policy="log")
         self.started = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)
         return port

@@ -11,13 +11,21 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
-from sampan.aio.clock import timestamp
 from sampan.api import errors
 from sampan.api.errors import FieldError, Invalid
-from sampan.api.kinds import meta_v1, networking_v1
 from sampan.api.registry import Kind
 from sampan.apiserver.allocation import families, pool
-from sampan.apiserver.metadata import new_uid
+from sampan.apiserver.allocation.networks import Network, Networks
+from sampan.apiserver.allocation.records import (
+    NONE,
+    WITH_NODE_PORTS,
+    address_key,
+    address_record,
+    addresses_of,
+    port_key,
+    port_record,
+    ports_of,
+)
 from sampan.apiserver.write import Write
 from sampan.store import keys
 from sampan.store.interface import Compare, Delete, Put
@@ -25,11 +33,6 @@ from sampan.store.interface import Compare, Delete, Put
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
-NONE = families.NONE
-NETWORKING = "networking.k8s.io"
-PORTS = ("sampan.dev", "nodeports")
-WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
-MANAGED_BY = "ipallocator.k8s.io"
 FULL = "range is full"
 TAKEN_ADDRESS = "provided IP is already allocated"
 TAKEN_PORT = "provided port is already allocated"
@@ -44,8 +47,8 @@ class Allocators:
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
-        self._network = server.config.service_network
-        self._family = f"IPv{self._network.version}"
+        self._networks = Networks(server)
+        self._family = f"IPv{server.config.service_network.version}"
         self._first_port, self._last_port = server.config.node_ports
         self._pending: set[str] = set()
 
@@ -69,9 +72,9 @@ class Allocators:
     # addresses
 
     def _addresses(self, write: Write, new: Any, old: Any) -> None:
-        had = _addresses_of(old)
+        had = addresses_of(old)
         if new.type == "ExternalName":
-            self._give_back(write, [self._address_key(a) for a in had])
+            self._give_back(write, [address_key(a) for a in had])
             return
         if new.clusterIP == NONE or (new.clusterIPs or [""])[0] == NONE:
             return
@@ -96,9 +99,10 @@ class Allocators:
             number = ipaddress.ip_address(address)
         except ValueError:
             return
-        if number not in self._network or not self._usable(int(number)):
-            why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self._network}"
-        elif self._is_taken(self._address_key(address)):
+        if not self._networks.holding(number):
+            ranges = ", ".join(map(str, self._networks.usable()))
+            why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {ranges}"
+        elif self._is_taken(address_key(address)):
             why = TAKEN_ADDRESS
         else:
             self._record_address(write, address)
@@ -108,48 +112,36 @@ class Allocators:
         raise self._invalid(write, "spec.clusterIPs", text)
 
     def _free_address(self) -> str | None:
-        size = self._network.num_addresses - 2
-        first = int(self._network.network_address) + 1
+        """From the first network that has one."""
+        for network in self._networks.usable():
+            if (address := self._free_in(network)) is not None:
+                return address
+        return None
+
+    def _free_in(self, network: Network) -> str | None:
+        size = max(network.num_addresses - 2, 1)
+        first = int(network.network_address) + 1
         band = pool.reserved(size, least=16, most=256, divisor=16)
-        made = type(self._network.network_address)
+        made = type(network.network_address)
         number = pool.choose(
-            first, first + size - 1, band, lambda n: self._is_taken(self._address_key(str(made(n)))), self._server.rng
+            first, first + size - 1, band, lambda n: self._is_taken(address_key(str(made(n)))), self._server.rng
         )
         return None if number is None else str(made(number))
 
-    def _usable(self, number: int) -> bool:
-        """Neither the network's own address nor, for IPv4, its broadcast address."""
-        last = int(self._network.broadcast_address)
-        return int(self._network.network_address) < number and (number < last or self._network.version == 6)
-
     def _record_address(self, write: Write, address: str) -> None:
-        server = self._server
-        labels = {"ipaddress.kubernetes.io/ip-family": self._family, "ipaddress.kubernetes.io/managed-by": MANAGED_BY}
-        metadata = meta_v1.ObjectMeta(
-            name=address,
-            uid=new_uid(server.rng),
-            creationTimestamp=timestamp(server.clock.now()),
-            generation=1,
-            labels=labels,
-        )
-        parent = networking_v1.ParentReference(resource="services", namespace=write.namespace, name=write.name)
-        obj = networking_v1.IPAddress(metadata=metadata, spec=networking_v1.IPAddressSpec(parentRef=parent))
-        self._take(write, self._address_key(address), Kind.encode(obj))
-
-    @staticmethod
-    def _address_key(address: str) -> str:
-        return keys.key(NETWORKING, "ipaddresses", None, address)
+        now, rng = self._server.clock.now(), self._server.rng
+        self._take(write, address_key(address), address_record(address, write.namespace, write.name, now=now, rng=rng))
 
     # node ports
 
     def _ports(self, write: Write, new: Any, old: Any) -> None:
-        had = _ports_of(old)
+        had = ports_of(old)
         if new.type in WITH_NODE_PORTS:
             self._name_ports(write, new, had)
             if new.type == "LoadBalancer" and new.externalTrafficPolicy == "Local":
                 self._health_port(write, new, had)
-        keep = _ports_of(new)
-        self._give_back(write, [self._port_key(port) for port in sorted(had - keep)])
+        keep = ports_of(new)
+        self._give_back(write, [port_key(port) for port in sorted(had - keep)])
 
     def _name_ports(self, write: Write, new: Any, had: set[int]) -> None:
         """Ports the client named first, so that none of them is given to another port of the same service."""
@@ -182,7 +174,7 @@ class Allocators:
         if not self._first_port <= port <= self._last_port:
             span = f"{self._first_port}-{self._last_port}"
             why = f"provided port is not in the valid range. The range of valid ports is {span}"
-        elif self._is_taken(self._port_key(port)):
+        elif self._is_taken(port_key(port)):
             why = TAKEN_PORT
         else:
             self._record_port(write, port)
@@ -193,7 +185,7 @@ class Allocators:
         size = self._last_port - self._first_port + 1
         band = pool.reserved(size, least=16, most=128, divisor=32)
         port = pool.choose(
-            self._first_port, self._last_port, band, lambda n: self._is_taken(self._port_key(n)), self._server.rng
+            self._first_port, self._last_port, band, lambda n: self._is_taken(port_key(n)), self._server.rng
         )
         if port is None:
             raise errors.InternalError(f"Internal error occurred: failed to allocate a nodePort: {FULL}")
@@ -201,19 +193,13 @@ class Allocators:
         return port
 
     def _record_port(self, write: Write, port: int) -> None:
-        owner = f"{write.namespace}/{write.name}"
-        value = b'{"kind":"NodePort","apiVersion":"sampan.dev/v1","metadata":{"name":"%d"},"owner":"%b"}'
-        self._take(write, self._port_key(port), value % (port, owner.encode()))
-
-    @staticmethod
-    def _port_key(port: int) -> str:
-        return keys.key(*PORTS, None, str(port))
+        self._take(write, port_key(port), port_record(port, write.namespace, write.name))
 
     # both
 
     def _held(self, spec: Any) -> list[str]:
-        addresses = [] if spec.type == "ExternalName" else _addresses_of(spec)
-        return [*map(self._address_key, addresses), *map(self._port_key, sorted(_ports_of(spec)))]
+        addresses = [] if spec.type == "ExternalName" else addresses_of(spec)
+        return [*map(address_key, addresses), *map(port_key, sorted(ports_of(spec)))]
 
     def _is_taken(self, key: str) -> bool:
         place = keys.split(key)
@@ -237,18 +223,3 @@ class Allocators:
     @staticmethod
     def _invalid(write: Write, field: str, message: str) -> Invalid:
         return errors.invalid("", "Service", write.name, [FieldError(errors.INVALID, field, message)])
-
-
-def _addresses_of(spec: Any) -> list[str]:
-    if spec is None or spec.type == "ExternalName":
-        return []
-    addresses = spec.clusterIPs or ([spec.clusterIP] if spec.clusterIP else [])
-    return [a for a in addresses if a and a != NONE]
-
-
-def _ports_of(spec: Any) -> set[int]:
-    """Node ports a service holds, the health check's included."""
-    if spec is None or spec.type not in WITH_NODE_PORTS:
-        return set()
-    held = {port.nodePort for port in spec.ports or () if port.nodePort}
-    return held | {spec.healthCheckNodePort} if spec.healthCheckNodePort else held
