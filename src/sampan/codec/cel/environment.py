@@ -1,7 +1,7 @@
 """Compiling and evaluating expressions.
 
 environment = Environment({"claims": "map(string, dyn)"})
-program = environment.compile("claims.sub + '@example.com'", returns=("string",))
+program = environment.compile("claims.sub + '@example.com'", returns=("string", "dyn"))
 program.evaluate({"claims": {"sub": "ann"}})
 """
 
@@ -35,7 +35,7 @@ class Environment:
         )
 
     def compile(self, source: str, *, returns: Sequence[str] = ()) -> Program:
-        """A program. `returns`: what its value may be; `dyn` always may. Raises CelError."""
+        """A program. `returns`: what its value may be; `dyn` is what is not known before. Raises CelError."""
         if not source.strip():
             raise CelError("an expression is required")
         if len(source) > MAXIMUM_CHARACTERS:
@@ -47,7 +47,7 @@ class Environment:
         kind = _name(compiled.return_type())
         if kind.startswith("optional"):
             raise CelError("evaluates to an optional value: end it with .orValue(...)")
-        if returns and kind not in (*returns, "dyn"):
+        if returns and kind not in returns:
             raise CelError(f"must evaluate to {' or '.join(returns)}, not {kind}")
         return Program(source, compiled, kind)
 

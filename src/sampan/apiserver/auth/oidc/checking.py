@@ -20,7 +20,8 @@ from sampan.codec.cel.errors import CelError
 MOST_ISSUERS = 64
 ANY = "MatchAny"
 BOTH = "claim and expression can't both be set"
-TEXTS = ("string", "list(string)", "list(dyn)", "null")
+TEXT = ("string", "dyn")
+TEXTS = (*TEXT, "list(string)", "list(dyn)", "null")
 RESERVED = ("k8s.io", "kubernetes.io")
 VERIFIED = (
     "claims.email_verified must be used in claimMappings.username.expression or "
@@ -186,7 +187,7 @@ class _Checker:
         at = f"{self._at}.claimMappings.username"
         if not field.claim and not field.expression:
             self._mistakes.required(at, "claim or expression is required")
-        program = self._prefixed(at, field, ("string",))
+        program = self._prefixed(at, field, TEXT)
         if program is None:
             return mapping.claimed(field.claim, field.prefix or "")
         self._email |= program.selects("claims", "email")
@@ -217,7 +218,7 @@ class _Checker:
         if field.claim and field.expression:
             self._mistakes.invalid(at, "", BOTH)
         elif field.expression:
-            program = self._compile(f"{at}.expression", field.expression, expressions.over_claims, ("string",))
+            program = self._compile(f"{at}.expression", field.expression, expressions.over_claims, TEXT)
             return mapping.text_of(program) if program is not None else mapping.no_text
         return mapping.claimed_uid(field.claim) if field.claim else mapping.no_text
 
