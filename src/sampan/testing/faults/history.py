@@ -79,3 +79,7 @@ class History(msgspec.Struct):
         """The present moment, later than any before."""
         self.moment += 1
         return self.moment
+
+    def succeeded(self) -> int:
+        """Commits acknowledged so far."""
+        return sum(attempt.outcome == "succeeded" for attempt in self.attempts)

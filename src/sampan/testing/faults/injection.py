@@ -25,7 +25,8 @@ def missing() -> str:
 
 @contextlib.asynccontextmanager
 async def injected(pid: int, what: str) -> AsyncIterator[None]:
-    """While the block runs, every fsync of the process is hurt: `delay_enter=MICROSECONDS` or `error=EIO`."""
+    """While the block runs, every fsync of the process and of its children is hurt: `delay_enter=MICROSECONDS` or
+    `error=EIO`."""
     tracer = await asyncio.to_thread(_tracer, pid, what)
     try:
         yield
@@ -36,11 +37,21 @@ async def injected(pid: int, what: str) -> AsyncIterator[None]:
 
 def _tracer(pid: int, what: str) -> subprocess.Popen[bytes]:
     """strace, at work."""
-    command = ["strace", "-f", "-q", "-o", os.devnull, "-p", str(pid), "-e", f"trace={SYNCS}"]
+    attached = [part for each in (pid, *children(pid)) for part in ("-p", str(each))]
+    command = ["strace", "-f", "-q", "-o", os.devnull, *attached, "-e", f"trace={SYNCS}"]
     tracer = subprocess.Popen([*command, "-e", f"inject={SYNCS}:{what}"], stderr=subprocess.DEVNULL)
-    while tracer.poll() is None and not _traced(pid):
+    while tracer.poll() is None and not all(map(_traced, (pid, *children(pid)))):
         time.sleep(0.01)
     return tracer
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has begun and that still are."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in task.read_text().split()]
+    return found
 
 
 def _traced(pid: int) -> bool:

@@ -29,7 +29,7 @@ from typing import NamedTuple
 from sampan.aio.clock import SystemClock
 from sampan.store.interface import Delete, Operation, Put
 from sampan.store.sqlite import SqliteStore, file, schema
-from sampan.store.sqlite.store import SqliteLog
+from sampan.store.sqlite.store import ThreadLog
 
 COMMITS = 60
 CHECKPOINT_PAGES = 16
@@ -82,13 +82,16 @@ def states(commits: list[list[Operation]]) -> list[State]:
 
 
 async def write(path: Path, seed: int, *, careless: bool = False) -> None:
-    """Says each commit's number when it is acknowledged; `careless`, without having synced it."""
+    """Says each commit's number when it is acknowledged; `careless`, without having synced it.
+
+    The writer is a process with an odd seed, as under a server, and a thread with an even one.
+    """
     schema.WAL_PAGES = CHECKPOINT_PAGES
-    store = SqliteStore(path, SystemClock())
+    store = SqliteStore(path, SystemClock(), process=seed % 2 == 1)
     await store.start()
     if careless:
         log = store.log
-        assert isinstance(log, SqliteLog), "that is what this store has"
+        assert isinstance(log, ThreadLog), "an even seed's writer is a thread"
         await log._writing.run(lambda: log._writer.execute("PRAGMA synchronous = OFF"))
     os.write(1, b"0\n")
     for number, commit in enumerate(plan(seed), 1):

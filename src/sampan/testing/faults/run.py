@@ -38,6 +38,8 @@ VIRTUAL = ("simulated", "distant", "servers")
 """Targets whose time is virtual: quick, and the same again for the same seed."""
 PRIVATE = ("server", "cluster")
 """Targets of real processes in namespaces of their own: `netns.enter` comes first, and they are for root alone."""
+AGAIN, ENOUGH, RECOVERY_SECONDS = 10, 25, 100.0
+"""Commits after the last fault and in all, without which a run says nothing, and how long they may take."""
 TICK = 0.01
 
 
@@ -59,6 +61,13 @@ def run(target: str, seed: int, *, faults: Sequence[str] = ()) -> Verdict:
     """Runs clients and faults (those named, or random ones) on a target; its own event loop is used."""
     with asyncio.Runner(loop_factory=_loop if target in VIRTUAL else None) as runner:
         return runner.run(play(TARGETS[target](seed), seed, faults))
+
+
+async def _recovered(history: History, target: Target) -> None:
+    """Returns when commits have been acknowledged again, and enough of them in all."""
+    before = history.succeeded()
+    while history.succeeded() < max(before + AGAIN, ENOUGH):
+        await target.clock.sleep(target.pace)
 
 
 class Seldom(selectors.DefaultSelector):
@@ -101,8 +110,8 @@ async def _play(target: Target, history: History, names: Sequence[str], rng: ran
             await target.clock.sleep(target.pace * rng.randrange(5, 40))
             await target.faults[name](rng)
         await target.heal()
-        await target.clock.sleep(target.pace * 20)
-        finishing = asyncio.ensure_future(workload.finish())
+        await target.clock.wait_for(_recovered(history, target), RECOVERY_SECONDS)
+        finishing = asyncio.ensure_future(target.clock.wait_for(workload.finish(), RECOVERY_SECONDS))
         await asyncio.wait([finishing, recorder], return_when=asyncio.FIRST_COMPLETED)
         await cancelled([recorder, *tasks] if finishing.done() else [recorder, finishing, *tasks])
         finishing.result()

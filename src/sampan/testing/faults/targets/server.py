@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sampan.aio.clock import SystemClock
+from sampan.store.errors import Compacted, Unavailable
 from sampan.store.interface import Event, Watch
 from sampan.testing.faults import injection
 from sampan.testing.faults.history import History
@@ -37,6 +39,8 @@ class Server:
             "server-killed-twice": self._killed_twice,
             "server-restarted": self._restarted,
             "server-stopped": self._stopped,
+            "writer-killed": self._writer_killed,
+            "writer-stopped": self._writer_stopped,
             "file-system-full": self._full,
             "slow-fsync": self._slow_fsync,
             "failing-fsync": self._failing_fsync,
@@ -70,7 +74,11 @@ class Server:
         return await call(self.store())
 
     async def following(self, watch: Watch) -> list[Event]:
-        return await watch.__anext__()
+        """A server whose store has failed says 410 to its watchers; after its restart they go on all the same."""
+        try:
+            return await watch.__anext__()
+        except Compacted as error:
+            raise Unavailable(str(error)) from None
 
     async def _starts(self) -> None:
         self._server.start()
@@ -95,6 +103,21 @@ class Server:
         self._server.send(signal.SIGSTOP)
         await self.clock.sleep(rng.uniform(1, 4))
         self._server.send(signal.SIGCONT)
+
+    async def _writer_killed(self, rng: random.Random) -> None:
+        """The process that writes the file, without the server."""
+        self._writers(signal.SIGKILL)
+        await self.clock.sleep(rng.random())
+        await self._restarted(rng)
+
+    async def _writer_stopped(self, rng: random.Random) -> None:
+        self._writers(signal.SIGSTOP)
+        await self.clock.sleep(rng.uniform(1, 4))
+        self._writers(signal.SIGCONT)
+
+    def _writers(self, number: signal.Signals) -> None:
+        for child in injection.children(self._server.pid):
+            os.kill(child, number)
 
     async def _full(self, rng: random.Random) -> None:
         """Writes fail, and take place again when there is room, without anyone doing anything."""
