@@ -30,7 +30,11 @@ USAGES = ("digital signature",)
 
 
 class Unsigned(ClientError):
-    """The request was denied, failed or not answered in time; the text says which, and what to do."""
+    """The request was not answered in time; the text says what to do."""
+
+
+class Refused(Unsigned):
+    """The request was denied or failed, and will never be signed; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,8 @@ def signing_request(key: bytes, wanted: Wanted) -> Any:
 
 
 async def ask(client: Client, clock: Clock, key: bytes, wanted: Wanted, *, patience: float) -> bytes:
-    """The certificate, PEM, once it is signed. Raises Unsigned after `patience` seconds, ApiError and Unreachable."""
+    """The certificate, PEM, once it is signed. Raises Unsigned after `patience` seconds, Refused, ApiError and
+    Unreachable."""
     obj = signing_request(key, wanted)
     name = obj.metadata.name
     try:
@@ -97,12 +102,12 @@ async def ask(client: Client, clock: Clock, key: bytes, wanted: Wanted, *, patie
 
 
 def answer(obj: Any) -> bytes | None:
-    """The certificate in a request's status; None while there is none. Raises Unsigned for one that never will be."""
+    """The certificate in a request's status; None while there is none. Raises Refused for one that never will be."""
     status = obj.status
     for condition in (status.conditions if status is not None else None) or ():
         if condition.type in ("Denied", "Failed"):
             why = f": {condition.message}" if condition.message else ""
-            raise Unsigned(f"certificate request {obj.metadata.name} was {condition.type.lower()}{why}")
+            raise Refused(f"certificate request {obj.metadata.name} was {condition.type.lower()}{why}")
     return base64.b64decode(status.certificate) if status is not None and status.certificate else None
 
 

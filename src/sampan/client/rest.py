@@ -200,7 +200,7 @@ _target = target
 def _metadata(obj: Any, field: str) -> Any:
     if isinstance(obj, dict):
         return obj.get("metadata", {}).get(field)
-    return getattr(obj.metadata, field)
+    return getattr(obj.metadata, field) if obj.metadata is not None else None
 
 
 def delete_options(

@@ -1,10 +1,10 @@
 """The certificates of a machine that has joined: asked of the API, kept up while everything runs.
 
-Three things are looked at every `LOOK_SECONDS`: the cluster's authorities (`kube-root-ca.crt`), this node's client
-certificate, and its serving certificate. What is due is asked for with the present client certificate; the answer goes
-into the same files as on a cluster's first machine, and whoever uses them takes them up (`aio.tls`,
-`client.transport`). A new key lies in `<name>.next.key` until its certificate is there, so that a restart asks for the
-same one again.
+Three things are looked at every `LOOK_SECONDS`: the cluster's authorities (`kube-root-ca.crt`; the one for serving is
+in `sampan-node-config`), this node's client certificate, and its serving certificate. What is due, or was signed by
+another than the first of its authorities, is asked for with the present client certificate; the answer goes into the
+same files as on a cluster's first machine, and whoever uses them takes them up (`aio.tls`, `client.transport`). A new
+key lies in `<name>.next.key` until its certificate is there, so that a restart asks for the same one again.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from sampan.aio.clock import Clock
 from sampan.api.errors import ApiError, NotFound
 from sampan.api.kinds import core_v1
 from sampan.client import certificates, kubeconfig
-from sampan.client.certificates import Wanted
+from sampan.client.certificates import Refused, Unsigned, Wanted
 from sampan.client.errors import ClientError
 from sampan.client.interface import Client
 from sampan.client.renewal import Life
 from sampan.cluster.authority import hosts_of, load_key, pem_of
 from sampan.cluster.certificates import node
 from sampan.cluster.errors import ClusterError
+from sampan.cluster.inspection import signed
 from sampan.cluster.layout import Layout, write_private
 from sampan.cluster.options import Options
+from sampan.cluster.tokens import NODE_CONFIG, SERVING_AUTHORITIES
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 30.0
-PATIENCE_SECONDS = 900.0
-PREFIX = "kubernetes.io/"
+PATIENCE_SECONDS = 60.0
+REFUSED_SECONDS = 900.0
+CLIENT_SIGNER, SERVING_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"
 ROOT_CA = "kube-root-ca.crt"
 
 
@@ -42,11 +45,9 @@ def wanted(options: Options) -> dict[str, Wanted]:
     client, serving = node(options.node_name, options.node_ip)
     hosts = tuple(host for host in serving.hosts if host != "127.0.0.1")
     return {
-        client.file: Wanted(
-            signer=f"{PREFIX}kube-apiserver-client-kubelet", user=client.user, groups=client.groups, usage="client auth"
-        ),
+        client.file: Wanted(signer=CLIENT_SIGNER, user=client.user, groups=client.groups, usage="client auth"),
         serving.file: Wanted(
-            signer=f"{PREFIX}kubelet-serving", user=client.user, groups=client.groups, usage="server auth", hosts=hosts
+            signer=SERVING_SIGNER, user=client.user, groups=client.groups, usage="server auth", hosts=hosts
         ),
     }
 
@@ -60,12 +61,12 @@ async def obtain(
         write_private(pending, certificates.new_key())
     key = pending.read_bytes()
     try:
-        signed = await certificates.ask(client, clock, key, what, patience=patience)
-    except certificates.Unsigned:
+        answer = await certificates.ask(client, clock, key, what, patience=patience)
+    except Refused:
         pending.unlink()
         raise
     write_private(layout.pki / f"{name}.key", key)
-    write_private(layout.pki / f"{name}.crt", signed)
+    write_private(layout.pki / f"{name}.crt", answer)
     pending.unlink()
 
 
@@ -83,15 +84,28 @@ def write_kubeconfig(layout: Layout, server: str) -> None:
         write_private(path, text)
 
 
-def due(folder: Path, name: str, what: Wanted, moment: Callable[[Life], float], now: float) -> bool:
-    """Whether a certificate must be asked for: missing, not its key's, for other hosts, or `moment` of its life is
-    there."""
+def due(
+    folder: Path,
+    name: str,
+    what: Wanted,
+    *,
+    moment: Callable[[Life], float],
+    now: float,
+    authorities: list[x509.Certificate],
+) -> bool:
+    """Whether a certificate must be asked for: it is missing, not its key's, for other hosts, not signed by the first
+    of `authorities` (where they are known), or `moment` of its life has come."""
     try:
         certificate = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
         fits = load_key(folder / f"{name}.key").public_key() == certificate.public_key()
     except (OSError, ValueError, ClusterError):
         return True
-    return not fits or hosts_of(certificate) != set(what.hosts) or now >= moment(Life.of(certificate))
+    return (
+        not fits
+        or hosts_of(certificate) != set(what.hosts)
+        or (bool(authorities) and not signed(certificate, authorities[0]))
+        or now >= moment(Life.of(certificate))
+    )
 
 
 class NodeCertificates:
@@ -104,6 +118,7 @@ class NodeCertificates:
         self._clock = clock
         self._rng = rng
         self._moments: dict[Life, float] = {}
+        self._refused: dict[str, float] = {}
 
     async def run(self) -> None:
         while True:
@@ -113,28 +128,43 @@ class NodeCertificates:
     async def look(self) -> None:
         """Once; what fails is logged and left for the next time."""
         try:
-            await self._authorities()
+            authorities = await self._authorities()
             for name, what in wanted(self._options).items():
-                if due(self._layout.pki, name, what, self._moment, self._clock.now()):
-                    await obtain(self._client, self._clock, self._layout, name, what)
-                    log.info("certificate obtained name=%s", name)
+                signers, now = authorities[what.signer], self._clock.now()
+                if due(self._layout.pki, name, what, moment=self._moment, now=now, authorities=signers):
+                    await self._obtain(name, what)
             write_kubeconfig(self._layout, self._options.server)
         except (ApiError, ClientError, OSError) as error:
             log.warning("this node's certificates could not be kept up error=%s", error)
 
+    async def _obtain(self, name: str, what: Wanted) -> None:
+        """Who was refused waits before asking again; who was not answered goes on asking for the same."""
+        if self._clock.monotonic() < self._refused.get(name, 0.0):
+            return
+        try:
+            await obtain(self._client, self._clock, self._layout, name, what)
+            log.info("certificate obtained name=%s", name)
+        except Refused as error:
+            self._refused[name] = self._clock.monotonic() + REFUSED_SECONDS
+            log.error("certificate refused name=%s error=%s", name, error)
+        except Unsigned as error:
+            log.warning("certificate still missing name=%s error=%s", name, error)
+
     def _moment(self, life: Life) -> float:
         return self._moments.setdefault(life, life.renewal(self._rng))
 
-    async def _authorities(self) -> None:
-        """Takes up the cluster's authorities as they are now; what cannot be read, or is none, changes nothing."""
+    async def _authorities(self) -> dict[str, list[x509.Certificate]]:
+        """What signs and is trusted now, by signer; the cluster's own is taken up. What is not told changes nothing."""
+        cluster = await self._told(ROOT_CA, "ca.crt")
+        if cluster and pem_of(*cluster) != (self._layout.pki / "ca.crt").read_bytes():
+            write_private(self._layout.pki / "ca.crt", pem_of(*cluster))
+        return {CLIENT_SIGNER: cluster, SERVING_SIGNER: await self._told(NODE_CONFIG, SERVING_AUTHORITIES)}
+
+    async def _told(self, name: str, field: str) -> list[x509.Certificate]:
+        """The authorities in a ConfigMap of kube-system; none when there is none, or what is there cannot be read."""
         try:
-            published = await self._client.get(core_v1.ConfigMap, ROOT_CA, "kube-system")
-        except NotFound:
-            return
-        try:
-            found = pem_of(*x509.load_pem_x509_certificates((published.data or {}).get("ca.crt", "").encode()))
-        except ValueError as error:
-            log.warning("the published authorities cannot be read error=%s", error)
-            return
-        if found != (self._layout.pki / "ca.crt").read_bytes():
-            write_private(self._layout.pki / "ca.crt", found)
+            published = await self._client.get(core_v1.ConfigMap, name, "kube-system")
+            return x509.load_pem_x509_certificates((published.data or {}).get(field, "").encode())
+        except (NotFound, ValueError) as error:
+            log.warning("the published authorities cannot be read name=%s error=%s", name, error)
+            return []

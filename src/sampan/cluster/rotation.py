@@ -6,8 +6,10 @@ Where a change stands is read from the files alone, so that it can be stopped an
     trusting   `<name>.next.key` is there and its certificate is in the bundle; the old key still signs
     reissued   the next key has become `<name>.key` (one rename); the old certificate is still in the bundle
 
-Each step is one atomic write that the whole state follows from. Between two steps everybody must have taken up the
-first: processes here within seconds, pods when the kubelet refreshes their volumes, other machines within a minute.
+Each step ends with one atomic write that the whole state follows from. The first certificate of a bundle is the one
+that signs, or is about to: so other machines, which see nothing but the bundle, know when to ask for a new certificate.
+Between two steps everybody must have taken up the first: processes here within seconds, pods when the kubelet refreshes
+their volumes, other machines within a minute.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ def trust(pki: Path, name: str, clock: Clock) -> None:
 
 def reissue(pki: Path, name: str, clock: Clock) -> None:
     """The next key signs from now on; certificates are made anew when they are next looked at."""
+    following = load_key(_next_key(pki, name)).public_key()
+    ordered = sorted(_bundle(pki, name), key=lambda certificate: certificate.public_key() != following)
+    write_private(pki / f"{name}.crt", pem_of(*ordered))
     _next_key(pki, name).replace(pki / f"{name}.key")
 
 

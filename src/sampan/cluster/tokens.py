@@ -25,6 +25,8 @@ from sampan.cluster.options import Options
 NODE_CONFIG = "sampan-node-config"
 SHARED = ("service_cidr", "cluster_cidr", "cluster_domain")
 """The options that a joining machine takes from its cluster."""
+SERVING_AUTHORITIES = "kubelet-ca.crt"
+"""Beside them: who signs kubelets' serving certificates."""
 RBAC = "rbac.authorization.k8s.io"
 ANONYMOUS = rbac_v1.Subject(apiGroup=RBAC, kind="User", name="system:anonymous")
 JOINING = rbac_v1.Subject(apiGroup=RBAC, kind="Group", name=bootstrap.JOINING_GROUP)
@@ -91,6 +93,7 @@ async def publish(client: Client, options: Options) -> None:
     info = {bootstrap.KUBECONFIG: kubeconfig_for(server, (options.layout.pki / "ca.crt").read_bytes())}
     await _config_map(client, bootstrap.INFO_NAMESPACE, bootstrap.INFO_NAME, info)
     shared = {name: str(getattr(options, name)) for name in SHARED}
+    shared[SERVING_AUTHORITIES] = (options.layout.pki / "kubelet-ca.crt").read_text()
     await _config_map(client, bootstrap.NAMESPACE, NODE_CONFIG, shared)
     for namespace, name, subjects in (
         (bootstrap.INFO_NAMESPACE, bootstrap.INFO_NAME, [ANONYMOUS]),

@@ -1,7 +1,8 @@
 """Requests that show no credential: for which paths they are let in as system:anonymous.
 
-Where nothing is configured, that is the health endpoints and nothing else: stricter than upstream, whose default lets
-them in everywhere and leaves it to authorization.
+Where nothing is configured, that is the health endpoints and one ConfigMap, by which a machine that joins comes to know
+its cluster before it trusts anybody (it may be read once there is a token to join with, see `sampan.cluster.tokens`):
+stricter than upstream, whose default lets them in everywhere and leaves it to authorization.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#anonymous-requests
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 from sampan.apiserver.auth.authorizer import HEALTH_PATHS
 from sampan.apiserver.auth.configuration.authentication import Anonymous
 from sampan.apiserver.auth.configuration.document import Mistakes
+
+CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 
 
 class AnonymousPolicy:
@@ -38,7 +41,7 @@ def policy(flag: bool | None, configured: Anonymous | None) -> AnonymousPolicy:
         paths = frozenset(condition.path for condition in configured.conditions)
         return AnonymousPolicy(enabled=configured.enabled, paths=paths or None)
     if flag is None:
-        return AnonymousPolicy(enabled=True, paths=frozenset(), health=True)
+        return AnonymousPolicy(enabled=True, paths=frozenset({CLUSTER_INFO}), health=True)
     return AnonymousPolicy(enabled=flag, paths=None)
 
 
