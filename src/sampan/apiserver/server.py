@@ -161,6 +161,7 @@ class ApiServer:
         await self.tasks.close()  # followers whose watches have just ended
         await self.kubelets.close()
         await self.backends.close()
+        await self.admission.close()
         await self.authentication.close()
         await self.authorization.close()
         await self.store.close()

@@ -25,6 +25,7 @@ from sampan.apiserver.admission.defaulttolerationseconds import DefaultToleratio
 from sampan.apiserver.admission.denyserviceexternalips import DenyServiceExternalIPs
 from sampan.apiserver.admission.eventratelimit import EventRateLimit
 from sampan.apiserver.admission.extendedresourcetoleration import ExtendedResourceToleration
+from sampan.apiserver.admission.imagepolicywebhook import ImagePolicyWebhook
 from sampan.apiserver.admission.limitpodhardantiaffinitytopology import LimitPodHardAntiAffinityTopology
 from sampan.apiserver.admission.limitranger import LimitRanger
 from sampan.apiserver.admission.namespaceautoprovision import NamespaceAutoProvision, NamespaceExists
@@ -64,6 +65,7 @@ PLUGINS: tuple[type[Plugin], ...] = (
     NodeRestriction,
     TaintNodesByCondition,
     AlwaysPullImages,
+    ImagePolicyWebhook,
     PodSecurity,
     PodNodeSelector,
     Priority,
@@ -104,10 +106,6 @@ INERT = {
 They are accepted on the command line, so that one set of flags serves both.
 """
 
-REFUSED = {
-    "ImagePolicyWebhook": "it is not there yet; without it every image would be let through",
-}
-"""Names of upstream's that cannot be enabled, since whoever enables them relies on what they refuse, and why."""
 OURS = frozenset({RbacEscalation.name, CertificateRequester.name})
 
 
@@ -122,6 +120,11 @@ class Admission:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(plugin.name for plugin in self._plugins)
+
+    async def close(self) -> None:
+        """The server ends."""
+        for plugin in self._plugins:
+            await plugin.close()
 
     def mutate(self, write: Write) -> Awaitable[None] | None:
         """Run the plugins' `mutate` in order."""
@@ -187,20 +190,17 @@ def build(server: ApiServer, enable: Sequence[str], disable: Sequence[str], file
 def check(enable: Sequence[str], disable: Sequence[str], file: Path | None) -> None:
     """Whether a server could begin with these.
 
-    Raises ValueError for a name nobody knows, one both on and off, one that cannot be on, and a configuration that does
-    not fit; OSError for a file that cannot be read.
+    Raises ValueError for a name nobody knows, one both on and off, and a configuration that is missing or does not fit;
+    OSError for a file that cannot be read.
     """
     build(cast("ApiServer", None), enable, disable, file)
 
 
 def _check_names(enable: Sequence[str], disable: Sequence[str], settings: dict[str, Any]) -> None:
-    known = ({plugin.name for plugin in PLUGINS} | INERT.keys() | REFUSED.keys()) - OURS
+    known = ({plugin.name for plugin in PLUGINS} | INERT.keys()) - OURS
     for name in (*enable, *disable, *settings):
         if name not in known:
             raise ValueError(f'unknown admission plugin "{name}": known are {", ".join(sorted(known))}')
-    for name in (*enable, *settings):
-        if name in REFUSED and (name in enable or settings[name] is not None):
-            raise ValueError(f"admission plugin {name} cannot be used: {REFUSED[name]}")
     both = sorted(set(enable) & set(disable))
     if both:
         raise ValueError(f"admission plugins both enabled and disabled: {', '.join(both)}")

@@ -46,6 +46,9 @@ class Plugin:
         """Raise ApiError, or let it pass."""
         return None
 
+    async def close(self) -> None:
+        """The server ends: give back connections."""
+
     def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
         """Whether the plugin wants to see such a write."""
         return (

@@ -23,7 +23,8 @@ NodeDeclaredFeatureValidator JobValidation PodResizeValidator MutatingAdmissionP
 ValidatingAdmissionPolicy ValidatingAdmissionWebhook ResourceQuota AlwaysDeny
 """
 OFF = """
-AlwaysAdmit NamespaceAutoProvision NamespaceExists LimitPodHardAntiAffinityTopology AlwaysPullImages PodNodeSelector
+AlwaysAdmit ImagePolicyWebhook
+NamespaceAutoProvision NamespaceExists LimitPodHardAntiAffinityTopology AlwaysPullImages PodNodeSelector
 PodTolerationRestriction EventRateLimit ExtendedResourceToleration OwnerReferencesPermissionEnforcement
 DenyServiceExternalIPs AlwaysDeny
 """
@@ -32,7 +33,7 @@ DenyServiceExternalIPs AlwaysDeny
 def test_every_plugin_of_upstreams_is_there_or_has_a_reason_and_stands_in_its_place() -> None:
     ours = [plugin.name for plugin in chain.PLUGINS if plugin.name not in chain.OURS]
     assert ours == [name for name in UPSTREAM.split() if name in ours]
-    assert {*ours, *chain.INERT, *chain.REFUSED} == {*UPSTREAM.split()}
+    assert {*ours, *chain.INERT} == {*UPSTREAM.split()}
     assert {plugin.name for plugin in chain.PLUGINS if not plugin.on_by_default} == {*OFF.split()}
 
 
@@ -87,7 +88,7 @@ def test_a_file_that_is_none_is_told_why(tmp_path: Path, text: str, words: str) 
             {"enable_plugins": ("Priority",), "disable_plugins": ("Priority",)},
             "both enabled and disabled",
         ),
-        ([], {"enable_plugins": ("ImagePolicyWebhook",)}, "ImagePolicyWebhook cannot be used"),
+        ([], {"enable_plugins": ("ImagePolicyWebhook",)}, "ImagePolicyWebhook: imagePolicy: must be there"),
         ([{"name": "Priority", "configuration": {}}], {}, "Priority: this plugin takes no configuration"),
         ([], {"enable_plugins": ("EventRateLimit",)}, "EventRateLimit: limits: must not be empty"),
     ],
