@@ -109,18 +109,22 @@ class Api:
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "c",
         }
-        path.write_text(json.dumps(config))
+        text = json.dumps(config)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
         return path
 
-    def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the kubectl on the PATH."""
+    def kubectl(
+        self, *arguments: str, stdin: str = "", check: bool = True, program: str = "kubectl", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the kubectl on the PATH, or another."""
         environment = {
             "KUBECONFIG": str(self.kubeconfig()),
             "HOME": str(self.data),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-        }
+        } | environment
         done = subprocess.run(
-            ["kubectl", *arguments],
+            [program, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

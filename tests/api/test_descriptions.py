@@ -54,13 +54,6 @@ def test_compressed_where_asked(api: Any) -> None:
     assert json.loads(gzip.decompress(data))["openapi"] == "3.0.0"
 
 
-@pytest.mark.parametrize(
-    "kind", ["pods", "deployments", "jobs", "ingresses", "resourceclaims", "customresourcedefinitions"]
-)
-def test_kubectl_explains_to_the_last_field(api: Any, kind: str) -> None:
-    assert "metadata" in api.kubectl("explain", kind, "--recursive").stdout
-
-
 def test_a_scale_is_shown_as_a_scale(api: Any, namespace: str) -> None:
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template}
