@@ -153,3 +153,14 @@ async def test_discovery_takes_two_requests() -> None:
         (found,) = await client.discover()
         assert found.resource == Resource("", "v1", "pods", True, "Pod")
         assert len(server.asked) == 2
+
+
+async def test_a_review_is_made_without_metadata() -> None:
+    """A kubelet asks so who somebody is; it has nothing to name."""
+    from sampan.api.kinds import authentication_v1
+
+    async with serving() as (server, client):
+        answer = {"status": {"authenticated": True, "user": {"username": "alice"}}}
+        server.on("POST /apis/authentication.k8s.io/v1/tokenreviews", 201, answer)
+        review = authentication_v1.TokenReview(spec=authentication_v1.TokenReviewSpec(token="t"))
+        assert (await client.create(review)).status.user.username == "alice"
