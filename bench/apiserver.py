@@ -129,7 +129,7 @@ def opened(store: str, data: Path) -> Iterator[str]:
     if store != "etcd":
         yield store
         return
-    members = etcd.EtcdCluster(data / "etcd")
+    members = etcd.local(data / "etcd")
     members.start()
     try:
         asyncio.run(members.ready())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sampan.aio.clock import SystemClock
+from sampan.api.errors import ApiError
 from sampan.client import kubeconfig
 from sampan.client.errors import Unreachable
 from sampan.client.rest import RestClient
@@ -80,7 +81,7 @@ async def test_objects_are_encrypted_in_etcd_and_backed_up(cluster: Options) -> 
                 try:
                     if found := await look():
                         return found
-                except Unreachable:
+                except (ApiError, Unreachable):
                     pass
                 await clock.sleep(0.05)
 

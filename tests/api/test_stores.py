@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from sampan.cluster import options
+from sampan.cluster.layout import Layout
+from sampan.cluster.options import Options
 from sampan.testing import etcd
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -81,9 +84,12 @@ def test_etcd_is_restored_while_serving_and_taken_to_sqlite(
     finally:
         process.stop()
     target = tmp_path / "moved"
+    options.save(Options(data_dir=str(target), store=store))
     sampan("store", "migrate", "--from", store, "--to", "sqlite", "--data-dir", str(target))
     again = sampan("store", "migrate", "--from", store, "--to", "sqlite", "--data-dir", str(target), check=False)
     assert "--overwrite" in again.stderr
+    made = options.load(Layout(target))
+    assert made is not None and made.store == "sqlite", "`sampan up` would start the cluster on its old store"
     moved = type(server)(target)
     try:
         assert names(moved.start()) == {"kept"}

@@ -29,6 +29,9 @@ def command() -> None:
 def migration(source: str, target: str, overwrite: bool, data_dir: str, **etcd: Any) -> None:
     """Copy all objects from one store to another; stop the API servers first, and start them with the new one after.
 
+    A cluster of `sampan up` whose data directory this is has the new store from then on: `sampan down --keep-data`
+    before, `sampan up` after.
+
     \b
     Example:
       sampan store migrate --from sqlite --to etcd=http://10.0.0.1:2379,http://10.0.0.2:2379
@@ -36,7 +39,23 @@ def migration(source: str, target: str, overwrite: bool, data_dir: str, **etcd: 
     layout = Layout(Path(data_dir).absolute())
     with told():
         changes = asyncio.run(migrated(layout, source, target, overwrite, etcd))
-    click.echo(f"migrated: {changes.written + changes.kept} objects; start the API server with --store {target}")
+    moved = adopt(layout, target, etcd)
+    after = "`sampan up` starts the cluster on it" if moved else f"start the API server with --store {target}"
+    click.echo(f"migrated: {changes.written + changes.kept} objects; {after}")
+
+
+def adopt(layout: Layout, target: str, etcd: dict[str, Any]) -> bool:
+    """Makes `target` the store of the cluster in the data directory; False when there is none."""
+    import msgspec
+
+    from sampan.cluster import options
+
+    known = options.load(layout)
+    if known is None or known.servers > 1:
+        return False
+    files = {name: str(value.absolute()) if isinstance(value, Path) else value or "" for name, value in etcd.items()}
+    options.save(msgspec.structs.replace(known, store=target, **files))
+    return True
 
 
 async def migrated(layout: Layout, source: str, target: str, overwrite: bool, etcd: dict[str, Any]) -> Changes:

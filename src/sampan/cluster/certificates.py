@@ -22,11 +22,12 @@ from sampan.aio.clock import Clock
 from sampan.cluster.authority import LEAF_SECONDS, Authority, Identity, pem
 from sampan.cluster.layout import Layout, write_private
 
-CLUSTER, KUBELET_SERVING, FRONT_PROXY = "ca", "kubelet-ca", "front-proxy-ca"
-ETCD = "etcd-ca"
+CLUSTER, KUBELET_SERVING, FRONT_PROXY, ETCD = "ca", "kubelet-ca", "front-proxy-ca", "etcd-ca"
 
 # file -> common name
 AUTHORITIES = {CLUSTER: "sampan-ca", KUBELET_SERVING: "sampan-kubelet-ca", FRONT_PROXY: "sampan-front-proxy-ca"}
+KNOWN_AUTHORITIES = {**AUTHORITIES, ETCD: "sampan-etcd-ca"}
+"""With that of an etcd of the cluster's own, which few clusters have."""
 
 # signer of CertificateSigningRequests -> the authority it signs with
 SIGNERS = {
@@ -87,7 +88,7 @@ class Authorities:
     def named(self, name: str) -> Authority:
         known = self._known.get(name)
         if known is None:
-            common_name = AUTHORITIES.get(name, f"sampan-{name}")
+            common_name = KNOWN_AUTHORITIES[name]
             known = Authority(self.pki, self._clock, name, common_name, leaf_seconds=self._leaf_seconds)
             self._known[name] = known
         return known

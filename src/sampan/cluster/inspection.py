@@ -13,7 +13,7 @@ from sampan.aio.clock import Clock
 from sampan.client.renewal import RENEW_AT, Life
 from sampan.cluster import renewal, rotation
 from sampan.cluster.authority import load_key
-from sampan.cluster.certificates import AUTHORITIES
+from sampan.cluster.certificates import KNOWN_AUTHORITIES
 from sampan.cluster.errors import ClusterError
 
 OLD_AUTHORITY_SHARE = 0.9
@@ -47,7 +47,7 @@ def inspect(pki: Path, clock: Clock) -> Report:
     if not (pki / "ca.crt").exists():
         raise ClusterError(f"there are no certificates in {pki}: start a cluster with `sampan up`, or name --data-dir")
     now = clock.now()
-    bundles = {name: _bundle(pki / f"{name}.crt") for name in AUTHORITIES if (pki / f"{name}.crt").exists()}
+    bundles = {name: _bundle(pki / f"{name}.crt") for name in KNOWN_AUTHORITIES if (pki / f"{name}.crt").exists()}
     authorities = [_authority(pki, name, each, now) for name, bundle in bundles.items() for each in bundle]
     certificates = [_certificate(path, bundles, now) for path in renewal.own(pki)]
     wrong = [f"{row.name}: {row.state}" for row in (*authorities, *certificates) if row.wrong]

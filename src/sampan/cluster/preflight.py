@@ -25,6 +25,7 @@ PROGRAMS = {
 }
 SERVER_PROGRAMS = {"etcd": "etcd-server", "nsenter": "util-linux"}
 MOST_SERVERS = 7
+MIGRATE = {"store": "; `sampan store migrate` takes the objects to another store"}
 CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "loopback")
 NODE_PORTS = {10250: "kubelet"}
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -79,7 +80,7 @@ def check_options(options: Options) -> None:
         was = ", ".join(f"--{name.replace('_', '-')} {getattr(made, name)}" for name in changed)
         raise ClusterError(
             f"the cluster in {options.data_dir} was made with {was}: use the same, "
-            "or remove it first with `sampan down`"
+            "or remove it first with `sampan down`" + MIGRATE.get(changed[0], "")
         )
 
 

@@ -82,6 +82,7 @@ def test_three_servers_are_there(cluster: Cluster, web: dict[str, Any]) -> None:
         "the kubernetes Service has all three",
     )
     assert "already runs" in cluster.up("--servers", "3", "--no-sample")
+    assert "etcd-2" in cluster.sampan("certs", "check").stdout
     assert "172.31.255.3" in inside(cluster, "sampan-server-2", "ip", "-4", "-br", "addr")
 
 
