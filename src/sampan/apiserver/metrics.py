@@ -98,7 +98,8 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Everything as Prometheus text."""
-        lines = [*self._of_requests(), *self._of_watches(), *self._of_the_store(), *self._of_the_build()]
+        groups = (self._of_requests, self._of_watches, self._of_the_store, self._of_identity, self._of_the_build)
+        lines = [line for group in groups for line in group()]
         return "\n".join(lines).encode() + b"\n" + _process()
 
     def _of_requests(self) -> list[str]:
@@ -149,6 +150,25 @@ class Metrics:
                 "apiserver_storage_revision", "gauge", "Newest revision the cache holds.", {"": server.cache.revision}
             ),
         ]
+
+    def _of_identity(self) -> list[str]:
+        server = self._server
+        bound = server.authentication.bound
+        lines = exposition.counts(
+            "serviceaccount_stale_tokens_total",
+            "counter",
+            "Uses of accounts' tokens that should have been renewed.",
+            {"": bound.stale if bound is not None else 0},
+        )
+        for reloader in (server.authentication.reloader, server.authorization.reloader):
+            if reloader is not None:
+                lines += exposition.counts(
+                    f"apiserver_{reloader.what}_config_controller_automatic_reloads_total",
+                    "counter",
+                    "Changes of the configuration file that were taken up, or could not be.",
+                    {'status="success"': reloader.succeeded, 'status="failure"': reloader.failed},
+                )
+        return lines
 
     def _of_the_build(self) -> list[str]:
         told = version.information()

@@ -127,6 +127,7 @@ class ApiServer:
             )
         await self.bootstrap.run(port)
         self.tasks.start(self.bootstrap.endpoints.run, name="endpoints", policy="log")
+        self.tasks.start(self.bootstrap.delegation.run, name="delegation", policy="log")
         self.tasks.start(self.allocation_repair.run, name="allocation-repair", policy="log")
         self.started = True
         log.info("serving port=%d revision=%d", port, self.cache.revision)
@@ -288,6 +289,7 @@ class ApiServer:
             "uptime_seconds": round(self.clock.monotonic() - self._began, 3),
             "in_flight": self.metrics.in_flight,
             "connections": len(self._listener.connections) if self._listener else 0,
+            "authentication": self.authentication.statistics(),
             "cache": self.cache.statistics(),
             "store": self.store.statistics(),
         }

@@ -211,6 +211,8 @@ def test_the_file_is_taken_up_when_it_changes(world: Any) -> None:
     log = Path(world.api.data) / "server.log"
     eventually(lambda: 'jwt[0].issuer.url: Invalid value: "http://x": URL scheme must be https' in log.read_text())
     assert isinstance(who(world, token), dict)
+    metrics = world.api("GET", "/metrics").body
+    assert 'apiserver_authentication_config_controller_automatic_reloads_total{status="failure"} 1' in metrics
 
 
 def test_a_bad_file_ends_the_start_with_its_fields(world: Any, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .parties import Authority
+from .parties import Authority, eventually
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 SAID = {
@@ -82,6 +82,15 @@ def test_a_proxys_certificate_makes_no_user(world: Any) -> None:
     """Not even beside a token, and not a wrong one's."""
     assert ask(world, world.proxies.issue("second", "system:masters"), {}, token="nobody-token")["username"] == "nobody"
     assert ask(world, world.proxies.issue("second"), {}, token="wrong") == 401
+
+
+def test_servers_behind_this_one_are_told_whom_to_believe(world: Any) -> None:
+    path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+    eventually(lambda: world.api("GET", path).status == 200)
+    data = world.api("GET", path).body["data"]
+    assert (data["client-ca-file"], data["requestheader-client-ca-file"]) == (world.people.text, world.proxies.text)
+    assert json.loads(data["requestheader-allowed-names"]) == ["front", "second"]
+    assert json.loads(data["requestheader-username-headers"]) == ["X-Remote-User"]
 
 
 def test_certificates_are_named_in_what_they_give(world: Any) -> None:

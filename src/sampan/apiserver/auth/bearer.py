@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from sampan.apiserver.auth.authenticator import Rejected, settled
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.http.exchange import Exchange
 
+log = logging.getLogger(__name__)
 SCHEME = b"bearer "
 WEBSOCKET_PREFIX = b"base64url.bearer.authorization.k8s.io."
 """For browsers, which cannot set headers of a WebSocket: the token as one of the protocols asked for."""
@@ -66,7 +68,8 @@ class Tokens:
         for place, way in enumerate(self._ways, 1):
             try:
                 found = way.know(token, wanted)
-            except Rejected:
+            except Rejected as error:
+                log.debug("token refused why=%s", error)
                 continue
             if found is None:
                 continue
@@ -76,7 +79,8 @@ class Tokens:
     async def _later(self, waiting: Awaitable[Outcome], token: bytes, wanted: Audiences, place: int) -> Known:
         try:
             found = await waiting
-        except Rejected:
+        except Rejected as error:
+            log.debug("token refused why=%s", error)
             found = None
         if found is not None:
             return found

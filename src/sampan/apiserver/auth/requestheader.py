@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 from weakref import WeakSet
 
+from sampan.aio.files import Watched
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.certificate import common_name, signed
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
@@ -36,6 +37,7 @@ class RequestHeaderAuthenticator:
 
     def __init__(self, options: RequestHeaderOptions, authority: Path) -> None:
         self._authority = authority
+        self._watched = Watched([authority])
         self._believed: WeakSet[Peer] = WeakSet()
         self._names = frozenset(options.names)
         self._users = _lower(options.username_headers)
@@ -51,6 +53,8 @@ class RequestHeaderAuthenticator:
         peer = exchange.peer
         if peer is None:
             return None
+        if self._watched.changed():
+            self._believed.clear()
         if peer not in self._believed:
             if not self._checked(peer):
                 return None

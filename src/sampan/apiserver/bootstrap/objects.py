@@ -13,6 +13,7 @@ from sampan.api.kinds import core_v1, meta_v1, scheduling_v1
 from sampan.apiserver import decode
 from sampan.apiserver.auth.user import SERVER
 from sampan.apiserver.bootstrap import hostaddress, kubernetes
+from sampan.apiserver.bootstrap.delegation import Delegation
 from sampan.apiserver.bootstrap.endpoints import Endpoints
 from sampan.apiserver.bootstrap.roles import ensure_roles
 from sampan.apiserver.http.exchange import Exchange
@@ -37,6 +38,7 @@ class Bootstrap:
         self._server = server
         self._port = 0
         self.endpoints = Endpoints(server, self)
+        self.delegation = Delegation(server, self)
 
     async def begin(self) -> None:
         """What has to be there before anybody asks: whoever came before the roles would be turned away."""

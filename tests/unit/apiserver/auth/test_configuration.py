@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,18 @@ def test_conditions_of_authorizers_are_checked(tmp_path: Path) -> None:
         "authorizers[3].webhook: Invalid value",
     ):
         assert says in str(raised.value)
+
+
+def test_the_guides_files_are_good(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[4] / "docs" / "identity.md").read_text()
+    who, what = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    read = authentication.read(file(tmp_path, who))
+    found = Mistakes()
+    assert None not in checking.compiled(read.jwt, [], found), found.found
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch()
+    made = authorization.read(file(tmp_path, what.replace("/etc/sampan/policy.kubeconfig", str(kubeconfig))))
+    assert [kind for kind, _ in made] == ["Node", "Webhook", "RBAC"]
 
 
 def test_a_file_is_taken_up_when_it_changes_and_only_then(tmp_path: Path) -> None:

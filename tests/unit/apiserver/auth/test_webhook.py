@@ -15,6 +15,7 @@ from sampan.apiserver.auth.user import User
 from sampan.apiserver.auth.webhook.authorizer import Settings, WebhookAuthorizer, described
 from sampan.apiserver.auth.webhook.memory import Memory
 from sampan.apiserver.auth.webhook.review import Unusable, Webhook
+from sampan.apiserver.auth.webhook.token import WebhookTokens
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.outgoing import Unreachable
 from sampan.testing.clock import VirtualClock
@@ -56,6 +57,7 @@ def webhook(clock: VirtualClock, *answers: Any) -> tuple[Webhook, Answers]:
     return Webhook(poster, "https://w", clock=clock, rng=random.Random(1), seconds=60.0), poster
 
 
+AUDIENCES = ("api",)
 REVIEW = {"kind": "SubjectAccessReview"}
 
 
@@ -138,6 +140,25 @@ def test_an_older_review_names_groups_otherwise() -> None:
         "groups": ["g"],
         "nonResourceAttributes": {"path": "/x", "verb": "get"},
     }
+
+
+async def test_one_token_shown_by_many_is_asked_about_once() -> None:
+    class Slow(Answers):
+        async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
+            self.sent.append(body)
+            await clock.sleep(1)
+            return 200, json.dumps({"kind": "TokenReview", "status": {"authenticated": True}}).encode()
+
+    clock, poster = VirtualClock(), Slow()
+    asks = Webhook(poster, "https://w", clock=clock, rng=random.Random(1), seconds=60.0)
+    tokens = WebhookTokens(asks, version="v1", keep_seconds=0.0, implicit=AUDIENCES, now=clock.monotonic)
+    waiting = [asyncio.ensure_future(tokens.know(b"t", AUDIENCES)) for _ in range(3)]  # type: ignore[arg-type]
+    await clock.advance(0)
+    waiting[0].cancel()
+    await clock.advance(2)
+    assert [known.user.groups for known in await asyncio.gather(*waiting[1:])] == [("system:authenticated",)] * 2
+    assert len(poster.sent) == 1
+    await tokens.close()
 
 
 class Says:

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#webhook-
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
@@ -48,13 +49,26 @@ class WebhookTokens:
         self._keep_seconds = keep_seconds
         self._implicit = implicit
         self._memory: Memory[tuple[Known | None]] = Memory(now)
+        self._asking: dict[tuple[bytes, Audiences], asyncio.Task[Outcome]] = {}
 
     def know(self, token: bytes, wanted: Audiences) -> Answer:
         key = hashlib.sha256(token).digest(), wanted
         kept = self._memory.get(key)
-        if kept is None:
-            return self._ask(token, wanted, key)
-        return kept[0]
+        return kept[0] if kept is not None else self._shared(token, wanted, key)
+
+    async def _shared(self, token: bytes, wanted: Audiences, key: tuple[bytes, Audiences]) -> Outcome:
+        """One question for all who show the same token at a time; it goes on when the first of them has left."""
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask(token, wanted, key), name="token-webhook")
+            self._asking[key] = task
+            task.add_done_callback(lambda done: self._ended(key, done))
+        return await asyncio.shield(task)
+
+    def _ended(self, key: tuple[bytes, Audiences], task: asyncio.Task[Outcome]) -> None:
+        del self._asking[key]
+        if not task.cancelled():
+            task.exception()  # whoever waited has been told; if all have left, nobody wants to know
 
     async def _ask(self, token: bytes, wanted: Audiences, key: tuple[bytes, Audiences]) -> Outcome:
         spec: dict[str, Any] = {"token": token.decode("utf-8", "replace"), "audiences": list(wanted)}
@@ -82,4 +96,6 @@ class WebhookTokens:
         return Known(User(said.username, uid=said.uid, groups=groups, extra=extra), meant)
 
     async def close(self) -> None:
+        for task in self._asking.values():
+            task.cancel()
         await self._webhook.close()
