@@ -9,6 +9,7 @@ import msgspec
 
 from sampan.api import decoding
 from sampan.api.kinds import apiextensions_v1
+from sampan.api.schema.compact import compact
 
 CONSTANTS: dict[str, dict[str, Any]] = {
     "apiextensions_v1.ServiceReference": {"port": 443},
@@ -42,6 +43,8 @@ def singular_and_list(names: Any) -> None:
         names.listKind = f"{names.kind}List"
 
 
+MAPS = ("properties", "patternProperties", "definitions")
+LISTS = ("allOf", "anyOf", "oneOf")
 NESTED = ("items", "additionalProperties", "additionalItems")
 JSON_NAMES = {"str": "string", "int": "number", "float": "number", "bool": "bool", "object": "object", "array": "array"}
 MISMATCH = re.compile(r"Expected `(\w+)[^`]*`, got `(\w+)`(?: - at `\$\.(.*)`)?")
@@ -58,15 +61,26 @@ def nested_schemas(o: Any, path: str) -> None:
             made = nested_schema(value, f"{path}.{name}")
             nested_schemas(made, f"{path}.{name}")
             setattr(o, name, made)
-    for inner in (o.properties or {}).values():
-        nested_schemas(inner, f"{path}.properties")
+    for name in MAPS:
+        for inner in (getattr(o, name) or {}).values():
+            if isinstance(inner, msgspec.Struct):
+                nested_schemas(inner, f"{path}.{name}")
+    for name in LISTS:
+        for inner in getattr(o, name) or ():
+            nested_schemas(inner, f"{path}.{name}")
+    if o.not_ is not None:
+        nested_schemas(o.not_, f"{path}.not")
 
 
 def nested_schema(value: dict[str, Any], path: str) -> Any:
+    from sampan.api import defaults
+
     try:
         schema, _ = decoding.convert(apiextensions_v1.JSONSchemaProps, value)
     except msgspec.ValidationError as error:
         raise ValueError(go_words(str(error), path)) from None
+    defaults.show(schema)
+    compact(schema)
     return schema
 
 

@@ -14,6 +14,7 @@ from sampan.api.names import label, qualified
 from sampan.api.validation.apps import mismatch
 from sampan.api.validation.core.pods import template
 from sampan.api.validation.metadata import immutable
+from sampan.api.validation.networking import domain_prefixed
 from sampan.api.validation.numbers import not_negative
 from sampan.api.validation.problems import (
     NOTHING,
@@ -23,6 +24,7 @@ from sampan.api.validation.problems import (
     not_supported,
     quote,
     required,
+    too_long,
     too_many,
 )
 from sampan.api.validation.rule import Rule
@@ -42,6 +44,7 @@ LARGEST_PARALLELISM = 100_000
 LARGEST_RULES = 20
 LARGEST_CODES = 255
 CRON_NAME_LENGTH = 52
+MANAGER_LENGTH = 63
 COUNTS = (
     "parallelism",
     "completions",
@@ -109,6 +112,10 @@ def job_spec(spec: Any, errors: Errors, path: str) -> None:
             success_policy(spec, errors, f"{path}.successPolicy")
         else:
             errors.append(invalid(f"{path}.successPolicy", spec.successPolicy, "requires indexed completion mode"))
+    if spec.managedBy is not None:
+        domain_prefixed(spec.managedBy, errors, f"{path}.managedBy")
+        if len(spec.managedBy) > MANAGER_LENGTH:
+            errors.append(too_long(f"{path}.managedBy", MANAGER_LENGTH))
     replacement = spec.podReplacementPolicy
     allowed = REPLACEMENTS if spec.podFailurePolicy is None else ("Failed",)
     if replacement is not None and replacement not in allowed:

@@ -42,6 +42,15 @@ def update_lease(new: Any, old: Any, errors: Errors) -> None:
     create_lease(new, errors)
 
 
+def older(version: str | None, than: str | None) -> bool:
+    """Whether one release is before another; a version that is none is before nothing."""
+    found = [VERSION.fullmatch(text or "") for text in (version, than)]
+    if not all(found):
+        return False
+    mine, other = ([int(part or 0) for part in match.group(1, 2, 4)] for match in found if match)
+    return mine < other
+
+
 def create_candidate(obj: Any, errors: Errors) -> None:
     spec = obj.spec
     if not spec.leaseName:
@@ -52,6 +61,9 @@ def create_candidate(obj: Any, errors: Errors) -> None:
         errors.append(invalid("spec.binaryVersion", spec.binaryVersion, "must be a valid semantic version"))
     if spec.emulationVersion and not VERSION.fullmatch(spec.emulationVersion):
         errors.append(invalid("spec.emulationVersion", spec.emulationVersion, "must be a valid semantic version"))
+    if older(spec.binaryVersion, spec.emulationVersion):
+        text = "must be greater than or equal to `emulationVersion`"
+        errors.append(invalid("spec.binaryVersion", spec.binaryVersion, text))
     if not spec.strategy:
         errors.append(required("spec.strategy"))
     else:

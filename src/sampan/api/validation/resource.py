@@ -10,7 +10,7 @@ from typing import Any
 
 from sampan.api import cel
 from sampan.api.errors import FieldError
-from sampan.api.names import label, qualified, subdomain
+from sampan.api.names import label, label_value, qualified, subdomain
 from sampan.api.quantity import parse
 from sampan.api.validation import resourcepools
 from sampan.api.validation.conditions import conditions
@@ -41,6 +41,7 @@ ALTERNATIVES = 8
 TOLERATIONS = 16
 DEVICES = 128
 RULE_CONDITIONS = 8
+CONSUMERS = 256
 ATTRIBUTES = 32
 VALUE_LENGTH = 64
 DRIVER_LENGTH = 63
@@ -48,6 +49,12 @@ EXPRESSION_LENGTH = 10 * 1024
 NODE_FIELDS = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
 ONE_PLACE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 ONE_REQUEST = "exactly one of `exactly` or `firstAvailable` is required"
+IDENTIFIER_LENGTH = 32
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+IDENTIFIER_FORM = (
+    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters "
+    "or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')"
+)
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 VALUES = ("int", "bool", "string", "version")
 
@@ -206,6 +213,19 @@ def qualified_attribute(name: str, errors: Errors, path: str) -> None:
         errors.append(required(f"{path}", "the name must not be empty"))
 
 
+def attribute_name(name: str, errors: Errors, path: str) -> None:
+    """An identifier, with a domain or of the driver's own."""
+    domain, slash, rest = name.rpartition("/")
+    if slash:
+        qualified_attribute(name, errors, path)
+        if domain:
+            driver_name(domain, errors, path)
+    if rest and len(rest) > IDENTIFIER_LENGTH:
+        errors.append(too_long(path, IDENTIFIER_LENGTH))
+    if (rest or not slash) and not IDENTIFIER.fullmatch(rest):
+        errors.append(invalid(path, rest, IDENTIFIER_FORM))
+
+
 def opaque(given: Any, errors: Errors, path: str) -> None:
     if given is None:
         errors.append(required(f"{path}.opaque"))
@@ -231,6 +251,8 @@ def update_claim_status(new: Any, old: Any, errors: Errors) -> None:
     status, before = new.status, old.status
     if status is None:
         return
+    if len(status.reservedFor or ()) > CONSUMERS:
+        errors.append(too_many("status.reservedFor", len(status.reservedFor), CONSUMERS))
     seen: set[str] = set()
     for index, consumer in enumerate(status.reservedFor or ()):
         path = f"status.reservedFor[{index}]"
@@ -244,6 +266,24 @@ def update_claim_status(new: Any, old: Any, errors: Errors) -> None:
         errors.append(forbidden("status.reservedFor", "may not be specified when `allocated` is not set"))
     if before is not None and before.allocation is not None and status.allocation is not None:
         immutable(status.allocation, before.allocation, errors, "status.allocation")
+    results = status.allocation.devices.results if status.allocation and status.allocation.devices else None
+    known = {(r.driver, r.pool, r.device) for r in results or ()}
+    for index, reported in enumerate(status.devices or ()):
+        device_status(reported, known, errors, f"status.devices[{index}]")
+
+
+def device_status(reported: Any, known: set[tuple[str, str, str]], errors: Errors, path: str) -> None:
+    """What a driver says of a device that the claim has."""
+    driver_name(reported.driver, errors, f"{path}.driver")
+    resourcepools.pool_name(reported.pool or "", errors, f"{path}.pool")
+    errors.extend(each_invalid(f"{path}.device", reported.device or "", label(reported.device or "")))
+    key = (reported.driver, reported.pool, reported.device)
+    if key not in known:
+        shown = "/".join(part or "" for part in key)
+        errors.append(invalid(path, shown, "must be an allocated device in the claim"))
+    if len(reported.conditions or ()) > RULE_CONDITIONS:
+        errors.append(too_many(f"{path}.conditions", len(reported.conditions), RULE_CONDITIONS))
+    conditions(reported.conditions, errors, f"{path}.conditions")
 
 
 def create_slice(obj: Any, errors: Errors) -> None:
@@ -315,11 +355,13 @@ def device(each: Any, errors: Errors, path: str) -> None:
     errors.extend(each_invalid(f"{path}.name", each.name or "", label(each.name or "")))
     count = len(each.attributes or ()) + len(each.capacity or ())
     for name, attribute in (each.attributes or {}).items():
+        attribute_name(name, errors, f"{path}.attributes[{name}]")
         attribute_value(attribute, errors, f"{path}.attributes[{name}]")
     if count > ATTRIBUTES:
         text = f"the total number of attributes and capacities must not exceed {ATTRIBUTES}"
         errors.append(invalid(path, count, text))
     for name, capacity in (each.capacity or {}).items():
+        attribute_name(name, errors, f"{path}.capacity[{name}]")
         if capacity.value is not None and parse(capacity.value).value < 0:
             text = "must be greater than or equal to zero"
             errors.append(invalid(f"{path}.capacity[{name}].value", capacity.value, text))
@@ -345,6 +387,7 @@ def attribute_value(attribute: Any, errors: Errors, path: str) -> None:
 
 def device_taint(taint: Any, errors: Errors, path: str) -> None:
     errors.extend(each_invalid(f"{path}.key", taint.key or "", qualified(taint.key or "")))
+    errors.extend(each_invalid(f"{path}.value", taint.value or "", label_value(taint.value or "")))
     if not taint.effect:
         errors.append(required(f"{path}.effect"))
     elif taint.effect not in (*TAINT_EFFECTS, "None"):
@@ -360,7 +403,19 @@ def update_slice(new: Any, old: Any, errors: Errors) -> None:
 
 
 def create_taint_rule(obj: Any, errors: Errors) -> None:
+    if obj.spec.deviceSelector is not None:
+        tainted(obj.spec.deviceSelector, errors, "spec.deviceSelector")
     device_taint(obj.spec.taint, errors, "spec.taint")
+
+
+def tainted(given: Any, errors: Errors, path: str) -> None:
+    """Which devices a taint is on."""
+    if given.driver is not None:
+        driver_name(given.driver, errors, f"{path}.driver")
+    if given.pool is not None:
+        resourcepools.pool_name(given.pool, errors, f"{path}.pool")
+    if given.device is not None:
+        errors.extend(each_invalid(f"{path}.device", given.device, label(given.device)))
 
 
 def update_taint_rule(new: Any, old: Any, errors: Errors) -> None:

@@ -30,6 +30,7 @@ LIFECYCLES = ("Persistent", "Ephemeral")
 PARAMETERS = 512
 PARAMETERS_SIZE = 256 * 1024
 NODE_ID_LENGTH = 192
+SHORTEST_PERIOD = 10
 TOKEN_SECONDS = 600
 LARGEST_TOKEN_SECONDS = 2**32
 
@@ -121,6 +122,10 @@ def driver_spec(spec: Any, errors: Errors) -> None:
             errors.append(required(f"spec.{field}"))
     if spec.fsGroupPolicy is not None and spec.fsGroupPolicy not in FS_GROUP_POLICIES:
         errors.append(not_supported("spec.fsGroupPolicy", spec.fsGroupPolicy, FS_GROUP_POLICIES))
+    period = spec.nodeAllocatableUpdatePeriodSeconds
+    if period is not None and period < SHORTEST_PERIOD:
+        text = f"must be greater than or equal to {SHORTEST_PERIOD} seconds"
+        errors.append(invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, text))
     audiences: set[str] = set()
     for index, request in enumerate(spec.tokenRequests or ()):
         path, audience = f"spec.tokenRequests[{index}]", request.audience or ""

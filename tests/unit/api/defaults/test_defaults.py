@@ -108,3 +108,25 @@ def test_a_template_s_job_waits_for_its_defaults() -> None:
     inner = defaulted("batch/v1", "CronJob", spec=spec)["spec"]["jobTemplate"]["spec"]
     assert "backoffLimit" not in inner
     assert inner["template"]["spec"]["restartPolicy"] == "Always"
+
+
+def test_schemas_inside_schemas_forget_what_schemas_forget() -> None:
+    inner = {
+        "type": "string",
+        "description": "",
+        "nullable": False,
+        "minLength": 0,
+        "required": [],
+        "x-kubernetes-int-or-string": False,
+        "x-kubernetes-preserve-unknown-fields": False,
+    }
+    kept = {"type": "string", "minLength": 0, "x-kubernetes-preserve-unknown-fields": False}
+    nested = {"items": inner, "additionalProperties": inner, "properties": {"p": inner}, "allOf": [{"items": inner}]}
+    expected = {"items": kept, "additionalProperties": kept, "properties": {"p": kept}, "allOf": [{"items": kept}]}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"items": nested}}}
+    spec = {"group": "g", "scope": "Cluster", "names": {"plural": "p", "kind": "K"}, "versions": [version]}
+    kind = registry.builtin().kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    obj = kind.decode(msgspec.json.encode({"metadata": {"name": "p.g"}, "spec": spec}))
+    defaults.apply(kind, obj)
+    shown = msgspec.json.decode(kind.encode(obj))
+    assert shown["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == {"items": expected}

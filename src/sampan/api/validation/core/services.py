@@ -13,6 +13,7 @@ from sampan.api.validation.network import (
     address_problem,
     cidr,
     ip,
+    network_problem,
     parse_address,
     port,
     port_or_name,
@@ -36,7 +37,6 @@ DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 LONGEST_AFFINITY_SECONDS = 86400
-KUBELET_PORT = 10250
 ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 NOT_EXTERNAL_NAME = "may not be set for ExternalName services"
 WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
@@ -60,6 +60,8 @@ def headless(spec: Any) -> bool:
 
 def judge(service: Any, errors: Errors) -> None:
     spec = service.spec
+    if service.metadata.annotations:
+        annotated(service.metadata.annotations, spec, errors)
     if not spec.ports and not headless(spec) and spec.type != "ExternalName":
         errors.append(required("spec.ports"))
     by_type(spec, errors)
@@ -80,12 +82,29 @@ def judge(service: Any, errors: Errors) -> None:
     traffic(spec, errors)
 
 
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
+SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+
+
+def annotated(annotations: dict[str, str], spec: Any, errors: Errors) -> None:
+    """Annotations that once were, or stand for, fields."""
+    mode, hints = annotations.get(TOPOLOGY_MODE), annotations.get(TOPOLOGY_HINTS)
+    if mode is not None and hints is not None and mode != hints:
+        text = f"must match annotations[{TOPOLOGY_HINTS}] when both are specified"
+        errors.append(invalid(f"metadata.annotations[{TOPOLOGY_MODE}]", mode, text))
+    ranges = annotations.get(SOURCE_RANGES)
+    if ranges is None or spec.loadBalancerSourceRanges:
+        return
+    path = f"metadata.annotations[{SOURCE_RANGES}]"
+    if spec.type != "LoadBalancer":
+        errors.append(forbidden(path, ONLY_LOAD_BALANCER))
+    for each in ranges.strip().split(",") if ranges.strip() else ():
+        if problem := network_problem(each.strip()):
+            errors.append(invalid(path, each.strip(), problem))
+
+
 def by_type(spec: Any, errors: Errors) -> None:
-    if spec.type == "LoadBalancer":
-        for index, each in enumerate(spec.ports or ()):
-            if each.port == KUBELET_PORT:
-                text = "may not expose port 10250 externally since it is used by kubelet"
-                errors.append(invalid(f"spec.ports[{index}]", each.port, text))
     if spec.type in WITH_NODE_PORTS and headless(spec):
         errors.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {spec.type} services"))
     if spec.type == "ExternalName":
@@ -211,7 +230,7 @@ def load_balancer(spec: Any, errors: Errors) -> None:
         if not balanced:
             errors.append(forbidden("spec.LoadBalancerSourceRanges", ONLY_LOAD_BALANCER))
             break
-        cidr(text.strip(), errors, f"spec.loadBalancerSourceRanges[{index}]")
+        cidr(text.strip(), errors, f"spec.LoadBalancerSourceRanges[{index}]")
     if spec.allocateLoadBalancerNodePorts is not None and not balanced:
         errors.append(forbidden("spec.allocateLoadBalancerNodePorts", ONLY_LOAD_BALANCER))
     if balanced and spec.allocateLoadBalancerNodePorts is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from sampan.api.names import config_key, label, subdomain
+from sampan.api.names import config_key, label, path_segment, subdomain
 from sampan.api.quantity import parse
 from sampan.api.validation.core.context import Errors
 from sampan.api.validation.core.environment import container_resource, pod_field
@@ -24,6 +24,7 @@ from sampan.api.validation.problems import (
     required,
     too_long,
 )
+from sampan.api.validation.selectors import label_selector
 
 MODE_RANGE = "must be a number between 0 and 0777 (octal), both inclusive"
 HOST_PATH_TYPES = ("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")
@@ -37,6 +38,8 @@ VOLUME_FIELDS = (
 TOKEN_LIFETIME = 600
 LARGEST_LIFETIME = 2**32
 CERTIFICATE_KEYS = ("RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")
+
+CERTIFICATE_FILES = ("credentialBundlePath", "keyPath", "certificateChainPath")
 
 # Source -> fields that must be set, in the order in which they are told.
 NEEDED: dict[str, tuple[str, ...]] = {
@@ -262,11 +265,13 @@ def projected_source(each: Any, paths: set[str], errors: Errors, path: str) -> N
     value = getattr(each, given[0])
     PROJECTIONS[given[0]](value, errors, f"{path}.{given[0]}")
     written = [value] if given[0] in ("serviceAccountToken", "clusterTrustBundle") else getattr(value, "items", None)
-    for item in written or ():
-        if item.path:
-            if item.path in paths:
-                errors.append(invalid(path, item.path, "conflicting duplicate paths"))
-            paths.add(item.path)
+    files = [item.path for item in written or ()]
+    if given[0] == "podCertificate":
+        files = [getattr(value, field) for field in CERTIFICATE_FILES]
+    for file in filter(None, files):
+        if file in paths:
+            errors.append(invalid(path, file, "conflicting duplicate paths"))
+        paths.add(file)
 
 
 def projected_keys(value: Any, errors: Errors, path: str) -> None:
@@ -294,19 +299,47 @@ def token(value: Any, errors: Errors, path: str) -> None:
 
 
 def trust_bundle(value: Any, errors: Errors, path: str) -> None:
-    if (value.name is None) == (value.signerName is None):
-        text = "only one of name and signerName may be used" if value.name else "either name or signerName must be set"
-        errors.append(forbidden(path, text) if value.name else required(path, text))
+    """Trust anchors by the bundle's name, or by their signer."""
+    from sampan.api.validation.certificates import signer
+
+    if value.name and value.signerName:
+        errors.append(invalid(path, value, "only one of name and signerName may be used"))
+    elif value.name is not None:
+        errors.extend(each_invalid(f"{path}.name", value.name, path_segment(value.name)))
+        if not value.name:
+            errors.append(required(f"{path}.name"))
+        if value.labelSelector is not None:
+            text = "labelSelector is only valid if signerName is used"
+            errors.append(invalid(f"{path}.labelSelector", value.labelSelector, text))
+    elif value.signerName is not None:
+        signer(value.signerName, errors, f"{path}.signerName")
+        label_selector(value.labelSelector, errors, f"{path}.labelSelector")
+    else:
+        errors.append(required(path, "either name or signerName must be specified"))
     if not value.path:
         errors.append(required(f"{path}.path"))
     local_non_reserved(value.path or "", errors, f"{path}.path")
 
 
 def pod_certificate(value: Any, errors: Errors, path: str) -> None:
-    if not value.signerName:
+    """A key and a certificate for it, in one file or in two (KEP-4317)."""
+    from sampan.api.validation.certificates import signer
+    from sampan.api.validation.podcertificates import lifetime_of
+
+    if value.signerName:
+        signer(value.signerName, errors, f"{path}.signerName")
+    else:
         errors.append(required(f"{path}.signerName"))
     if value.keyType not in CERTIFICATE_KEYS:
         errors.append(not_supported(f"{path}.keyType", value.keyType or "", CERTIFICATE_KEYS))
+    if value.maxExpirationSeconds is not None:
+        lifetime_of(value.signerName or "", value.maxExpirationSeconds, errors, f"{path}.maxExpirationSeconds")
+    if not any(getattr(value, field) for field in CERTIFICATE_FILES):
+        text = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"
+        errors.append(required(path, text))
+    for field in CERTIFICATE_FILES:
+        if getattr(value, field):
+            local_non_reserved(getattr(value, field), errors, f"{path}.{field}")
 
 
 PROJECTIONS: dict[str, Any] = {
