@@ -92,3 +92,33 @@ def test_python_client(client: Any, namespace: str) -> None:
     with pytest.raises(kubernetes.client.ApiException) as refused:
         core.read_namespaced_config_map("c0", namespace)
     assert refused.value.status == 404
+
+
+def test_python_client_pages_watches_and_deletes(client: Any, api: Any, namespace: str) -> None:
+    """Pages of one revision, a watch from there on, each form of patch, and a collection's end as the watch sees it."""
+    core = CoreV1Api(client)
+    for number in range(5):
+        meta = V1ObjectMeta(name=f"c{number}", labels={"parity": ("even", "odd")[number % 2]})
+        core.create_namespaced_config_map(namespace, V1ConfigMap(metadata=meta, data={"k": "v"}))
+    page = core.list_namespaced_config_map(namespace, limit=2)
+    seen, version = [item.metadata.name for item in page.items], page.metadata.resource_version
+    assert page.metadata.remaining_item_count == 3
+    while page.metadata._continue:
+        page = core.list_namespaced_config_map(namespace, limit=2, _continue=page.metadata._continue)
+        seen += [item.metadata.name for item in page.items]
+    assert seen == [f"c{number}" for number in range(5)]
+    with pytest.raises(kubernetes.client.ApiException) as stale:
+        held = core.read_namespaced_config_map("c1", namespace)
+        core.replace_namespaced_config_map("c1", namespace, held)
+        held.metadata.resource_version = "1"
+        core.replace_namespaced_config_map("c1", namespace, held)
+    assert (stale.value.status, json.loads(stale.value.body)["reason"]) == (409, "Conflict")
+    core.patch_namespaced_config_map("c0", namespace, {"data": {"k": "w"}})
+    core.patch_namespaced_config_map("c0", namespace, [{"op": "remove", "path": "/data/k"}])
+    core.delete_collection_namespaced_config_map(namespace, label_selector="parity=even")
+    options = {"resource_version": version, "timeout_seconds": 1}
+    events = kubernetes.watch.Watch().stream(core.list_namespaced_config_map, namespace, **options)
+    told = [f"{event['type']} {event['object'].metadata.name}" for event in events]
+    assert told == ["MODIFIED c0", "MODIFIED c0", "DELETED c0", "DELETED c2", "DELETED c4"]
+    chosen = core.list_namespaced_config_map(namespace, field_selector="metadata.name!=c1")
+    assert [item.metadata.name for item in chosen.items] == ["c3"]
