@@ -80,7 +80,10 @@ class Kubelets:
 
 
 async def refusal(reply: Any, subject: str) -> ApiError:
-    """A kubelet's refusal as the client is to see it."""
+    """A kubelet's refusal as the client is to see it. A redirect is one: where to, is not the kubelet's to say."""
+    if 300 <= reply.status < 400:
+        reply.close()
+        return InternalError(f"the kubelet answered with a redirect (HTTP {reply.status}), which is not followed")
     text = (await reply.content.read(4096)).decode("utf-8", "replace").strip()
     reply.close()
     reasons = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 500: "InternalError", 503: "ServiceUnavailable"}

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sampan.aio.clock import SystemClock
+from sampan.cluster.authority import Authority, Identity
 from sampan.cluster.options import machine_address
 
 KUBELET = {"Impersonate-User": "system:node:n1", "Impersonate-Group": "system:nodes"}
 """The administrator speaking as a node's kubelet."""
 MERGE = "application/merge-patch+json"
-ESCAPE = "\x1b[2J\x1b]0;owned\x07"
-FORGED = "ok\n2026-01-01 00:00:00,000 INFO sampan.forged everything is fine"
 
 
 @dataclass
 class Backend:
-    """Answers with what it was asked; `requests` keeps it. `/to?x` redirects to x."""
+    """Answers with what it was asked; `requests` keeps it. `/to?x` redirects to x, paths in `redirects` elsewhere."""
 
     host: str
     port: int
     requests: list[dict[str, Any]] = field(default_factory=list)
+    redirects: dict[str, str] = field(default_factory=dict)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,10 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         seen = {"method": self.command, "path": self.path, "headers": headers, "body": body}
         self.backend.requests.append(seen)
-        redirect = self.path.startswith("/to?")
+        redirect = self.path.removeprefix("/to?") if self.path.startswith("/to?") else ""
+        redirect = redirect or self.backend.redirects.get(self.path, "")
         self.send_response(302 if redirect else 200)
         if redirect:
-            self.send_header("Location", self.path.removeprefix("/to?"))
+            self.send_header("Location", redirect)
         text = json.dumps(seen).encode()
         for name, value in (
             ("Content-Type", "application/json"),
@@ -64,11 +69,35 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
+    """Without TLS, as pods may be."""
+    with serving(None) as made:
+        yield made
+
+
+@pytest.fixture
+def kubelet(api: Any) -> Iterator[Backend]:
+    """With a certificate that the API server takes for a kubelet's, asking for one of its."""
+    pki = Path(api.data) / "pki"
+    serving_authority = Authority(pki, SystemClock(), "kubelet-ca")
+    files = serving_authority.ensure(Identity(file="t-kubelet", user="system:node:n1", hosts=(machine_address(),)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    context.load_verify_locations(pki / "ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with serving(context) as made:
+        yield made
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None) -> Iterator[Backend]:
+    """A backend on this machine's address."""
     host = machine_address()
     if host.startswith("127."):
         pytest.skip("this machine has no address but its loopback's, to which nothing is proxied")
     handler = type("Handler", (_Handler,), {})
     with ThreadingHTTPServer((host, 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         made = handler.backend = Backend(host, server.server_address[1])  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

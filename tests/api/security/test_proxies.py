@@ -121,6 +121,25 @@ def test_cve_2020_8559_redirects_are_handed_back_not_followed(api: Any, namespac
     assert [one["path"] for one in backend.requests] == ["/to?/login", f"/to?{outside}"]
 
 
+def test_cve_2020_8559_a_kubelets_redirect_leads_nowhere(api: Any, namespace: str, kubelet: Backend) -> None:
+    """Neither for logs, which the API server fetches itself, nor through the node's proxy; what it answers comes."""
+    node(api, "n1", kubelet.host, kubelet.port)
+    running_pod(api, namespace, "p", "192.0.2.200")
+    log = f"/api/v1/namespaces/{namespace}/pods/p/log"
+    path = f"/containerLogs/{namespace}/p/c"
+    answer = api("GET", log)
+    assert (answer.status, answer.body.get("path")) == (200, path), answer.body
+    kubelet.redirects[path] = f"https://{kubelet.host}:{kubelet.port}/containerLogs/others/secret/c"
+    answer = api("GET", log)
+    assert (answer.status, "location" in answer.headers) == (500, False)
+    assert "answered with a redirect (HTTP 302), which is not followed" in answer.body["message"]
+    kubelet.redirects["/stats"] = "https://192.0.2.201:10250/run/others"
+    proxied = api("GET", f"{NODES}/n1/proxy/stats")
+    assert (proxied.status, proxied.headers["location"]) == (302, "https://192.0.2.201:10250/run/others")
+    assert api("GET", f"{NODES}/n1/proxy/pods").body["path"] == "/pods"
+    assert [one["path"] for one in kubelet.requests] == [path, path, "/stats", "/pods"]
+
+
 def test_what_identifies_the_caller_stays_here(api: Any, namespace: str, backend: Backend) -> None:
     running_pod(api, namespace, "p", backend.host)
     path = f"/api/v1/namespaces/{namespace}/pods/p:{backend.port}/proxy/"
