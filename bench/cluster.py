@@ -32,6 +32,7 @@ from sampan.cluster.supervision.processes import Records
 DATA_DIR = Path("/var/lib/sampan-bench")
 SAMPAN = [sys.executable, "-m", "sampan"]
 IDLE_SECONDS = 20
+WRITER = b"sampan.store.sqlite.writer"
 
 
 def up(port: int) -> float:
@@ -92,13 +93,22 @@ def pod(name: str) -> object:
 
 def idle() -> tuple[float, float, float]:
     """Memory in MB, share of a core in percent, and kB/s written by all processes of the cluster."""
-    pids = [entry.pid for entry in Records(DATA_DIR / "run").all() if entry.alive]
+    recorded = [entry.pid for entry in Records(DATA_DIR / "run").all() if entry.alive]
+    pids = [*recorded, *(child for pid in recorded for child in writers(pid))]
     before = [usage(pid) for pid in pids]
     time.sleep(IDLE_SECONDS)
     after = [usage(pid) for pid in pids]
     cpu = sum(a[0] - b[0] for a, b in zip(after, before, strict=True)) / IDLE_SECONDS
     written = sum(a[1] - b[1] for a, b in zip(after, before, strict=True)) / IDLE_SECONDS
     return sum(map(proportional_memory, pids)) / 1e6, cpu * 100, written / 1e3
+
+
+def writers(pid: int) -> list[int]:
+    """The children that write the SQLite file."""
+    found = [
+        int(child) for tasks in Path(f"/proc/{pid}/task").glob("*/children") for child in tasks.read_text().split()
+    ]
+    return [child for child in found if WRITER in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def usage(pid: int) -> tuple[float, int]:

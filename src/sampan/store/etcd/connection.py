@@ -41,6 +41,8 @@ OPTIONS = [
     # etcd ends connections that ping more often than every 5 s (--grpc-keepalive-min-time).
     ("grpc.keepalive_time_ms", 6000),
     ("grpc.keepalive_timeout_ms", 3000),
+    # A ping that measures the bandwidth counts as one that keeps alive, but may by itself take a minute.
+    ("grpc.http2.ping_timeout_ms", 3000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.store.backup import BackupError, Changes, migrate, restore, save
+from sampan.store.backup import BackupError, Changes, Reader, migrate, restore, save
 from sampan.store.backup.migration import NotEmpty
 from sampan.store.backup.restoring import AHEAD, begin
 from sampan.store.backup.snapshot import FileSource, StoreSource
@@ -51,14 +52,24 @@ async def test_what_changed_since_is_undone(store: Store, tmp_path: Path, clock:
     assert sorted(seen) == ["/0007", "/0008", "/leased", "/new"]
 
 
-async def test_a_damaged_backup_changes_nothing(store: Store, tmp_path: Path, clock: VirtualClock) -> None:
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "truncated": (lambda data: data[:-40], r"truncated.*copy it anew"),
+    "corrupted": (lambda data: data[:300] + bytes([data[300] ^ 1]) + data[301:], r"damaged.*copy it anew"),
+    "newer": (lambda data: data.replace(b"BACKUP 1", b"BACKUP 2", 1), r"newer Sampan.*restore it with that version"),
+    "another": (lambda data: b"SQLite format 3\0" + data, "name a file that `sampan backup` wrote"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_bad_backup_changes_nothing(store: Store, tmp_path: Path, clock: VirtualClock, damage: str) -> None:
     await fill(store)
     backup = await save(StoreSource(store, "test"), tmp_path / "b", clock)
-    backup.path.write_bytes(backup.path.read_bytes()[:-40])
+    change, message = DAMAGES[damage]
+    backup.path.write_bytes(change(backup.path.read_bytes()))
     await store.commit([], [Delete("/0001")])
     revision, left = store.revision, await objects(store)
-    with pytest.raises(BackupError):
-        await restore(store, backup)
+    with pytest.raises(BackupError, match=message):
+        await restore(store, Reader(backup.path))
     assert (store.revision, await objects(store)) == (revision, left)
 
 
