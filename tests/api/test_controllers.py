@@ -127,6 +127,34 @@ def test_deleting_in_every_form(cluster: Any, cascade: str, left: int) -> None:
     assert len(live(cluster, f"app={name}")) == 2 * left
 
 
+MAPS = "/api/v1/namespaces/default/configmaps"
+ORDER = {
+    "Background": ["DELETED owner", "DELETED dependent"],
+    "Foreground": ["MODIFIED owner", "DELETED dependent", "DELETED owner"],
+    "Orphan": ["MODIFIED owner", "MODIFIED dependent", "DELETED owner"],
+}
+
+
+@pytest.mark.parametrize("policy", ORDER)
+def test_the_order_in_which_owner_and_dependent_end(cluster: Any, policy: str) -> None:
+    """As a watcher sees it, with the garbage collector at work."""
+    owner = cluster.make(MAPS, {"metadata": {"name": "owner"}})["metadata"]
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
+    dependent = {"name": "dependent", "ownerReferences": [reference | {"blockOwnerDeletion": True}]}
+    began = cluster.make(MAPS, {"metadata": dependent})["metadata"]["resourceVersion"]
+    assert cluster("DELETE", f"{MAPS}/owner", {"propagationPolicy": policy}).status == 200
+    gone = ["owner"] if policy == "Orphan" else ["owner", "dependent"]
+    for name in gone:
+        cluster.kubectl("wait", f"configmap/{name}", "--for=delete", "--timeout=30s")
+    names = "fieldSelector=metadata.name!%3Dkube-root-ca.crt"
+    events = cluster.watch(f"{MAPS}?watch=true&timeoutSeconds=1&resourceVersion={began}&{names}")
+    seen = [(event["type"], event["object"]["metadata"]) for event in events]
+    assert [f"{kind} {metadata['name']}" for kind, metadata in seen] == ORDER[policy]
+    if policy == "Orphan":
+        assert "ownerReferences" not in seen[1][1]
+        assert cluster("DELETE", f"{MAPS}/dependent").status == 200
+
+
 SETS = """
 apiVersion: apps/v1
 kind: StatefulSet
