@@ -83,6 +83,8 @@ SERVERS = (
     click.option("--enable-admission-plugins", help="Plugins to enable besides the default ones, with commas."),
     click.option("--disable-admission-plugins", help="Plugins to disable, with commas."),
     click.option("--admission-control-config-file", type=ABSOLUTE, help="AdmissionConfiguration of the plugins."),
+    click.option("--authentication-config", type=ABSOLUTE, help="AuthenticationConfiguration: issuers of tokens."),
+    click.option("--authorization-config", type=ABSOLUTE, help="AuthorizationConfiguration: authorizers in order."),
     click.option(
         "--snapshot-interval",
         "snapshot_seconds",

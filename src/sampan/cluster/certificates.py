@@ -23,6 +23,7 @@ from sampan.cluster.authority import LEAF_SECONDS, Authority, Identity, pem
 from sampan.cluster.layout import Layout, write_private
 
 CLUSTER, KUBELET_SERVING, FRONT_PROXY, ETCD = "ca", "kubelet-ca", "front-proxy-ca", "etcd-ca"
+FRONT_PROXY_CLIENT = "front-proxy-client"
 
 # file -> common name
 AUTHORITIES = {CLUSTER: "sampan-ca", KUBELET_SERVING: "sampan-kubelet-ca", FRONT_PROXY: "sampan-front-proxy-ca"}
@@ -44,7 +45,7 @@ COMPONENTS = (
     Identity(file="proxy", user="system:kube-proxy"),
     Identity(file="dns", user="system:kube-dns"),
     Identity(file="apiserver-kubelet-client", user="kube-apiserver-kubelet-client"),
-    Identity(file="front-proxy-client", user="front-proxy-client", authority=FRONT_PROXY),
+    Identity(file=FRONT_PROXY_CLIENT, user=FRONT_PROXY_CLIENT, authority=FRONT_PROXY),
 )
 
 

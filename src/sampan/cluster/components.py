@@ -202,11 +202,23 @@ def api_config(options: Options, place: Server | None) -> Any:
     """What an API server of this cluster is told."""
     import ipaddress
 
+    from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions
+    from sampan.apiserver.auth.requestheader import RequestHeaderOptions
     from sampan.apiserver.config import Config
+    from sampan.cluster import certificates
 
     layout = options.layout
     enable, disable, admission = options.admission
     return Config(
+        authentication=AuthenticationOptions(
+            config_file=Path(options.authentication_config) if options.authentication_config else None,
+            request_header=RequestHeaderOptions(
+                authority=layout.pki / "front-proxy-ca.crt", names=(certificates.FRONT_PROXY_CLIENT,)
+            ),
+        ),
+        authorization=AuthorizationOptions(
+            config_file=Path(options.authorization_config) if options.authorization_config else None
+        ),
         enable_plugins=enable,
         disable_plugins=disable,
         admission_configuration=admission,

@@ -43,6 +43,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
     admission_control_config_file: str = ""
+    authentication_config: str = ""
+    authorization_config: str = ""
     snapshot_seconds: float = 0.0
     snapshot_dir: str = ""
     snapshot_retention: int = 24

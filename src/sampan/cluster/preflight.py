@@ -38,6 +38,7 @@ def check(options: Options, *, running: bool) -> None:
     check_options(options)
     check_servers(options)
     check_admission(options)
+    check_identity(options)
     if not running:
         check_port(options.bind_address, options.port, "the API server", "--port")
         for port, user in NODE_PORTS.items():
@@ -93,6 +94,26 @@ def check_admission(options: Options) -> None:
     try:
         chain.check(*options.admission)
     except (ValueError, OSError) as error:
+        raise ClusterError(str(error)) from None
+
+
+def check_identity(options: Options) -> None:
+    """The files that say who is believed and what they may; the API server would end with the same words."""
+    if not options.authentication_config and not options.authorization_config:
+        return
+    from sampan.apiserver.auth.configuration import authorization
+    from sampan.apiserver.auth.oidc import checking
+
+    try:
+        if options.authentication_config:
+            checking.read(Path(options.authentication_config), ())
+        if options.authorization_config:
+            kinds = {kind for kind, _ in authorization.read(Path(options.authorization_config))}
+            if not {"Node", "RBAC"} <= kinds:
+                raise ClusterError(
+                    "--authorization-config: this cluster's own parts need the authorizers Node and RBAC"
+                )
+    except ValueError as error:
         raise ClusterError(str(error)) from None
 
 

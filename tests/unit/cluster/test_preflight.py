@@ -78,6 +78,23 @@ def test_empty_control_groups_are_removed_and_used_ones_stay(tmp_path: Path) -> 
     assert (tmp_path / "memory/kubepods/pod2").exists()
 
 
+def test_files_of_identity_that_the_api_server_would_end_with(options: Options, tmp_path: Path) -> None:
+    head = "apiVersion: apiserver.config.k8s.io/v1"
+    who, what = tmp_path / "who.yaml", tmp_path / "what.yaml"
+    who.write_text(f"{head}\nkind: AuthenticationConfiguration\njwt: [{{issuer: {{url: http://x}}}}]")
+    what.write_text(f"{head}\nkind: AuthorizationConfiguration\nauthorizers: [{{type: RBAC, name: rbac}}]")
+    for wrong, words in (
+        ({"authentication_config": str(who)}, "jwt[0].issuer.url: Invalid value"),
+        ({"authorization_config": str(what)}, "need the authorizers Node and RBAC"),
+        ({"authorization_config": str(tmp_path / "none")}, "No such file"),
+    ):
+        with pytest.raises(ClusterError) as caught:
+            preflight.check_identity(msgspec.structs.replace(options, **wrong))
+        assert words in str(caught.value)
+    what.write_text(what.read_text()[:-1] + ", {type: Node, name: node}]")
+    preflight.check_identity(msgspec.structs.replace(options, authorization_config=str(what)))
+
+
 def test_admission_that_the_api_server_would_end_with(options: Options, tmp_path: Path) -> None:
     preflight.check_admission(msgspec.structs.replace(options, enable_admission_plugins="AlwaysPullImages"))
     file = tmp_path / "admission.yaml"

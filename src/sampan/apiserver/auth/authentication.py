@@ -6,7 +6,6 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
@@ -16,7 +15,6 @@ from sampan.apiserver.auth.authenticator import Answer, Authenticator, Chain
 from sampan.apiserver.auth.bearer import Audiences, BearerAuthenticator, Tokens, TokenWay
 from sampan.apiserver.auth.bootstraptoken import BootstrapTokens
 from sampan.apiserver.auth.certificate import CertificateAuthenticator
-from sampan.apiserver.auth.configuration import authentication as configuration
 from sampan.apiserver.auth.configuration import flags
 from sampan.apiserver.auth.configuration.document import ConfigError, Mistakes
 from sampan.apiserver.auth.configuration.reloading import Reloader
@@ -24,7 +22,6 @@ from sampan.apiserver.auth.keys import Keys
 from sampan.apiserver.auth.legacytoken import LegacyTokens
 from sampan.apiserver.auth.oidc import checking
 from sampan.apiserver.auth.oidc.issuers import Entry, Issuers
-from sampan.apiserver.auth.oidc.verification import ALGORITHMS
 from sampan.apiserver.auth.options import ServiceAccountIssuing
 from sampan.apiserver.auth.requestheader import RequestHeaderAuthenticator
 from sampan.apiserver.auth.serviceaccount import BoundTokens, Find
@@ -90,36 +87,25 @@ class Authentication:
         """Issuers and anonymous requests, from the file or from the flags."""
         options = self._options
         by_flags = flags.entry(options.oidc)
-        if options.config_file is None:
-            algorithms = options.oidc.signing_algorithms
-            self._take([by_flags] if by_flags is not None else [], None, "--oidc-issuer-url", algorithms)
+        if options.config_file is not None:
+            if by_flags is not None:
+                raise ConfigError("--authentication-config and the --oidc-* flags cannot be given together")
+            self._load()
+            self.reloader = Reloader("authentication", options.config_file, self._load, self._clock)
             return
-        if by_flags is not None:
-            raise ConfigError("--authentication-config and the --oidc-* flags cannot be given together")
-        self._load()
-        self.reloader = Reloader("authentication", options.config_file, self._load, self._clock)
+        entries, mistakes = [by_flags] if by_flags is not None else [], Mistakes()
+        mappings = checking.compiled(entries, self._own_issuers, mistakes)
+        mistakes.check("--oidc-issuer-url")
+        algorithms = options.oidc.signing_algorithms
+        self._issuers.take([Entry(jwt, made, algorithms) for jwt, made in zip(entries, mappings, strict=True) if made])
+        self.anonymous = anonymous.policy(options.anonymous, None)
 
     def _load(self) -> None:
-        file = self._options.config_file
-        assert file is not None
-        read = configuration.read(file)
-        self._take(read.jwt, read.anonymous, str(file), ALGORITHMS)
-
-    def _take(
-        self,
-        entries: Sequence[configuration.Jwt],
-        anonymously: configuration.Anonymous | None,
-        source: str,
-        algorithms: Sequence[str],
-    ) -> None:
-        mistakes = Mistakes()
-        mappings = checking.compiled(entries, self._own_issuers, mistakes)
-        anonymous.check(self._options.anonymous, anonymously, mistakes)
-        mistakes.check(source)
-        self._issuers.take(
-            [Entry(entry, made, algorithms) for entry, made in zip(entries, mappings, strict=True) if made is not None]
-        )
-        self.anonymous = anonymous.policy(self._options.anonymous, anonymously)
+        """Take the file up. Raises ConfigError."""
+        assert self._options.config_file is not None
+        checked = checking.read(self._options.config_file, self._own_issuers, self._options.anonymous)
+        self._issuers.take([Entry(jwt, made) for jwt, made in checked.entries])
+        self.anonymous = anonymous.policy(self._options.anonymous, checked.anonymous)
 
     def _ways(self, config: Config, find: Find, implicit: Audiences) -> list[TokenWay]:
         """In upstream's order."""

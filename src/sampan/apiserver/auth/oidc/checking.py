@@ -6,10 +6,13 @@ https://kubernetes.io/docs/reference/config-api/apiserver-config.v1/#apiserver-k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sampan.api import names
 from sampan.apiserver import outgoing
+from sampan.apiserver.auth import anonymous
 from sampan.apiserver.auth.configuration import authentication as config
 from sampan.apiserver.auth.configuration.document import Mistakes
 from sampan.apiserver.auth.oidc import expressions, mapping
@@ -49,6 +52,23 @@ def compiled(
                 mistakes.duplicate(f"jwt[{number}].issuer.{field}", url)
             known.add(url)
     return made
+
+
+class Checked(NamedTuple):
+    """A file's entries with their rules, and what it says of anonymous requests."""
+
+    entries: tuple[tuple[config.Jwt, IdentityMapping], ...]
+    anonymous: config.Anonymous | None
+
+
+def read(path: Path, forbidden: Iterable[str], anonymous_flag: bool | None = None) -> Checked:
+    """An AuthenticationConfiguration, checked. Raises ConfigError with every field that will not do."""
+    found, mistakes = config.read(path), Mistakes()
+    made = compiled(found.jwt, forbidden, mistakes)
+    anonymous.check(anonymous_flag, found.anonymous, mistakes)
+    mistakes.check(str(path))
+    pairs = zip(found.jwt, made, strict=True)
+    return Checked(tuple((entry, rules) for entry, rules in pairs if rules is not None), found.anonymous)
 
 
 class _Checker:
