@@ -15,7 +15,7 @@ import pytest
 from sampan.cluster.supervision.processes import Record
 from sampan.store.backup import Reader
 
-from ..cluster.harness import Cluster, fetch, until
+from ..cluster.harness import SAMPAN, Cluster, fetch, run, until
 from ..cluster.manifests import deployment, service
 from ..cluster.test_up_down import leftovers
 
@@ -82,14 +82,8 @@ def test_three_servers_are_there(cluster: Cluster, web: dict[str, Any]) -> None:
         "the kubernetes Service has all three",
     )
     assert "already runs" in cluster.up("--servers", "3", "--no-sample")
-    assert "etcd-2" in cluster.sampan("certs", "check").stdout
-    assert "172.31.255.3" in inside(cluster, "sampan-server-2", "ip", "-4", "-br", "addr")
-
-
-def inside(cluster: Cluster, namespace: str, *command: str) -> str:
-    from ..cluster.harness import run
-
-    return run(["ip", "netns", "exec", namespace, *command]).stdout
+    assert "etcd-2" in run([*SAMPAN, "certs", "check", "--data-dir", str(cluster.data_dir)]).stdout
+    assert "172.31.255.3" in run(["ip", "-n", "sampan-server-2", "-4", "-br", "addr"]).stdout
 
 
 @pytest.mark.parametrize("name", ["apiserver-1", "etcd-2", "balancer"])

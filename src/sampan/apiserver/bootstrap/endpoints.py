@@ -10,6 +10,7 @@ A loopback address is of no use to others and is not told (the API refuses it in
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ class Endpoints:
         self._leases = None if server.local else ServerLeases(server.store, seconds=self._seconds)
         self._address = ""
         self._port = 0
+        self._turn = asyncio.Lock()
+        """Held while leases and endpoints change, so that what takes an address away is not overtaken."""
 
     async def begin(self, address: str, port: int) -> None:
         """Adds this server's address; what fails is tried again by `run`."""
@@ -55,7 +58,8 @@ class Endpoints:
 
     async def _look(self) -> None:
         try:
-            await self._reconcile()
+            async with self._turn:
+                await self._reconcile()
         except (ApiError, StoreError) as error:
             log.warning("endpoints of the kubernetes service were not looked at error=%s", error)
 
@@ -71,13 +75,16 @@ class Endpoints:
             log.warning("this server's endpoint could not be taken away and ends with its lease error=%s", reason)
 
     async def _withdraw(self) -> None:
-        if self._leases is None:
-            await self._write([])
-            return
-        await self._leases.release()
-        await self._write_living(self._leases)
+        async with self._turn:
+            if self._leases is None:
+                await self._write([])
+                return
+            await self._leases.release()
+            await self._write_living(self._leases)
 
     async def _reconcile(self) -> None:
+        if not self._address:
+            return
         if self._leases is None:
             await self._write([self._address])
             return
