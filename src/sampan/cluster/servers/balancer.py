@@ -139,6 +139,7 @@ class Balancer:
         self._ask = ask
         self._clock = clock
         self._connecting: set[asyncio.Task[None]] = set()
+        self._told = False
 
     async def run(self, listening: Callable[[int], None] = lambda port: None) -> None:
         """Until cancelled; `listening` is told the port. Raises OSError for an address in use."""
@@ -192,9 +193,12 @@ class Balancer:
                 continue
             finally:
                 state.opening -= 1
+            self._told = False
             join(front, back, state)
             return
-        log.warning("no server takes connections servers=%s", ", ".join(str(s.backend) for s in self._states))
+        if not self._told:
+            self._told = True
+            log.warning("no server takes connections servers=%s", ", ".join(str(s.backend) for s in self._states))
         front.abort()
 
 
