@@ -62,7 +62,12 @@ def make_controller_manager(options: Options, client: Any, clock: Clock, rng: ra
 
     pki = options.layout.pki
     signing = {signer: (pki / f"{ca}.crt", pki / f"{ca}.key") for signer, ca in SIGNERS.items()}
-    config = Config(root_ca=pki / "ca.crt", signing=signing, cluster_cidr=options.cluster_cidr)
+    config = Config(
+        root_ca=pki / "ca.crt",
+        service_account_key=pki / "sa.key",
+        signing=signing,
+        cluster_cidr=options.cluster_cidr,
+    )
     return ControllerManager(client, clock, rng, config)
 
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 class Config:
     """Settings of the controllers; the flags of upstream's kube-controller-manager they stand for are named.
 
+    `service_account_key` (`--service-account-private-key-file`): None makes no tokens for secrets.
     `root_ca` (`--root-ca-file`): None publishes no kube-root-ca.crt; changes of the file are published. `cluster_cidr`
     and `node_mask_size` (`--cluster-cidr`, `--node-cidr-mask-size`): an empty `cluster_cidr` allocates no pod networks.
     `signing` maps a signer to its files, a bundle and a key (`--cluster-signing-*-file`); a signer without is not ours.
@@ -28,6 +29,7 @@ class Config:
     """
 
     root_ca: Path | None = None
+    service_account_key: Path | None = None
     cluster_cidr: str = "10.244.0.0/16"
     node_mask_size: int = 24
     node_monitor_grace_seconds: float = 40.0

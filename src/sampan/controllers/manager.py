@@ -10,6 +10,7 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
+from sampan.controllers.accounttokens import AccountTokensController
 from sampan.controllers.bootstrap.cleaner import TokenCleaningController
 from sampan.controllers.bootstrap.signer import BootstrapSigningController
 from sampan.controllers.certificates.approver import CertificateApprovingController
@@ -61,6 +62,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ServiceCidrController,
     NamespaceController,
     ServiceAccountController,
+    AccountTokensController,
     RootCaController,
     CertificateApprovingController,
     CertificateSigningController,
