@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.backend.requests.append(seen)
         redirect = self.path.removeprefix("/to?") if self.path.startswith("/to?") else ""
         redirect = redirect or self.backend.redirects.get(self.path, "")
-        self.send_response(302 if redirect else 200)
+        self.send_response(101 if self.path == "/switch" else 302 if redirect else 200)
         if redirect:
             self.send_header("Location", redirect)
         text = json.dumps(seen).encode()

@@ -171,6 +171,15 @@ def test_a_proxy_needs_the_right_to_it(api: Any, namespace: str, backend: Backen
     assert api("POST", path, {}, token=NOBODY).status == 403
 
 
+def test_connections_are_not_switched_unasked(api: Any, namespace: str, backend: Backend) -> None:
+    """What follows a 101 would be read as another protocol's, by the client and by whatever stands between."""
+    running_pod(api, namespace, "p", backend.host)
+    path = f"/api/v1/namespaces/{namespace}/pods/p:{backend.port}/proxy"
+    answer = api("GET", f"{path}/switch")
+    assert (answer.status, answer.body["reason"]) == (503, "ServiceUnavailable")
+    assert api("GET", f"{path}/x").status == 200
+
+
 @pytest.mark.parametrize("name", ["ftp:p:80", "p:80:x:y", ":80", "p:99999", "p:-1"])
 def test_identifiers_that_are_none(api: Any, namespace: str, name: str) -> None:
     running_pod(api, namespace, "p", "192.0.2.200")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-from sampan.api.errors import ApiError
+from sampan.api.errors import ApiError, ServiceUnavailable
 from sampan.apiserver.http.exchange import Answer, Response, Stream
 from sampan.apiserver.proxying import headers, locations
 from sampan.apiserver.request import Request
@@ -44,6 +44,9 @@ def _to_the_root(prefix: str, query: str) -> Response:
 def _answer(request: Request, reply: Any, source: str, prefix: str) -> Answer:
     host = request.exchange.header(b"host")
     kept = headers.back(reply.raw_headers, source=source, host=host, prefix=prefix)
+    if reply.status < 200:
+        reply.close()  # the client would take what follows for another protocol's
+        raise ServiceUnavailable(f"error trying to reach service: it answered HTTP {reply.status} unasked")
     content = reply.headers.get("Content-Type", "application/octet-stream").encode("latin-1", "replace")
     if reply.status in EMPTY:
         reply.release()
