@@ -21,6 +21,7 @@ class Config:
     `endpoint_lease_seconds`: how long an endpoint of the `kubernetes` service outlives its server's death.
     `shutdown_delay_seconds`: how long a server that was told to stop still serves, so that others turn away from it;
     `shutdown_grace_seconds`: how long requests may then take to end.
+    `not_ready_seconds` and `unreachable_seconds` are how long pods tolerate such a node that do not say it themselves.
     `admission_configuration` is upstream's AdmissionConfiguration file.
     `verbosity` is upstream's -v: from 3 on every request is logged.
     `kubelet_certificate`, `kubelet_key` and `kubelet_authority` are for talking to kubelets.
@@ -49,6 +50,8 @@ class Config:
     enable_plugins: tuple[str, ...] = ()
     disable_plugins: tuple[str, ...] = ()
     admission_configuration: Path | None = None
+    not_ready_seconds: int = 300
+    unreachable_seconds: int = 300
     allow_privileged: bool = True
     verbosity: int = 0
     body_limit: int = BODY_LIMIT_BYTES

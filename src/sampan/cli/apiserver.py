@@ -75,6 +75,20 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="How long to go on serving after SIGTERM, /readyz saying no, so that balancers turn away first.",
 )
 @click.option("--admission-control-config-file", type=EXISTING, help="AdmissionConfiguration of the plugins.")
+@click.option(
+    "--default-not-ready-toleration-seconds",
+    default=300,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How long pods stay on a node that is not ready, when they do not say it themselves.",
+)
+@click.option(
+    "--default-unreachable-toleration-seconds",
+    default=300,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="The same for a node that is not reachable.",
+)
 @click.option("--allow-privileged/--no-allow-privileged", default=True, hidden=True)
 @click.option("-v", "--v", "verbosity", default=0, help="From 3 on, log every request, not only slow and failed ones.")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -97,6 +111,8 @@ def command(
     disable_admission_plugins: str,
     shutdown_delay_duration: float,
     admission_control_config_file: Path | None,
+    default_not_ready_toleration_seconds: int,
+    default_unreachable_toleration_seconds: int,
     allow_privileged: bool,
     verbosity: int,
     log_level: str,
@@ -138,6 +154,8 @@ def command(
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
         admission_configuration=admission_control_config_file,
+        not_ready_seconds=default_not_ready_toleration_seconds,
+        unreachable_seconds=default_unreachable_toleration_seconds,
         allow_privileged=allow_privileged,
         shutdown_delay_seconds=shutdown_delay_duration,
         verbosity=verbosity,

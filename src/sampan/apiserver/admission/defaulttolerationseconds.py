@@ -1,4 +1,4 @@
-"""Pods stay on a node that is not ready or not reachable for 300 seconds, unless they say otherwise."""
+"""Pods stay on a node that is not ready or not reachable for a time, 300 seconds, unless they say otherwise."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from sampan.api.kinds import core_v1
 from sampan.apiserver.admission.plugin import Plugin
 from sampan.apiserver.write import Write
 
-KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-SECONDS = 300
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 
 
 class DefaultTolerationSeconds(Plugin):
-    """Adds the two tolerations with effect NoExecute."""
+    """Adds the two tolerations with effect NoExecute, for the seconds that the server's flags say."""
 
     name = "DefaultTolerationSeconds"
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods")})
@@ -23,14 +22,16 @@ class DefaultTolerationSeconds(Plugin):
         if spec is None:
             return
         present = spec.tolerations or []
-        missing = [key for key in KEYS if not any(_covers(toleration, key) for toleration in present)]
+        config = self.server.config
+        wanted = ((NOT_READY, config.not_ready_seconds), (UNREACHABLE, config.unreachable_seconds))
+        missing = [(key, seconds) for key, seconds in wanted if not any(_covers(one, key) for one in present)]
         if missing:
-            spec.tolerations = [*present, *map(_toleration, missing)]
+            spec.tolerations = [*present, *(_toleration(key, seconds) for key, seconds in missing)]
 
 
 def _covers(toleration: object, key: str) -> bool:
     return toleration.key in (key, None, "") and toleration.effect in ("NoExecute", None, "")  # type: ignore[attr-defined]
 
 
-def _toleration(key: str) -> object:
-    return core_v1.Toleration(key=key, operator="Exists", effect="NoExecute", tolerationSeconds=SECONDS)
+def _toleration(key: str, seconds: int) -> object:
+    return core_v1.Toleration(key=key, operator="Exists", effect="NoExecute", tolerationSeconds=seconds)

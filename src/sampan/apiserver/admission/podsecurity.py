@@ -78,7 +78,7 @@ class PodSecurity(Plugin):
         if place == ("", "namespaces"):
             self._namespace(write)
         elif place == ("", "pods"):
-            if write.operation == CREATE or write.subresource or relevant(write.new) != relevant(write.old):
+            if write.operation == CREATE or relevant(write.new) != relevant(write.old):
                 self._evaluate(write, write.new, enforce=True)
         elif not write.subresource:
             template = _at(write.new, TEMPLATES[place])

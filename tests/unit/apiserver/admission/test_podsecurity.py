@@ -96,6 +96,30 @@ async def test_ephemeral_containers_are_checked() -> None:
         assert "privileged" in await server.message(path, extra, method="PATCH")
 
 
+async def test_an_update_is_looked_at_where_it_matters() -> None:
+    """Pods that were there before a level came may be labelled and resized, but take no other image."""
+    merge = {"spec": {"containers": [{"name": "c", "image": "other", "securityContext": {"privileged": True}}]}}
+    async with api() as server:
+        await namespace(server, "ns")
+        await server.make("/api/v1/namespaces/ns/pods", pod("p", securityContext={"privileged": True}))
+        await server("PATCH", "/api/v1/namespaces/ns", {"metadata": {"labels": {PREFIX + "enforce": "baseline"}}})
+        path = "/api/v1/namespaces/ns/pods/p"
+        assert (await server("PATCH", path, {"metadata": {"labels": {"a": "b"}}}))[0] == 200
+        assert 'violates PodSecurity "baseline:latest"' in await server.message(path, merge, method="PATCH")
+
+
+async def test_who_only_says_what_it_enforces_is_warned_of_it() -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("x", securityContext={"privileged": True})["spec"]}
+    body = {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}}
+    async with api() as server:
+        await namespace(server, "ns", enforce="baseline")
+        await server.make("/apis/apps/v1/namespaces/ns/deployments", body)
+        assert len(warnings(server)) == 1
+        await namespace(server, "quiet", enforce="baseline", warn="privileged")
+        await server.make("/apis/apps/v1/namespaces/quiet/deployments", body)
+        assert warnings(server) == []
+
+
 def test_levels_are_versioned() -> None:
     from sampan.apiserver.podsecurity.levels import Policy, valid_version
 

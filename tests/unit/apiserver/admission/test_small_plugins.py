@@ -116,6 +116,20 @@ async def test_claims_grow_where_their_class_lets_them(expands: bool, status: in
         assert (await server("PATCH", f"{path}/d", grown))[0] == status
 
 
+async def test_how_long_pods_stay_on_a_node_that_is_lost() -> None:
+    own = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"}
+    body = pod("q")
+    body["spec"]["tolerations"] = [own]
+    async with api(not_ready_seconds=7, unreachable_seconds=0) as server:
+        plain = (await server.make(f"{PLACE}/pods", pod("p")))["spec"]["tolerations"]
+        said = (await server.make(f"{PLACE}/pods", body))["spec"]["tolerations"]
+    assert [(one["key"].rpartition("/")[2], one["tolerationSeconds"]) for one in plain] == [
+        ("not-ready", 7),
+        ("unreachable", 0),
+    ]
+    assert said[0] == own and len(said) == 2
+
+
 async def test_hard_anti_affinity_is_by_node_only() -> None:
     def apart(name: str, key: str) -> dict[str, Any]:
         body = pod(name)
