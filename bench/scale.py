@@ -1,7 +1,7 @@
 """What the API server holds at its stated limits: open watches, a steady mixed load, and lists of very many pods.
 
 usage: bench/scale.py [--seconds N] [--watches N] [--pods N] [--rows watches,load,together,list]
-                      [--store sqlite|etcd] [--servers N]
+                      [--store sqlite|etcd] [--servers N] [--part SHARE]
 
   watches  N watches of one resource open at once; from a create until the event is at all of them
   load     1,000 writes/s and 10,000 reads/s held together for N seconds: what was held, and p99 of both
@@ -176,7 +176,7 @@ class Pipe(asyncio.Protocol):
             self._data = self._data[at:]
 
 
-async def load(servers: list[Server], seconds: float) -> tuple[list[Load], list[Load]]:
+async def load(servers: list[Server], seconds: float, part: float = 1.0) -> tuple[list[Load], list[Load]]:
     """The writes and the reads of a mixed load, shared out evenly."""
     create_map(servers[0], 1000)
     get = f"GET {MAPS}/w1000 HTTP/1.1\r\n{AUTHORIZATION}\r\n".encode()
@@ -187,8 +187,8 @@ async def load(servers: list[Server], seconds: float) -> tuple[list[Load], list[
         return f"{head}\r\n\r\n{body}".encode()
 
     share, numbers = len(servers), itertools.count()
-    writes = [Load(1000 / share, create) for _ in servers]
-    reads = [Load(10_000 / share, lambda _: get) for _ in servers]
+    writes = [Load(1000 * part / share, create) for _ in servers]
+    reads = [Load(10_000 * part / share, lambda _: get) for _ in servers]
     runs = [each.run(server.port, 16 // share, seconds) for each, server in zip(writes, servers, strict=True)]
     runs += [each.run(server.port, 32 // share, seconds) for each, server in zip(reads, servers, strict=True)]
     await asyncio.gather(*runs)
@@ -212,7 +212,9 @@ class Stream(asyncio.Protocol):
         self._open_now.discard(self)
 
 
-async def together(servers: list[Server], count: int, seconds: float) -> tuple[list[Load], list[Load], int]:
+async def together(
+    servers: list[Server], count: int, seconds: float, part: float
+) -> tuple[list[Load], list[Load], int]:
     """The mixed load while `count` nodes watch their pods; how many of them still did at the end."""
     loop, context, streams = asyncio.get_running_loop(), insecure(), set[Stream]()
     opened = []
@@ -224,7 +226,7 @@ async def together(servers: list[Server], count: int, seconds: float) -> tuple[l
             port = servers[number % len(servers)].port
             some.append(loop.create_connection(partial(Stream, request, streams), "127.0.0.1", port, ssl=context))
         opened += await asyncio.gather(*some)
-    writes, reads = await load(servers, seconds)
+    writes, reads = await load(servers, seconds, part)
     held = len(streams)
     for transport, _ in opened:
         transport.abort()
@@ -342,6 +344,7 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--rows", default="watches,load,list")
     parser.add_argument("--store", default="sqlite", help="sqlite, or etcd: one for the run")
+    parser.add_argument("--part", type=float, default=1.0, help="part of that load, for a machine with less to give")
     parser.add_argument("--servers", type=int, default=1, help="API servers for the row `together`")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
@@ -353,13 +356,13 @@ def main() -> None:
             notes.append(f"watches: worst of five {worst:.2f} s, {memory:.0f} MB with all open")
     if "load" in wanted:
         with serving(arguments.store) as server:
-            writes, reads = uvloop.run(load([server], arguments.seconds))
+            writes, reads = uvloop.run(load([server], arguments.seconds, arguments.part))
         load_rows("writes", writes, rows, notes)
         load_rows("reads", reads, rows, notes)
     if "together" in wanted:
         with several(arguments.store, arguments.servers) as servers:
             before = [server.cpu() for server in servers]
-            writes, reads, streams = uvloop.run(together(servers, arguments.watches, arguments.seconds))
+            writes, reads, streams = uvloop.run(together(servers, arguments.watches, arguments.seconds, arguments.part))
             used = [server.cpu() - earlier for server, earlier in zip(servers, before, strict=True)]
             notes.append(f"servers: {', '.join(f'{s.memory():.0f} MB' for s in servers)}; {sum(used):.1f} s of CPU")
         load_rows("writes", writes, rows, notes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sampan.cluster import options as stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
+from sampan.cluster.servers.plan import MOST_SERVERS
 
 # program -> the Debian package that has it
 PROGRAMS = {
@@ -24,7 +25,6 @@ PROGRAMS = {
     "ip": "iproute2",
 }
 SERVER_PROGRAMS = {"etcd": "etcd-server", "nsenter": "util-linux"}
-MOST_SERVERS = 7
 MIGRATE = {"store": "; `sampan store migrate` takes the objects to another store"}
 CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "loopback")
 NODE_PORTS = {10250: "kubelet"}
@@ -39,6 +39,7 @@ def check(options: Options, *, running: bool) -> None:
     check_servers(options)
     check_admission(options)
     check_identity(options)
+    check_store(options)
     if not running:
         check_port(options.bind_address, options.port, "the API server", "--port")
         for port, user in NODE_PORTS.items():
@@ -114,6 +115,20 @@ def check_identity(options: Options) -> None:
                     "--authorization-config: this cluster's own parts need the authorizers Node and RBAC"
                 )
     except ValueError as error:
+        raise ClusterError(str(error)) from None
+
+
+def check_store(options: Options) -> None:
+    """A store that exists, and an EncryptionConfiguration that can be used: its API server would not start."""
+    from sampan.aio.clock import SystemClock
+    from sampan.cluster import storage
+    from sampan.store.errors import StoreError
+
+    if bool(options.etcd_certfile) != bool(options.etcd_keyfile):
+        raise ClusterError("--etcd-certfile and --etcd-keyfile go together: name both, or neither")
+    try:
+        storage.encrypted(options, storage.open_storage(options, SystemClock()), SystemClock())
+    except (ValueError, StoreError) as error:
         raise ClusterError(str(error)) from None
 
 

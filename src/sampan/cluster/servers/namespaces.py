@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from sampan.cluster.errors import ClusterError
-from sampan.cluster.servers.plan import BRIDGE, Plan, Server, namespace_file
+from sampan.cluster.servers.plan import BRIDGE, MOST_SERVERS, Plan, Server, namespace_file
 from sampan.network import sysctl
 
 CLONE_NEWNET = 0x40000000
@@ -34,15 +34,12 @@ def ensure(plan: Plan) -> None:
             _make(plan, server)
 
 
-def remove(plan: Plan) -> bool:
-    """Takes all of it away; True when there was something."""
-    there = _interface(BRIDGE)
-    for server in plan:
-        there = namespace_file(server).exists() or there
-        _discard(server)
+def remove(plan: Plan) -> None:
+    """Takes all of it away, also what an earlier cluster of more servers has left."""
+    for number in range(1, MOST_SERVERS + 1):
+        _discard(Server(number=number, network=plan.network))
     if _interface(BRIDGE):
         _ip("link", "delete", BRIDGE)
-    return there
 
 
 def enter(server: Server) -> None:

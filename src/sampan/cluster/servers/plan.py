@@ -14,6 +14,7 @@ BRIDGE = "sampan-servers"
 CLIENT_PORT, PEER_PORT = 2379, 2380
 ETCD_AUTHORITY, ETCD_CLIENT = certificates.ETCD, certificates.ETCD_CLIENT.file
 TOKEN = "sampan"
+MOST_SERVERS = 7
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from sampan.cluster import components, identities, storage
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
-from sampan.cluster.preflight import check_servers
+from sampan.cluster.preflight import check_servers, check_store
 from sampan.cluster.servers.plan import Plan
 
 THREE = Options(data_dir="/d", servers=3, server_cidr="172.31.255.0/27", node_name="n", node_ip="192.0.2.7")
@@ -64,3 +64,17 @@ def test_what_cannot_be_is_refused_with_what_to_do(wrong: dict[str, object], sai
 def test_one_server_needs_nothing(tmp_path: Path) -> None:
     check_servers(Options(data_dir=str(tmp_path), store="etcd=http://10.0.0.1:2379"))
     assert not Plan(Options())
+
+
+def test_a_store_that_no_server_could_open_is_refused(tmp_path: Path) -> None:
+    wrong = tmp_path / "encryption.yaml"
+    wrong.write_text("kind: Nonsense\n")
+    for given, said in (
+        ({"encryption_provider_config": str(wrong)}, "encryption.yaml: want kind EncryptionConfiguration"),
+        ({"encryption_provider_config": str(tmp_path / "none")}, "cannot be read"),
+        ({"store": "postgres"}, "is no store: say sqlite"),
+        ({"store": "etcd=https://a:1", "etcd_certfile": "/c"}, "go together"),
+    ):
+        with pytest.raises(ClusterError, match=said):
+            check_store(Options(data_dir=str(tmp_path), **given))
+    check_store(Options(data_dir=str(tmp_path), store="etcd=http://a:1"))
