@@ -2,7 +2,8 @@
 
 Every write is a create of a 1 kB pod with compare-and-swap, acknowledged when it is on disk (SQLite) and in the cache.
 "busy" rows spend 150 µs of Python per write on the event loop first, as the API server around it does. etcd rows are of
-one member on the same disk, which does its own fsyncs, loaded by this one process.
+one member on the same disk, which does its own fsyncs, loaded by this one process; "plain etcd" rows are the same
+values put and got without Sampan.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import uvloop
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +30,8 @@ from sampan.aio.clock import SystemClock
 from sampan.store import keys
 from sampan.store.cache import ResourceCache, WatchCache, Watcher
 from sampan.store.etcd import EtcdStore
+from sampan.store.etcd.messages import pb
+from sampan.store.etcd.rpc_pb2_grpc import KVStub
 from sampan.store.interface import Compare, Put, Store
 from sampan.store.memory import MemoryStore
 from sampan.store.sqlite import SqliteStore
@@ -51,13 +56,9 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[tuple[Store, Watch
     async with AsyncExitStack() as stack:
         store: Store = MemoryStore()
         if kind == "sqlite":
-            store = SqliteStore(Path(tempfile.mkdtemp(dir=directory)) / "store.db", SystemClock())
+            store = SqliteStore(Path(tempfile.mkdtemp(dir=directory)) / "store.db", SystemClock(), process=True)
         elif kind == "etcd":
-            cluster = etcd.local(Path(tempfile.mkdtemp(dir=directory)))
-            cluster.start()
-            stack.callback(cluster.close)
-            await cluster.ready()
-            store = EtcdStore(cluster.endpoints, SystemClock())
+            store = EtcdStore([await served(stack, directory)], SystemClock())
         await store.start()
         stack.push_async_callback(store.close)
         cache = WatchCache(store)
@@ -65,6 +66,15 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[tuple[Store, Watch
         await cache.start()
         stack.push_async_callback(cache.close)
         yield store, cache, pods
+
+
+async def served(stack: AsyncExitStack, directory: Path) -> str:
+    """The address of an etcd of one member, with its files in the directory."""
+    cluster = etcd.local(Path(tempfile.mkdtemp(dir=directory)))
+    cluster.start()
+    stack.callback(cluster.close)
+    await cluster.ready()
+    return cluster.endpoints[0]
 
 
 async def create(store: Store, name: str, node: str = "") -> int:
@@ -111,10 +121,64 @@ async def write_rows(directory: Path, seconds: float) -> Rows:
         for writers, work in ((1, 0.0), (16, 0.0), (256, 0.0), (1, 150e-6), (16, 150e-6)):
             async with opened(kind, directory) as (store, _, _):
                 rate, cpu, latencies = await writes(store, writers, seconds, work)
-            p50, p99 = latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
             name = f"{kind}: {writers} writers{', busy' if work else ''}"
-            rows.append((name, f"{rate:,.0f} writes/s", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {cpu:.0f} µs CPU each"))
+            rows.append((name, f"{rate:,.0f} writes/s", f"{quantiles(latencies)}, {cpu:.0f} µs CPU each"))
     return rows
+
+
+async def repeated(call: Callable[[int], Awaitable[Any]], workers: int, seconds: float) -> tuple[float, list[float]]:
+    """Calls per second, side by side, and what each took in ms, sorted."""
+    numbers, latencies, until = count(), [], time.perf_counter() + seconds
+
+    async def worker() -> None:
+        while (begun := time.perf_counter()) < until:
+            await call(next(numbers))
+            latencies.append((time.perf_counter() - begun) * 1e3)
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(workers)))
+    return len(latencies) / (time.perf_counter() - begun), sorted(latencies)
+
+
+async def plain_rows(directory: Path, seconds: float) -> Rows:
+    """etcd without Sampan: the puts and ranges of its own `benchmark` program, from a client as small as can be."""
+    rows: Rows = []
+    if not etcd.available():
+        return rows
+    async with AsyncExitStack() as stack:
+        address = (await served(stack, directory)).removeprefix("http://")
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
+        calls: Any = KVStub(channel)
+        value = pod("x")
+        for name, call in (
+            ("put", lambda n: calls.Put(pb.PutRequest(key=b"/plain/%d" % (n % PODS), value=value))),
+            ("range", lambda n: calls.Range(pb.RangeRequest(key=b"/plain/%d" % (n % 100)))),
+        ):
+            for workers in (1, 16, 256):
+                speed, latencies = await repeated(call, workers, seconds)
+                rows.append((f"plain etcd: {name}, {workers} clients", f"{speed:,.0f}/s", quantiles(latencies)))
+    return rows
+
+
+async def get_rows(directory: Path, seconds: float) -> Rows:
+    """Single keys from the store itself, past the watch cache."""
+    rows: Rows = []
+    for kind in KINDS:
+        async with opened(kind, directory) as (store, _, _):
+            await fill(store, 1000, 16)
+            names = [keys.key("", "pods", "default", f"pod-{number}") for number in range(1000)]
+            for readers in (1, 16, 256):
+                speed, latencies = await repeated(partial(got, store, names), readers, seconds)
+                rows.append((f"{kind}: get, {readers} readers", f"{speed:,.0f} reads/s", quantiles(latencies)))
+    return rows
+
+
+async def got(store: Store, names: list[str], number: int) -> None:
+    assert await store.get(names[number % len(names)]) is not None
+
+
+def quantiles(latencies: list[float]) -> str:
+    return f"p50 {latencies[len(latencies) // 2]:.2f} ms, p99 {latencies[len(latencies) * 99 // 100]:.2f} ms"
 
 
 def rate(function: Callable[[], Any], seconds: float = 0.3) -> float:
@@ -209,8 +273,7 @@ async def latency_rows(directory: Path, seconds: float) -> Rows:
                 await write
             watcher.close()
             seen.sort()
-            notes = f"p50 {seen[len(seen) // 2]:.2f} ms, p99 {seen[len(seen) * 99 // 100]:.2f} ms"
-            rows.append((f"{kind}: write until a watcher has it", notes, f"{len(seen)} writes one by one"))
+            rows.append((f"{kind}: write until a watcher has it", quantiles(seen), f"{len(seen)} writes one by one"))
             for readers in (1, 16, 256):
                 speed, cpu = await consistent(cache, readers, seconds)
                 name = f"{kind}: consistent reads, {readers} readers"
@@ -253,8 +316,9 @@ async def churn_rows(directory: Path, writes: int) -> Rows:
 
 async def main(seconds: float, directory: Path, churn: int) -> None:
     table = Table("what", "figure", "notes", title="store and watch cache")
-    rows = [*await read_rows(directory), *await write_rows(directory, seconds), *await watch_rows(directory)]
-    rows += await latency_rows(directory, seconds)
+    rows = [*await write_rows(directory, seconds), *await get_rows(directory, seconds)]
+    rows += [*await plain_rows(directory, seconds), *await latency_rows(directory, seconds)]
+    rows += [*await read_rows(directory), *await watch_rows(directory)]
     for row in [*rows, *await churn_rows(directory, churn)]:
         table.add_row(*row)
     Console(width=130).print(table)
