@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,16 @@ def test_nobody_reads_more_than_that(api: Any) -> None:
     for path in (INFO.rpartition("/")[0], f"{INFO}x", "/api/v1/namespaces/kube-system/secrets", "/"):
         assert api("GET", path, token=None).status == 401, path
     assert api("DELETE", INFO, token=None).status == 403
+
+
+def test_serving_certificates_can_be_left_to_people(api: Any) -> None:
+    """The commands of docs/certificates.md."""
+    page = (Path(__file__).parents[2] / "docs" / "certificates.md").read_text()
+    commands = [line for line in page.splitlines() if line.startswith("kubectl ") and "selfnodeserver" in line]
+    assert len(commands) == 2
+    for command in commands:
+        api.kubectl(*shlex.split(command)[1:])
+    asked = {"group": "certificates.k8s.io", "resource": "certificatesigningrequests", "subresource": "selfnodeserver"}
+    spec = {"user": "system:node:n", "groups": ["system:nodes"], "resourceAttributes": {"verb": "create", **asked}}
+    review = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    assert not api.make(review, {"spec": spec})["status"]["allowed"]

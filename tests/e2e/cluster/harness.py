@@ -43,7 +43,7 @@ class Cluster:
         return self.sampan("down", *arguments).stdout
 
     def sampan(self, verb: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return run([*SAMPAN, verb, "--data-dir", str(self.data_dir), *arguments], check=check)
+        return run([*SAMPAN, *verb.split(), "--data-dir", str(self.data_dir), *arguments], check=check)
 
     def kubectl(
         self, *arguments: str, check: bool = True, stdin: str | None = None, program: str = "kubectl", **env: str
