@@ -206,8 +206,7 @@ def _own_certificates(
     service_ip = str(next(network.hosts()))
     hosts = certificates.api_hosts(service_ip, "cluster.local", bind_address=bind_address, node_ip=address)
     authorities = certificates.Authorities(layout.pki, SystemClock())
-    for name in certificates.AUTHORITIES:
-        authorities.named(name)
+    authorities.named(certificates.KUBELET_SERVING)
     needed = ("admin", "apiserver-kubelet-client", "front-proxy-client", "apiserver")
     for identity in (*certificates.COMPONENTS, certificates.server(hosts)):
         if identity.file in needed:

@@ -94,6 +94,14 @@ async def test_what_is_wrong_is_told_with_what_to_do(made: Options) -> None:
         invoke(made, "renew", "nobody")
 
 
+def test_several_servers_have_certificates_for_etcd(tmp_path: Path) -> None:
+    made = completed(Options(data_dir=str(tmp_path), node_name="n1", node_ip="192.0.2.2", servers=3))
+    options.save(made)
+    identities.ensure(made, SystemClock())
+    status, text = invoke(made, "check")
+    assert (status, text.count("  etcd-ca  ")) == (0, 5), text
+
+
 def test_files_that_do_not_belong_together_are_not_replaced(made: Options) -> None:
     pki = made.layout.pki
     key = (pki / "ca.key").read_bytes()
