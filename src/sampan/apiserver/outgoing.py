@@ -33,21 +33,20 @@ class Caller:
         self._name = name or None
         self._session: Any = None
 
-    async def get(self, url: str) -> tuple[int, bytes, str]:
-        """Status, body, and `Cache-Control`. Raises Unreachable."""
+    async def get(self, url: str) -> tuple[int, bytes]:
+        """Status and body. Raises Unreachable."""
         return await self._ask("GET", url, None)
 
     async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of a POST of JSON; redirects are not followed. Raises Unreachable."""
-        status, answer, _ = await self._ask("POST", url, body)
-        return status, answer
+        return await self._ask("POST", url, body)
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _ask(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes, str]:
+    async def _ask(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
         import aiohttp
 
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -66,7 +65,7 @@ class Caller:
                     data += more
                 if len(data) > ANSWER_BYTES:
                     raise Unreachable(f"{url}: the answer is longer than {ANSWER_BYTES} bytes")
-                return int(answer.status), data, answer.headers.get("Cache-Control", "")
+                return int(answer.status), data
         except TimeoutError:
             raise Unreachable(f"{url}: no answer within {self._seconds:g} s") from None
         except (aiohttp.ClientError, OSError) as error:

@@ -35,7 +35,9 @@ def world(special_server: Callable[..., Any], tmp_path_factory: pytest.TempPathF
     return SimpleNamespace(api=api, proxies=proxies, people=people)
 
 
-def ask(world: Any, certificate: tuple[Path, Path] | None, headers: dict[str, str], token: str = "") -> Any:
+def ask(
+    world: Any, certificate: tuple[Path, Path] | None, headers: dict[str, str], token: str = "", body: str = "{}"
+) -> Any:
     """Whom the server takes this for; the status where it is nobody."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -44,7 +46,7 @@ def ask(world: Any, certificate: tuple[Path, Path] | None, headers: dict[str, st
     sent = {"Content-Type": "application/json", **headers} | ({"Authorization": f"Bearer {token}"} if token else {})
     connection = http.client.HTTPSConnection("127.0.0.1", world.api.port, context=context, timeout=20)
     with contextlib.closing(connection):
-        connection.request("POST", REVIEW, "{}", sent)
+        connection.request("POST", REVIEW, body, sent)
         answer = connection.getresponse()
         body = json.loads(answer.read())
     return body["status"]["userInfo"] if answer.status == 201 else answer.status
@@ -58,6 +60,13 @@ def test_a_proxy_is_believed(world: Any) -> None:
         "groups": ["dev", "system:authenticated"],
         "extra": {"acme.io/desk": ["1"]},
     }
+
+
+def test_a_large_request_says_it_too(world: Any) -> None:
+    """Its head is looked at twice: before the body is read, and with it."""
+    body = json.dumps({"metadata": {"annotations": {"a": "x" * 50_000}}})
+    assert ask(world, world.proxies.issue("front"), SAID, body=body)["username"] == "ann"
+    assert ask(world, None, SAID, body=body) == 401
 
 
 def test_a_proxy_that_says_nothing_is_nobody(world: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
 from sampan.apiserver.auth.authenticator import Rejected, settled
@@ -19,6 +19,7 @@ from sampan.apiserver.http.exchange import Exchange
 
 log = logging.getLogger(__name__)
 SCHEME = b"bearer "
+PROTOCOLS = b"sec-websocket-protocol"
 WEBSOCKET_PREFIX = b"base64url.bearer.authorization.k8s.io."
 """For browsers, which cannot set headers of a WebSocket: the token as one of the protocols asked for."""
 
@@ -94,7 +95,7 @@ class BearerAuthenticator:
         self._tokens = tokens
 
     def authenticate(self, exchange: Exchange) -> User | Awaitable[User | None] | None:
-        token = shown(exchange.headers)
+        token = shown(exchange)
         if not token:
             return None
         found = self._tokens.know(token, self._tokens.implicit)
@@ -105,27 +106,30 @@ async def _user(waiting: Awaitable[Known]) -> User:
     return (await waiting).user
 
 
-def shown(headers: Mapping[bytes, bytes]) -> bytes:
+def shown(exchange: Exchange) -> bytes:
     """The token of a request, b"" when it has none."""
+    headers = exchange.headers
     value = headers.get(b"authorization")
     if value is not None:
         return value[7:].strip() if value[:7].lower() == SCHEME else b""
-    protocols = headers.get(b"sec-websocket-protocol")
-    return _of_websocket(headers, protocols) if protocols is not None else b""
+    protocols = headers.get(PROTOCOLS)
+    return _of_websocket(exchange, protocols) if protocols is not None else b""
 
 
-def _of_websocket(headers: Mapping[bytes, bytes], protocols: bytes) -> bytes:
-    """Only of a request that asks for a WebSocket, and only beside another protocol, which will be the one agreed on.
+def _of_websocket(exchange: Exchange, protocols: bytes) -> bytes:
+    """Only of a request that asks for a WebSocket, and only beside another protocol, which will be the one agreed on;
+    whoever the request is handed on to sees those others alone.
 
     Raises Rejected for a token that is not base64url.
     """
-    if headers.get(b"upgrade", b"").lower() != b"websocket":
+    if exchange.headers.get(b"upgrade", b"").lower() != b"websocket":
         return b""
     named = [one.strip() for one in protocols.split(b",")]
     tokens = [one for one in named if one.startswith(WEBSOCKET_PREFIX)]
     if not tokens or len(tokens) == len(named):
         return b""
     encoded = tokens[0][len(WEBSOCKET_PREFIX) :]
+    exchange.headers = {**exchange.headers, PROTOCOLS: b", ".join(one for one in named if one not in tokens)}
     try:
         return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except binascii.Error:

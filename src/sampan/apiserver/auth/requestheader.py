@@ -47,7 +47,7 @@ class RequestHeaderAuthenticator:
         self._fixed = frozenset((*self._users, *self._uids, *self._groups))
 
     def authenticate(self, exchange: Exchange) -> User | None:
-        said = self._taken(exchange.headers)
+        said = self._taken(exchange)
         if not any(header in said for header in self._users):
             return None
         peer = exchange.peer
@@ -72,10 +72,15 @@ class RequestHeaderAuthenticator:
             raise Rejected("request header: the proxy's certificate has a name that is not allowed")
         return True
 
-    def _taken(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
-        """The headers that say who it is, which are in the request no longer."""
-        names = [name for name in headers if name in self._fixed or name.startswith(self._extras)]
-        return {name: headers.pop(name) for name in names}
+    def _taken(self, exchange: Exchange) -> dict[bytes, bytes]:
+        """The headers that say who it is, which are in the request no longer. The connection's own, which it may show
+        once more, stay as they are.
+        """
+        headers = exchange.headers
+        said = {n: value for n, value in headers.items() if n in self._fixed or n.startswith(self._extras)}
+        if said:
+            exchange.headers = {name: value for name, value in headers.items() if name not in said}
+        return said
 
     def _user(self, said: dict[bytes, bytes]) -> User | None:
         name = _first(said, self._users)

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 RETRY_SECONDS = 10.0
+RENEW_SECONDS = 300.0
 AGAIN_SECONDS = 5.0
 MOST_KEYS = 100
 
@@ -29,7 +30,7 @@ Key = Mapping[str, Any]
 class Getter(Protocol):
     """Who fetches documents: `outgoing.Caller`."""
 
-    async def get(self, url: str) -> tuple[int, bytes, str]: ...
+    async def get(self, url: str) -> tuple[int, bytes]: ...
 
     async def close(self) -> None: ...
 
@@ -58,12 +59,14 @@ class KeySet:
         self.problem = "not asked yet"
 
     async def run(self) -> None:
-        """Until the issuer has been reached once."""
-        while not self.keys:
+        """Until cancelled. The keys are fetched again now and then, so that one the issuer takes back is believed no
+        longer; while the issuer is away, the last ones stay.
+        """
+        while True:
             await self._ask()
-            if not self.keys:
+            if self.problem:
                 log.warning("oidc: issuer cannot be used issuer=%s problem=%s", self._issuer, self.problem)
-                await self._clock.sleep(RETRY_SECONDS)
+            await self._clock.sleep(RETRY_SECONDS if self.problem else RENEW_SECONDS)
 
     def refresh(self) -> Awaitable[None] | None:
         """Fetch the keys again, once for all who want it; None when that was done just now."""
@@ -85,8 +88,7 @@ class KeySet:
             if not self._address:
                 self._address = await self._discover()
             found = msgspec.json.decode(await self._document(self._address), type=_Set).keys
-            self.keys = tuple(found[:MOST_KEYS])
-            self.problem = "" if self.keys else f"{self._address} holds no keys"
+            self.keys, self.problem = tuple(found[:MOST_KEYS]), "" if found else f"{self._address} holds no keys"
         except Unreachable as error:
             self.problem = str(error)
         except msgspec.MsgspecError as error:
@@ -101,7 +103,7 @@ class KeySet:
         return provider.jwks_uri
 
     async def _document(self, url: str) -> bytes:
-        status, body, _ = await self._getter.get(url)
+        status, body = await self._getter.get(url)
         if status != 200:
             raise Unreachable(f"{url}: HTTP {status}")
         return body
