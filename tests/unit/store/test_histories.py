@@ -1,10 +1,10 @@
 """Random histories against a plain model: a list of states, one for each revision.
 
-Each step queues several commits at one moment, compacts, or opens the store again. The store's answers must be those of
-doing the commits one after another in call order (which makes the history linearizable: a commit's place in the order
-is between its call and its answer). etcd may take commits that have no key in common in any order: for it, there must
-be one that explains the answers. Afterwards every readable revision must read as the model's, and a watch from every
-readable revision must see exactly what the model says changed later.
+Each step queues several commits at one moment, puts keys under a lease, ends one, compacts, or opens the store again.
+The store's answers must be those of doing the commits one after another in call order (which makes the history
+linearizable: a commit's place in the order is between its call and its answer). etcd may take commits that have no key
+in common in any order: for it, there must be one that explains the answers. Afterwards every readable revision must
+read as the model's, and a watch from every readable revision must see exactly what the model says changed later.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sampan.aio.clock import SystemClock
-from sampan.store.errors import Compacted
+from sampan.store.errors import Compacted, LeaseNotFound
 from sampan.store.etcd import EtcdStore
 from sampan.store.interface import Compare, Delete, Event, KeyValue, Operation, Put, Store, Watch
 from sampan.store.memory import MemoryStore
 from sampan.store.sqlite import SqliteStore
 from sampan.testing import etcd
 
+LEASE_SECONDS = 1000
 KEYS = ["/a", "/a/b", "/b", "/c"]
 State = dict[str, KeyValue]
 
@@ -60,12 +61,20 @@ class Model:
             self.states.append(new)
         return True, self.revision, {}
 
+    def revoke(self, lease: int) -> None:
+        now, revision = self.states[-1], self.revision + 1
+        taken = sorted(key for key, item in now.items() if item.lease == lease)
+        self.events += [Event(key, None, revision, now[key]) for key in taken]
+        if taken:
+            self.states.append({key: item for key, item in now.items() if key not in taken})
+
     def change(self, state: State, operation: Operation, revision: int) -> None:
         old = state.pop(operation.key, None)
         if isinstance(operation, Put):
             created, version = (old.create_revision, old.version + 1) if old else (revision, 1)
-            state[operation.key] = KeyValue(operation.key, operation.value, created, revision, version)
-            self.events.append(Event(operation.key, operation.value, revision, old, created, version))
+            lease = operation.lease
+            state[operation.key] = KeyValue(operation.key, operation.value, created, revision, version, lease)
+            self.events.append(Event(operation.key, operation.value, revision, old, created, version, lease))
         elif old:
             self.events.append(Event(operation.key, None, revision, old))
 
@@ -76,7 +85,9 @@ compare = st.tuples(key, st.none() | st.integers(0, 2))
 operation = st.one_of(st.builds(Put, key, st.binary(max_size=3)), st.builds(Delete, key))
 operations = st.lists(operation, max_size=3, unique_by=lambda operation: operation.key)
 commits = st.tuples(st.lists(compare, max_size=2, unique_by=lambda compare: compare[0]), operations)
-step = st.one_of(st.lists(commits, min_size=1, max_size=5), st.floats(0, 1), st.just("reopen"))
+lent = st.builds(frozenset, st.lists(key, min_size=1, max_size=3))
+"""Keys put with a lease of their own."""
+step = st.one_of(st.lists(commits, min_size=1, max_size=5), st.floats(0, 1), lent, st.just("revoke"), st.just("reopen"))
 
 
 def compares(model: Model, wanted: list[tuple[str, int | None]]) -> list[Compare]:
@@ -93,9 +104,15 @@ async def run(store: Store, steps: list, reopen: bool) -> None:
     model = Model(store.revision, compacted=store.revision)
     opened = store.revision
     live = store.watch("/", "0", from_revision=opened, previous=True)
+    leases: list[int] = []
     for action in steps:
         if isinstance(action, list):
             await commit_together(store, model, action)
+        elif isinstance(action, frozenset):
+            leases.append(await store.lease_grant(LEASE_SECONDS))
+            await commit_together(store, model, [([], [Put(name, b"lent", leases[-1]) for name in sorted(action)])])
+        elif action == "revoke":
+            await revoke(store, model, leases)
         elif isinstance(action, float):
             await compact(store, model, action)
         elif reopen:
@@ -133,6 +150,17 @@ def explain(model: Model, made: list, given: list) -> bool:
     return False
 
 
+async def revoke(store: Store, model: Model, leases: list[int]) -> None:
+    """The oldest lease ends, with the keys that still are under it."""
+    if not leases:
+        return
+    lease = leases.pop(0)
+    await store.lease_revoke(lease)
+    model.revoke(lease)
+    with pytest.raises(LeaseNotFound):
+        await store.lease_renew(lease)
+
+
 def names(commit: tuple[list[Compare], list[Operation]]) -> set[str]:
     return {part.key for parts in commit for part in parts}
 
@@ -166,7 +194,7 @@ async def read(watch: Watch, revision: int) -> list[Event]:
 
 
 def plain(event: Event) -> Event:
-    return Event(event.key, event.value, event.revision, None, event.create_revision, event.version)
+    return Event(event.key, event.value, event.revision, None, event.create_revision, event.version, event.lease)
 
 
 @settings(max_examples=150, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 from sampan.aio.clock import SystemClock
 from sampan.store.errors import QuotaExceeded, Unavailable
 from sampan.store.etcd import EtcdStore
-from sampan.store.interface import Put
+from sampan.store.interface import Delete, Put
 from sampan.testing import etcd
 
 pytestmark = pytest.mark.skipif(not etcd.available(), reason="no etcd on this machine: install etcd-server")
@@ -72,7 +72,7 @@ async def test_a_single_member_that_restarts_is_waited_for() -> None:
         await store.close()
 
 
-async def test_a_full_etcd_says_what_to_do_and_still_reads_and_deletes() -> None:
+async def test_a_full_etcd_says_what_to_do_which_helps() -> None:
     with etcd.cluster(options=["--quota-backend-bytes=4000000"]) as cluster:
         await cluster.ready()
         store = EtcdStore(cluster.endpoints, SystemClock())
@@ -81,6 +81,12 @@ async def test_a_full_etcd_says_what_to_do_and_still_reads_and_deletes() -> None
             for n in range(200):
                 await store.commit([], [Put(f"/{n}", bytes(500_000))])
         assert await store.get("/0") is not None
+        for n in range(200):
+            await store.commit([], [Delete(f"/{n}")])
+        await store.compact(store.revision)
+        for command in ("defrag", "alarm disarm"):
+            etcd.etcdctl(cluster.endpoints[0], *command.split())
+        assert (await store.commit([], [Put("/new", bytes(500_000))])).succeeded
         await store.close()
 
 
