@@ -19,6 +19,17 @@ def slice_changed(new: Any, old: Any) -> bool:
     return content_changed(new, old) or (new.metadata.labels or {}) != (old.metadata.labels or {})
 
 
+def drop_topology(o: Any) -> None:
+    """What v1 shows of an older version's topology is not written through v1."""
+    for each in o.endpoints or ():
+        each.deprecatedTopology = None
+
+
+def drop_new_topology(new: Any, old: Any) -> None:
+    if new.endpoints != old.endpoints:
+        drop_topology(new)
+
+
 def definition_changed(new: Any, old: Any) -> bool:
     """Schemas inside schemas are Structs in the new definition and plain values in one read from the store."""
     return bool(msgspec.to_builtins(new.spec) != msgspec.to_builtins(old.spec))
@@ -71,7 +82,9 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
         resets={"status": {"f:spec": {}, "f:metadata": {}}},
     ),
     ("authentication.k8s.io", "SelfSubjectReview"): TAKEN_AS_GIVEN,
-    ("discovery.k8s.io", "EndpointSlice"): Strategy(generation=True, changed=slice_changed),
+    ("discovery.k8s.io", "EndpointSlice"): Strategy(
+        generation=True, changed=slice_changed, create=drop_topology, update=drop_new_topology
+    ),
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): Strategy(
         generation=True, changed=spec_changed, status_metadata=reset_metadata
     ),

@@ -6,8 +6,9 @@ from typing import Any
 
 from sampan.api.errors import FieldError
 from sampan.api.names import label_1035, path_segment, subdomain
+from sampan.api.validation.conditions import STATUSES
 from sampan.api.validation.network import PORT_RANGE
-from sampan.api.validation.problems import each_invalid, invalid, quote, required
+from sampan.api.validation.problems import each_invalid, invalid, not_supported, quote, required
 from sampan.api.validation.rule import Rule
 
 GROUP = "apiregistration.k8s.io"
@@ -23,6 +24,8 @@ def create(obj: Any, errors: Errors) -> None:
         errors.append(invalid("metadata.generateName", obj.metadata.generateName, text))
     if obj.metadata.name and obj.metadata.name != wanted:
         errors.append(invalid("metadata.name", obj.metadata.name, text))
+    if not group and version != "v1":
+        errors.append(required("spec.group", "only v1 may have an empty group and it better be legacy kube"))
     if group:
         errors.extend(each_invalid("spec.group", group, subdomain(group)))
     errors.extend(each_invalid("spec.version", version, label_1035(version)))
@@ -63,4 +66,14 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     create(new, errors)
 
 
-RULES: dict[str, Rule] = {"APIService": Rule(name=path_segment, any_finalizer=True, create=create, update=update)}
+def update_status(new: Any, old: Any, errors: Errors) -> None:
+    for index, each in enumerate(new.status.conditions or ()):
+        if each.status not in STATUSES:
+            errors.append(not_supported(f"status.conditions[{index}].status", each.status or "", STATUSES))
+
+
+RULES: dict[str, Rule] = {
+    "APIService": Rule(
+        name=path_segment, any_finalizer=True, create=create, update=update, subresources={"status": update_status}
+    )
+}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import msgspec
 
 from sampan.api.errors import FieldError
 from sampan.api.names import label, subdomain
 from sampan.api.validation.problems import (
     Shown,
+    duplicate,
     each_invalid,
     forbidden,
     invalid,
@@ -20,15 +24,51 @@ from sampan.api.validation.rule import Rule
 GROUP = "flowcontrol.apiserver.k8s.io"
 Errors = list[FieldError]
 
+EVERYTHING: dict[str, Any] = {
+    "resourceRules": [
+        {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+    ],
+    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+}
+"""What the two schemas and the level that every cluster must have match, and say."""
+FIXED_SCHEMAS: dict[str, dict[str, Any]] = {
+    "exempt": {
+        "priorityLevelConfiguration": {"name": "exempt"},
+        "matchingPrecedence": 1,
+        "rules": [{"subjects": [{"kind": "Group", "group": {"name": "system:masters"}}], **EVERYTHING}],
+    },
+    "catch-all": {
+        "priorityLevelConfiguration": {"name": "catch-all"},
+        "matchingPrecedence": 10000,
+        "distinguisherMethod": {"type": "ByUser"},
+        "rules": [
+            {
+                "subjects": [
+                    {"kind": "Group", "group": {"name": "system:unauthenticated"}},
+                    {"kind": "Group", "group": {"name": "system:authenticated"}},
+                ],
+                **EVERYTHING,
+            }
+        ],
+    },
+}
+FIXED_LEVEL: dict[str, Any] = {
+    "type": "Limited",
+    "limited": {"nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}, "lendablePercent": 0},
+}
+
 DISTINGUISHERS = ("ByNamespace", "ByUser")
 SUBJECTS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
-URL_VERBS = ("delete", "get", "head", "options", "patch", "post", "put")
 TYPES = ("Exempt", "Limited")
 RESPONSES = ("Queue", "Reject")
 LARGEST_PRECEDENCE = 10000
 ALL = "*"
 EXEMPT_NAME = "exempt"
+CATCH_ALL = "catch-all"
+MOST_QUEUES = 10_000_000
+MOST_HASH_BITS = 60
+ROUND_TRIP = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares"
 
 
 def create_schema(obj: Any, errors: Errors) -> None:
@@ -52,6 +92,9 @@ def create_schema(obj: Any, errors: Errors) -> None:
         errors.extend(each_invalid("spec.priorityLevelConfiguration.name", level, subdomain(level)))
     for index, rule in enumerate(spec.rules or ()):
         policy_rule(rule, errors, f"spec.rules[{index}]")
+    fixed = FIXED_SCHEMAS.get(obj.metadata.name)
+    if fixed is not None and msgspec.to_builtins(spec) != fixed:
+        errors.append(invalid("spec", spec, f"spec of '{obj.metadata.name}' must equal the fixed value"))
 
 
 def update_schema(new: Any, old: Any, errors: Errors) -> None:
@@ -101,7 +144,7 @@ def account(value: Any, errors: Errors, path: str) -> None:
 
 
 def resource_rule(rule: Any, errors: Errors, path: str) -> None:
-    verbs(rule.verbs, VERBS, errors, f"{path}.verbs")
+    verbs(rule.verbs, errors, f"{path}.verbs")
     wildcard(rule.apiGroups, "apiGroups", "resource rules must supply at least one api group", errors, path)
     wildcard(rule.resources, "resources", "resource rules must supply at least one resource", errors, path)
     namespaces = rule.namespaces or ()
@@ -120,7 +163,7 @@ def resource_rule(rule: Any, errors: Errors, path: str) -> None:
 
 
 def url_rule(rule: Any, errors: Errors, path: str) -> None:
-    verbs(rule.verbs, URL_VERBS, errors, f"{path}.verbs")
+    verbs(rule.verbs, errors, f"{path}.verbs")
     urls = rule.nonResourceURLs or ()
     if not urls:
         errors.append(required(f"{path}.nonResourceURLs", "nonResourceURLs must contain at least one value"))
@@ -130,18 +173,32 @@ def url_rule(rule: Any, errors: Errors, path: str) -> None:
             errors.append(invalid(f"{path}.nonResourceURLs", list(urls), text))
     else:
         for index, url in enumerate(urls):
-            if not url.startswith("/"):
-                errors.append(invalid(f"{path}.nonResourceURLs[{index}]", url, "must start with slash"))
+            if wrong := url_problem(url):
+                errors.append(invalid(f"{path}.nonResourceURLs[{index}]", url, wrong))
 
 
-def verbs(given: Any, known: tuple[str, ...], errors: Errors, path: str) -> None:
+def url_problem(url: str) -> str:
+    """What is wrong with a path that is not a resource's; empty if nothing is."""
+    if not url:
+        return "must not be empty"
+    if not url.startswith("/"):
+        return "must start with slash"
+    if " " in url:
+        return "must not contain white-space"
+    if "//" in url:
+        return "must not contain double slash"
+    stars = url.count("*")
+    return "wildcard can only do suffix matching" if stars > 1 or (stars and not url.endswith("/*")) else ""
+
+
+def verbs(given: Any, errors: Errors, path: str) -> None:
     if not given:
         errors.append(required(path, "verbs must contain at least one value"))
     elif ALL in given:
         if len(given) > 1:
             errors.append(invalid(path, list(given), "if '*' is present, must not specify other verbs"))
-    elif not set(given) <= set(known):
-        errors.append(not_supported(path, list(given), known))
+    elif not set(given) <= set(VERBS):
+        errors.append(not_supported(path, list(given), VERBS))
 
 
 def wildcard(given: Any, field: str, missing: str, errors: Errors, path: str) -> None:
@@ -153,11 +210,11 @@ def wildcard(given: Any, field: str, missing: str, errors: Errors, path: str) ->
 
 
 def create_level(obj: Any, errors: Errors) -> None:
-    spec = obj.spec
-    if spec.type not in TYPES:
-        errors.append(not_supported("spec.type", spec.type or "", TYPES))
-    if (spec.type == "Exempt") != (obj.metadata.name == EXEMPT_NAME) and obj.metadata.name == EXEMPT_NAME:
-        errors.append(invalid("spec.type", spec.type, "must be 'Exempt' for the priority level named 'exempt'"))
+    spec, name = obj.spec, obj.metadata.name
+    if ROUND_TRIP in (obj.metadata.annotations or ()):
+        errors.append(forbidden("metadata.annotations", f"annotation '{ROUND_TRIP}' is forbidden"))
+    if (spec.type == "Exempt") != (name == EXEMPT_NAME):
+        errors.append(invalid("spec.type", spec.type or "", "type must be 'Exempt' if and only if name is 'exempt'"))
     if spec.type == "Exempt":
         if spec.limited is not None:
             errors.append(forbidden("spec.limited", "must be nil if the type is not Limited"))
@@ -169,6 +226,18 @@ def create_level(obj: Any, errors: Errors) -> None:
             errors.append(required("spec.limited", "must not be empty when type is Limited"))
         else:
             limited(spec.limited, errors, "spec.limited")
+    else:
+        errors.append(not_supported("spec.type", spec.type or "", TYPES))
+    fixed_level(name, spec, errors)
+
+
+def fixed_level(name: str, spec: Any, errors: Errors) -> None:
+    if name == EXEMPT_NAME:
+        if spec.type != "Exempt" or spec.limited is not None:
+            text = f"spec of '{name}' except the 'spec.exempt' field must equal the fixed value"
+            errors.append(invalid("spec", spec, text))
+    elif name == CATCH_ALL and msgspec.to_builtins(spec) != FIXED_LEVEL:
+        errors.append(invalid("spec", spec, f"spec of '{name}' must equal the fixed value"))
 
 
 def exempt(given: Any, errors: Errors, path: str) -> None:
@@ -212,21 +281,42 @@ def limit_response(given: Any, errors: Errors, path: str) -> None:
 
 
 def queuing(given: Any, errors: Errors, path: str) -> None:
-    for field in ("queueLengthLimit", "queues"):
-        if (getattr(given, field) or 0) <= 0:
-            errors.append(invalid(f"{path}.{field}", getattr(given, field) or 0, "must be positive"))
-    hand, queues = given.handSize or 0, given.queues or 0
+    length, queues, hand = given.queueLengthLimit or 0, given.queues or 0, given.handSize or 0
+    if length <= 0:
+        errors.append(invalid(f"{path}.queueLengthLimit", length, "must be positive"))
+    if queues <= 0:
+        errors.append(invalid(f"{path}.queues", queues, "must be positive"))
+    elif queues > MOST_QUEUES:
+        errors.append(invalid(f"{path}.queues", queues, f"must not be greater than {MOST_QUEUES}"))
     if hand <= 0:
         errors.append(invalid(f"{path}.handSize", hand, "must be positive"))
     elif hand > queues:
         errors.append(invalid(f"{path}.handSize", hand, f"should not be greater than queues ({queues})"))
+    elif math.ceil(math.log2(queues) * hand) > MOST_HASH_BITS:
+        bits = f"required entropy bits of deckSize {queues} and handSize {hand}"
+        text = f"{bits} should not be greater than {MOST_HASH_BITS}"
+        errors.append(invalid(f"{path}.handSize", hand, text))
 
 
 def update_level(new: Any, old: Any, errors: Errors) -> None:
     create_level(new, errors)
 
 
+def update_status(new: Any, old: Any, errors: Errors) -> None:
+    """Each type of condition has a name, and is there once."""
+    seen: set[str] = set()
+    for index, each in enumerate(new.status.conditions or ()):
+        path, kind = f"status.conditions[{index}].type", each.type or ""
+        if kind in seen:
+            errors.append(duplicate(path, kind))
+        seen.add(kind)
+        if not kind:
+            errors.append(required(path, "must not be empty"))
+
+
 RULES: dict[str, Rule] = {
-    "FlowSchema": Rule(create=create_schema, update=update_schema),
-    "PriorityLevelConfiguration": Rule(create=create_level, update=update_level),
+    "FlowSchema": Rule(create=create_schema, update=update_schema, subresources={"status": update_status}),
+    "PriorityLevelConfiguration": Rule(
+        create=create_level, update=update_level, subresources={"status": update_status}
+    ),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from sampan.api.errors import FieldError
 from sampan.api.names import path_segment
+from sampan.api.validation.conditions import conditions
 from sampan.api.validation.numbers import not_more_than_100_percent, not_negative, not_negative_or_percent
 from sampan.api.validation.problems import invalid, not_supported
 from sampan.api.validation.rule import Rule
@@ -38,6 +39,7 @@ def update(new: Any, old: Any, errors: Errors) -> None:
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:
+    conditions(new.status.conditions, errors, "status.conditions")
     for name in COUNTS:
         not_negative(getattr(new.status, name), errors, f"status.{name}")
 

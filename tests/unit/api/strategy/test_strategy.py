@@ -263,3 +263,15 @@ def test_a_service_network_s_status_is_taken_as_given() -> None:
     }
     obj = created("networking.k8s.io/v1", "ServiceCIDR", {"spec": {"cidrs": ["10.0.0.0/8"]}, "status": status})
     assert obj.status.conditions[0].type == "Ready"
+
+
+def test_the_topology_of_an_older_version_is_not_written_anew() -> None:
+    def endpoints(*addresses: str) -> dict[str, Any]:
+        every = [{"addresses": [each], "deprecatedTopology": {"zone": "z"}} for each in addresses]
+        return {"addressType": "IPv4", "endpoints": every}
+
+    kind = ("discovery.k8s.io/v1", "EndpointSlice")
+    assert created(*kind, endpoints("1.2.3.4")).endpoints[0].deprecatedTopology is None
+    kept = change(*kind, endpoints("1.2.3.4"), endpoints("1.2.3.4"))
+    assert kept.endpoints[0].deprecatedTopology == {"zone": "z"}
+    assert change(*kind, endpoints("1.2.3.4"), endpoints("1.2.3.5")).endpoints[0].deprecatedTopology is None

@@ -22,6 +22,11 @@ POD_REQUEST = "certificates.k8s.io/v1beta1 PodCertificateRequest"
 MIGRATION = "storagemigration.k8s.io/v1beta1 StorageVersionMigration"
 STORAGE = "internal.apiserver.k8s.io/v1alpha1 StorageVersion"
 TAINT = "resource.k8s.io/v1alpha3 DeviceTaintRule"
+FLOW = "flowcontrol.apiserver.k8s.io/v1 FlowSchema"
+LEVEL = "flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration"
+SERVICE = "apiregistration.k8s.io/v1 APIService"
+BUDGET = "policy/v1 PodDisruptionBudget"
+POLICY = "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy"
 POOLS = "resource.k8s.io/v1alpha3 ResourcePoolStatusRequest"
 ROWS: list[tuple[str, str, Document, Document, list[str]]] = [
     (CSR, "status", {}, {"conditions": [condition("Failed")]}, []),
@@ -130,6 +135,48 @@ ROWS: list[tuple[str, str, Document, Document, list[str]]] = [
         {"conditions": [condition("A")]},
         {"conditions": [condition("B")]},
         ["status: Invalid value: field is immutable"],
+    ),
+    (
+        FLOW,
+        "status",
+        {},
+        {"conditions": [{"type": "A"}, {"type": "A"}, {"type": ""}]},
+        [
+            'status.conditions[1].type: Duplicate value: "A"',
+            "status.conditions[2].type: Required value: must not be empty",
+        ],
+    ),
+    (LEVEL, "status", {}, {"conditions": [{}]}, ["status.conditions[0].type: Required value: must not be empty"]),
+    (
+        SERVICE,
+        "status",
+        {},
+        {"conditions": [{"type": "Available", "status": "true"}]},
+        ['status.conditions[0].status: Unsupported value: "true": supported values: "False", "True", "Unknown"'],
+    ),
+    (
+        BUDGET,
+        "status",
+        {},
+        {"conditions": [condition("A"), condition("A")], "currentHealthy": -1},
+        [
+            'status.conditions[1].type: Duplicate value: "A"',
+            "status.currentHealthy: Invalid value: -1: must be greater than or equal to 0",
+        ],
+    ),
+    (
+        POLICY,
+        "status",
+        {},
+        {
+            "typeChecking": {"expressionWarnings": [{"fieldRef": " ", "warning": ""}]},
+            "conditions": [condition("A", "")],
+        },
+        [
+            "status.typeChecking.expressionWarnings[0].warning: Required value",
+            "status.typeChecking.expressionWarnings[0].fieldRef: Required value",
+            'status.conditions[0].status: Unsupported value: "": supported values: "False", "True", "Unknown"',
+        ],
     ),
 ]
 

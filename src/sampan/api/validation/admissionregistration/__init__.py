@@ -15,7 +15,11 @@ RULES: dict[str, Rule] = {
         create=policies.create_mutating_binding, update=policies.update_mutating_binding, any_version=True
     ),
     "MutatingWebhookConfiguration": Rule(create=webhooks.create_mutating, update=webhooks.update_mutating),
-    "ValidatingAdmissionPolicy": Rule(create=policies.create_policy, update=policies.update_policy),
+    "ValidatingAdmissionPolicy": Rule(
+        create=policies.create_policy,
+        update=policies.update_policy,
+        subresources={"status": policies.update_policy_status},
+    ),
     "ValidatingAdmissionPolicyBinding": Rule(create=policies.create_binding, update=policies.update_binding),
     "ValidatingWebhookConfiguration": Rule(create=webhooks.create_validating, update=webhooks.update_validating),
 }

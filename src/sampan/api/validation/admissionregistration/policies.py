@@ -14,6 +14,7 @@ from sampan.api.validation.admissionregistration.matching import (
     match_conditions,
     rule_with_operations,
 )
+from sampan.api.validation.conditions import conditions
 from sampan.api.validation.expressions import POLICY, expression, well_formed
 from sampan.api.validation.problems import duplicate, each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.selectors import label_selector
@@ -63,6 +64,17 @@ def shared_policy(spec: Any, errors: Errors) -> None:
 
 def update_policy(new: Any, old: Any, errors: Errors) -> None:
     create_policy(new, errors)
+
+
+def update_policy_status(new: Any, old: Any, errors: Errors) -> None:
+    checked = new.status.typeChecking
+    for index, each in enumerate((checked.expressionWarnings if checked is not None else None) or ()):
+        path = f"status.typeChecking.expressionWarnings[{index}]"
+        if not each.warning:
+            errors.append(required(f"{path}.warning"))
+        if not (each.fieldRef or "").strip():
+            errors.append(required(f"{path}.fieldRef"))
+    conditions(new.status.conditions, errors, "status.conditions")
 
 
 def param_kind(kind: Any, errors: Errors, path: str) -> None:
