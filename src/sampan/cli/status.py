@@ -41,6 +41,9 @@ def text(status: Status, now: float) -> str:
     """The page a person reads."""
     lines = [f"API server  {status.server}  {'does not answer' if status.api else 'answers'}", "", "PROCESSES"]
     lines += [process_line(p, now) for p in status.processes]
+    if status.servers:
+        lines += ["", "API SERVERS"]
+        lines += [f"  {s.name:<20} {s.address:<16} {s.trouble or 'ready'}" for s in status.servers]
     if status.nodes:
         lines += ["", "NODES"]
         lines += [

@@ -5,6 +5,7 @@ Gathering (`gather`) is apart from judging (`problems`), and both from printing 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from sampan.client.interface import Client
 from sampan.client.rest import RestClient
 from sampan.cluster import components, supervise
 from sampan.cluster.options import Options
+from sampan.cluster.servers import balancing, plan
+from sampan.cluster.servers.balancer import Backend, Health
 from sampan.cluster.servers.plan import Plan
 from sampan.cluster.supervision.processes import Records
 
@@ -45,6 +48,14 @@ class Node(msgspec.Struct):
     runtime: str
 
 
+class Server(msgspec.Struct):
+    """One of several API servers; `trouble` is empty when it is ready."""
+
+    name: str
+    address: str
+    trouble: str = ""
+
+
 class Pod(msgspec.Struct):
     namespace: str
     name: str
@@ -60,6 +71,7 @@ class Status:
     server: str
     processes: list[Process]
     api: str = ""
+    servers: list[Server] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     pods: list[Pod] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -68,6 +80,7 @@ class Status:
     def problems(self) -> list[str]:
         """What is wrong, worst first, each with where to look."""
         found = [f"process {p.name} does not run" for p in self.processes if p.pid is None]
+        found += [f"{s.name} ({s.address}) {s.trouble}: see its log" for s in self.servers if s.trouble]
         if self.api:
             return [*found, f"the API server does not answer: {self.api}"]
         found += [f"node {n.name} is not ready: {n.message}" for n in self.nodes if not n.ready]
@@ -81,12 +94,20 @@ async def gather(options: Options, clock: Clock) -> Status:
     """Looks at the processes and asks the API; never raises for a cluster that is half up."""
     status = Status(server=options.server, processes=processes(options))
     try:
+        status.servers = await asyncio.gather(*(server(options, clock, each) for each in Plan(options)))
         config = kubeconfig.load(options.layout.admin_kubeconfig)
         async with RestClient(config, clock) as client:
             await ask(client, status)
     except (ApiError, Unreachable, BadConfig) as error:
         status.api = str(error)
     return status
+
+
+async def server(options: Options, clock: Clock, place: plan.Server) -> Server:
+    """Asks one of several API servers itself, and not whichever the balancer chooses."""
+    async with balancing.client(options, clock, Backend(place.address, options.port)) as client:
+        health = await balancing.health(client)
+    return Server(place.apiserver, place.address, "" if health is Health.READY else health.value)
 
 
 async def ask(client: Client, status: Status) -> None:

@@ -102,6 +102,7 @@ def test_a_server_that_hangs_is_left_by_its_clients(cluster: Cluster, web: dict[
     try:
         with writing(cluster):
             scaled(cluster, 3)
+        assert "apiserver-2 (172.31.255.3) does not answer" in cluster.sampan("status", check=False).stdout
     finally:
         hung.signal(signal.SIGCONT)
     scaled(cluster, 2)

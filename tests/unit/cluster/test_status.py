@@ -90,3 +90,10 @@ def test_cve_2021_25743_what_others_wrote_moves_no_cursor() -> None:
     assert "\\x1b[2J" in own
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in own.replace("\n", ""))
     assert "All is well." not in own.splitlines()
+
+
+def test_one_of_several_servers_that_does_not_answer_is_told() -> None:
+    hung = status.Server(name="apiserver-2", address="172.31.255.3", trouble="does not answer")
+    seen = Status(server="https://127.0.0.1:6443", processes=[Process(name="apiserver-2", pid=1)], servers=[hung])
+    assert "apiserver-2 (172.31.255.3) does not answer: see its log" in seen.problems
+    assert "apiserver-2          172.31.255.3     does not answer" in page.text(seen, 0.0)

@@ -23,7 +23,7 @@ async def balance(options: Options, clock: Clock) -> None:
     backends = [Backend(address, options.port) for address in plan.addresses]
     hosts = [options.bind_address] if options.reachable else [options.bind_address, options.node_ip]
     async with AsyncExitStack() as stack:
-        clients = {b: await stack.enter_async_context(_client(options, clock, b)) for b in backends}
+        clients = {b: await stack.enter_async_context(client(options, clock, b)) for b in backends}
 
         async def ask(backend: Backend) -> Health:
             return await health(clients[backend])
@@ -46,7 +46,7 @@ def _refused(error: Unreachable) -> bool:
     return isinstance(getattr(error.__cause__, "os_error", None), ConnectionRefusedError)
 
 
-def _client(options: Options, clock: Clock, backend: Backend) -> RestClient:
+def client(options: Options, clock: Clock, backend: Backend) -> RestClient:
     """Asks as nobody: health needs no credentials."""
     known = kubeconfig.load(options.layout.admin_kubeconfig)
     server = f"https://{backend}"
