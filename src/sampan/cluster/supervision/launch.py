@@ -60,7 +60,7 @@ def executed(command: Sequence[str], log_file: Path) -> Callable[[], int]:
     return start
 
 
-class _Private(logging.handlers.RotatingFileHandler):
+class Private(logging.handlers.RotatingFileHandler):
     """Every file it opens, also after a rotation, is its owner's alone."""
 
     def _open(self) -> Any:
@@ -72,7 +72,7 @@ class _Private(logging.handlers.RotatingFileHandler):
 def log_to(path: Path, level: int = logging.INFO) -> None:
     """Sends all logging to a file that is renamed at 10 MiB, three being kept; prints go there as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _Private(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1)
+    handler = Private(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1)
     handler.setFormatter(OneLine(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     with path.open("ab") as output:
