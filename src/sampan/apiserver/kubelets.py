@@ -7,15 +7,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sampan.aio.tunnel import BadAnswer, Refusal, Tunnel, dial, request_head
 from sampan.api.errors import ApiError, InternalError
 from sampan.apiserver.http import tls
 
 if TYPE_CHECKING:
+    from sampan.apiserver.request import Request
     from sampan.apiserver.server import ApiServer
 
 ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
 DEFAULT_PORT = 10250
 CONNECT_SECONDS = 10
+UPGRADING = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"origin",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"upgrade",
+        b"user-agent",
+    }
+)
+VERSIONS = b"x-stream-protocol-version"
 
 
 class Kubelets:
@@ -41,6 +57,25 @@ class Kubelets:
             return await self._client().get(URL(url, encoded=True), allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise InternalError(f'Get "{url}": {error}') from None
+
+    async def upgrade(self, node: str, path: str, request: Request) -> Tunnel:
+        """What the kubelet makes of a client's request to speak another protocol, at `path` of its own.
+
+        Raises InternalError when the kubelet cannot be reached, and what it refuses with.
+        """
+        host, port = self.endpoint(node)
+        shown = f"[{host}]" if ":" in host else host
+        exchange = request.exchange
+        head = request_head(path, f"{shown}:{port}", passed_on(exchange.headers), method=exchange.method)
+        try:
+            answer = await self._server.clock.wait_for(
+                dial(host, port, head, tls=tls.kubelet_context(self._server.config)), CONNECT_SECONDS
+            )
+        except (OSError, TimeoutError, BadAnswer) as error:
+            raise InternalError(f"error dialing backend: {host}:{port}: {error or 'no answer in time'}") from None
+        if isinstance(answer, Refusal):
+            raise refused(answer.status, answer.text, f"{request.target.plural} {request.target.name!r}")
+        return answer
 
     async def close(self) -> None:
         if self._session is not None:
@@ -86,7 +121,17 @@ async def refusal(reply: Any, subject: str) -> ApiError:
         return InternalError(f"the kubelet answered with a redirect (HTTP {reply.status}), which is not followed")
     text = (await reply.content.read(4096)).decode("utf-8", "replace").strip()
     reply.close()
+    return refused(reply.status, text, subject)
+
+
+def refused(status: int, text: str, subject: str) -> ApiError:
     reasons = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 500: "InternalError", 503: "ServiceUnavailable"}
-    return ApiError(
-        text or f"the kubelet refused {subject}", code=reply.status, reason=reasons.get(reply.status, "Unknown")
-    )
+    return ApiError(text or f"the kubelet refused {subject}", code=status, reason=reasons.get(status, "Unknown"))
+
+
+def passed_on(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """What a kubelet is told of a client's headers: those of the upgrade, and nothing that says who asks."""
+    kept = [(name, value) for name, value in headers.items() if name in UPGRADING]
+    # Older runtimes know one version of the stream protocol a line, as kubectl sends them.
+    versions = [(VERSIONS, each.strip()) for each in headers.get(VERSIONS, b"").split(b",") if each.strip()]
+    return kept + versions

@@ -11,7 +11,9 @@ The rules kept here, so that nothing above has to know them:
 - who may not ask is told so before the body is read, and all bodies held for all clients are bounded together (429);
 - what could be read in two ways (lengths that conflict, two hosts, trailers posing as headers) is refused or dropped;
 - a client that goes away cancels what is being done for it; a client that does not read stops its own stream, and
-  nobody else's.
+  nobody else's;
+- after a request to upgrade comes another protocol: it is kept (a little of it) until the answer, which takes the
+  connection over or ends it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
+from sampan.aio.tunnel import Takeover
 from sampan.apiserver.http import wire
 from sampan.apiserver.http.exchange import Answer, Exchange, Feed, Response, Stream
 
@@ -53,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._broken = False
         self._deaf = False
+        self._early = b""
+        self._takeover: Takeover | None = None
         self._feed: Feed | None = None
         self._chunked = True
         self._last = False
@@ -99,9 +104,16 @@ class Connection(asyncio.Protocol):
         if self._feed is not None:
             feed, self._feed = self._feed, None
             feed.close()
+        if self._takeover is not None:
+            takeover, self._takeover = self._takeover, None
+            takeover.close()
 
     def data_received(self, data: bytes) -> None:
+        if self._takeover is not None:
+            self._takeover.receive(data)
+            return
         if self._broken or self._deaf:
+            self._keep(data)
             return
         if self._in_head:
             self._head_bytes += len(data)
@@ -110,14 +122,24 @@ class Connection(asyncio.Protocol):
                 return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # what follows is another protocol's; the answer, on its way, closes the connection
+        except httptools.HttpParserUpgrade as upgrade:
+            self._deaf = True
+            self._keep(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, b"400 Bad Request")
+
+    def _keep(self, data: bytes) -> None:
+        """Another protocol's bytes, which came before the answer to the request to speak it."""
+        if not self._broken:
+            self._early += data
+            if len(self._early) > MAX_HEAD_BYTES:
+                self.pause()
 
     def pause_writing(self) -> None:
         self._paused = True
         self.active_since = self._listener.now
+        if self._takeover is not None:
+            self._takeover.pause()
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -126,6 +148,8 @@ class Connection(asyncio.Protocol):
             self._writable.set_result(None)
         if self._feed is not None:
             self._feed.resume()
+        elif self._takeover is not None:
+            self._takeover.resume()
         elif self._waiting and self._task is None:
             self._next()
 
@@ -222,7 +246,7 @@ class Connection(asyncio.Protocol):
 
     def idle(self) -> bool:
         """Nothing is being answered or waits for it."""
-        return self._task is None and self._feed is None and not self._waiting
+        return self._task is None and self._feed is None and self._takeover is None and not self._waiting
 
     def stalled(self) -> bool:
         """What has been written is not being read."""
@@ -279,7 +303,7 @@ class Connection(asyncio.Protocol):
             self._write(exchange, answer)
             if self._held:
                 self._release()
-        elif not isinstance(answer, Awaitable | Stream | Response):
+        elif not isinstance(answer, Awaitable | Stream | Response | Takeover):
             self._open(exchange, answer)
         else:
             self._task = asyncio.get_running_loop().create_task(self._finish(exchange, answer), name="http-exchange")
@@ -321,6 +345,8 @@ class Connection(asyncio.Protocol):
                 await self._drain()
         elif isinstance(answer, Stream):
             await self._stream(exchange, answer)
+        elif isinstance(answer, Takeover):
+            self._hand_over(answer)
         elif not self._broken:
             self._open(exchange, answer)
 
@@ -387,6 +413,33 @@ class Connection(asyncio.Protocol):
             self.close()
         elif self._waiting and self._task is None:
             self._next()
+
+    # a takeover's near side
+
+    def _hand_over(self, takeover: Takeover) -> None:
+        if self._broken:
+            takeover.close()
+            return
+        self._transport.write(takeover.head)
+        self._takeover = takeover
+        early, self._early = self._early, b""
+        self.resume()
+        takeover.open(self, early)
+        if self._paused:
+            takeover.pause()
+
+    def forward(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
 
     async def _drain(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
+from sampan.aio.tunnel import Takeover
+
 
 class Peer(Protocol):
     """What a handler may ask about the other end of the connection."""
@@ -146,6 +148,6 @@ class Feed(Protocol):
     def close(self) -> None: ...
 
 
-Answer = Response | Stream | Feed
+Answer = Response | Stream | Feed | Takeover
 Preview = Callable[[Exchange], Response | None]
 Handler = Callable[[Exchange], Answer | Awaitable[Answer]]

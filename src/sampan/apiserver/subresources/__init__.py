@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.proxying import forward
 from sampan.apiserver.request import Request
-from sampan.apiserver.subresources import absent, binding, eviction, log, scale, token
+from sampan.apiserver.subresources import binding, eviction, log, scale, streaming, token
 
 Verb = Callable[[Request], Answer | Awaitable[Answer]]
 
 SCALE: dict[str, Verb] = {"get": scale.get, "update": scale.update, "patch": scale.patch}
 METHODS = ("get", "create", "update", "patch", "delete")
-ABSENT: dict[str, Verb] = dict.fromkeys(METHODS, absent.refuse)
 PROXY: dict[str, Verb] = dict.fromkeys(METHODS, forward.forward)
 
 TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
@@ -24,9 +23,9 @@ TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
     ("", "pods", "binding"): {"create": binding.bind},
     ("", "pods", "eviction"): {"create": eviction.evict},
     ("", "pods", "log"): {"get": log.get},
-    ("*", "*", "attach"): ABSENT,
-    ("*", "*", "exec"): ABSENT,
-    ("*", "*", "portforward"): ABSENT,
+    ("", "pods", "attach"): {"get": streaming.attach, "create": streaming.attach},
+    ("", "pods", "exec"): {"get": streaming.execute, "create": streaming.execute},
+    ("", "pods", "portforward"): {"get": streaming.port_forward, "create": streaming.port_forward},
     ("*", "*", "proxy"): PROXY,
     ("", "serviceaccounts", "token"): {"create": token.create},
 }

@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from sampan.api import errors
-from sampan.api.errors import BadRequest, FieldError
+from sampan.api.errors import FieldError
 from sampan.apiserver import kubelets, stored
 from sampan.apiserver.http.exchange import Answer, Response, Stream
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import truthy
+from sampan.apiserver.subresources.podcontainer import chosen
 from sampan.apiserver.verbs.get import find
 
 TEXT = b"text/plain"
@@ -24,7 +25,7 @@ async def get(request: Request) -> Answer:
     """200 and the log as it comes. Raises NotFound, BadRequest, Invalid, and what the kubelet says."""
     entry = find(request)
     pod = stored.from_bytes(request.kind, entry.data)
-    container = _container(request, pod)
+    container = chosen(request, pod)
     options = _options(request)
     if not pod.spec.nodeName:
         return Response(200, b"", TEXT)
@@ -45,28 +46,6 @@ async def _chunks(reply: Any) -> AsyncIterator[bytes]:
                 yield piece
     finally:
         reply.close()
-
-
-def _container(request: Request, pod: Any) -> str:
-    """The container asked for, which need not be named when there is but one. Raises BadRequest."""
-    spec = pod.spec
-    groups = (spec.containers or (), spec.initContainers or (), spec.ephemeralContainers or ())
-    regular, init, ephemeral = ([c.name for c in group] for group in groups)
-    name = request.parameter("container")
-    if name:
-        if name not in (*regular, *init, *ephemeral):
-            raise BadRequest(f"container {name} is not valid for pod {pod.metadata.name}")
-        return name
-    if len(regular) == 1 and not init and not ephemeral:
-        return str(regular[0])
-    if len(regular) == 1:
-        return str(regular[0])
-    text = f"a container name must be specified for pod {pod.metadata.name}, choose one of: [{' '.join(regular)}]"
-    if init:
-        text += f" or one of the init containers: [{' '.join(init)}]"
-    if ephemeral:
-        text += f" or one of the ephemeral containers: [{' '.join(ephemeral)}]"
-    raise BadRequest(text)
 
 
 def _options(request: Request) -> dict[str, str]:

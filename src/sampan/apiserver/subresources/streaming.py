@@ -1,0 +1,90 @@
+"""`pods/exec`, `pods/attach` and `pods/portforward`: the client's connection becomes a tunnel to the pod's kubelet.
+
+The protocols spoken in it (SPDY/3.1, WebSocket) are the client's and the runtime's own matter; what is checked here is
+who may, whether there is such a pod and container, and where it runs. Source: API reference v1.36, PodExecOptions,
+PodAttachOptions, PodPortForwardOptions; KEP-4006 for who may open a WebSocket.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from sampan.api import errors
+from sampan.api.errors import BadRequest
+from sampan.apiserver import stored
+from sampan.apiserver.auth.authorizer import Decision, refusal
+from sampan.apiserver.http.exchange import Answer
+from sampan.apiserver.request import Request
+from sampan.apiserver.routes import truthy
+from sampan.apiserver.subresources.podcontainer import chosen
+from sampan.apiserver.verbs.get import find
+
+STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+"""Parameters of the API to those of the kubelet."""
+MOST_PARAMETERS = 1000
+
+
+async def execute(request: Request) -> Answer:
+    """Run a command in a container. Raises NotFound, BadRequest, Forbidden, and what the kubelet says."""
+    given = parameters(request)
+    command = [("command", value) for name, value in given if name == "command"]
+    return await _in_container(request, "exec", command)
+
+
+async def attach(request: Request) -> Answer:
+    """Join what a container's process reads and writes. Raises as `execute`."""
+    return await _in_container(request, "attach", [])
+
+
+async def port_forward(request: Request) -> Answer:
+    """Connections to ports of a pod. Raises as `execute`."""
+    pod = _pod(request)
+    ports = [("port", port) for name, value in parameters(request) if name == "ports" for port in value.split(",")]
+    path = f"/portForward/{quote(request.target.namespace)}/{quote(request.target.name)}"
+    return await _tunnel(request, pod, path, ports)
+
+
+async def _in_container(request: Request, verb: str, options: list[tuple[str, str]]) -> Answer:
+    pod = _pod(request)
+    container = chosen(request, pod)
+    options += [(theirs, "1") for ours, theirs in STREAMS.items() if truthy(request.target.parameters.get(ours))]
+    target = request.target
+    path = f"/{verb}/{quote(target.namespace)}/{quote(target.name)}/{quote(container)}"
+    return await _tunnel(request, pod, path, options)
+
+
+async def _tunnel(request: Request, pod: Any, path: str, options: list[tuple[str, str]]) -> Answer:
+    if not pod.spec.nodeName:
+        raise BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
+    headers = request.exchange.headers
+    if b"upgrade" not in headers.get(b"connection", b"").lower():
+        raise BadRequest("Upgrade request required")
+    if headers.get(b"upgrade", b"").lower() == b"websocket":
+        _may_create(request)
+    query = f"?{urlencode(options)}" if options else ""
+    return await request.server.kubelets.upgrade(pod.spec.nodeName, path + query, request)
+
+
+def _pod(request: Request) -> Any:
+    return stored.from_bytes(request.kind, find(request).data)
+
+
+def _may_create(request: Request) -> None:
+    """A WebSocket is opened with GET, and does what else needs the right to create. Raises Forbidden."""
+    from sampan.apiserver.stages import attributes
+
+    asked = attributes(request)._replace(verb="create")
+    decision, reason = request.server.authorizer.decide(request.user, asked)
+    if decision is not Decision.ALLOW:
+        text = refusal(request.user, asked, reason)
+        raise errors.forbidden(asked.group, asked.resource, asked.name, text)
+
+
+def parameters(request: Request) -> list[tuple[str, str]]:
+    """All query parameters in order: some of these may be there several times. Raises BadRequest for too many."""
+    query = request.exchange.target.partition("?")[2]
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise BadRequest(f"more than {MOST_PARAMETERS} query parameters") from None
