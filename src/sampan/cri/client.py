@@ -20,7 +20,7 @@ from sampan.cri.errors import (
     RuntimeUnavailable,
     RuntimeUnsupported,
 )
-from sampan.cri.interface import Message
+from sampan.cri.interface import Message, Streams
 from sampan.cri.messages import pb
 
 CALL_SECONDS = 120.0
@@ -141,6 +141,18 @@ class CriClient:
         seconds = -int(-timeout // 1)
         request = pb.ExecSyncRequest(container_id=container_id, cmd=command, timeout=seconds)
         return await call(self._runtime.ExecSync(request, timeout=timeout + 2 if timeout else None))
+
+    async def exec_url(self, container_id: str, command: Sequence[str], streams: Streams) -> str:
+        request = pb.ExecRequest(container_id=container_id, cmd=command, **streams._asdict())
+        return str((await call(self._runtime.Exec(request, timeout=CALL_SECONDS))).url)
+
+    async def attach_url(self, container_id: str, streams: Streams) -> str:
+        request = pb.AttachRequest(container_id=container_id, **streams._asdict())
+        return str((await call(self._runtime.Attach(request, timeout=CALL_SECONDS))).url)
+
+    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
+        request = pb.PortForwardRequest(pod_sandbox_id=sandbox_id, port=ports)
+        return str((await call(self._runtime.PortForward(request, timeout=CALL_SECONDS))).url)
 
     async def list_images(self) -> Sequence[Message]:
         return list((await call(self._images.ListImages(pb.ListImagesRequest(), timeout=CALL_SECONDS))).images)

@@ -9,10 +9,19 @@ may raise `RuntimeFailure`, of the kinds in `sampan.cri.errors`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 # The generated messages have no types that mypy can see.
 Message = Any
+
+
+class Streams(NamedTuple):
+    """Which streams of a process are wanted; a terminal has no `stderr` of its own."""
+
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    tty: bool = False
 
 
 class Runtime(Protocol):
@@ -74,6 +83,18 @@ class Runtime(Protocol):
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> Message:
         """Runs a command to its end: an ExecSyncResponse; raises RuntimeTimeout after `timeout` seconds (0: never)."""
+        ...
+
+    async def exec_url(self, container_id: str, command: Sequence[str], streams: Streams) -> str:
+        """Where a stream that runs the command can be opened, once and soon: an http URL on this machine."""
+        ...
+
+    async def attach_url(self, container_id: str, streams: Streams) -> str:
+        """Likewise, to what the container's process reads and writes."""
+        ...
+
+    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
+        """Likewise, for connections to ports of the sandbox."""
         ...
 
     async def list_images(self) -> Sequence[Message]: ...

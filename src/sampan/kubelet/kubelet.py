@@ -39,6 +39,7 @@ from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.resources import cgroup_parent
 from sampan.kubelet.rotation import LogRotation
 from sampan.kubelet.server import KubeletServer
+from sampan.kubelet.streaming import Streaming
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import KernelMounter, Mounter
 
@@ -123,7 +124,10 @@ class Kubelet:
         )
         self.pods = PodWorkers(self._context, self._owner)
         access = Access(client, clock, config.node_name) if config.server_cert is not None else None
-        self.server = KubeletServer(config, clock, self.pods, access=access, statistics=self.statistics)
+        streaming = Streaming(runtime, self.pods)
+        self.server = KubeletServer(
+            config, clock, self.pods, access=access, streaming=streaming, statistics=self.statistics
+        )
         self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
         self._rotation = LogRotation(runtime, self.pods, config)
         self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))

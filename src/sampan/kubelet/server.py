@@ -1,12 +1,13 @@
 """The node's HTTP server: what the API server asks a kubelet for. Its routes stand in one table.
 
 It speaks TLS only. Who asks is told by a client certificate or a bearer token, and the API server says whether they may
-(`sampan.kubelet.access`): nobody is anonymous, nothing is open, there is no read-only port. Exec, attach and
-port-forward have their place in the table and come with a later issue.
+(`sampan.kubelet.access`): nobody is anonymous, nothing is open, there is no read-only port. Streams (exec, attach,
+port-forward) are in `front`, which sees every connection first.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import ssl
@@ -23,10 +24,12 @@ from sampan.aio.tls import reloading
 from sampan.kubelet.access.delegated import Access, Refused
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.containerconfig import log_path, pod_log_folder
+from sampan.kubelet.front import Front, Serving
 from sampan.kubelet.logs import LogOptions, read
 from sampan.kubelet.observed import Container
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.spec import container_by_name
+from sampan.kubelet.streaming import Streaming
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -40,6 +43,7 @@ class KubeletServer:
         pods: PodWorkers,
         *,
         access: Access | None,
+        streaming: Streaming,
         statistics: Callable[[], dict[str, Any]],
     ) -> None:
         """`access` None lets everybody in, which is for tests without TLS alone."""
@@ -50,6 +54,9 @@ class KubeletServer:
         self._clock = clock
         self._pods = pods
         self._statistics = statistics
+        self._streaming = streaming
+        self._streams: set[asyncio.Task[None]] = set()
+        self._listening: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
         self.port = config.port or 0
         self._routes: list[tuple[str, str, Handler]] = [
@@ -58,9 +65,9 @@ class KubeletServer:
             ("GET", "/containerLogs/{namespace}/{pod}/{container}", self._container_logs),
             ("GET", "/metrics", self._metrics),
             ("GET", "/statusz", self._statusz),
-            ("*", "/exec/{namespace}/{pod}/{container}", self._later),
-            ("*", "/attach/{namespace}/{pod}/{container}", self._later),
-            ("*", "/portForward/{namespace}/{pod}", self._later),
+            ("*", "/exec/{namespace}/{pod}/{container}", self._upgrade_required),
+            ("*", "/attach/{namespace}/{pod}/{container}", self._upgrade_required),
+            ("*", "/portForward/{namespace}/{pod}", self._upgrade_required),
         ]
 
     async def start(self) -> int:
@@ -72,12 +79,20 @@ class KubeletServer:
             application.router.add_route(method, path, handler)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._config.bind_address, self._config.port, ssl_context=tls(self._config))
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        serving = Serving(self._streaming, self._access, self._clock, self._runner.server, self._streams)
+        self._listening = await asyncio.get_running_loop().create_server(
+            lambda: Front(serving), self._config.bind_address, self._config.port, ssl=tls(self._config)
+        )
+        self.port = self._listening.sockets[0].getsockname()[1]
         return self.port
 
     async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        for task in tuple(self._streams):
+            task.cancel()
+        await asyncio.gather(*self._streams, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -115,8 +130,9 @@ class KubeletServer:
         text = "".join(f"# HELP {n} {about}\n# TYPE {n} {kind}\n{n} {value}\n" for n, kind, about, value in rows)
         return web.Response(text=text)
 
-    async def _later(self, _: web.Request) -> web.Response:
-        return web.Response(status=501, text="exec, attach and port-forward are not available on this node yet\n")
+    async def _upgrade_required(self, _: web.Request) -> web.Response:
+        """For what asks for a stream without asking for the protocol of one."""
+        return web.Response(status=400, text="Upgrade request required\n")
 
     async def _container_logs(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["container"]

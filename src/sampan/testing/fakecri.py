@@ -15,7 +15,7 @@ from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure, RuntimeNotFound, RuntimeTimeout, RuntimeUnavailable
-from sampan.cri.interface import Message
+from sampan.cri.interface import Message, Streams
 from sampan.cri.messages import pb
 
 NANO = 1_000_000_000
@@ -41,6 +41,7 @@ class FakeRuntime:
         self.latency = 0.0
         self.pull_seconds = 0.0
         self.on_exec: Exec = lambda container_id, command: (0, "")
+        self.stream_url = "http://127.0.0.1:9/"
         self.network_ready = True
         self._clock = clock
         self._subnet = subnet
@@ -245,6 +246,18 @@ class FakeRuntime:
             await self._clock.sleep(timeout)
             raise RuntimeTimeout("deadline exceeded")
         return pb.ExecSyncResponse(stdout=output.encode(), exit_code=code)
+
+    async def exec_url(self, container_id: str, command: Sequence[str], streams: Streams) -> str:
+        await self._change("exec", container_id, *command)
+        return self.stream_url
+
+    async def attach_url(self, container_id: str, streams: Streams) -> str:
+        await self._change("attach", container_id)
+        return self.stream_url
+
+    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
+        await self._change("port_forward", sandbox_id, *map(str, ports))
+        return self.stream_url
 
     # Images.
 

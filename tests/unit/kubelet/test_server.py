@@ -162,4 +162,4 @@ async def test_answers(tmp_path: Path) -> None:
             'container "c" in pod "waits" is waiting to start: configmap "none" not found\n',
         )
         assert (await get(n, "/containerLogs/default/p/c?tailLines=x"))[0] == 400
-        assert (await get(n, "/exec/default/p/c"))[0] == 501
+        assert await get(n, "/exec/default/p/c") == (400, "Upgrade request required\n")

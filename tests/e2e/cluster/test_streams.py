@@ -1,0 +1,168 @@
+"""exec, attach, port-forward and cp through kubectl of both ages and the Python client, into real containers."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .harness import Cluster, free_port, until
+from .manifests import SAMPLE, deployment, script
+
+
+@pytest.fixture
+def shell(cluster: Cluster, namespace: str) -> Cluster:
+    """A pod named `shell` that waits for commands, and echoes what is attached to it."""
+    cluster.apply(script("shell", "while read line; do echo heard $line; done; sleep 1000", container={"stdin": True}))
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+    return cluster
+
+
+def test_a_command_and_its_streams(shell: Cluster, kubectl: str) -> None:
+    done = shell.kubectl(
+        "exec", "shell", "--", "sh", "-c", "echo out; echo err >&2; exit 7", program=kubectl, check=False
+    )
+    assert (done.stdout, done.returncode) == ("out\n", 7)
+    assert "err\n" in done.stderr and "exit code 7" in done.stderr
+    assert (
+        shell.kubectl("exec", "-i", "shell", "--", "wc", "-c", program=kubectl, stdin="x" * 300_000).stdout
+        == "300000\n"
+    )
+    missing = shell.kubectl("exec", "shell", "--", "no-such-program", program=kubectl, check=False)
+    assert missing.returncode and "no-such-program" in missing.stderr
+    absent = shell.kubectl("exec", "shell", "-c", "none", "--", "true", program=kubectl, check=False)
+    assert "container none is not valid for pod shell" in absent.stderr
+
+
+def test_a_terminal(shell: Cluster, kubectl: str) -> None:
+    leader, follower = pty.openpty()
+    os.set_blocking(leader, False)
+    command = [kubectl, "exec", "-it", "shell", "--", "sh", "-c", "tty; stty size; cat"]
+    environment = {**os.environ, "KUBECONFIG": str(shell.kubeconfig)}
+    os.set_inheritable(follower, True)
+    subprocess.run(["stty", "rows", "33", "cols", "99"], stdin=follower, check=True)
+    program = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    seen = b""
+
+    def shows(text: bytes) -> bool:
+        nonlocal seen
+        try:
+            seen += os.read(leader, 65536)
+        except BlockingIOError:
+            pass
+        return text in seen
+
+    try:
+        until(lambda: shows(b"/dev/pts/"), "a terminal is there")
+        until(lambda: shows(b"33 99"), "it has the size of ours")
+        os.write(leader, b"hello\r")
+        until(lambda: shows(b"hello\r\nhello\r\n"), "what is typed comes back, and again from cat")
+        os.write(leader, b"\x04")
+        assert program.wait(20) == 0
+    finally:
+        program.kill()
+        program.wait()
+        os.close(leader)
+
+
+def test_attach_reaches_the_containers_own_process(shell: Cluster, kubectl: str) -> None:
+    environment = {**os.environ, "KUBECONFIG": str(shell.kubeconfig)}
+    program = subprocess.Popen(
+        [kubectl, "attach", "-i", "shell"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert program.stdin is not None and program.stdout is not None
+    try:
+        program.stdin.write("me\n")
+        program.stdin.flush()
+        assert program.stdout.readline() == "heard me\n"
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_files_are_copied_both_ways(shell: Cluster, kubectl: str, tmp_path: Path) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.write_bytes(os.urandom(3_000_000))
+    shell.kubectl("cp", str(there), "shell:/tmp/copied", program=kubectl)
+    shell.kubectl("cp", "shell:/tmp/copied", str(back), program=kubectl)
+    assert back.read_bytes() == there.read_bytes()
+
+
+@contextmanager
+def forwarding(cluster: Cluster, kubectl: str, what: str) -> Iterator[int]:
+    port = free_port()
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+    program = subprocess.Popen(
+        [kubectl, "port-forward", what, f"{port}:8080"], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert program.stdout is not None
+        assert "Forwarding from 127.0.0.1" in program.stdout.readline()
+        yield port
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_ports_are_forwarded(cluster: Cluster, namespace: str, kubectl: str) -> None:
+    cluster.apply(deployment("web", replicas=1))
+    cluster.ready_pods("app=web", 1)
+    with forwarding(cluster, kubectl, "deployment/web") as port:
+        for _ in range(3):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+                assert b"web-" in answer.read()
+
+
+def test_debug_adds_a_container_and_attaches(shell: Cluster) -> None:
+    done = shell.kubectl(
+        "debug",
+        "shell",
+        "--image",
+        SAMPLE,
+        "--image-pull-policy=IfNotPresent",
+        "-i",
+        "--quiet",
+        "--",
+        "echo",
+        "found",
+        check=False,
+    )
+    assert "found" in done.stdout + shell.kubectl("logs", "shell", "--all-containers").stdout
+
+
+def test_the_python_clients_stream(shell: Cluster, namespace: str) -> None:
+    import kubernetes
+    from kubernetes.stream import stream
+
+    with kubernetes.config.new_client_from_config(str(shell.kubeconfig)) as client:
+        api = kubernetes.client.CoreV1Api(client)
+        call = api.connect_get_namespaced_pod_exec
+        said = stream(call, "shell", namespace, command=["echo", "hello"], stdout=True, stderr=True)
+        assert said == "hello\n"
+
+
+def test_a_stream_survives_the_kubelets_peers_but_not_its_pod(shell: Cluster, kubectl: str) -> None:
+    """What is under way ends with its pod, and says so by a failure, not by hanging."""
+    environment = {**os.environ, "KUBECONFIG": str(shell.kubeconfig)}
+    program = subprocess.Popen(
+        [kubectl, "exec", "shell", "--", "sh", "-c", "echo started; sleep 1000"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    assert program.stdout is not None
+    try:
+        assert program.stdout.readline() == "started\n"
+        shell.kubectl("delete", "pod", "shell", "--wait=false")
+        assert program.wait(30) != 0
+    finally:
+        program.kill()
+        program.communicate()
