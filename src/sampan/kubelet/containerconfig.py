@@ -83,8 +83,12 @@ def container_config(
     termination_file: Path,
     config: KubeletConfig,
     node_memory: int,
+    target: str = "",
 ) -> Any:
-    """`image` is the runtime's Image message. Raises ConfigError."""
+    """`image` is the runtime's Image message, `target` the id of the container that a debugging one looks into.
+
+    Raises ConfigError.
+    """
     termination = container.terminationMessagePath or TERMINATION_PATH
     notes = {
         labels.CONTAINER_HASH: spec_hash(container),
@@ -113,7 +117,7 @@ def container_config(
         tty=bool(container.tty),
         linux=pb.LinuxContainerConfig(
             resources=container_resources(pod, container, node_memory),
-            security_context=container_security(pod, container, image, config.root / "seccomp"),
+            security_context=container_security(pod, container, image, config.root / "seccomp", target),
         ),
     )
 

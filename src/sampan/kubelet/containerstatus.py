@@ -56,6 +56,25 @@ class ContainerStatuses:
             ready=self._init_done(latest) if plain_init else bool(started and self._is_ready(spec, latest)),
         )
 
+    def of_ephemeral(self, spec: Any) -> Any:
+        """Of a container that runs once and is no part of the pod's readiness."""
+        latest = self.seen.latest.get(spec.name)
+        if latest is not None and latest.state == "created":
+            latest = None
+        state = (
+            self._waiting(spec, False) if latest is None else running(latest) if latest.alive else terminated(latest)
+        )
+        return core_v1.ContainerStatus(
+            name=spec.name,
+            image=(latest.image if latest else "") or spec.image or "",
+            imageID=latest.image_id if latest else "",
+            containerID=f"{RUNTIME}://{latest.id}" if latest else None,
+            restartCount=0,
+            state=state,
+            lastState=core_v1.ContainerState(),
+            ready=False,
+        )
+
     def is_started(self, spec: Any, container: Container) -> bool:
         if container.id in self.memory.hooks:
             return False
@@ -80,8 +99,7 @@ class ContainerStatuses:
         if latest.alive and latest.id in self.memory.hooks:
             return waiting("ContainerCreating"), before
         if latest.alive:
-            running = core_v1.ContainerStateRunning(startedAt=timestamp(latest.started or latest.created))
-            return core_v1.ContainerState(running=running), before
+            return running(latest), before
         if self._will_restart(spec, latest, init):
             return self._waiting(spec, init, latest), terminated(latest)
         return terminated(latest), before
@@ -112,6 +130,11 @@ class ContainerStatuses:
         if shown is None or self.now < failure.at + ERROR_SHOWN_SECONDS:
             return waiting(failure.reason, failure.message)
         return waiting(shown, f'Back-off pulling image "{spec.image}": {failure.reason}: {failure.message}')
+
+
+def running(container: Container) -> Any:
+    since = timestamp(container.started or container.created)
+    return core_v1.ContainerState(running=core_v1.ContainerStateRunning(startedAt=since))
 
 
 def waiting(reason: str, message: str | None = None) -> Any:

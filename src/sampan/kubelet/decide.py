@@ -39,7 +39,14 @@ from sampan.kubelet.actions import (
 from sampan.kubelet.memory import Ending, Failure, ImageReady, Memory
 from sampan.kubelet.observed import Container, Observed
 from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts
-from sampan.kubelet.spec import app_containers, container_by_name, grace_seconds, init_containers, spec_hash
+from sampan.kubelet.spec import (
+    app_containers,
+    container_by_name,
+    ephemeral_containers,
+    grace_seconds,
+    init_containers,
+    spec_hash,
+)
 
 PREVIOUS_INSTANCES = 1
 """How many ended instances are kept beside the newest, for lastState and `kubectl logs --previous`."""
@@ -92,6 +99,7 @@ class Decision:
             return
         yield from self._clear_old_sandboxes(sandbox.id)
         yield from self._clear_old_instances()
+        yield from self._run_ephemeral()
         if (yield from self._initialize()):
             yield from self._run_apps()
 
@@ -131,6 +139,13 @@ class Decision:
                 yield from self._start_after(spec, container)
                 return False
         return True
+
+    def _run_ephemeral(self) -> Iterator[Action]:
+        """Each once, whatever the others do."""
+        for spec in ephemeral_containers(self.pod):
+            before = self.seen.latest.get(spec.name)
+            if before is None or before.state == "created":
+                yield from self._start(spec)
 
     def _run_apps(self) -> Iterator[Action]:
         for spec in app_containers(self.pod):

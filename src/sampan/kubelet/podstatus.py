@@ -21,7 +21,7 @@ from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL, phase_of
 from sampan.kubelet.qos import qos_class
 from sampan.kubelet.restarts import CrashBackoff
-from sampan.kubelet.spec import app_containers, host_network, init_containers
+from sampan.kubelet.spec import app_containers, ephemeral_containers, host_network, init_containers
 
 
 def pod_status(
@@ -51,6 +51,7 @@ def pod_status(
         startTime=known.startTime or timestamp(now),
         initContainerStatuses=init or None,
         containerStatuses=apps,
+        ephemeralContainerStatuses=[statuses.of_ephemeral(spec) for spec in ephemeral_containers(pod)] or None,
         qosClass=known.qosClass or qos_class(pod),
     )
 

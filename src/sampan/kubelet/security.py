@@ -25,18 +25,24 @@ MASKED_PATHS = (
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-def namespaces(pod: Any) -> Any:
-    """Which namespaces are the pod's, the container's own, or the node's."""
+def namespaces(pod: Any, target: str = "") -> Any:
+    """Which namespaces are the pod's, the container's own, or the node's.
+
+    `target` is the id of the container whose processes a debugging container is to see.
+    """
     spec = pod.spec
     process = pb.CONTAINER
     if spec.hostPID:
         process = pb.NODE
     elif spec.shareProcessNamespace:
         process = pb.POD
+    elif target:
+        process = pb.TARGET
     return pb.NamespaceOption(
         network=pb.NODE if spec.hostNetwork else pb.POD,
         ipc=pb.NODE if spec.hostIPC else pb.POD,
         pid=process,
+        target_id=target if process == pb.TARGET else "",
     )
 
 
@@ -53,8 +59,9 @@ def sandbox_security(pod: Any) -> Any:
     )
 
 
-def container_security(pod: Any, container: Any, image: Any, seccomp_root: Path) -> Any:
-    """The container's LinuxContainerSecurityContext; `image` is the runtime's Image message. Raises ConfigError."""
+def container_security(pod: Any, container: Any, image: Any, seccomp_root: Path, target: str = "") -> Any:
+    """The container's LinuxContainerSecurityContext; `image` is the runtime's Image message, `target` as in
+    `namespaces`. Raises ConfigError."""
     privileged = is_privileged(container)
     own = container.securityContext
     user = effective(pod, container, "runAsUser")
@@ -66,7 +73,7 @@ def container_security(pod: Any, container: Any, image: Any, seccomp_root: Path)
     group = effective(pod, container, "runAsGroup")
     unmasked = privileged or (own is not None and own.procMount == "Unmasked")
     return pb.LinuxContainerSecurityContext(
-        namespace_options=namespaces(pod),
+        namespace_options=namespaces(pod, target),
         privileged=privileged,
         capabilities=capabilities(own.capabilities if own else None),
         run_as_user=number(user),

@@ -18,12 +18,19 @@ def app_containers(pod: Any) -> list[Any]:
     return pod.spec.containers or []
 
 
+def ephemeral_containers(pod: Any) -> list[Any]:
+    """Those added to a running pod for debugging (KEP-277)."""
+    return pod.spec.ephemeralContainers or []
+
+
 def all_containers(pod: Any) -> list[Any]:
+    """Those it was made with."""
     return [*init_containers(pod), *app_containers(pod)]
 
 
 def container_by_name(pod: Any, name: str) -> Any | None:
-    return next((container for container in all_containers(pod) if container.name == name), None)
+    everything = [*all_containers(pod), *ephemeral_containers(pod)]
+    return next((container for container in everything if container.name == name), None)
 
 
 def full_name(pod: Any) -> str:

@@ -7,13 +7,16 @@ import pty
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from .harness import Cluster, free_port, until
 from .manifests import SAMPLE, deployment, script
+
+TERMINAL = "tty; while [ \"$(stty size)\" = '0 0' ]; do sleep 0.1; done; stty size; exec cat"
+"""The size comes after the command has started, as a message of its own."""
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_a_command_and_its_streams(shell: Cluster, kubectl: str) -> None:
 def test_a_terminal(shell: Cluster, kubectl: str) -> None:
     leader, follower = pty.openpty()
     os.set_blocking(leader, False)
-    command = [kubectl, "exec", "-it", "shell", "--", "sh", "-c", "tty; stty size; cat"]
+    command = [kubectl, "exec", "-it", "shell", "--", "sh", "-c", TERMINAL]
     environment = {**os.environ, "KUBECONFIG": str(shell.kubeconfig)}
     os.set_inheritable(follower, True)
     subprocess.run(["stty", "rows", "33", "cols", "99"], stdin=follower, check=True)
@@ -53,10 +56,8 @@ def test_a_terminal(shell: Cluster, kubectl: str) -> None:
 
     def shows(text: bytes) -> bool:
         nonlocal seen
-        try:
+        with suppress(BlockingIOError):
             seen += os.read(leader, 65536)
-        except BlockingIOError:
-            pass
         return text in seen
 
     try:
@@ -144,8 +145,13 @@ def test_the_python_clients_stream(shell: Cluster, namespace: str) -> None:
     with kubernetes.config.new_client_from_config(str(shell.kubeconfig)) as client:
         api = kubernetes.client.CoreV1Api(client)
         call = api.connect_get_namespaced_pod_exec
-        said = stream(call, "shell", namespace, command=["echo", "hello"], stdout=True, stderr=True)
-        assert said == "hello\n"
+        command = ["sh", "-c", "read word; echo $word; exit 3"]
+        options = {"command": command, "stdin": True, "stdout": True, "stderr": True}
+        session = stream(call, "shell", namespace, **options, _preload_content=False)
+        session.write_stdin("hello\n")
+        session.run_forever(timeout=20)
+        assert (session.read_stdout(), session.returncode) == ("hello\n", 3)
+        session.close()
 
 
 def test_a_stream_survives_the_kubelets_peers_but_not_its_pod(shell: Cluster, kubectl: str) -> None:

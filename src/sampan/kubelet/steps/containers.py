@@ -55,6 +55,7 @@ class ContainerSteps:
             termination_file=termination_file(space.folder, spec.name, action.restarts),
             config=context.config,
             node_memory=context.memory,
+            target=self._target(spec),
         )
         sandbox_config = space.sandbox_config(sandbox.attempt)
         make_folder(f"{sandbox_config.log_directory}/{spec.name}")
@@ -62,6 +63,16 @@ class ContainerSteps:
         context.watcher.belongs([container_id], space.worker.uid)
         space.tell(spec.name, "Normal", "Created", "Container created")
         return container_id
+
+    def _target(self, spec: Any) -> str:
+        """The id of the container that a debugging one looks into, "" where it names none. Raises ConfigError."""
+        name = getattr(spec, "targetContainerName", None)
+        if not name:
+            return ""
+        container = self._space.worker.seen.current(name)
+        if container is None or not container.alive:
+            raise ConfigError(f'target container "{name}" is not running')
+        return str(container.id)
 
     async def _start(self, spec: Any, container_id: str) -> None:
         space = self._space

@@ -13,7 +13,7 @@ from sampan.kubelet.dns import resolver_for
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.probes import Target
-from sampan.kubelet.spec import host_network, init_containers
+from sampan.kubelet.spec import ephemeral_containers, host_network, init_containers
 from sampan.volumes.interface import PodVolumes
 
 RETRY_BASE = 1.0
@@ -111,8 +111,10 @@ class Workspace:
 
 def field_path(pod: Any, name: str) -> str:
     """`spec.containers{name}`, as events name a container."""
-    inits = {spec.name for spec in init_containers(pod)}
-    return f"spec.{'initContainers' if name in inits else 'containers'}{{{name}}}"
+    for field, specs in (("initContainers", init_containers(pod)), ("ephemeralContainers", ephemeral_containers(pod))):
+        if any(spec.name == name for spec in specs):
+            return f"spec.{field}{{{name}}}"
+    return f"spec.containers{{{name}}}"
 
 
 def make_folder(path: str | Path) -> None:
