@@ -91,6 +91,11 @@ async def _authorize(request: Request, asked: Attributes, waiting: Awaitable[aut
     _authorized(request, asked, await waiting)
 
 
+async def permit(request: Request, asked: Attributes) -> None:
+    """What a request needs beside what it says it does. Raises Forbidden."""
+    _authorized(request, asked, await settled(request.server.authorizer.decide(request.user, asked)))
+
+
 def _authorized(request: Request, asked: Attributes, answer: authorizer.Answer) -> None:
     decision, reason = answer
     if decision is Decision.ALLOW:

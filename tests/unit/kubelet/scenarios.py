@@ -43,7 +43,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def pod_of(case: dict[str, Any]) -> Any:
     spec = dict(case["pod"])
-    for field in ("containers", "initContainers"):
+    for field in ("containers", "initContainers", "ephemeralContainers"):
         if field in spec:
             spec[field] = [named(entry) for entry in spec[field]]
     spec.setdefault("containers", [named("c")])

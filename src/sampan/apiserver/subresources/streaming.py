@@ -10,10 +10,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from sampan.api import errors
 from sampan.api.errors import BadRequest
 from sampan.apiserver import stored
-from sampan.apiserver.auth.authorizer import Decision, refusal
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import truthy
@@ -61,24 +59,16 @@ async def _tunnel(request: Request, pod: Any, path: str, options: list[tuple[str
     if b"upgrade" not in headers.get(b"connection", b"").lower():
         raise BadRequest("Upgrade request required")
     if headers.get(b"upgrade", b"").lower() == b"websocket":
-        _may_create(request)
+        # A WebSocket is opened with GET, and does what else needs the right to create.
+        from sampan.apiserver.stages import attributes, permit
+
+        await permit(request, attributes(request)._replace(verb="create"))
     query = f"?{urlencode(options)}" if options else ""
     return await request.server.kubelets.upgrade(pod.spec.nodeName, path + query, request)
 
 
 def _pod(request: Request) -> Any:
     return stored.from_bytes(request.kind, find(request).data)
-
-
-def _may_create(request: Request) -> None:
-    """A WebSocket is opened with GET, and does what else needs the right to create. Raises Forbidden."""
-    from sampan.apiserver.stages import attributes
-
-    asked = attributes(request)._replace(verb="create")
-    decision, reason = request.server.authorizer.decide(request.user, asked)
-    if decision is not Decision.ALLOW:
-        text = refusal(request.user, asked, reason)
-        raise errors.forbidden(asked.group, asked.resource, asked.name, text)
 
 
 def parameters(request: Request) -> list[tuple[str, str]]:
