@@ -15,7 +15,7 @@ import pytest
 from .harness import Cluster, free_port, until
 from .manifests import SAMPLE, deployment, script
 
-TERMINAL = "tty; while [ \"$(stty size)\" = '0 0' ]; do sleep 0.1; done; stty size; exec cat"
+TERMINAL = "tty; until stty size 2>/dev/null; do sleep 0.1; done; exec cat"
 """The size comes after the command has started, as a message of its own."""
 
 
@@ -58,7 +58,8 @@ def test_a_terminal(shell: Cluster, kubectl: str) -> None:
         nonlocal seen
         with suppress(BlockingIOError):
             seen += os.read(leader, 65536)
-        return text in seen
+        assert text in seen, seen
+        return True
 
     try:
         until(lambda: shows(b"/dev/pts/"), "a terminal is there")
