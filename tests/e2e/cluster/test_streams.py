@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +16,7 @@ import pytest
 from .harness import Cluster, free_port, until
 from .manifests import SAMPLE, deployment, script
 
-TERMINAL = "tty; until stty size 2>/dev/null; do sleep 0.1; done; exec cat"
-"""The size comes after the command has started, as a message of its own."""
+TERMINAL = "tty; until stty size 2>/dev/null | grep '33 99'; do sleep 0.1; done; exec cat"
 
 
 @pytest.fixture
@@ -48,10 +48,7 @@ def test_a_terminal(shell: Cluster, kubectl: str) -> None:
     os.set_blocking(leader, False)
     command = [kubectl, "exec", "-it", "shell", "--", "sh", "-c", TERMINAL]
     environment = {**os.environ, "KUBECONFIG": str(shell.kubeconfig)}
-    os.set_inheritable(follower, True)
-    subprocess.run(["stty", "rows", "33", "cols", "99"], stdin=follower, check=True)
     program = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment)
-    os.close(follower)
     seen = b""
 
     def shows(text: bytes) -> bool:
@@ -63,7 +60,9 @@ def test_a_terminal(shell: Cluster, kubectl: str) -> None:
 
     try:
         until(lambda: shows(b"/dev/pts/"), "a terminal is there")
-        until(lambda: shows(b"33 99"), "it has the size of ours")
+        subprocess.run(["stty", "rows", "33", "cols", "99"], stdin=follower, check=True)
+        program.send_signal(signal.SIGWINCH)
+        until(lambda: shows(b"33 99"), "it gets the size of ours")
         os.write(leader, b"hello\r")
         until(lambda: shows(b"hello\r\nhello\r\n"), "what is typed comes back, and again from cat")
         os.write(leader, b"\x04")
@@ -72,6 +71,7 @@ def test_a_terminal(shell: Cluster, kubectl: str) -> None:
         program.kill()
         program.wait()
         os.close(leader)
+        os.close(follower)
 
 
 def test_attach_reaches_the_containers_own_process(shell: Cluster, kubectl: str) -> None:
