@@ -40,6 +40,7 @@ GROUPS = (
     "coordination.k8s.io/v1",
     "policy/v1",
     "networking.k8s.io/v1",
+    "rbac.authorization.k8s.io/v1",
 )
 
 
@@ -47,8 +48,7 @@ GROUPS = (
 async def test_scenario(path: Path, tmp_path: Path) -> None:
     scenario = load(path)
     by_name = {controller.name: controller for controller in CONTROLLERS}
-    config = Config(signing=authority(tmp_path)) if "certificates" in path.stem else None
-    world = World(*(by_name[name] for name in scenario["controllers"]), config=config)
+    world = World(*(by_name[name] for name in scenario["controllers"]), config=config_of(path, tmp_path))
     world.api.allowed.update(scenario.get("allow", ()))
     world.api.add(*(build(value) for value in scenario["given"]))
     await world.start()
@@ -58,6 +58,16 @@ async def test_scenario(path: Path, tmp_path: Path) -> None:
             check(world, step, f"{path.stem}, step {number}")
     finally:
         await world.stop()
+
+
+def config_of(path: Path, folder: Path) -> Config | None:
+    """What the scenario's controllers are told."""
+    if "certificates" in path.stem:
+        return Config(signing=authority(folder))
+    if path.stem == "namespace-defaults":
+        (folder / "ca.crt").write_text("CA")
+        return Config(root_ca=folder / "ca.crt")
+    return None
 
 
 def authority(folder: Path) -> dict[str, tuple[Path, Path]]:

@@ -23,7 +23,7 @@ class TaintEvictionController(Controller):
         super().__init__(context)
         self.nodes = self.informer(core_v1.Node)
         self.pods = self.informer(core_v1.Pod, node=by_node)
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, float] = {}
         self.nodes.add_handler(self._node_changed)
         self.pods.add_handler(self._pod_changed)
 
@@ -37,7 +37,7 @@ class TaintEvictionController(Controller):
 
     def _pod_changed(self, old: Any, new: Any) -> None:
         if new is None:
-            self._leaving.discard(key_of(old))
+            self._leaving.pop(key_of(old), None)
         elif old is None or old.spec.nodeName != new.spec.nodeName or old.spec.tolerations != new.spec.tolerations:
             node = self.nodes.get(new.spec.nodeName or "")
             if node is not None and tolerance.no_execute(node):
@@ -49,14 +49,14 @@ class TaintEvictionController(Controller):
             return None
         node = self.nodes.get(pod.spec.nodeName)
         taints = tolerance.no_execute(node) if node is not None else []
-        left = tolerance.stays(pod, taints, self.clock.now())
+        now = self.clock.now()
+        left = tolerance.stays(pod, taints, now, self._leaving.get(key))
         if left is None:
-            if key in self._leaving:
-                self._leaving.discard(key)
+            if self._leaving.pop(key, None) is not None:
                 self.events.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {key}")
             return None
         if left > 0:
-            self._leaving.add(key)
+            self._leaving.setdefault(key, now)
             return left
         self.events.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key}")
         await mark(

@@ -23,17 +23,18 @@ def tolerates(toleration: Any, taint: Any) -> bool:
     return bool(toleration.key) and (toleration.value or "") == (taint.value or "")
 
 
-def stays(pod: Any, taints: Sequence[Any], now: float) -> float | None:
+def stays(pod: Any, taints: Sequence[Any], now: float, since: float | None = None) -> float | None:
     """Seconds the pod may still stay: 0 to go now, None for as long as it likes.
 
-    Time counts from when each taint was added, so that a restart of the controller does not grant it again.
+    Time counts from when each taint was added, so that a restart of the controller does not grant it again; for a taint
+    that does not say (kubectl's do not), from `since`, when the pod was first seen with it (None: now).
     """
-    ends = [_ends(pod, taint, now) for taint in taints]
+    ends = [_ends(pod, taint, now, now if since is None else since) for taint in taints]
     bounded = [end for end in ends if end is not None]
     return max(0.0, min(bounded) - now) if bounded else None
 
 
-def _ends(pod: Any, taint: Any, now: float) -> float | None:
+def _ends(pod: Any, taint: Any, now: float, since: float) -> float | None:
     """Epoch seconds at which one taint drives the pod off; None for never."""
     matching = [toleration for toleration in pod.spec.tolerations or () if tolerates(toleration, taint)]
     if not matching:
@@ -41,5 +42,5 @@ def _ends(pod: Any, taint: Any, now: float) -> float | None:
     seconds = [toleration.tolerationSeconds for toleration in matching if toleration.tolerationSeconds is not None]
     if not seconds:
         return None
-    added = parse_timestamp(taint.timeAdded) if taint.timeAdded else now
+    added = parse_timestamp(taint.timeAdded) if taint.timeAdded else since
     return added + max(0, min(seconds))
