@@ -8,9 +8,12 @@ from typing import Any, TypedDict
 
 import click
 
-from sampan.apiserver.auth.configuration.flags import OidcFlags
-from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions
-from sampan.apiserver.auth.requestheader import RequestHeaderOptions
+from sampan.apiserver.auth.options import (
+    AuthenticationOptions,
+    AuthorizationOptions,
+    OidcFlags,
+    RequestHeaderOptions,
+)
 from sampan.cli.settings import as_seconds
 from sampan.cluster.errors import ClusterError
 

@@ -207,8 +207,7 @@ def api_config(options: Options, place: Server | None) -> Any:
     """What an API server of this cluster is told."""
     import ipaddress
 
-    from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions
-    from sampan.apiserver.auth.requestheader import RequestHeaderOptions
+    from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions, RequestHeaderOptions
     from sampan.apiserver.config import Config
     from sampan.cluster import certificates
 

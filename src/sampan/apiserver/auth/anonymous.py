@@ -8,9 +8,13 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#anonymou
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sampan.apiserver.auth.authorizer import HEALTH_PATHS
-from sampan.apiserver.auth.configuration.authentication import Anonymous
-from sampan.apiserver.auth.configuration.document import Mistakes
+
+if TYPE_CHECKING:
+    from sampan.apiserver.auth.configuration.authentication import Anonymous
+    from sampan.apiserver.auth.configuration.document import Mistakes
 
 CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 

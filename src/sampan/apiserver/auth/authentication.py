@@ -6,33 +6,28 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
-from sampan.apiserver import outgoing
-from sampan.apiserver.auth import anonymous
+from sampan.apiserver.auth.anonymous import AnonymousPolicy, policy
 from sampan.apiserver.auth.authenticator import Answer, Authenticator, Chain
 from sampan.apiserver.auth.bearer import Audiences, BearerAuthenticator, Tokens, TokenWay
 from sampan.apiserver.auth.bootstraptoken import BootstrapTokens
 from sampan.apiserver.auth.certificate import CertificateAuthenticator
-from sampan.apiserver.auth.configuration import flags
-from sampan.apiserver.auth.configuration.document import ConfigError, Mistakes
-from sampan.apiserver.auth.configuration.reloading import Reloader
 from sampan.apiserver.auth.keys import Keys
 from sampan.apiserver.auth.legacytoken import LegacyTokens
-from sampan.apiserver.auth.oidc import checking
-from sampan.apiserver.auth.oidc.issuers import Entry, Issuers
 from sampan.apiserver.auth.options import ServiceAccountIssuing
 from sampan.apiserver.auth.requestheader import RequestHeaderAuthenticator
 from sampan.apiserver.auth.serviceaccount import BoundTokens, Find
 from sampan.apiserver.auth.token import StaticTokens, read_tokens
-from sampan.apiserver.auth.webhook.review import Webhook
-from sampan.apiserver.auth.webhook.token import VERSIONS, WebhookTokens
 from sampan.apiserver.config import Config
 from sampan.apiserver.http.exchange import Exchange
-from sampan.codec import kubeconfig
 
-ISSUER_SECONDS = 30.0
+if TYPE_CHECKING:
+    from sampan.apiserver.auth.configuration.reloading import Reloader
+    from sampan.apiserver.auth.oidc.configured import OpenId
+    from sampan.apiserver.auth.webhook.token import WebhookTokens
 
 
 class Authentication:
@@ -55,11 +50,10 @@ class Authentication:
             jwks_uri=options.service_account_jwks_uri,
         )
         self.keys = _keys(config)
-        self._issuers = Issuers(clock, _opened, audiences)
+        self._anonymous = policy(options.anonymous, None)
+        self._openid = self._configured(audiences)
         self._webhook: WebhookTokens | None = None
         self.bound: BoundTokens | None = None
-        self.reloader: Reloader | None = None
-        self._configure()
         self.tokens = Tokens(self._ways(config, find, audiences), audiences)
         self._chain = Chain(self._authenticators(config))
 
@@ -69,43 +63,38 @@ class Authentication:
 
     def start(self, tasks: TaskOwner) -> None:
         """Begin what runs beside requests."""
-        self._issuers.start(tasks)
-        if self.reloader is not None:
-            tasks.start(self.reloader.run, name="authentication-config")
+        if self._openid is not None:
+            self._openid.start(tasks)
 
     async def close(self) -> None:
-        await self._issuers.close()
+        if self._openid is not None:
+            await self._openid.way.close()
         if self._webhook is not None:
             await self._webhook.close()
 
     def statistics(self) -> dict[str, object]:
-        return {"issuers": self._issuers.statistics(), "stale_tokens": self.bound.stale if self.bound else 0}
+        issuers = self._openid.way.statistics() if self._openid is not None else {}
+        return {"issuers": issuers, "stale_tokens": self.bound.stale if self.bound else 0}
 
     # what is configured
 
-    def _configure(self) -> None:
-        """Issuers and anonymous requests, from the file or from the flags."""
-        options = self._options
-        by_flags = flags.entry(options.oidc)
-        if options.config_file is not None:
-            if by_flags is not None:
-                raise ConfigError("--authentication-config and the --oidc-* flags cannot be given together")
-            self._load()
-            self.reloader = Reloader("authentication", options.config_file, self._load, self._clock)
-            return
-        entries, mistakes = [by_flags] if by_flags is not None else [], Mistakes()
-        mappings = checking.compiled(entries, self._own_issuers, mistakes)
-        mistakes.check("--oidc-issuer-url")
-        algorithms = options.oidc.signing_algorithms
-        self._issuers.take([Entry(jwt, made, algorithms) for jwt, made in zip(entries, mappings, strict=True) if made])
-        self.anonymous = anonymous.policy(options.anonymous, None)
+    @property
+    def anonymous(self) -> AnonymousPolicy:
+        """Who may go without a credential."""
+        return self._openid.anonymous if self._openid is not None else self._anonymous
 
-    def _load(self) -> None:
-        """Take the file up. Raises ConfigError."""
-        assert self._options.config_file is not None
-        checked = checking.read(self._options.config_file, self._own_issuers, self._options.anonymous)
-        self._issuers.take([Entry(jwt, made) for jwt, made in checked.entries])
-        self.anonymous = anonymous.policy(self._options.anonymous, checked.anonymous)
+    @property
+    def reloader(self) -> Reloader | None:
+        """Who looks after the configuration file, if there is one."""
+        return self._openid.reloader if self._openid is not None else None
+
+    def _configured(self, audiences: Audiences) -> OpenId | None:
+        """Issuers of OpenID Connect; None when neither they nor a file are named."""
+        if not self._options.openid:
+            return None
+        from sampan.apiserver.auth.oidc.configured import OpenId
+
+        return OpenId(self._options, self._own_issuers, audiences, self._clock)
 
     def _ways(self, config: Config, find: Find, implicit: Audiences) -> list[TokenWay]:
         """In upstream's order."""
@@ -116,17 +105,24 @@ class Authentication:
             now = self._clock.now
             self.bound = BoundTokens(self.keys, issuers=self._own_issuers, implicit=implicit, find=find, now=now)
             ways += [self.bound, LegacyTokens(self.keys, find, implicit)]
-        ways += [BootstrapTokens(find, self._clock.now, implicit), self._issuers]
+        ways.append(BootstrapTokens(find, self._clock.now, implicit))
+        if self._openid is not None:
+            ways.append(self._openid.way)
         if self._options.webhook_config is not None:
             self._webhook = self._made_webhook(implicit)
             ways.append(self._webhook)
         return ways
 
     def _made_webhook(self, implicit: Audiences) -> WebhookTokens:
+        from sampan.apiserver import outgoing
+        from sampan.apiserver.auth.webhook.review import Webhook
+        from sampan.apiserver.auth.webhook.token import VERSIONS, WebhookTokens
+        from sampan.codec import kubeconfig
+
         options = self._options
         assert options.webhook_config is not None
         if options.webhook_version not in VERSIONS:
-            raise ConfigError(f"--authentication-token-webhook-version {options.webhook_version}: want v1 or v1beta1")
+            raise ValueError(f"--authentication-token-webhook-version {options.webhook_version}: want v1 or v1beta1")
         read = kubeconfig.load(options.webhook_config)
         webhook = Webhook(
             outgoing.caller(read, seconds=options.webhook_seconds),
@@ -161,7 +157,3 @@ def _keys(config: Config) -> Keys | None:
     if believed:
         keys.load()
     return keys
-
-
-def _opened(url: str, authority: str) -> outgoing.Caller:
-    return outgoing.Caller(outgoing.trusting(authority.encode() or None), seconds=ISSUER_SECONDS)

@@ -10,30 +10,26 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import authorization_v1
-from sampan.apiserver import outgoing
 from sampan.apiserver.auth import authorizer
-from sampan.apiserver.auth.configuration import authorization as configuration
-from sampan.apiserver.auth.configuration.authorization import WEBHOOK, Checked, WebhookUse
-from sampan.apiserver.auth.configuration.document import ConfigError
-from sampan.apiserver.auth.configuration.reloading import Reloader
 from sampan.apiserver.auth.node.authorizer import NodeAuthorizer, node_name
 from sampan.apiserver.auth.node.graph import Graph
-from sampan.apiserver.auth.options import AuthorizationOptions
+from sampan.apiserver.auth.options import MODES, WEBHOOK, AuthorizationOptions
 from sampan.apiserver.auth.rbac.authorizer import RbacAuthorizer
 from sampan.apiserver.auth.rbac.index import Index
 from sampan.apiserver.auth.rbac.rule import PolicyRule
 from sampan.apiserver.auth.user import User
-from sampan.apiserver.auth.webhook.authorizer import Settings, WebhookAuthorizer
-from sampan.apiserver.auth.webhook.review import Webhook
 from sampan.apiserver.following import Source
-from sampan.codec import kubeconfig
 
-MODES = configuration.TYPES
+if TYPE_CHECKING:
+    from sampan.apiserver.auth.configuration.authorization import Checked, WebhookUse
+    from sampan.apiserver.auth.configuration.reloading import Reloader
+    from sampan.apiserver.auth.webhook.authorizer import WebhookAuthorizer
+
 FIXED = ("Node", "RBAC")
 NODE_RULES = "node authorizer does not support user rule resolution"
 WEBHOOK_RULES = "webhook authorizer does not support user rule resolution"
@@ -60,9 +56,7 @@ class Authorization:
         self._webhooks: list[WebhookAuthorizer] = []
         self.reloader: Reloader | None = None
         file = self._options.config_file
-        chosen = configuration.read(file) if file is not None else self._by_flags(modes)
-        if file is not None:
-            self.reloader = Reloader("authorization", file, self._load, clock)
+        chosen = self._by_file(file) if file is not None else self._by_flags(modes)
         self._modes = tuple(kind for kind, _ in chosen)
         self.rbac = RbacAuthorizer(self._index) if "RBAC" in self._modes else None
         self.authorizer = authorizer.Union([])
@@ -84,6 +78,13 @@ class Authorization:
 
     # what is configured
 
+    def _by_file(self, file: Path) -> Checked:
+        from sampan.apiserver.auth.configuration import authorization as configuration
+        from sampan.apiserver.auth.configuration.reloading import Reloader
+
+        self.reloader = Reloader("authorization", file, self._load, self._clock)
+        return configuration.read(file)
+
     def _by_flags(self, modes: Sequence[str]) -> Checked:
         for mode in modes:
             if mode not in MODES:
@@ -96,6 +97,9 @@ class Authorization:
         return tuple((mode, self._flagged() if mode == WEBHOOK else None) for mode in modes)
 
     def _flagged(self) -> WebhookUse:
+        from sampan.apiserver.auth.configuration import authorization as configuration
+        from sampan.apiserver.auth.webhook.authorizer import Settings
+
         options = self._options
         if options.webhook_version not in configuration.REVIEW_VERSIONS:
             raise ValueError(f"--authorization-webhook-version {options.webhook_version}: want v1 or v1beta1")
@@ -105,15 +109,17 @@ class Authorization:
             authorized_seconds=options.webhook_authorized_seconds,
             unauthorized_seconds=options.webhook_unauthorized_seconds,
         )
-        return WebhookUse(settings, options.webhook_config or Path(), options.webhook_seconds)
+        return configuration.WebhookUse(settings, options.webhook_config or Path(), options.webhook_seconds)
 
     def _load(self) -> None:
+        from sampan.apiserver.auth.configuration import authorization as configuration
+
         assert self._options.config_file is not None
         chosen = configuration.read(self._options.config_file)
         kinds = {kind for kind, _ in chosen}
         for kind in FIXED:
             if (kind in kinds) != (kind in self._modes):
-                raise ConfigError(f"authorizers: {kind} cannot be added or removed while the server runs: restart it")
+                raise ValueError(f"authorizers: {kind} cannot be added or removed while the server runs: restart it")
         self._take(chosen)
 
     def _take(self, chosen: Checked) -> None:
@@ -139,6 +145,11 @@ class Authorization:
         return authorizer.Always(authorizer.Decision.ALLOW if mode == "AlwaysAllow" else authorizer.Decision.NO_OPINION)
 
     def _webhook(self, use: WebhookUse) -> WebhookAuthorizer:
+        from sampan.apiserver import outgoing
+        from sampan.apiserver.auth.webhook.authorizer import WebhookAuthorizer
+        from sampan.apiserver.auth.webhook.review import Webhook
+        from sampan.codec import kubeconfig
+
         read = kubeconfig.load(use.kubeconfig)
         poster = outgoing.caller(read, seconds=use.seconds)
         webhook = Webhook(poster, read.server, clock=self._clock, rng=self._rng, seconds=use.seconds)

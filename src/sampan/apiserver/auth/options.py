@@ -5,8 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sampan.apiserver.auth.configuration.flags import OidcFlags
-from sampan.apiserver.auth.requestheader import RequestHeaderOptions
+WEBHOOK = "Webhook"
+MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC", WEBHOOK)
+"""The types of authorizers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcFlags:
+    """`username_prefix` "" means upstream's rule: the issuer's URL and `#`, but nothing for e-mail addresses."""
+
+    issuer_url: str = ""
+    client_id: str = ""
+    ca_file: Path | None = None
+    username_claim: str = "sub"
+    username_prefix: str = ""
+    groups_claim: str = ""
+    groups_prefix: str = ""
+    required_claims: tuple[str, ...] = ()
+    signing_algorithms: tuple[str, ...] = ("RS256",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestHeaderOptions:
+    """`names` empty: every certificate of the authority. Header names as they were given."""
+
+    authority: Path | None = None
+    names: tuple[str, ...] = ()
+    username_headers: tuple[str, ...] = ("X-Remote-User",)
+    uid_headers: tuple[str, ...] = ()
+    group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +70,11 @@ class AuthenticationOptions:
     service_account_jwks_uri: str = ""
     service_account_max_seconds: int = 0
     service_account_extend: bool = True
+
+    @property
+    def openid(self) -> bool:
+        """Whether issuers are named, or a file that may name some."""
+        return self.config_file is not None or bool(self.oidc.issuer_url or self.oidc.client_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

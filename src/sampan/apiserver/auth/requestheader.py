@@ -8,7 +8,6 @@ them who he is. https://kubernetes.io/docs/reference/access-authn-authz/authenti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 from weakref import WeakSet
@@ -16,20 +15,9 @@ from weakref import WeakSet
 from sampan.aio.files import Watched
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.certificate import common_name, signed
+from sampan.apiserver.auth.options import RequestHeaderOptions
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
 from sampan.apiserver.http.exchange import Exchange, Peer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestHeaderOptions:
-    """`names` empty: every certificate of the authority. Header names as they were given."""
-
-    authority: Path | None = None
-    names: tuple[str, ...] = ()
-    username_headers: tuple[str, ...] = ("X-Remote-User",)
-    uid_headers: tuple[str, ...] = ()
-    group_headers: tuple[str, ...] = ("X-Remote-Group",)
-    extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
 
 
 class RequestHeaderAuthenticator:

@@ -14,6 +14,7 @@ from sampan.apiserver.auth.configuration import authentication, authorization, d
 from sampan.apiserver.auth.configuration.document import ConfigError, Mistakes
 from sampan.apiserver.auth.configuration.reloading import Reloader
 from sampan.apiserver.auth.oidc import checking
+from sampan.apiserver.auth.options import OidcFlags
 from sampan.testing.clock import VirtualClock
 
 VERSION = "apiserver.config.k8s.io/v1beta1"
@@ -156,12 +157,12 @@ def test_an_email_is_all_right_where_its_verification_is_looked_at() -> None:
 )
 def test_flags_that_will_not_do(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        flags.entry(flags.OidcFlags(**given))
+        flags.entry(OidcFlags(**given))
 
 
 def test_the_prefix_of_names_that_upstream_gives() -> None:
     def prefix(**given: str) -> str | None:
-        made = flags.entry(flags.OidcFlags(issuer_url="https://h", client_id="c", **given))
+        made = flags.entry(OidcFlags(issuer_url="https://h", client_id="c", **given))
         assert made is not None
         return made.claimMappings.username.prefix
 
@@ -172,8 +173,8 @@ def test_the_prefix_of_names_that_upstream_gives() -> None:
 
 def test_anonymous_requests() -> None:
     default = policy(None, None)
-    assert [default.allows(path) for path in ("/livez", "/readyz/ping", "/version", "/", "/livezz")] == [
-        *(True, True, False, False, False)
+    assert [default.allows(path) for path in ("/livez", "/readyz/ping", "/version", "/", "/livezz", "*")] == [
+        *(True, True, False, False, False, False)
     ]
     assert policy(True, None).allows("/api")
     assert not policy(False, None).allows("/livez")

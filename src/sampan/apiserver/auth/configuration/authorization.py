@@ -15,6 +15,7 @@ from sampan.api import names
 from sampan.apiserver.auth.authorizer import Decision
 from sampan.apiserver.auth.configuration import document
 from sampan.apiserver.auth.configuration.document import Mistakes
+from sampan.apiserver.auth.options import MODES, WEBHOOK
 from sampan.apiserver.auth.webhook import matching
 from sampan.apiserver.auth.webhook.authorizer import Settings
 from sampan.codec.cel.environment import Program
@@ -22,8 +23,6 @@ from sampan.codec.cel.errors import CelError
 
 KIND = "AuthorizationConfiguration"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
-WEBHOOK = "Webhook"
-TYPES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC", WEBHOOK)
 REVIEW_VERSIONS = ("v1", "v1beta1")
 CONNECTIONS = ("InClusterConfig", "KubeConfigFile")
 POLICIES = {"NoOpinion": Decision.NO_OPINION, "Deny": Decision.DENY}
@@ -107,8 +106,8 @@ def _check_type(at: str, authorizer: Authorizer, before: list[str], mistakes: Mi
     kind = authorizer.type
     if not kind:
         mistakes.required(f"{at}.type")
-    elif kind not in TYPES:
-        mistakes.unsupported(f"{at}.type", kind, TYPES)
+    elif kind not in MODES:
+        mistakes.unsupported(f"{at}.type", kind, MODES)
     elif kind in before and kind != WEBHOOK:
         mistakes.duplicate(f"{at}.type", kind)
     else:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from sampan.apiserver.auth.configuration.authentication import (
     ClaimMappings,
     ClaimValidationRule,
@@ -14,23 +11,9 @@ from sampan.apiserver.auth.configuration.authentication import (
 )
 from sampan.apiserver.auth.configuration.document import ConfigError, load
 from sampan.apiserver.auth.oidc.verification import ALGORITHMS
+from sampan.apiserver.auth.options import OidcFlags
 
 NO_PREFIX = "-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OidcFlags:
-    """`username_prefix` "" means upstream's rule: the issuer's URL and `#`, but nothing for e-mail addresses."""
-
-    issuer_url: str = ""
-    client_id: str = ""
-    ca_file: Path | None = None
-    username_claim: str = "sub"
-    username_prefix: str = ""
-    groups_claim: str = ""
-    groups_prefix: str = ""
-    required_claims: tuple[str, ...] = ()
-    signing_algorithms: tuple[str, ...] = ("RS256",)
 
 
 def entry(flags: OidcFlags) -> Jwt | None:
