@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from sampan.api.errors import FieldError
 from sampan.api.names import qualified, subdomain
 from sampan.api.quantity import parse
+from sampan.api.validation.core.persistentvolumes import inline
 from sampan.api.validation.core.volumes import csi_driver_name
 from sampan.api.validation.metadata import immutable
+from sampan.api.validation.numbers import NOT_NEGATIVE
 from sampan.api.validation.problems import (
     duplicate,
     each_invalid,
@@ -30,6 +34,7 @@ LIFECYCLES = ("Persistent", "Ephemeral")
 PARAMETERS = 512
 PARAMETERS_SIZE = 256 * 1024
 NODE_ID_LENGTH = 192
+MESSAGE_LENGTH = 1024
 SHORTEST_PERIOD = 10
 TOKEN_SECONDS = 600
 LARGEST_TOKEN_SECONDS = 2**32
@@ -51,7 +56,7 @@ def provisioner(name: str | None, errors: Errors, path: str) -> None:
     if not name:
         errors.append(required(path))
     else:
-        errors.extend(each_invalid(path, name, qualified(name.lower())))
+        errors.extend(each_invalid(path, name.lower(), qualified(name.lower())))
 
 
 def parameters(given: dict[str, str] | None, allow_empty: bool, errors: Errors, path: str) -> None:
@@ -70,14 +75,14 @@ def parameters(given: dict[str, str] | None, allow_empty: bool, errors: Errors, 
 
 
 def topologies(given: Any, errors: Errors, path: str) -> None:
-    known: list[dict[str, frozenset[str]]] = []
+    """Each term once; a term that says nothing equals, for upstream, one more for each of the terms."""
+    known: list[dict[str, frozenset[str]]] = [{} for _ in given]
     for index, term in enumerate(given):
         here = f"{path}[{index}].matchLabelExpressions"
         keys: dict[str, frozenset[str]] = {}
         for number, requirement in enumerate(term.matchLabelExpressions or ()):
             topology_requirement(requirement, keys, errors, f"{here}[{number}]")
-        if keys in known or not keys:
-            errors.append(duplicate(here, ""))
+        errors.extend(duplicate(here, "") for other in known if other == keys)
         known.append(keys)
 
 
@@ -183,80 +188,89 @@ def node_id(text: str | None, errors: Errors, path: str) -> None:
 
 
 def update_node(new: Any, old: Any, errors: Errors) -> None:
-    """A driver that is there stays as it is; drivers may come and go."""
+    """A driver that is there stays as it is, but for how many volumes it allows; drivers may come and go."""
     create_node(new, errors)
-    before = {d.name: d for d in old.spec.drivers or ()}
-    for index, driver in enumerate(new.spec.drivers or ()):
-        known = before.get(driver.name)
-        if known is not None and known != driver:
-            errors.append(invalid(f"spec.drivers[{index}]", driver, "field is immutable"))
+    for known in old.spec.drivers or ():
+        for driver in new.spec.drivers or ():
+            if driver.name == known.name:
+                now, before = (msgspec.structs.replace(each, allocatable=None) for each in (driver, known))
+                immutable(now, before, errors, "spec.drivers")
 
 
 def create_capacity(obj: Any, errors: Errors) -> None:
+    label_selector(obj.nodeTopology, errors, "nodeTopology")
     name = obj.storageClassName or ""
     errors.extend(each_invalid("storageClassName", name, subdomain(name)))
-    label_selector(obj.nodeTopology, errors, "nodeTopology")
-    for field in ("capacity", "maximumVolumeSize"):
-        amount = getattr(obj, field)
-        if amount is not None and parse(amount).value < 0:
-            errors.append(invalid(field, amount, "must be greater than or equal to 0"))
+    if obj.capacity is not None and parse(obj.capacity).value < 0:
+        errors.append(invalid("capacity", obj.capacity, NOT_NEGATIVE))
 
 
 def update_capacity(new: Any, old: Any, errors: Errors) -> None:
-    immutable(new.storageClassName, old.storageClassName, errors, "storageClassName")
-    immutable(new.nodeTopology, old.nodeTopology, errors, "nodeTopology")
     create_capacity(new, errors)
+    immutable(new.nodeTopology, old.nodeTopology, errors, "nodeTopology")
+    immutable(new.storageClassName, old.storageClassName, errors, "storageClassName")
 
 
 def create_attachment(obj: Any, errors: Errors) -> None:
-    spec = obj.spec
+    attachment(obj.spec, errors)
+    if obj.spec.attacher:
+        csi_driver_name(obj.spec.attacher, errors, "spec.attacher")
+    name = obj.spec.source.persistentVolumeName
+    if name is not None:
+        errors.extend(each_invalid("spec.source.persistentVolumeName", name, subdomain(name)))
+
+
+def attachment(spec: Any, errors: Errors) -> None:
     if not spec.attacher:
         errors.append(required("spec.attacher"))
-    else:
-        attacher(spec.attacher, errors)
     attachment_source(spec.source, errors, "spec.source")
     errors.extend(each_invalid("spec.nodeName", spec.nodeName or "", subdomain(spec.nodeName or "")))
 
 
-def attacher(name: str, errors: Errors) -> None:
-    if len(name) > 63:
-        errors.append(too_long("spec.attacher", 63))
-    errors.extend(each_invalid("spec.attacher", name, subdomain(name)))
-
-
 def attachment_source(source: Any, errors: Errors, path: str) -> None:
-    inline, name = source.inlineVolumeSpec, source.persistentVolumeName
-    if inline is None and name is None:
+    given, name = source.inlineVolumeSpec, source.persistentVolumeName
+    if given is None and name is None:
         errors.append(required(path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
-    elif inline is not None and name is not None:
+    elif given is not None and name is not None:
         errors.append(forbidden(path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
-    if name is not None:
-        if not name:
-            text = "must specify non empty persistentVolumeName"
-            errors.append(required(f"{path}.persistentVolumeName", text))
-        errors.extend(each_invalid(f"{path}.persistentVolumeName", name, subdomain(name)))
+    elif given is not None:
+        inline(given, errors, f"{path}.inlineVolumeSpec")
+    elif not name:
+        errors.append(required(f"{path}.persistentVolumeName", "must specify non empty persistentVolumeName"))
 
 
 def update_attachment(new: Any, old: Any, errors: Errors) -> None:
-    create_attachment(new, errors)
-    immutable(new.spec, old.spec, errors, "spec", "field is immutable")
+    attachment(new.spec, errors)
+    immutable(new.spec, old.spec, errors, "spec")
+
+
+def update_attachment_status(new: Any, old: Any, errors: Errors) -> None:
+    status = new.status
+    size = sum(len(k.encode()) + len((v or "").encode()) for k, v in (status.attachmentMetadata or {}).items())
+    if size > PARAMETERS_SIZE:
+        errors.append(too_long("status.attachmentMetadata", PARAMETERS_SIZE))
+    for field in ("attachError", "detachError"):
+        problem = getattr(status, field)
+        if problem is None:
+            continue
+        if len((problem.message or "").encode()) > MESSAGE_LENGTH:
+            errors.append(too_long(f"status.{field}.message", MESSAGE_LENGTH))
+        if problem.errorCode is not None and problem.errorCode < 0:
+            text = "must be between 0 and 2147483647, inclusive"
+            errors.append(invalid(f"status.{field}.errorCode", problem.errorCode, text))
 
 
 def create_attributes(obj: Any, errors: Errors) -> None:
-    name = obj.driverName or ""
-    if not name:
-        errors.append(required("driverName"))
-    else:
-        errors.extend(each_invalid("driverName", name.lower(), qualified(name.lower())))
+    provisioner(obj.driverName, errors, "driverName")
     parameters(obj.parameters, False, errors, "parameters")
 
 
 def update_attributes(new: Any, old: Any, errors: Errors) -> None:
-    create_attributes(new, errors)
     if new.driverName != old.driverName:
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
     if new.parameters != old.parameters:
         errors.append(forbidden("parameters", "updates to parameters are forbidden."))
+    create_attributes(new, errors)
 
 
 RULES: dict[str, Rule] = {
@@ -264,6 +278,8 @@ RULES: dict[str, Rule] = {
     "CSINode": Rule(create=create_node, update=update_node),
     "CSIStorageCapacity": Rule(create=create_capacity, update=update_capacity),
     "StorageClass": Rule(create=create_class, update=update_class),
-    "VolumeAttachment": Rule(create=create_attachment, update=update_attachment),
+    "VolumeAttachment": Rule(
+        create=create_attachment, update=update_attachment, subresources={"status": update_attachment_status}
+    ),
     "VolumeAttributesClass": Rule(create=create_attributes, update=update_attributes, any_version=True),
 }

@@ -94,7 +94,8 @@ ROWS: list[tuple[str, str, Any, Any, str]] = [
         ["Ephemeral"],
         "spec.volumeLifecycleModes",
     ),
-    ("storage.k8s.io/CSINode", "spec.drivers.0.nodeID", "a", "b", "spec.drivers[0]: Invalid value: "),
+    ("storage.k8s.io/CSINode", "spec.drivers.0.nodeID", "a", "b", "spec.drivers: Invalid value: "),
+    ("storage.k8s.io/CSINode", "spec.drivers.0.allocatable", {"count": 1}, {"count": 2}, ""),
     (
         "storage.k8s.io/CSIStorageCapacity",
         "storageClassName",

@@ -27,6 +27,7 @@ LEVEL = "flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration"
 SERVICE = "apiregistration.k8s.io/v1 APIService"
 BUDGET = "policy/v1 PodDisruptionBudget"
 POLICY = "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy"
+ATTACHMENT = "storage.k8s.io/v1 VolumeAttachment"
 POOLS = "resource.k8s.io/v1alpha3 ResourcePoolStatusRequest"
 ROWS: list[tuple[str, str, Document, Document, list[str]]] = [
     (CSR, "status", {}, {"conditions": [condition("Failed")]}, []),
@@ -176,6 +177,21 @@ ROWS: list[tuple[str, str, Document, Document, list[str]]] = [
             "status.typeChecking.expressionWarnings[0].warning: Required value",
             "status.typeChecking.expressionWarnings[0].fieldRef: Required value",
             'status.conditions[0].status: Unsupported value: "": supported values: "False", "True", "Unknown"',
+        ],
+    ),
+    (
+        ATTACHMENT,
+        "status",
+        {},
+        {
+            "attachmentMetadata": {"a": "b" * 262144},
+            "attachError": {"message": "m" * 1025},
+            "detachError": {"errorCode": -1},
+        },
+        [
+            "status.attachmentMetadata: Too long: may not be more than 262144 bytes",
+            "status.attachError.message: Too long: may not be more than 1024 bytes",
+            "status.detachError.errorCode: Invalid value: -1: must be between 0 and 2147483647, inclusive",
         ],
     ),
 ]

@@ -43,28 +43,61 @@ SOURCES = (
 )
 
 
+NOT_INLINE = "may not be specified in the context of inline volumes"
+
+
 def create(volume: Any, errors: Errors) -> None:
     spec = volume.spec
-    if not spec.accessModes:
-        errors.append(required("spec.accessModes"))
-    access_modes(spec.accessModes or (), errors, "spec.accessModes")
+    modes(spec, errors, "spec")
     capacity(spec.capacity, errors)
     if spec.persistentVolumeReclaimPolicy and spec.persistentVolumeReclaimPolicy not in RECLAIM_POLICIES:
         value = spec.persistentVolumeReclaimPolicy
         errors.append(not_supported("spec.persistentVolumeReclaimPolicy", value, RECLAIM_POLICIES))
     if spec.nodeAffinity is not None:
         node_affinity(spec.nodeAffinity, errors, "spec.nodeAffinity")
-    source(spec, errors)
-    host_path = spec.hostPath.path if spec.hostPath is not None else ""
-    if host_path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":
-        errors.append(
-            forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'")
-        )
+    source(spec, errors, "spec")
+    recycled(spec, errors, "spec")
     if spec.storageClassName:
         errors.extend(each_invalid("spec.storageClassName", spec.storageClassName, subdomain(spec.storageClassName)))
     if spec.volumeMode is not None and spec.volumeMode not in VOLUME_MODES:
         errors.append(not_supported("spec.volumeMode", spec.volumeMode, VOLUME_MODES))
-    attributes_class(spec, errors)
+    attributes_class(spec, errors, "spec")
+
+
+def inline(spec: Any, errors: Errors, path: str) -> None:
+    """The specification of a volume inside of a volume attachment."""
+    for field in ("claimRef", "capacity"):
+        if getattr(spec, field):
+            errors.append(forbidden(f"{path}.{field}", NOT_INLINE))
+    if spec.csi is None:
+        errors.append(required(f"{path}.csi", "has to be specified in the context of inline volumes"))
+    modes(spec, errors, path)
+    if spec.persistentVolumeReclaimPolicy and spec.persistentVolumeReclaimPolicy != "Retain":
+        text = "may only be Retain in the context of inline volumes"
+        errors.append(forbidden(f"{path}.persistentVolumeReclaimPolicy", text))
+    if spec.nodeAffinity is not None:
+        errors.append(forbidden(f"{path}.nodeAffinity", NOT_INLINE))
+    source(spec, errors, path)
+    recycled(spec, errors, path)
+    if spec.storageClassName:
+        errors.append(forbidden(f"{path}.storageClassName", NOT_INLINE))
+    if spec.volumeMode is not None and spec.volumeMode != "Filesystem":
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.append(forbidden(f"{path}.volumeMode", text))
+    attributes_class(spec, errors, path)
+
+
+def modes(spec: Any, errors: Errors, path: str) -> None:
+    if not spec.accessModes:
+        errors.append(required(f"{path}.accessModes"))
+    access_modes(spec.accessModes or (), errors, f"{path}.accessModes")
+
+
+def recycled(spec: Any, errors: Errors, path: str) -> None:
+    host_path = spec.hostPath.path if spec.hostPath is not None else ""
+    if host_path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":
+        text = "may not be 'recycle' for a hostPath mount of '/'"
+        errors.append(forbidden(f"{path}.persistentVolumeReclaimPolicy", text))
 
 
 def capacity(given: Any, errors: Errors) -> None:
@@ -87,15 +120,15 @@ def node_affinity(given: Any, errors: Errors, path: str) -> None:
         node_selector(given.required, errors, f"{path}.required")
 
 
-def source(spec: Any, errors: Errors) -> None:
+def source(spec: Any, errors: Errors, path: str) -> None:
     given = [name for name in SOURCES if getattr(spec, name) is not None]
     if not given:
-        errors.append(required("spec", "must specify a volume type"))
+        errors.append(required(path, "must specify a volume type"))
         return
     for extra in given[1:]:
-        errors.append(forbidden(f"spec.{extra}", "may not specify more than 1 volume type"))
+        errors.append(forbidden(f"{path}.{extra}", "may not specify more than 1 volume type"))
     name = given[0]
-    value, path = getattr(spec, name), f"spec.{name}"
+    value, path = getattr(spec, name), f"{path}.{name}"
     if name == "csi":
         csi(value, errors, path)
     elif name == "local":
@@ -136,16 +169,16 @@ def local(value: Any, spec: Any, errors: Errors, path: str) -> None:
         errors.append(required("metadata.annotations", "Local volume requires node affinity"))
 
 
-def attributes_class(spec: Any, errors: Errors) -> None:
+def attributes_class(spec: Any, errors: Errors, path: str) -> None:
     name = spec.volumeAttributesClassName
     if name is None:
         return
     if not name:
-        errors.append(required("spec.volumeAttributesClassName", "an empty string is disallowed"))
+        errors.append(required(f"{path}.volumeAttributesClassName", "an empty string is disallowed"))
     else:
-        errors.extend(each_invalid("spec.volumeAttributesClassName", name, subdomain(name)))
+        errors.extend(each_invalid(f"{path}.volumeAttributesClassName", name, subdomain(name)))
     if spec.csi is None:
-        errors.append(required("spec.csi", "has to be specified when using volumeAttributesClassName"))
+        errors.append(required(f"{path}.csi", "has to be specified when using volumeAttributesClassName"))
 
 
 def update(new: Any, old: Any, errors: Errors) -> None:
