@@ -83,6 +83,8 @@ def test_three_servers_are_there(cluster: Cluster, web: dict[str, Any]) -> None:
     )
     assert "already runs" in cluster.up("--servers", "3", "--no-sample")
     assert "etcd-2" in run([*SAMPAN, "certs", "check", "--data-dir", str(cluster.data_dir)]).stdout
+    log = cluster.data_dir / "log" / "agent.log"
+    until(lambda: "names complete" in log.read_text(), "the cluster's DNS has seen all that it serves")
     assert "172.31.255.3" in run(["ip", "-n", "sampan-server-2", "-4", "-br", "addr"]).stdout
 
 

@@ -59,4 +59,6 @@ BINDINGS: tuple[Any, ...] = (
     cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
     cluster_binding("sampan:dns", "User system:kube-dns"),
+    # Service proxy and DNS of a machine watch as one, by the proxy's certificate.
+    cluster_binding("sampan:proxy-dns", "User system:kube-proxy", to="sampan:dns"),
 )
