@@ -3,7 +3,8 @@
 Its controllers share one identity, `system:kube-controller-manager`, where upstream's have a service account each; so
 that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices. The
 API server's own identity towards kubelets may use their servers, and nothing else. A machine that joins with a token
-may ask for a node's certificate and see whether its name is taken; a node's network parts run with the node's identity.
+may ask for a node's certificate and see whether its name is taken; a node's network parts run with the node's
+identity and read what the DNS server reads; upstream's role of proxies would show every node to every other.
 """
 
 from __future__ import annotations
@@ -53,7 +54,6 @@ BINDINGS: tuple[Any, ...] = (
     cluster_binding("sampan:selfnodeclient", "Group system:nodes", to=f"{REQUESTS}:selfnodeclient"),
     cluster_binding("sampan:nodeclient", JOINING, to=f"{REQUESTS}:nodeclient"),
     cluster_binding("sampan:get-nodes", JOINING),
-    cluster_binding("sampan:node-proxier", "Group system:nodes", to="system:node-proxier"),
     cluster_binding("sampan:node-dns", "Group system:nodes", to="sampan:dns"),
     cluster_binding("sampan:node-bootstrapper", JOINING, to="system:node-bootstrapper"),
     cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
