@@ -66,7 +66,7 @@ async def measure(count: int) -> None:
         tokens.write_text('t,bench,1,"system:masters"\n')
         config = Config(token_file=tokens, disable_plugins=("ServiceAccount",))
         clock = SystemClock()
-        server = ApiServer(config, SqliteStore(Path(folder) / "store.db", clock), clock, random.Random(1))
+        server = ApiServer(config, SqliteStore(Path(folder) / "store.db", clock, process=True), clock, random.Random(1))
         await server.start(listen=False)
         times = Times()
         instrument(server, times)
