@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.apiserver.http.connection import MAX_HEAD_BYTES, Connection
+from sampan.apiserver.http.connection import Connection
 from sampan.apiserver.http.exchange import Exchange, Response, Sink, Stream
 from sampan.apiserver.http.listener import Listener
+from sampan.apiserver.http.reader import MAX_HEAD_BYTES
 
 
 class Transport:
