@@ -22,6 +22,7 @@ import yaml
 from sampan.api import defaults
 from sampan.api.registry import builtin
 from sampan.cluster.authority import Authority
+from sampan.cluster.certificates import ensure_service_account_key
 from sampan.codec import mergepatch
 from sampan.controllers.certificates.request import SIGNERS
 from sampan.controllers.context import Config
@@ -67,6 +68,8 @@ def config_of(path: Path, folder: Path) -> Config | None:
     if path.stem == "namespace-defaults":
         (folder / "ca.crt").write_text("CA")
         return Config(root_ca=folder / "ca.crt")
+    if path.stem == "account-tokens":
+        return Config(service_account_key=ensure_service_account_key(folder))
     return None
 
 

@@ -20,6 +20,7 @@ from tests.unit.controllers.test_await_points import STORIES
 from tests.unit.controllers.test_scenarios import FOLDER, build, config_of, load, play
 
 KILLED = (
+    "account-tokens",
     "bootstrap-tokens",
     "certificates-node-joins",
     "clusterrole-aggregates",
