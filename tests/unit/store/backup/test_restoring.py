@@ -145,3 +145,38 @@ async def test_migration_to_every_store(store: Store, tmp_path: Path) -> None:
     with pytest.raises(NotEmpty, match="--overwrite"):
         await migrate(source, store, SystemClock(), folder=tmp_path)
     await source.close()
+
+
+class Restless(MemoryStore):
+    """Is written to whenever its revision is asked for, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def latest(self) -> int:
+        if self.times:
+            self.times -= 1
+            await self.commit((), [Put("/restless", b"%d" % self.times), Delete("/0001")])
+        return await super().latest()
+
+
+async def test_what_is_written_during_a_migration_is_moved_too(store: Store, tmp_path: Path) -> None:
+    source = Restless(3)
+    await source.start()
+    await fill(source)
+    await migrate(source, store, SystemClock(), folder=tmp_path)
+    moved = await objects(store)
+    assert moved == await objects(source)
+    assert moved["/restless"] == b"0"
+    await source.close()
+
+
+async def test_a_migration_from_a_store_that_does_not_rest_is_given_up(tmp_path: Path) -> None:
+    source, target = Restless(10**9), MemoryStore()
+    await source.start()
+    await target.start()
+    with pytest.raises(Unavailable, match="stop its API servers first"):
+        await migrate(source, target, SystemClock(), folder=tmp_path)
+    await source.close()
+    await target.close()

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sampan.store.interface import Store
-from sampan.testing.faults.targets.networked import Networked, Place
+from sampan.testing.faults.targets.networked import Networked
+from sampan.testing.faults.targets.place import Place
 from sampan.testing.faults.workload import Served
 
 

@@ -15,7 +15,8 @@ from sampan.apiserver.http.exchange import Exchange, Feed, Response
 from sampan.apiserver.server import ApiServer
 from sampan.store.errors import Unavailable
 from sampan.testing.faults.apistore import ApiStore, Underneath
-from sampan.testing.faults.targets.networked import Networked, Place
+from sampan.testing.faults.targets.networked import Networked
+from sampan.testing.faults.targets.place import Place
 from sampan.testing.faults.targets.target import Fault
 from sampan.testing.faults.workload import Served
 from sampan.testing.simetcd import Link
