@@ -30,14 +30,14 @@ class TaskOwner:
         self.name = name
         self._clock = clock
         self._backoff = backoff
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._failure: asyncio.Future[None] | None = None
 
     def start(self, work: Work, *, name: str, policy: Policy = "fail") -> asyncio.Task[Any]:
         """Runs `work()` as a task of this owner."""
         task = asyncio.get_running_loop().create_task(self._run(work, name, policy), name=f"{self.name}/{name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
         return task
 
     async def wait(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable
 class Turn:
     """A place in the order: wait for it, and end it."""
 
-    def __init__(self, sequence: Sequence, names: set[Hashable], before: list[asyncio.Future[None]]) -> None:
+    def __init__(self, sequence: Sequence, names: Iterable[Hashable], before: list[asyncio.Future[None]]) -> None:
         self._sequence = sequence
         self._names = names
         self._before = before
@@ -36,14 +36,14 @@ class Sequence:
 
     def take(self, names: Iterable[Hashable]) -> Turn:
         """The turn after all that were taken with one of these names."""
-        wanted = set(names)
-        before = [turn.done for turn in {self._last[name] for name in wanted if name in self._last}]
+        wanted = dict.fromkeys(names)
+        before = [turn.done for turn in dict.fromkeys(self._last[name] for name in wanted if name in self._last)]
         turn = Turn(self, wanted, before)
         for name in wanted:
             self._last[name] = turn
         return turn
 
-    def forget(self, turn: Turn, names: set[Hashable]) -> None:
+    def forget(self, turn: Turn, names: Iterable[Hashable]) -> None:
         for name in names:
             if self._last.get(name) is turn:
                 del self._last[name]

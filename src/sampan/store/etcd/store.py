@@ -83,7 +83,7 @@ class EtcdStore:
         self._trunk = Trunk(self._feed, clock, open=self._stream, now=self._now, present=self._present, fail=self._fail)
         self._sequence = sequence.Sequence()
         self._tasks = TaskOwner("etcd")
-        self._commits: set[asyncio.Task[None]] = set()
+        self._commits: dict[asyncio.Task[None], None] = {}
         self._latest: asyncio.Task[int] | None = None
         self._next_latest: asyncio.Task[int] | None = None
         self._beating: asyncio.Task[Any] | None = None
@@ -273,8 +273,8 @@ class EtcdStore:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         task = loop.create_task(self._do(turn, work, future))
-        self._commits.add(task)
-        task.add_done_callback(self._commits.discard)
+        self._commits[task] = None
+        task.add_done_callback(lambda ended: self._commits.pop(ended, None))
         return future
 
     async def _do(

@@ -93,8 +93,14 @@ async def play(target: Target, seed: int, faults: Sequence[str] = ()) -> Verdict
     if isinstance(clock, VirtualClock):
         while not work.done():
             await clock.advance(TICK)
-    await work
-    return Verdict(seed, names, history, await asyncio.to_thread(check, history))
+    problems = []
+    try:
+        await work
+    except TimeoutError:
+        problems.append(
+            f"{RECOVERY_SECONDS:g} s after the last fault the store did not do its work, or its log had a gap"
+        )
+    return Verdict(seed, names, history, problems + await asyncio.to_thread(check, history))
 
 
 async def _play(target: Target, history: History, names: Sequence[str], rng: random.Random) -> None:
@@ -106,14 +112,14 @@ async def _play(target: Target, history: History, names: Sequence[str], rng: ran
         target.compactable = lambda: workload.recorded
         recorder = asyncio.ensure_future(workload.record())
         tasks = [asyncio.ensure_future(client) for client in workload.clients(WRITERS, READERS, WATCHERS)]
-        for name in names:
-            await target.clock.sleep(target.pace * rng.randrange(5, 40))
-            await target.faults[name](rng)
-        await target.heal()
-        await target.clock.wait_for(_recovered(history, target), RECOVERY_SECONDS)
-        finishing = asyncio.ensure_future(target.clock.wait_for(workload.finish(), RECOVERY_SECONDS))
-        await asyncio.wait([finishing, recorder], return_when=asyncio.FIRST_COMPLETED)
-        await cancelled([recorder, *tasks] if finishing.done() else [recorder, finishing, *tasks])
-        finishing.result()
+        try:
+            for name in names:
+                await target.clock.sleep(target.pace * rng.randrange(5, 40))
+                await target.faults[name](rng)
+            await target.heal()
+            await target.clock.wait_for(_recovered(history, target), RECOVERY_SECONDS)
+            await target.clock.wait_for(workload.finish(), RECOVERY_SECONDS)
+        finally:
+            await cancelled([recorder, *tasks])
     finally:
         await target.close()

@@ -53,7 +53,7 @@ def test_a_seed_does_the_same_again(target: str) -> None:
         env={**os.environ, "PYTHONHASHSEED": "11"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
         check=True,
     )
     assert f"history {verdict.digest}" in again.stdout
@@ -71,6 +71,31 @@ def test_an_engine_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     original = disk.SlowLog.append
     monkeypatch.setattr(disk.SlowLog, "append", early)
     assert any(run("simulated", seed, faults=["crash"] * 8).problems for seed in range(5))
+
+
+def test_servers_that_do_not_ask_before_they_read_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness on API servers whose caches think that they are never behind."""
+    from sampan.store.cache import WatchCache
+
+    async def hasty(self: WatchCache) -> int:
+        return self.revision
+
+    monkeypatch.setattr(WatchCache, "fresh", hasty)
+    found = [problem for seed in range(3) for problem in run("servers", seed, faults=["member-lagging"] * 4).problems]
+    assert any("had been acknowledged before it began" in problem for problem in found)
+
+
+def test_a_client_that_sends_commits_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness on a client of etcd that takes a commit without an answer for one that was not made."""
+    from sampan.store.etcd.connection import Connection
+
+    async def again(self: Connection, name: str, request: object, *, repeatable: bool, seconds: float = 5) -> object:
+        return await original(self, name, request, repeatable=True, seconds=seconds)
+
+    original = Connection.call
+    monkeypatch.setattr(Connection, "call", again)
+    faults = ["way-lossy", "member-forgetful", "way-lossy", "member-forgetful"]
+    assert any(run("distant", seed, faults=faults).problems for seed in range(4))
 
 
 def test_there_are_thirty_kinds_of_faults() -> None:
