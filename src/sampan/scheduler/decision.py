@@ -12,6 +12,7 @@ import random
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from sampan.scheduler.needs import Needs
 from sampan.scheduler.nodelabels import Mask, Rows
 from sampan.scheduler.nodetable import NodeTable
-from sampan.scheduler.plugin import Check, Plugin, Scorer, Scores, scaled
+from sampan.scheduler.plugin import Check, Plugin, RelativeScorer, Scorer, Scores, scaled
 from sampan.scheduler.plugins import PLUGINS
 from sampan.scheduler.records import PodRecord
 
@@ -221,7 +222,7 @@ class Decider:
 
 
 def _own_scale(scorer: Scorer, fits: Mask) -> Scores:
-    return scorer.scaled_score(fits)  # type: ignore[attr-defined]
+    return cast(RelativeScorer, scorer).scaled_score(fits)
 
 
 def explain(table: NodeTable, checks: list[NamedCheck]) -> Refused:

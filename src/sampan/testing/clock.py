@@ -75,12 +75,6 @@ class VirtualClock:
         self._now += seconds
         await self.advance(0)
 
-    def next_due(self) -> float | None:
-        """Seconds until the next sleeper wakes; None when nobody sleeps."""
-        while self._sleepers and self._sleepers[0][2].done():
-            heapq.heappop(self._sleepers)
-        return self._sleepers[0][0] - self._now if self._sleepers else None
-
 
 async def settle() -> None:
     """Lets other tasks run until all of them wait for something."""

@@ -116,10 +116,6 @@ class SimulatedNodes:
         for pod in self._pods.index("node", name):
             self._queue.add(key_of(pod))
 
-    def pods_on(self, name: str) -> int:
-        """How many pods are bound to a node."""
-        return len(self._pods.index("node", name))
-
     def statistics(self) -> dict[str, Any]:
         """Figures for a status line: nodes registered, their pods, renewals, writes about pods, failures."""
         beats = self._heartbeats
