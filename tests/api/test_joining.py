@@ -6,6 +6,7 @@ import asyncio
 import random
 import shlex
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,10 @@ class Cluster:
     async def signed(self) -> None:
         """Waits for the signer."""
         fields = "metadata.name=cluster-info"
-        async for event in self.client.watch(core_v1.ConfigMap, "kube-public", fields=fields):
-            if bootstrap.SIGNATURE_PREFIX + TOKEN.id in (event.object.data or {}):
-                return
+        async with aclosing(self.client.watch(core_v1.ConfigMap, "kube-public", fields=fields)) as events:
+            async for event in events:
+                if bootstrap.SIGNATURE_PREFIX + TOKEN.id in (event.object.data or {}):
+                    return
 
 
 @pytest.fixture
@@ -86,7 +88,6 @@ async def cluster(api: Any) -> AsyncIterator[Cluster]:
         await made.client.close()
 
 
-@pytest.mark.timeout(60)
 async def test_a_machine_joins_and_keeps_its_certificates(cluster: Cluster, tmp_path: Path) -> None:
     assert cluster.api("GET", INFO, token=None).status == 403
     await tokens.publish(cluster.client, cluster.options)

@@ -85,12 +85,15 @@ class HttpTransport:
             ):
                 if response.status != 200:
                     raise HttpFailure(response.status, await response.read())
-                rest = b""
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
-                    for line in lines:
-                        if line:
-                            yield line
+                try:
+                    rest = b""
+                    async for chunk in response.content.iter_any():
+                        *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
+                        for line in lines:
+                            if line:
+                                yield line
+                finally:
+                    drop(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
 
@@ -151,6 +154,16 @@ class HttpTransport:
 
     def _unreachable(self, error: BaseException) -> Unreachable:
         return Unreachable(f"{self._config.server}: {error or type(error).__name__}")
+
+
+def drop(response: aiohttp.ClientResponse) -> None:
+    """Ends the connection of an answer that was not read to its end, at once.
+
+    A TLS shutdown would wait for the server, and keep the socket past its session and its event loop.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def ssl_context(config: ClientConfig) -> ssl.SSLContext | bool:
