@@ -1,9 +1,11 @@
 """The API server's rows of the targets, measured from outside with wrk over TLS on a server of its own.
 
 usage: bench/apiserver.py [--seconds N] [--pods N] [--rows ready,memory,create,get,list,listall,watch]
-                          [--store sqlite|etcd|etcd=http://HOST:PORT]
+                          [--store sqlite|etcd|etcd=http://HOST:PORT] [--access masters|roles]
 
-`--store etcd` starts one etcd for the run, its data in the same folder.
+`--store etcd` starts one etcd for the run, its data in the same folder. `--access roles` asks as a user whom a role
+binding lets work in the namespace, with every admission plugin on that is on by default (a pod then gets its service
+account's token volume); without it the user is an administrator, as where upstream was measured.
 
 CPU figures are of the server's processes alone (user and system time): they mean something on a busy machine, too.
 """
@@ -33,7 +35,7 @@ from report import Row, show
 
 from sampan.testing import etcd
 
-TOKEN = "bench"
+TOKEN, SETUP = "bench", "setup"
 HEADERS = ["-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/json"]
 PODS = "/api/v1/namespaces/default/pods"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -61,14 +63,17 @@ class Server:
 
     token = TOKEN
 
-    def __init__(self, data: Path, store: str = "sqlite") -> None:
-        (data / "tokens").write_text(f'{TOKEN},bench,1,"system:masters"\n')
+    def __init__(self, data: Path, store: str = "sqlite", access: str = "masters") -> None:
+        group = "system:masters" if access == "masters" else "benchmarks"
+        (data / "tokens").write_text(f'{TOKEN},bench,1,"{group}"\n{SETUP},setup,2,"system:masters"\n')
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "sampan", "apiserver", "--data-dir", str(data), "--port", str(self.port)]
         command += ["--store", store]
-        command += ["--disable-admission-plugins", "ServiceAccount"]  # no controllers here to make service accounts
+        if access == "masters":
+            # No controllers here to make service accounts.
+            command += ["--disable-admission-plugins", "ServiceAccount"]
         began = time.monotonic()
         self.process = subprocess.Popen(
             [*command, "--token-auth-file", str(data / "tokens")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -76,6 +81,22 @@ class Server:
         self._await_ready()
         self.ready_seconds = time.monotonic() - began
         self.base = f"https://127.0.0.1:{self.port}"
+        if access == "roles":
+            self._give_roles()
+
+    def _give_roles(self) -> None:
+        """What a controller and an administrator would have made: the service account, and a binding."""
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+        group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "benchmarks"}
+        binding = {"metadata": {"name": "bench"}, "roleRef": role, "subjects": [group]}
+        self._make("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
+        self._make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+
+    def _make(self, path: str, body: object) -> None:
+        headers = {"Authorization": f"Bearer {SETUP}", "Content-Type": "application/json"}
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context())
+        connection.request("POST", path, json.dumps(body), headers)
+        assert connection.getresponse().status == 201, path
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + 30
@@ -114,9 +135,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(store: str = "sqlite") -> Iterator[Server]:
+def serving(store: str = "sqlite", access: str = "masters") -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="sampan-bench-") as data, opened(store, Path(data)) as name:
-        server = Server(Path(data), name)
+        server = Server(Path(data), name, access)
         try:
             yield server
         finally:
@@ -176,10 +197,11 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=12_800)
     parser.add_argument("--store", default="sqlite")
     parser.add_argument("--rows", default="ready,memory,create,get,list,listall,watch")
+    parser.add_argument("--access", choices=("masters", "roles"), default="masters")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
     rows, notes = [], []
-    with serving(arguments.store) as server:
+    with serving(arguments.store, arguments.access) as server:
         time.sleep(0.5)
         rows.append(Row("API server ready", "2.5-2.9 s", 0.8, server.ready_seconds, "s"))
         rows.append(Row("idle memory (RSS)", "281 MB", 80, server.memory(), "MB", scaled=False))
