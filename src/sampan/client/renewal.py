@@ -18,6 +18,7 @@ RENEW_AT = 0.7
 RENEW_BY = 0.9
 LONGEST_SECONDS = 3600.0
 SHORTEST_SECONDS = 1.0
+OVERDUE_SECONDS, AGAIN_SECONDS = 5.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class Life:
 def next_look(due: float, now: float) -> float:
     """Seconds to wait before looking again at what is due at `due`.
 
-    At most an hour: clocks are set and files replaced meanwhile. At least a second: what is overdue and cannot be
-    renewed must not be tried without pause.
+    At most an hour: clocks are set and files replaced meanwhile. At least a second, and a minute for what has been due
+    for a while: it cannot be renewed, or nobody here does, and must not be tried without pause.
     """
+    if now - due > OVERDUE_SECONDS:
+        return AGAIN_SECONDS
     return min(max(due - now, SHORTEST_SECONDS), LONGEST_SECONDS)

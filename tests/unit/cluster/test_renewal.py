@@ -15,12 +15,12 @@ from sampan.api.errors import Unauthorized
 from sampan.apiserver.config import Config
 from sampan.apiserver.server import ApiServer
 from sampan.client import kubeconfig
-from sampan.client.renewal import LONGEST_SECONDS, SHORTEST_SECONDS, Life, next_look
+from sampan.client.renewal import AGAIN_SECONDS, LONGEST_SECONDS, SHORTEST_SECONDS, Life, next_look
 from sampan.client.rest import RestClient
 from sampan.cluster import renewal
 from sampan.cluster.authority import Authority, Identity, new_authority, pem, pem_of
 from sampan.cluster.layout import write_private
-from sampan.cluster.supervision.chores import AGAIN_SECONDS, Chore
+from sampan.cluster.supervision.chores import Chore
 from sampan.store.memory import MemoryStore
 from sampan.testing.clock import VirtualClock
 
@@ -161,7 +161,8 @@ def test_when_to_look_again() -> None:
     assert 1700.0 <= life.renewal(random.Random(3)) <= 1900.0
     assert next_look(1700.0, 1600.0) == 100.0
     assert next_look(99999.0, 0.0) == LONGEST_SECONDS
-    assert next_look(0.0, 50.0) == SHORTEST_SECONDS
+    assert next_look(49.0, 50.0) == SHORTEST_SECONDS
+    assert next_look(0.0, 50.0) == AGAIN_SECONDS
 
 
 async def test_a_chore_that_fails_is_tried_again() -> None:
