@@ -51,6 +51,15 @@ def test_a_killed_node_runs_nothing_until_it_is_revived(running: Cluster) -> Non
         running.kill_node("node-7")
 
 
+def test_controllers_may_do_what_they_do_under_their_own_name() -> None:
+    """LoadBalancers and ServiceCIDRs, whose rules upstream gives to other identities."""
+    name = "system:kube-controller-manager"
+    wanted = ("patch services --subresource=status", "patch servicecidrs", "watch ipaddresses", "watch endpointslices")
+    with cluster(controllers=False, scheduler=False, users={name: ()}) as made:
+        for what in wanted:
+            assert made.kubectl("auth", "can-i", *what.split(), user=name, check=False).stdout.strip() == "yes", what
+
+
 def test_it_is_gone_at_the_end_whatever_happened() -> None:
     with pytest.raises(LookupError), cluster(controllers=False, scheduler=False) as made:
         folder = made.folder

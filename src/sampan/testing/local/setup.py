@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -58,5 +59,5 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kubeconfig_file(folder: Path, user: str) -> Path:
-    """Where a user's kubeconfig is."""
-    return folder / f"{user}.kubeconfig"
+    """Where a user's kubeconfig is; a colon, as in system:..., would part two paths in $KUBECONFIG."""
+    return folder / f"{quote(user, safe='')}.kubeconfig"
