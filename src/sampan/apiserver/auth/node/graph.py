@@ -22,6 +22,7 @@ from sampan.store.cache import Entry
 
 Vertex = tuple[str, str, str]
 """(plural, namespace, name)."""
+NODE_NAME = b'"nodeName":'
 MIRROR = "kubernetes.io/config.mirror"
 
 _POD = msgspec.json.Decoder(core_v1.Pod)
@@ -86,7 +87,8 @@ class Graph:
 
     def _put_pod(self, entry: Entry, gone: bool) -> None:
         vertex = ("pods", entry.namespace, entry.name)
-        pod = None if gone else _POD.decode(entry.data)
+        # Most pods come without a node, and then there is nothing to decode them for.
+        pod = None if gone or NODE_NAME not in entry.data else _POD.decode(entry.data)
         node = pod.spec.nodeName if pod is not None and pod.spec is not None else None
         if pod is None or not node:
             self.refer(vertex, ())
