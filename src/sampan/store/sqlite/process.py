@@ -20,7 +20,7 @@ from typing import Any
 
 from sampan.store.errors import StoreError, Unavailable
 from sampan.store.sqlite import schema
-from sampan.store.sqlite.worker import Answer
+from sampan.store.sqlite.worker import Answer, into
 from sampan.store.sqlite.writer import LENGTH, frame, unframed
 
 MODULE = "sampan.store.sqlite.writer"
@@ -57,16 +57,7 @@ class WriterProcess(asyncio.Protocol):
     async def run(self, name: str, *arguments: Any) -> Any:
         """The command's result. Raises StoreError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def answer(error: BaseException | None, result: Any) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-        self.submit(name, arguments, answer)
+        self.submit(name, arguments, into(future))
         return await future
 
     async def stop(self) -> None:

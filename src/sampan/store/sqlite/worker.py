@@ -16,6 +16,20 @@ T = TypeVar("T")
 Answer = Callable[[BaseException | None, Any], None]
 
 
+def into(future: asyncio.Future[Any]) -> Answer:
+    """The answer as the future's result or exception; nothing when nobody waits for it any more."""
+
+    def answer(error: BaseException | None, result: Any) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    return answer
+
+
 class Worker:
     """Runs jobs in call order; belongs to the event loop that calls it."""
 
@@ -36,16 +50,7 @@ class Worker:
     async def run(self, job: Callable[[], T]) -> T:
         """`job()`'s result or exception; the job goes on when the caller is cancelled."""
         future: asyncio.Future[T] = self._loop.create_future()
-
-        def answer(error: BaseException | None, result: T) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-        self.submit(job, answer)
+        self.submit(job, into(future))
         return await future
 
     def stop(self) -> None:
