@@ -12,7 +12,6 @@ from sampan.api.errors import ApiError, InternalError
 from sampan.apiserver.http import tls
 
 if TYPE_CHECKING:
-    from sampan.apiserver.request import Request
     from sampan.apiserver.server import ApiServer
 
 ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
@@ -32,6 +31,7 @@ UPGRADING = frozenset(
     }
 )
 VERSIONS = b"x-stream-protocol-version"
+Headers = list[tuple[bytes, bytes]]
 
 
 class Kubelets:
@@ -58,15 +58,14 @@ class Kubelets:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise InternalError(f'Get "{url}": {error}') from None
 
-    async def upgrade(self, node: str, path: str, request: Request) -> Tunnel:
-        """What the kubelet makes of a client's request to speak another protocol, at `path` of its own.
+    async def upgrade(self, node: str, path: str, headers: Headers, *, method: str, subject: str) -> Tunnel:
+        """What the kubelet makes of a request to speak another protocol, at `path` of its own.
 
         Raises InternalError when the kubelet cannot be reached, and what it refuses with.
         """
         host, port = self.endpoint(node)
         shown = f"[{host}]" if ":" in host else host
-        exchange = request.exchange
-        head = request_head(path, f"{shown}:{port}", passed_on(exchange.headers), method=exchange.method)
+        head = request_head(path, f"{shown}:{port}", headers, method=method)
         try:
             answer = await self._server.clock.wait_for(
                 dial(host, port, head, tls=tls.kubelet_context(self._server.config)), CONNECT_SECONDS
@@ -74,7 +73,7 @@ class Kubelets:
         except (OSError, TimeoutError, BadAnswer) as error:
             raise InternalError(f"error dialing backend: {host}:{port}: {error or 'no answer in time'}") from None
         if isinstance(answer, Refusal):
-            raise refused(answer.status, answer.text, f"{request.target.plural} {request.target.name!r}")
+            raise refused(answer.status, answer.text, subject)
         return answer
 
     async def close(self) -> None:
@@ -129,7 +128,12 @@ def refused(status: int, text: str, subject: str) -> ApiError:
     return ApiError(text or f"the kubelet refused {subject}", code=status, reason=reasons.get(status, "Unknown"))
 
 
-def passed_on(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+def asking_for(version: bytes) -> Headers:
+    """The headers of a request for SPDY that is this server's own."""
+    return [(b"connection", b"Upgrade"), (b"upgrade", b"SPDY/3.1"), (VERSIONS, version)]
+
+
+def passed_on(headers: dict[bytes, bytes]) -> Headers:
     """What a kubelet is told of a client's headers: those of the upgrade, and nothing that says who asks."""
     kept = [(name, value) for name, value in headers.items() if name in UPGRADING]
     # Older runtimes know one version of the stream protocol a line, as kubectl sends them.
