@@ -139,6 +139,22 @@ def test_websockets_and_the_other_streams(api: Api, pod: str, kubelet: Kubelet) 
     assert any("/portForward/" in asked and "?port=80&port=443 " in asked for asked in kubelet.asked)
 
 
+def test_newer_websockets_are_translated(api: Api, pod: str, kubelet: Kubelet) -> None:
+    """Kubelets do not know them: they are asked for SPDY."""
+    kinds = {"exec?container=c&stdout=1": "v5.channel.k8s.io", "portforward?ports=80": "SPDY/3.1+portforward.k8s.io"}
+    for path, protocol in kinds.items():
+        headers = WEBSOCKET.replace("v4.channel.k8s.io", f"{protocol}, v4.channel.k8s.io")
+        connection, answer = ask(api, "GET", f"{pod}/{path}", headers)
+        with connection:
+            assert answer.startswith(b"HTTP/1.1 101")
+            assert f"Sec-WebSocket-Protocol: {protocol}\r\n".encode() in answer
+        asked = kubelet.asked[-1]
+        assert asked.startswith("POST /") and "upgrade: SPDY/3.1\r\n" in asked and "websocket" not in asked
+    connection, answer = ask(api, "GET", f"{pod}/{path}", headers.replace("Version: 13", "Version: 8"))
+    with connection:
+        assert answer.startswith(b"HTTP/1.1 400")
+
+
 def test_a_websocket_needs_the_right_to_create(api: Api, pod: str, namespace: str) -> None:
     """It is opened by GET, yet runs commands (KEP-4006)."""
     rules = [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get"]}]

@@ -240,9 +240,5 @@ def test_the_handshake() -> None:
     # The example of RFC 6455, 1.3.
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in handshake.switched(headers, "v5.channel.k8s.io")
     assert handshake.offered(headers) == ["v5.channel.k8s.io", "v4.channel.k8s.io"]
-    for name, value in (
-        (b"sec-websocket-key", b"short"),
-        (b"sec-websocket-key", b"\xff"),
-        (b"sec-websocket-version", b"8"),
-    ):
-        assert not handshake.is_valid(headers | {name: value})
+    for name, value in ((b"key", b"short"), (b"key", b"\xff"), (b"version", b"8")):
+        assert not handshake.is_valid(headers | {b"sec-websocket-" + name: value})
