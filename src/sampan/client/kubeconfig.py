@@ -60,3 +60,43 @@ def render(*, server: str, ca: bytes, cert: bytes, key: bytes, user: str = "admi
         "current-context": cluster,
     }
     return str(yaml.safe_dump(document, sort_keys=False))
+
+
+OURS = ("clusters", "users")
+"""The lists of a kubeconfig whose entries say where the cluster is and who one is there."""
+
+
+def renewed(kept: str, made: str) -> str:
+    """A kubeconfig that is in use, with the entries of one that was just made; what its user has added or chosen (other
+    clusters, a namespace) stays. What cannot be read, or says nothing else, becomes as it was made.
+    """
+    try:
+        old, new = yaml.safe_load(kept), yaml.safe_load(made)
+    except yaml.YAMLError:
+        return made
+    if not isinstance(old, dict) or not all(isinstance(old.get(name), list) for name in (*OURS, "contexts")):
+        return made
+    changed = False
+    for name in OURS:
+        changed |= _put(old[name], new[name])
+    known = {entry.get("name") for entry in old["contexts"] if isinstance(entry, dict)}
+    missing = [entry for entry in new["contexts"] if entry["name"] not in known]
+    if not changed and not missing:
+        return kept
+    old["contexts"] += missing
+    return str(yaml.safe_dump({"current-context": new["current-context"], **old}, sort_keys=False))
+
+
+def _put(entries: list[Any], wanted: list[Any]) -> bool:
+    """Replaces entries by name; whether that changed anything."""
+    changed = False
+    for entry in wanted:
+        at = next((i for i, e in enumerate(entries) if isinstance(e, dict) and e.get("name") == entry["name"]), None)
+        if at is None:
+            entries.append(entry)
+        elif entries[at] != entry:
+            entries[at] = entry
+        else:
+            continue
+        changed = True
+    return changed

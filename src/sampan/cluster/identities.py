@@ -74,5 +74,7 @@ def _write(layout: Layout, server: str, path: Path, certificate: str) -> None:
         key=(layout.pki / f"{certificate}.key").read_bytes(),
         user=certificate,
     )
-    if not path.exists() or path.read_text() != text:
-        write_private(path, text.encode())
+    kept = path.read_text() if path.exists() else ""
+    wanted = kubeconfig.renewed(kept, text) if kept else text
+    if wanted != kept:
+        write_private(path, wanted.encode())

@@ -123,11 +123,15 @@ def check_store(options: Options) -> None:
     from sampan.aio.clock import SystemClock
     from sampan.cluster import storage
     from sampan.store.errors import StoreError
+    from sampan.store.memory import MemoryStore
 
     if bool(options.etcd_certfile) != bool(options.etcd_keyfile):
         raise ClusterError("--etcd-certfile and --etcd-keyfile go together: name both, or neither")
+    clock = SystemClock()
     try:
-        storage.encrypted(options, storage.open_storage(options, SystemClock()), SystemClock())
+        # The file in the data directory is made with it, later.
+        store = MemoryStore(clock) if options.store == "sqlite" else storage.open_storage(options, clock)
+        storage.encrypted(options, store, clock)
     except (ValueError, StoreError) as error:
         raise ClusterError(str(error)) from None
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,42 +13,20 @@ import pytest
 from .harness import Cluster, free_port
 
 DATA_DIR = Path("/var/lib/sampan-e2e")
-LOCK = Path("/run/lock/sampan-e2e")
 _numbers = itertools.count()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.geteuid():
-        raise pytest.UsageError("the tests in tests/e2e run containers and need root: run scripts/test as root")
-
-
-@pytest.fixture(scope="session")
-def machine() -> Iterator[None]:
-    """The whole machine: a second run of these tests waits for the first to end."""
-    with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@pytest.fixture(scope="session")
-def cluster(machine: None) -> Iterator[Cluster]:
+@pytest.fixture(scope="package")
+def cluster(whole_machine: None) -> Iterator[Cluster]:
     """A one-node cluster with the sample's images, brought up as a user would, and taken down."""
     running = Cluster(DATA_DIR, free_port())
-    if DATA_DIR.exists():
-        subprocess.run([*running_down(running)], check=False)
+    running.clear()
     try:
         running.up("--no-sample")
         yield running
     finally:
         running.down()
         assert not DATA_DIR.exists(), "`sampan down` left files behind"
-
-
-def running_down(cluster: Cluster) -> list[str]:
-    """The command that removes what an interrupted run has left."""
-    from .harness import SAMPAN
-
-    return [*SAMPAN, "down", "--data-dir", str(cluster.data_dir)]
 
 
 @pytest.fixture

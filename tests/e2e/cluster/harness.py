@@ -42,6 +42,11 @@ class Cluster:
     def down(self, *arguments: str) -> str:
         return self.sampan("down", *arguments).stdout
 
+    def clear(self) -> None:
+        """Take down what an interrupted run has left."""
+        if self.data_dir.exists():
+            self.sampan("down", check=False)
+
     def sampan(self, verb: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return run([*SAMPAN, *verb.split(), "--data-dir", str(self.data_dir), *arguments], check=check)
 

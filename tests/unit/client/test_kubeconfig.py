@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sampan.client import kubeconfig
 from sampan.client.errors import BadConfig
@@ -62,3 +63,28 @@ def test_a_broken_file_says_what_is_wrong(tmp_path: Path, text: str, says: str) 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match="nowhere: No such file"):
         kubeconfig.load(tmp_path / "nowhere")
+
+
+MADE = {"server": "https://a:1", "ca": b"ca", "cert": b"old", "key": b"key"}
+
+
+def test_what_a_user_has_chosen_survives_new_certificates() -> None:
+    """`kubectl config set-context --current --namespace=...`, and clusters of elsewhere."""
+    used = yaml.safe_load(kubeconfig.render(**MADE))
+    used["contexts"][0]["context"]["namespace"] = "mine"
+    used["contexts"].append({"name": "other", "context": {"cluster": "far", "user": "me"}})
+    used["clusters"].append({"name": "far", "cluster": {"server": "https://far"}})
+    used["current-context"] = "other"
+    text = yaml.safe_dump(used)
+    assert kubeconfig.renewed(text, kubeconfig.render(**MADE)) == text, "the same entries: not even the form changes"
+    result = yaml.safe_load(kubeconfig.renewed(text, kubeconfig.render(**MADE | {"cert": b"new"})))
+    assert result["users"][0] == yaml.safe_load(kubeconfig.render(**MADE | {"cert": b"new"}))["users"][0]
+    assert {name: result[name] for name in ("contexts", "clusters", "current-context")} == {
+        name: used[name] for name in ("contexts", "clusters", "current-context")
+    }
+
+
+@pytest.mark.parametrize("kept", ["", "[", "- a", "clusters: 3", "kind: Config"])
+def test_a_kubeconfig_that_is_none_is_made_anew(kept: str) -> None:
+    made = kubeconfig.render(**MADE)
+    assert kubeconfig.renewed(kept, made) == made
