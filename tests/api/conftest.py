@@ -205,6 +205,11 @@ class Process:
         assert self._process is not None
         return self._process.pid
 
+    def ended(self) -> int:
+        """The exit status of a server that ends by itself."""
+        assert self._process is not None
+        return self._process.wait(20)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(how)

@@ -15,13 +15,14 @@ import click
 
 from sampan.aio import loglines
 from sampan.aio.clock import Clock, SystemClock
+from sampan.aio.tasks import TaskOwner
 from sampan.apiserver.config import Config
 from sampan.cli.authoptions import auth_options, settings
 from sampan.cli.settings import as_seconds
 from sampan.cli.stores import ENCRYPTION, RELOAD, store_options, stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
-from sampan.store.errors import StoreError
+from sampan.store.errors import StoreError, Unavailable
 from sampan.store.interface import Store
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -171,19 +172,25 @@ def command(
 async def serve(
     config: Config, opened: Callable[[Clock], Store], pki: Path, ensure: Callable[[], object] | None
 ) -> None:
-    """Serve until cancelled. `ensure` makes those certificates in `pki` that are missing or due; None: none is ours."""
+    """Serve until cancelled. `ensure` makes those certificates in `pki` that are missing or due; None: none is ours.
+
+    Raises Unavailable when the store has stopped for good: whoever started this process starts another.
+    """
     from sampan.apiserver.server import ApiServer
     from sampan.cluster import renewal
 
     clock = SystemClock()
-    server = ApiServer(config, opened(clock), clock, random.Random())
+    store = opened(clock)
+    server = ApiServer(config, store, clock, random.Random())
+    tasks = TaskOwner("apiserver process")
     try:
         port = await server.start()
         click.echo(f"serving on https://{config.bind_address}:{port}")
         if ensure is not None:
-            await renewal.keep(ensure, pki, clock)
-        await asyncio.Event().wait()
+            tasks.start(lambda: renewal.keep(ensure, pki, clock), name="certificates", policy="log")
+        raise Unavailable(await store.broken())
     finally:
+        await tasks.close()
         with contextlib.suppress(asyncio.CancelledError):
             await server.stop()
 

@@ -190,7 +190,8 @@ async def serve_api(options: Options, place: Server | None = None) -> None:
 
     clock, rng = SystemClock(), random.Random()
     disk = storage.open_storage(options, clock, nearest=place)
-    server = ApiServer(api_config(options, place), storage.encrypted(options, disk, clock), clock, rng)
+    store = storage.encrypted(options, disk, clock)
+    server = ApiServer(api_config(options, place), store, clock, rng)
     backoff = Backoff(base=1.0, cap=60.0, rng=rng, jitter=0.2)
     async with TaskOwner("apiserver process", clock=clock, backoff=backoff) as tasks:
         await server.start()
@@ -198,7 +199,7 @@ async def serve_api(options: Options, place: Server | None = None) -> None:
             backups = storage.snapshots(options, disk, clock)
             if backups is not None:
                 tasks.start(backups.run, name="backups", policy="restart")
-            await storage.credentials_change(options, clock, place)
+            await storage.outlived(store, options, clock, place)
         finally:
             await server.stop()
 

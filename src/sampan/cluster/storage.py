@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from pathlib import Path
@@ -58,6 +59,16 @@ def credentials(options: Options) -> Credentials | None:
         user=options.etcd_user,
         password=os.environ.get(PASSWORD, ""),
     )
+
+
+async def outlived(store: Store, options: Options, clock: Clock, place: Server | None = None) -> None:
+    """Returns when the process that has the store open has to end, so that its successor opens it anew."""
+    reasons = [asyncio.ensure_future(store.broken()), asyncio.ensure_future(credentials_change(options, clock, place))]
+    try:
+        await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for reason in reasons:
+            reason.cancel()
 
 
 async def credentials_change(options: Options, clock: Clock, place: Server | None = None) -> None:

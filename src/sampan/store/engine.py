@@ -61,6 +61,7 @@ class Engine:
         self._cut_scheduled = False
         self._idle: asyncio.Future[None] | None = None
         self._refusal: str | None = "the store has not been started"
+        self._broken = asyncio.Event()
 
     @property
     def revision(self) -> int:
@@ -181,6 +182,7 @@ class Engine:
         if not isinstance(error, QuotaExceeded):
             # After a failed write the disk's state is unknown: only opening the file anew can tell.
             self._refusal = f"the store stopped after a failed write and must be restarted: {error}"
+            self._broken.set()
             log.error("store failed error=%s", error)
             self._feed.close(Unavailable(self._refusal))
         waiting = [outcome.request for outcome in group.outcomes]
@@ -211,6 +213,10 @@ class Engine:
     async def lease_revoke(self, lease: int) -> None:
         await self._enqueue((), (Revoke(lease),))
         self._deadlines.drop(lease)
+
+    async def broken(self) -> str:
+        await self._broken.wait()
+        return self._refusal or ""
 
     def statistics(self) -> dict[str, Any]:
         return {

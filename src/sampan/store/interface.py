@@ -194,6 +194,13 @@ class Store(Protocol):
         """Ends the lease and deletes its keys in one commit. Raises `LeaseNotFound`."""
         ...
 
+    async def broken(self) -> str:
+        """Waits until the store has stopped for good, and says why: then only opening it anew can help.
+
+        A store that comes back by itself never answers.
+        """
+        ...
+
     def statistics(self) -> dict[str, Any]:
         """Figures for an operator: revision, keys, bytes, queue lengths, watches."""
         ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +45,17 @@ def test_a_killed_process_comes_back(cluster: Cluster, web: dict[str, Any], name
     assert all(map(is_ready, pods))
     after = containers(cluster)
     assert {name: after[name] for name in before} == before
+
+
+def test_a_killed_writer_takes_its_server_with_it_and_both_come_back(cluster: Cluster, namespace: str) -> None:
+    """The API server's store is written by a process of its own."""
+    server = cluster.process("apiserver")
+    cluster.kubectl("create", "configmap", "kept")
+    (writer,) = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    os.kill(int(writer), signal.SIGKILL)
+    until(lambda: cluster.process("apiserver").pid != server.pid, "another server runs")
+    until(lambda: cluster.kubectl("create", "configmap", "later"), "it takes writes")
+    assert cluster.get("configmap", "kept")["metadata"]["name"] == "kept"
 
 
 def test_the_node_is_told_not_ready_while_its_runtime_is_away_and_recovers(cluster: Cluster, namespace: str) -> None:

@@ -42,6 +42,9 @@ class EncryptedStore:
         self._tasks = TaskOwner("encryption")
         self._polling = TaskOwner("kms")
 
+    async def broken(self) -> str:
+        return await self.inner.broken()
+
     @property
     def revision(self) -> int:
         return self.inner.revision

@@ -358,6 +358,11 @@ class EtcdStore:
         answer = await self._call("revoke", pb.LeaseRevokeRequest(ID=lease), repeatable=False, lease=lease)
         return Outcome(None, answer.header.revision, changed=False)
 
+    async def broken(self) -> str:
+        """Never: members come back, or others answer."""
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
     def statistics(self) -> dict[str, Any]:
         return {
             "kind": "etcd",

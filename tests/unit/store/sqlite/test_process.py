@@ -56,6 +56,7 @@ async def test_a_killed_writer_is_told_to_whoever_waits_and_whoever_comes(path: 
         await store.commit([], [Put("/b", b"2")])
     with pytest.raises(Unavailable, match="must be restarted"):
         await store.commit([], [Put("/c", b"3")])
+    assert "start the server again" in await store.broken()
     await store.close()
     again = await started(path)
     assert (await again.range("/", "0")).items[0].key == "/a"
