@@ -177,8 +177,8 @@ def test_a_streamed_list_is_a_list(clients: Any, maps: str, api: Any) -> None:
     client = clients.client()
     write_some(client, maps, 5)
     query = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
-    events = api.watch(f"{maps}?{query}")
     revision, state = listed(client, maps)
+    events = api.watch(f"{maps}?{query}")
     assert [event["type"] for event in events] == ["ADDED"] * len(state) + ["BOOKMARK"]
     assert revision_of(events[-1]["object"]) >= revision
     got = {e["object"]["metadata"]["name"]: e["object"] for e in events[:-1]}
