@@ -7,6 +7,7 @@ The rules kept here, so that nothing above has to know them:
 - requests of one connection are answered one at a time and in order; further (pipelined) ones wait in `_waiting`, also
   for a client that does not read its answers;
 - a handler's answer that is ready at once is written in the same call; otherwise one task per connection awaits it;
+- answers to requests that came together leave together, as one record of TLS, up to a bound;
 - no more than a few requests wait: then the socket is not read;
 - a client that goes away cancels what is being done for it; a client that does not read stops its own stream, and
   nobody else's;
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 16
+TOGETHER_BYTES = 64 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -48,6 +50,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._reading = True
         self._broken = False
+        self._together: list[bytes] | None = None
+        self._together_bytes = 0
         self._takeover: Takeover | None = None
         self._feed: Feed | None = None
         self._chunked = True
@@ -101,7 +105,10 @@ class Connection(asyncio.Protocol):
         if self._takeover is not None:
             self._takeover.receive(data)
             return
+        self._together = []
         self._reader.feed(data)
+        self._flush()
+        self._together = None
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -135,9 +142,11 @@ class Connection(asyncio.Protocol):
             self.pause()
 
     def proceed(self, line: bytes) -> None:
+        self._flush()
         self._transport.write(line)
 
     def reject(self, response: Response, exchange: Exchange | None = None) -> None:
+        self._flush()
         if self._task is None:
             identity = exchange.identity if exchange is not None else b""
             self._transport.write(wire.encode(response, self._listener.date(), False, identity=identity))
@@ -169,6 +178,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection; what is being done for it is cancelled when the transport says it is gone."""
+        self._flush()
         self._break()
         if self._transport is not None:
             self._transport.close()
@@ -181,6 +191,7 @@ class Connection(asyncio.Protocol):
     def _break(self) -> None:
         """Nothing more is read or answered."""
         self._broken = True
+        self._together = None
         self._reader.stop()
 
     def abort(self) -> None:
@@ -247,12 +258,28 @@ class Connection(asyncio.Protocol):
         date, keep_alive, identity = self._listener.date(), exchange.keep_alive, exchange.identity
         head_only = exchange.method == "HEAD"
         if isinstance(response.body, bytes):
-            self._transport.write(wire.encode(response, date, keep_alive, head_only, identity))
+            self._send(wire.encode(response, date, keep_alive, head_only, identity))
         else:
+            self._flush()
             head = wire.encode_head(response, response.length(), date, keep_alive, identity)
             self._transport.writelines([head] if head_only else [head, *response.body])
         if not exchange.keep_alive:
             self.close()
+
+    def _send(self, data: bytes) -> None:
+        """With its neighbours, where there may be some."""
+        if self._together is None:
+            self._transport.write(data)
+            return
+        self._together.append(data)
+        self._together_bytes += len(data)
+        if self._together_bytes > TOGETHER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._together:
+            self._transport.write(self._together[0] if len(self._together) == 1 else b"".join(self._together))
+            self._together, self._together_bytes = [], 0
 
     async def _stream(self, exchange: Exchange, stream: Stream) -> None:
         """One piece of the stream is one chunk and is on its way before the next is asked for (RFC 9112, 7.1).
@@ -280,6 +307,7 @@ class Connection(asyncio.Protocol):
     # a feed's sink
 
     def _open(self, exchange: Exchange, feed: Feed) -> None:
+        self._flush()
         self._chunked, self._last = exchange.chunked, not (exchange.chunked and exchange.keep_alive)
         self._transport.write(wire.feed_head(feed, self._listener.date(), exchange))
         if exchange.method == "HEAD":
