@@ -39,6 +39,9 @@ MAPS = "/api/v1/namespaces/default/configmaps"
 AUTHORIZATION = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\n"
 OPENED_AT_ONCE = 100
 TICK_SECONDS = 0.01
+WRITERS, READERS = 64, 32
+"""Connections. On one, requests are answered in their order: a write takes some 10 ms under load, so a connection holds
+less than 100 of them a second, and 64 leave room."""
 PLANTED_AT_ONCE = 5000
 
 
@@ -189,8 +192,8 @@ async def load(servers: list[Server], seconds: float, part: float = 1.0) -> tupl
     share, numbers = len(servers), itertools.count()
     writes = [Load(1000 * part / share, create) for _ in servers]
     reads = [Load(10_000 * part / share, lambda _: get) for _ in servers]
-    runs = [each.run(server.port, 16 // share, seconds) for each, server in zip(writes, servers, strict=True)]
-    runs += [each.run(server.port, 32 // share, seconds) for each, server in zip(reads, servers, strict=True)]
+    runs = [each.run(server.port, WRITERS // share, seconds) for each, server in zip(writes, servers, strict=True)]
+    runs += [each.run(server.port, READERS // share, seconds) for each, server in zip(reads, servers, strict=True)]
     await asyncio.gather(*runs)
     return writes, reads
 
