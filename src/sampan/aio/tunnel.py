@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,7 +35,7 @@ class Near(Protocol):
     def resume(self) -> None: ...
 
 
-class Takeover:
+class Takeover(ABC):
     """An answer that takes the connection over (RFC 9110, 7.8): its bytes are no longer HTTP.
 
     `open` is called once, with what the client has sent already; then `receive` with all it sends, `pause` and `resume`
@@ -44,20 +45,20 @@ class Takeover:
     status = 101
     head = b""
 
-    def open(self, near: Near, early: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self, near: Near, early: bytes) -> None: ...
 
-    def receive(self, data: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def receive(self, data: bytes) -> None: ...
 
-    def pause(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def pause(self) -> None: ...
 
-    def resume(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def resume(self) -> None: ...
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ The HTTP client is imported when it is first needed; a server nobody asks for lo
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from sampan.aio.tunnel import BadAnswer, Refusal, Tunnel, dial, request_head
@@ -111,6 +112,16 @@ class Kubelets:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+async def pieces(reply: Any) -> AsyncIterator[bytes]:
+    """An answer's body as it comes; closes the answer at its end, or when nobody wants more."""
+    try:
+        async for piece in reply.content.iter_any():
+            if piece:
+                yield piece
+    finally:
+        reply.close()
 
 
 async def refusal(reply: Any, subject: str) -> ApiError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 from sampan.api.errors import ApiError, ServiceUnavailable
 from sampan.apiserver.http.exchange import Answer, Response, Stream
+from sampan.apiserver.kubelets import pieces
 from sampan.apiserver.proxying import headers, locations
 from sampan.apiserver.request import Request
 
@@ -51,13 +51,4 @@ def _answer(request: Request, reply: Any, source: str, prefix: str) -> Answer:
     if reply.status in EMPTY:
         reply.release()
         return Response(reply.status, b"", content, kept)
-    return Stream(_pieces(reply), content, kept, reply.status)
-
-
-async def _pieces(reply: Any) -> AsyncIterator[bytes]:
-    try:
-        async for piece in reply.content.iter_any():
-            if piece:
-                yield piece
-    finally:
-        reply.close()
+    return Stream(pieces(reply), content, kept, reply.status)

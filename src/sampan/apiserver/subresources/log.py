@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from sampan.api import errors
@@ -36,16 +34,7 @@ async def get(request: Request) -> Answer:
     reply = await request.server.kubelets.get(pod.spec.nodeName, path)
     if reply.status != 200:
         raise await kubelets.refusal(reply, f'pods "{target.name}"')
-    return Stream(_chunks(reply), TEXT)
-
-
-async def _chunks(reply: Any) -> AsyncIterator[bytes]:
-    try:
-        async for piece in reply.content.iter_any():
-            if piece:
-                yield piece
-    finally:
-        reply.close()
+    return Stream(kubelets.pieces(reply), TEXT)
 
 
 def _options(request: Request) -> dict[str, str]:

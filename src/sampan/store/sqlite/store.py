@@ -12,6 +12,7 @@ the write-ahead log stays near 4 MB.
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ QUOTA = 8 << 30
 """Bytes; the largest size etcd's documentation suggests for its own --quota-backend-bytes."""
 
 
-class SqliteLog:
+class SqliteLog(ABC):
     """`Log` in the file at `path`, but for how it is written, which is its heirs' to say."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -62,12 +63,12 @@ class SqliteLog:
             self._connections.pop().close()
         self._lock.release()
 
-    def append(self, unit: Unit, written: Written) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def append(self, unit: Unit, written: Written) -> None: ...
 
+    @abstractmethod
     async def _write(self, statement: Callable[..., T], *arguments: Any) -> T:
         """A statement that writes, in turn with the units."""
-        raise NotImplementedError
 
     async def rows(self, ids: Sequence[int]) -> dict[int, Row]:
         return await self._read(partial(file.rows, self._reader, ids))
@@ -81,7 +82,7 @@ class SqliteLog:
             pass
 
     async def size(self) -> int:
-        return await self._write(statements.size)
+        return await self._read(partial(statements.size, self._reader))
 
     async def _read(self, job: Callable[[], T]) -> T:
         return await self._reading.run(self._guarded(job))

@@ -24,8 +24,7 @@ from sampan.store.sqlite import schema, statements
 
 LENGTH = struct.Struct("<I")
 COMMANDS: dict[str, Callable[..., Any]] = {
-    command.__name__: command
-    for command in (statements.append, statements.compact, statements.reclaim, statements.size)
+    command.__name__: command for command in (statements.append, statements.compact, statements.reclaim)
 }
 
 

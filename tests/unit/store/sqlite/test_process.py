@@ -97,6 +97,7 @@ async def test_closing_leaves_no_process_and_no_log(path: Path) -> None:
 
 async def test_the_writer_goes_on_where_a_terminal_interrupts_everybody(path: Path) -> None:
     store = await started(path)
+    await store.commit([], [Put("/before", b"1")])  # it has begun its work
     os.kill(writer_of(store), signal.SIGINT)
     os.kill(writer_of(store), signal.SIGTERM)
     await store.commit([], [Put("/a", b"1")])
