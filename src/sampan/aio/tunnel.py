@@ -8,6 +8,7 @@ the end of one is the end of both.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ MOST_BYTES = 64 * 1024
 MOST_REFUSAL_BYTES = 4096
 SWITCHING = 101
 END = b"\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]{1,8}").fullmatch
 
 
 class Near(Protocol):
@@ -63,10 +66,13 @@ class Takeover(ABC):
 
 @dataclass(frozen=True)
 class Refusal:
-    """The other server's answer when it would not upgrade: its status and the beginning of what it says."""
+    """The other server's answer when it would not upgrade: its status, the beginning of what it says, and what that
+    is ("" when it does not tell).
+    """
 
     status: int
     text: str
+    content_type: str = ""
 
 
 class BadAnswer(Exception):
@@ -158,7 +164,10 @@ class Tunnel(Takeover, asyncio.Protocol):
             return None
         if not status:
             raise BadAnswer("it ended the connection" if self._ended else "it did not answer in HTTP/1.1")
-        return Refusal(status, rest[:MOST_REFUSAL_BYTES].decode("utf-8", "replace").strip())
+        if _is_chunked(head):
+            rest = _unchunked(rest)
+        text = rest[:MOST_REFUSAL_BYTES].decode("utf-8", "replace").strip()
+        return Refusal(status, text, _header(head, b"content-type").decode("latin-1"))
 
 
 def is_whole(received: bytes) -> bool:
@@ -166,7 +175,9 @@ def is_whole(received: bytes) -> bool:
     if len(received) > MOST_BYTES:
         return True
     head, separator, rest = received.partition(END)
-    return bool(separator) and (_status(head) in (0, SWITCHING) or len(rest) >= _length(head))
+    if not separator or _status(head) in (0, SWITCHING):
+        return bool(separator)
+    return rest.endswith(LAST_CHUNK) if _is_chunked(head) else len(rest) >= _length(head)
 
 
 def _status(head: bytes) -> int:
@@ -178,11 +189,32 @@ def _status(head: bytes) -> int:
 
 def _length(head: bytes) -> int:
     """The body's length; what is longer than is read, where it is not told, so that the connection's end is awaited."""
+    told = _header(head, b"content-length")
+    return int(told[:20]) if told.isdigit() else MOST_BYTES
+
+
+def _is_chunked(head: bytes) -> bool:
+    return _header(head, b"transfer-encoding").lower() == b"chunked"
+
+
+def _unchunked(body: bytes) -> bytes:
+    """What is in a chunked body (RFC 9112, 7.1), up to where it is understood."""
+    found = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        if not HEXADECIMAL(size) or not (length := int(size, 16)):
+            break
+        found, body = found + body[:length], body[length + 2 :]
+    return found
+
+
+def _header(head: bytes, wanted: bytes) -> bytes:
+    """The value of a response's header, b"" without one."""
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value[:20])
-    return MOST_BYTES
+        if name.strip().lower() == wanted:
+            return value.strip()
+    return b""
 
 
 def request_head(target: str, host: str, headers: Iterable[tuple[bytes, bytes]], *, method: str = "POST") -> bytes:
@@ -192,9 +224,15 @@ def request_head(target: str, host: str, headers: Iterable[tuple[bytes, bytes]],
     return b"\r\n".join([*lines, b"", b""])
 
 
-async def dial(host: str, port: int, request: bytes, *, tls: ssl.SSLContext | None) -> Tunnel | Refusal:
-    """Connect and ask. Raises OSError and BadAnswer; whoever gets a Tunnel closes it."""
-    _, tunnel = await asyncio.get_running_loop().create_connection(Tunnel, host, port, ssl=tls)
+async def dial(
+    host: str, port: int, request: bytes, *, tls: ssl.SSLContext | None, name: str | None = None
+) -> Tunnel | Refusal:
+    """Connect and ask. `name` is whose certificate is wanted, if that is not the host's.
+
+    Raises OSError and BadAnswer; whoever gets a Tunnel closes it.
+    """
+    loop = asyncio.get_running_loop()
+    _, tunnel = await loop.create_connection(Tunnel, host, port, ssl=tls, server_hostname=name if tls else None)
     try:
         refusal = await tunnel.ask(request)
     except BaseException:

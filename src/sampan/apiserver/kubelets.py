@@ -5,7 +5,7 @@ The HTTP client is imported when it is first needed; a server nobody asks for lo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sampan.aio.tunnel import BadAnswer, Refusal, Tunnel, dial, request_head
@@ -147,6 +147,9 @@ def asking_for(version: bytes) -> Headers:
 def passed_on(headers: dict[bytes, bytes]) -> Headers:
     """What a kubelet is told of a client's headers: those of the upgrade, and nothing that says who asks."""
     kept = [(name, value) for name, value in headers.items() if name in UPGRADING]
-    # Older runtimes know one version of the stream protocol a line, as kubectl sends them.
-    versions = [(VERSIONS, each.strip()) for each in headers.get(VERSIONS, b"").split(b",") if each.strip()]
-    return kept + versions
+    return kept + versions(headers)
+
+
+def versions(headers: Mapping[bytes, bytes]) -> Headers:
+    """Older runtimes know one version of the stream protocol a line, as kubectl sends them."""
+    return [(VERSIONS, each.strip()) for each in headers.get(VERSIONS, b"").split(b",") if each.strip()]

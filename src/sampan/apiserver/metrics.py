@@ -31,6 +31,7 @@ NAMES = {
     "delete": "DELETE",
     "deletecollection": "DELETECOLLECTION",
 }
+CONNECTING = frozenset({"attach", "exec", "portforward", "proxy"})
 APPLY = b"application/apply-patch"
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 READING = frozenset({"GET", "HEAD"})
@@ -79,7 +80,7 @@ class Metrics:
         return seconds
 
     def begun(self, request: Request, count: int = 1) -> None:
-        """A watch or another request without an end of its own has begun; -1: has ended."""
+        """A watch or another request without an end of its own (`longrunning`) has begun; -1: has ended."""
         key = key_of(request)
         self._long[key] = self._long.get(key, 0) + count
 
@@ -191,6 +192,8 @@ def key_of(request: Request) -> Key:
     if subresource and subresource not in kind.subresources:
         subresource = subresource.partition("/")[0]
         subresource = subresource if subresource in kind.subresources else ""
+    if subresource in CONNECTING:
+        verb = "CONNECT"
     scope = "resource" if target.name or verb == "POST" else "namespace" if target.namespace else "cluster"
     dry = "All" if target.parameters and target.parameters.get("dryRun") == "All" else ""
     return (COMPONENT, dry, target.group, target.plural, scope, subresource, verb, target.version)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ..conftest import ADMIN, NOBODY
+from ..test_outside import value
 from .conftest import Backend, running_pod, set_status
 
 NODES = "/api/v1/nodes"
@@ -43,6 +44,8 @@ def test_the_honest_use(api: Any, namespace: str, backend: Backend) -> None:
     assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
     assert answer.headers["x-own"] == "kept"
     assert [api(method, f"{path}/").status for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")] == [200] * 5
+    running = {"resource": "pods", "subresource": "proxy", "verb": "CONNECT"}
+    assert value(api, "apiserver_longrunning_requests", **running) == 0
     to_slash = api("GET", f"{path}?q=1")
     assert (to_slash.status, to_slash.headers["location"]) == (301, f"{path}/?q=1")
 

@@ -12,6 +12,7 @@ from sampan.aio.tunnel import BadAnswer, Refusal, Tunnel, dial, request_head
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+CHUNKED = b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n"
 ASK = request_head("/x", "here", [(b"connection", b"Upgrade"), (b"upgrade", b"echo")])
 
 
@@ -122,15 +123,22 @@ async def test_who_does_not_read_stops_the_other() -> None:
     [
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone", Refusal(404, "none")),
         (b"HTTP/1.1 403 Forbidden\r\n\r\nuntil the end", Refusal(403, "until the end")),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Refusal(200, "ok")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: a/b\r\n\r\nok", Refusal(200, "ok", "a/b")),
+        (CHUNKED + b"2\r\nno\r\nA\r\nt possible \r\n0\r\n\r\n", Refusal(400, "not possible")),
+        (CHUNKED + b"no size\r\n0\r\n\r\n", Refusal(400, "")),
     ],
 )
 async def test_a_refusal_is_told(answer: bytes, found: Refusal) -> None:
+    ended = asyncio.Event()
+
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
+        if CHUNKED in answer:
+            await ended.wait()  # the body tells its end, not the connection's
 
     async with far(refuse) as port:
         assert await dial("127.0.0.1", port, ASK, tls=None) == found
+        ended.set()
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 101", b"HTTP/1.1 x y\r\n\r\n", b"a" * 70_000])

@@ -1,6 +1,7 @@
 """The HTTP clients behind the proxies, each made when it is first needed: one for kubelets, one for everything else.
 
-Neither keeps cookies (they would pass from one caller to the next), follows redirects, or unpacks what it gets.
+Neither keeps cookies (they would pass from one caller to the next), follows redirects, or unpacks what it gets. A
+request to speak another protocol gets a connection of its own.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from sampan.aio.tunnel import BadAnswer, Refusal, Tunnel, dial
 from sampan.api.errors import ServiceUnavailable
 from sampan.apiserver.http import tls
+from sampan.apiserver.proxying import addresses
 from sampan.apiserver.proxying.locations import Location
 
 if TYPE_CHECKING:
+    from sampan.apiserver.proxying.resolver import Resolver
     from sampan.apiserver.server import ApiServer
 
 CONNECT_SECONDS = 10
+PORTS = {"http": "80", "https": "443"}
 AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -38,8 +43,23 @@ class Backends:
                 method, url, headers=headers, data=body or None, allow_redirects=False, skip_auto_headers=AUTOMATIC
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            why = str(error) or type(error).__name__
-            raise ServiceUnavailable(f"error trying to reach service: {why}") from None
+            raise _unreachable(error) from None
+
+    async def upgrade(self, location: Location, asked: bytes) -> Tunnel | Refusal:
+        """What the other end makes of a request (head and body) for another protocol. Raises ServiceUnavailable."""
+        try:
+            return await self._server.clock.wait_for(self._dial(location, asked), CONNECT_SECONDS)
+        except (OSError, TimeoutError, BadAnswer) as error:
+            raise _unreachable(error) from None
+
+    async def _dial(self, location: Location, asked: bytes) -> Tunnel | Refusal:
+        port = int(location.port or PORTS[location.scheme])
+        host = location.host
+        if not addresses.is_literal(host):
+            host = (await _resolver().resolve(host, port))[0]["host"]
+        secured = location.scheme == "https"
+        context = self._context(kubelet=location.kubelet) if secured else None
+        return await dial(host, port, asked, tls=context, name=location.host)
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -50,11 +70,8 @@ class Backends:
         if found is None:
             import aiohttp
 
-            from sampan.apiserver.proxying.resolver import Resolver
-
-            context = tls.kubelet_context(self._server.config) if kubelet else _unverified()
             connector = aiohttp.TCPConnector(
-                ssl=context, limit=0, resolver=Resolver(aiohttp.ThreadedResolver()), use_dns_cache=False
+                ssl=self._context(kubelet=kubelet), limit=0, resolver=_resolver(), use_dns_cache=False
             )
             found = self._sessions[kubelet] = aiohttp.ClientSession(
                 connector=connector,
@@ -63,6 +80,21 @@ class Backends:
                 auto_decompress=False,
             )
         return found
+
+    def _context(self, *, kubelet: bool) -> ssl.SSLContext:
+        return tls.kubelet_context(self._server.config) if kubelet else _unverified()
+
+
+def _unreachable(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"error trying to reach service: {str(error) or type(error).__name__}")
+
+
+def _resolver() -> Resolver:
+    import aiohttp
+
+    from sampan.apiserver.proxying.resolver import Resolver
+
+    return Resolver(aiohttp.ThreadedResolver())
 
 
 def _unverified() -> ssl.SSLContext:

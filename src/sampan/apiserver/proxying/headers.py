@@ -10,6 +10,8 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from sampan.apiserver.kubelets import VERSIONS, versions
+
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
     b"upgrade".split()
@@ -38,6 +40,20 @@ def onward(headers: Mapping[bytes, bytes], *, client: str, uri: str) -> dict[str
     if host := headers.get(b"host", b"").decode("latin-1"):
         sent["x-forwarded-host"] = host
     return sent
+
+
+def is_upgrade(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request asks to go on in another protocol (RFC 9110, 7.8)."""
+    return b"upgrade" in headers and b"upgrade" in _listed(headers.get(b"connection", b""))
+
+
+def asking(sent: Mapping[str, str], headers: Mapping[bytes, bytes], length: int) -> list[tuple[bytes, bytes]]:
+    """What `onward` gave, for a request that asks for the protocol the client asked for; without the host."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()]
+    kept = [pair for pair in pairs if pair[0] not in (b"host", VERSIONS)]
+    if length:
+        kept.append((b"content-length", b"%d" % length))
+    return [*kept, *versions(headers), (b"connection", b"Upgrade"), (b"upgrade", headers[b"upgrade"])]
 
 
 def back(headers: Iterable[tuple[bytes, bytes]], *, source: str, host: str, prefix: str) -> list[tuple[bytes, bytes]]:

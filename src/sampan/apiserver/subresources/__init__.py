@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from sampan.apiserver.http.exchange import Answer
+from sampan.apiserver.longrunning import counted
 from sampan.apiserver.proxying import forward
 from sampan.apiserver.request import Request
 from sampan.apiserver.subresources import binding, eviction, log, scale, streaming, token
@@ -15,17 +16,18 @@ from sampan.apiserver.subresources import binding, eviction, log, scale, streami
 Verb = Callable[[Request], Answer | Awaitable[Answer]]
 
 SCALE: dict[str, Verb] = {"get": scale.get, "update": scale.update, "patch": scale.patch}
+EITHER = ("get", "create")
 METHODS = ("get", "create", "update", "patch", "delete")
-PROXY: dict[str, Verb] = dict.fromkeys(METHODS, forward.forward)
+PROXY: dict[str, Verb] = dict.fromkeys(METHODS, counted(forward.forward))
 
 TABLE: dict[tuple[str, str, str], dict[str, Verb]] = {
     ("*", "*", "scale"): SCALE,
     ("", "pods", "binding"): {"create": binding.bind},
     ("", "pods", "eviction"): {"create": eviction.evict},
-    ("", "pods", "log"): {"get": log.get},
-    ("", "pods", "attach"): {"get": streaming.attach, "create": streaming.attach},
-    ("", "pods", "exec"): {"get": streaming.execute, "create": streaming.execute},
-    ("", "pods", "portforward"): {"get": streaming.port_forward, "create": streaming.port_forward},
+    ("", "pods", "log"): {"get": counted(log.get)},
+    ("", "pods", "attach"): dict.fromkeys(EITHER, counted(streaming.attach)),
+    ("", "pods", "exec"): dict.fromkeys(EITHER, counted(streaming.execute)),
+    ("", "pods", "portforward"): dict.fromkeys(EITHER, counted(streaming.port_forward)),
     ("*", "*", "proxy"): PROXY,
     ("", "serviceaccounts", "token"): {"create": token.create},
 }
