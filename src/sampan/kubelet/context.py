@@ -14,6 +14,7 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
 from sampan.kubelet.handlers import Handlers
 from sampan.kubelet.images import Images
+from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.interface import Objects
@@ -35,6 +36,7 @@ class NodeContext:
     clock: Clock
     rng: random.Random
     handlers: Handlers
+    probes: ProbeSchedule
     images: Images
     objects: Objects
     mounter: Mounter

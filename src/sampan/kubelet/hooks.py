@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.aio.clock import Clock
-from sampan.kubelet.handlers import Answer, Handlers
-from sampan.kubelet.probes import Target, ask
+from sampan.kubelet.asking import Target, ask
+from sampan.kubelet.handlers import Answer, Handlers, Unanswered
 
 NO_LIMIT = 0.0
 HTTP_SECONDS = 60.0
@@ -24,5 +24,10 @@ async def run_hook(handlers: Handlers, clock: Clock, hook: Any, target: Target) 
     """Carries out a hook to its end; a command may take as long as it likes, whoever calls sets the limit."""
     if hook.sleep is not None:
         await clock.sleep(float(hook.sleep.seconds))
-        return True, ""
-    return await ask(handlers, hook, target, NO_LIMIT if hook.exec is not None else HTTP_SECONDS)
+        return Answer(True)
+    try:
+        answer = await ask(handlers, hook, target, NO_LIMIT if hook.exec is not None else HTTP_SECONDS)
+    except Unanswered as error:
+        return Answer(False, str(error))
+    # A hook tells the container something: any HTTP answer shows that it was heard, as upstream has it.
+    return answer._replace(ok=answer.ok or answer.status > 0)

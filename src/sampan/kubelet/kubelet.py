@@ -35,6 +35,7 @@ from sampan.kubelet.machine import Machine, Usage, machine, usage
 from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.orphans import Orphans
 from sampan.kubelet.pods import PodWorkers
+from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.resources import cgroup_parent
 from sampan.kubelet.rotation import LogRotation
@@ -76,6 +77,7 @@ class Kubelet:
         self._measure = measure
         self._mounter = mounter or KernelMounter()
         self._handlers = handlers or NodeHandlers(runtime, clock)
+        self._probes = ProbeSchedule(clock)
         self._owner = TaskOwner("kubelet", clock=clock, backoff=Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.2))
         self._version = ""
         config.root.mkdir(parents=True, exist_ok=True)
@@ -108,6 +110,7 @@ class Kubelet:
             clock=clock,
             rng=rng,
             handlers=self._handlers,
+            probes=self._probes,
             images=self.images,
             objects=objects,
             mounter=self._mounter,
@@ -138,6 +141,7 @@ class Kubelet:
             await self.server.start()
             self._owner.start(self.watcher.run, name="runtime watcher", policy="restart")
             self._owner.start(self.publisher.run, name="pod status", policy="restart")
+            self._owner.start(self._probes.run, name="probes", policy="restart")
             self._owner.start(self._services.run, name="services", policy="restart")
             await self.heartbeat.register()
             self._owner.start(self.heartbeat.run, name="heartbeat", policy="restart")
@@ -159,6 +163,7 @@ class Kubelet:
             "status": self.publisher.statistics(),
             "events": self.recorder.statistics(),
             "images": self.images.statistics(),
+            "probes": self._probes.statistics(),
             "pods": self.pods.statistics(),
         }
 

@@ -1,26 +1,29 @@
-"""Probes: the arithmetic of thresholds (pure), and a task for each probe of each running container.
+"""Probes: the arithmetic of thresholds (pure), and the probes of one pod's running containers.
 
 A startup probe holds the others back until it has succeeded once. Readiness starts out as not ready, liveness and
 startup as nothing known. A probe that has failed `failureThreshold` times in a row, or succeeded `successThreshold`
-times, changes its result; in between the result stays ("Configure Liveness, Readiness and Startup Probes").
+times, changes its result; in between the result stays. A container that has failed its liveness or startup probe is
+not asked again: another instance takes its place. What could not be asked counts for nothing, so that a runtime that
+is away restarts no container. ("Configure Liveness, Readiness and Startup Probes"; upstream's prober.)
 """
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sampan.aio.clock import Clock
-from sampan.aio.tasks import TaskOwner
-from sampan.kubelet.handlers import Answer, Handlers
+from sampan.kubelet.asking import Target, ask
+from sampan.kubelet.handlers import Answer, Handlers, Unanswered
 from sampan.kubelet.memory import ProbeResults
+from sampan.kubelet.probeschedule import Entry, ProbeSchedule
 
-log = logging.getLogger(__name__)
 Which = Literal["startup", "readiness", "liveness"]
 FIELDS: dict[Which, str] = {"startup": "startupProbe", "readiness": "readinessProbe", "liveness": "livenessProbe"}
+PERIOD = 10.0
+Tell = Callable[[Any, str, str], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,19 +42,29 @@ class Threshold:
         return ok if enough else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """One container instance to probe: its id, its spec and the address its ports answer at."""
+@dataclass(slots=True, kw_only=True)
+class Probe:
+    """One probe of one container instance; `due` is of the clock's monotonic time."""
 
-    container_id: str
-    spec: Any
-    ip: str
+    which: Which
+    target: Target
+    threshold: Threshold
+    due: float
+    entry: Entry | None = None
+
+    @property
+    def spec(self) -> Any:
+        return getattr(self.target.spec, FIELDS[self.which])
+
+    @property
+    def period(self) -> float:
+        return float(self.spec.periodSeconds or PERIOD)
 
 
 class Prober:
-    """Runs the probes of one pod's containers and writes their results where the pod's decisions look.
+    """Asks the probes of one pod's containers and writes their results where the pod's decisions look.
 
-    `changed` is called when a result changed; `unhealthy(spec, which, message)` after each failed attempt.
+    `changed` is called when a result changed; `tell(spec, reason, message)` after what is worth an event.
     """
 
     def __init__(
@@ -59,104 +72,105 @@ class Prober:
         handlers: Handlers,
         clock: Clock,
         rng: random.Random,
+        schedule: ProbeSchedule,
         *,
         results: dict[str, ProbeResults],
         changed: Callable[[], None],
-        unhealthy: Callable[[Any, Which, str], None],
+        tell: Tell,
     ) -> None:
         self._handlers = handlers
         self._clock = clock
         self._rng = rng
+        self._schedule = schedule
         self._results = results
         self._changed = changed
-        self._unhealthy = unhealthy
-        self._owners: dict[str, TaskOwner] = {}
+        self._tell = tell
+        self._probes: dict[str, list[Probe]] = {}
         self._ending: set[str] = set()
 
-    async def watch(self, targets: list[Target], ending: set[str] | None = None) -> None:
+    def watch(self, targets: list[Target], ending: set[str] | None = None) -> None:
         """Probes exactly these from now on; those in `ending` for readiness alone."""
         self._ending = ending or set()
         wanted = {target.container_id: target for target in targets if has_probes(target.spec)}
-        for gone in self._owners.keys() - wanted.keys():
-            await self._owners.pop(gone).close()
+        for gone in self._probes.keys() - wanted.keys():
+            for probe in self._probes.pop(gone):
+                if probe.entry is not None:
+                    probe.entry.cancel()
             self._results.pop(gone, None)
-        for container_id in wanted.keys() - self._owners.keys():
+        for container_id in wanted.keys() - self._probes.keys():
             self._begin(wanted[container_id])
 
-    async def close(self) -> None:
-        await self.watch([])
+    def close(self) -> None:
+        self.watch([])
 
     def _begin(self, target: Target) -> None:
         results = self._results.setdefault(target.container_id, ProbeResults())
-        owner = self._owners[target.container_id] = TaskOwner(f"probes {target.container_id[:12]}")
+        self._probes[target.container_id] = []
         starting = target.spec.startupProbe is not None and not results.startup
-        first: list[Which] = ["startup"] if starting else ["readiness", "liveness"]
-        for which in first:
-            self._start(owner, which, target)
+        for which in ("startup",) if starting else ("readiness", "liveness"):
+            self._add(which, target)  # type: ignore[arg-type]
 
-    def _start(self, owner: TaskOwner, which: Which, target: Target) -> None:
-        probe = getattr(target.spec, FIELDS[which])
-        if probe is not None:
-            owner.start(lambda: self._run(owner, which, probe, target), name=which, policy="log")
+    def _add(self, which: Which, target: Target) -> None:
+        spec = getattr(target.spec, FIELDS[which])
+        if spec is None:
+            return
+        threshold = Threshold(success=spec.successThreshold or 1, failure=spec.failureThreshold or 3)
+        probe = Probe(which=which, target=target, threshold=threshold, due=self._first_due(spec, target))
+        self._probes[target.container_id].append(probe)
+        self._schedule_next(probe)
 
-    async def _run(self, owner: TaskOwner, which: Which, probe: Any, target: Target) -> None:
-        period = float(probe.periodSeconds or 10)
-        threshold = Threshold(success=probe.successThreshold or 1, failure=probe.failureThreshold or 3)
-        await self._clock.sleep(float(probe.initialDelaySeconds or 0))
-        due = self._clock.monotonic()
-        while which == "readiness" or target.container_id not in self._ending:
-            ok, text = await ask(self._handlers, probe, target)
-            if not ok:
-                self._unhealthy(target.spec, which, f"{which.capitalize()} probe failed: {text}")
-            result = threshold.record(ok)
-            if result is not None and self._note(target.container_id, which, result) and which == "startup" and result:
-                self._start(owner, "readiness", target)
-                self._start(owner, "liveness", target)
-                return
+    def _first_due(self, spec: Any, target: Target) -> float:
+        """After its initial delay; the probes that a new kubelet takes over are spread over their periods."""
+        now = self._clock.now()
+        wait = max(target.started + float(spec.initialDelaySeconds or 0) - now, 0.0)
+        if target.started and target.started < self._schedule.began:
+            wait += self._rng.random() * float(spec.periodSeconds or PERIOD)
+        return self._clock.monotonic() + wait
+
+    def _schedule_next(self, probe: Probe) -> None:
+        probe.entry = self._schedule.at(probe.due, lambda: self._attempt(probe))
+
+    async def _attempt(self, probe: Probe) -> None:
+        if probe.which != "readiness" and probe.target.container_id in self._ending:
+            return
+        if self._record(probe, await self._ask(probe)):
             # From due time to due time, so that a slow answer does not shift the rhythm.
-            due = max(due + period, self._clock.monotonic())
-            await self._clock.sleep(due - self._clock.monotonic())
+            probe.due = max(probe.due + probe.period, self._clock.monotonic())
+            self._schedule_next(probe)
 
-    def _note(self, container_id: str, which: Which, result: bool) -> bool:
-        """Writes a result down; returns whether it is new."""
-        results = self._results.get(container_id)
-        if results is None or getattr(results, which) == result:
+    async def _ask(self, probe: Probe) -> Answer | None:
+        """None when the container could not be asked."""
+        spec, title = probe.target.spec, probe.which.capitalize()
+        try:
+            answer = await ask(self._handlers, probe.spec, probe.target)
+        except Unanswered as error:
+            self._tell(spec, "Unhealthy", f"{title} probe errored and resulted in unknown state: {error}")
+            return None
+        if not answer.ok:
+            self._tell(spec, "Unhealthy", f"{title} probe failed: {answer.text}")
+        elif answer.warning:
+            self._tell(spec, "ProbeWarning", f"{title} probe warning: {answer.text}")
+        return answer
+
+    def _record(self, probe: Probe, answer: Answer | None) -> bool:
+        """Counts an answer; returns whether the probe goes on."""
+        result = probe.threshold.record(answer.ok) if answer is not None else None
+        if result is None:
+            return True
+        self._note(probe.target.container_id, probe.which, result)
+        if probe.which == "startup" and result:
+            self._add("readiness", probe.target)
+            self._add("liveness", probe.target)
             return False
-        setattr(results, which, result)
-        self._changed()
-        return True
+        return result or probe.which == "readiness"
+
+    def _note(self, container_id: str, which: Which, result: bool) -> None:
+        """Writes a result down, and says so if it is new."""
+        results = self._results.get(container_id)
+        if results is not None and getattr(results, which) != result:
+            setattr(results, which, result)
+            self._changed()
 
 
 def has_probes(spec: Any) -> bool:
     return any(getattr(spec, field) is not None for field in FIELDS.values())
-
-
-async def ask(handlers: Handlers, action: Any, target: Target, timeout: float | None = None) -> Answer:
-    """Carries out the action of a probe (or of a lifecycle hook, which gives its own timeout)."""
-    seconds = float(action.timeoutSeconds or 1) if timeout is None else timeout
-    if action.exec is not None:
-        return await handlers.exec(target.container_id, action.exec.command or [], seconds)
-    if action.httpGet is not None:
-        return await ask_http(handlers, action.httpGet, target, seconds)
-    if action.tcpSocket is not None:
-        port = port_number(action.tcpSocket.port, target.spec)
-        return await handlers.tcp(action.tcpSocket.host or target.ip, port, seconds)
-    if getattr(action, "grpc", None) is not None:
-        return await handlers.grpc(target.ip, action.grpc.port, action.grpc.service or "", seconds)
-    return True, ""
-
-
-async def ask_http(handlers: Handlers, get: Any, target: Target, seconds: float) -> Answer:
-    host = get.host or target.ip
-    host = f"[{host}]" if ":" in host else host
-    path = get.path or "/"
-    scheme = (get.scheme or "HTTP").lower()
-    url = f"{scheme}://{host}:{port_number(get.port, target.spec)}{path if path.startswith('/') else '/' + path}"
-    return await handlers.http(url, [(header.name, header.value or "") for header in get.httpHeaders or ()], seconds)
-
-
-def port_number(port: int | str, spec: Any) -> int:
-    """A port by number, or by the name of one of the container's; 0 when there is none of that name."""
-    if isinstance(port, int) or port.isdigit():
-        return int(port)
-    return next((known.containerPort for known in spec.ports or () if known.name == port), 0)

@@ -18,6 +18,7 @@ from sampan.aio.clock import parse_timestamp
 from sampan.aio.tasks import TaskOwner
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet.actions import Action
+from sampan.kubelet.asking import Target
 from sampan.kubelet.containerconfig import pod_log_folder
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.decide import deadline_of, decide
@@ -26,7 +27,7 @@ from sampan.kubelet.observed import NOTHING, Observed
 from sampan.kubelet.observer import Observer
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podstatus import known_status, pod_status
-from sampan.kubelet.probes import Prober, Target, Which
+from sampan.kubelet.probes import Prober
 from sampan.kubelet.spec import container_by_name, full_name, grace_seconds, host_network
 from sampan.kubelet.steps.table import Steps
 from sampan.kubelet.steps.workspace import Interrupted
@@ -61,9 +62,10 @@ class PodWorker:
             context.handlers,
             context.clock,
             context.rng,
+            context.probes,
             results=self.memory.probes,
             changed=self.wake,
-            unhealthy=self._unhealthy,
+            tell=lambda spec, reason, message: self._steps.tell(spec.name, "Warning", reason, message),
         )
 
     # What others tell the worker.
@@ -102,7 +104,7 @@ class PodWorker:
                     await self._rest(wake_at)
         finally:
             self._context.watcher.unsubscribe(self.uid)
-            await self._prober.close()
+            self._prober.close()
             await self.owner.close()
 
     async def _rest(self, wake_at: float | None) -> None:
@@ -144,7 +146,7 @@ class PodWorker:
         self._context.watcher.belongs(ids, self.uid)
         if self.rounds == 1:
             self._adopt()
-        await self._prober.watch(self._targets(), self._stopping())
+        self._prober.watch(self._targets(), self._stopping())
 
     def _adopt(self) -> None:
         """Takes over what the API says of probes of containers that ran before us, until their next probe says else."""
@@ -284,13 +286,10 @@ class PodWorker:
         running = [c for c in self.seen.latest.values() if c.state == "running" and c.sandbox_id == sandbox.id]
         specs = [(container, container_by_name(self.pod, container.name)) for container in running]
         return [
-            Target(container_id=container.id, spec=spec, ip=ips[0] if ips else "")
+            Target(container_id=container.id, spec=spec, ip=ips[0] if ips else "", started=container.started)
             for container, spec in specs
             if spec is not None and container.id not in self.memory.hooks
         ]
-
-    def _unhealthy(self, spec: Any, which: Which, message: str) -> None:
-        self._steps.tell(spec.name, "Warning", "Unhealthy", message)
 
     def statistics(self) -> dict[str, Any]:
         return {"rounds": self.rounds, "stage": self.memory.stage, "tasks": self.owner.statistics()}

@@ -14,6 +14,7 @@ import msgspec
 from sampan.aio.clock import Clock
 from sampan.api.kinds import core_v1
 from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.handlers import Answer, Unanswered
 from sampan.kubelet.kubelet import Kubelet
 from sampan.kubelet.machine import Machine, Usage
 from sampan.testing.clock import VirtualClock, settle
@@ -65,31 +66,34 @@ class FakeMounter:
 
 
 class FakeHandlers:
-    """Answers as `answers` says, by kind and address; True where it says nothing."""
+    """Answers as `answers` says, by kind and address; True where it says nothing; nothing for the `unanswered`."""
 
     def __init__(self, clock: Clock) -> None:
         self.answers: dict[str, bool] = {}
         self.takes: dict[str, float] = {}
+        self.unanswered: set[str] = set()
         self.asked: list[tuple[float, str]] = []
         self._clock = clock
 
-    async def _answer(self, what: str) -> tuple[bool, str]:
+    async def _answer(self, what: str) -> Answer:
         self.asked.append((self._clock.monotonic(), what))
         if what in self.takes:
             await self._clock.sleep(self.takes[what])
         ok = self.answers.get(what, True)
-        return ok, "" if ok else "no"
+        if what in self.unanswered:
+            raise Unanswered("nobody was asked")
+        return Answer(ok, "" if ok else "no")
 
-    async def exec(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[bool, str]:
+    async def exec(self, container_id: str, command: Sequence[str], timeout: float) -> Answer:
         return await self._answer("exec " + " ".join(command))
 
-    async def http(self, url: str, headers: Sequence[tuple[str, str]], timeout: float) -> tuple[bool, str]:
+    async def http(self, url: str, headers: Sequence[tuple[str, str]], timeout: float) -> Answer:
         return await self._answer("http " + url)
 
-    async def tcp(self, host: str, port: int, timeout: float) -> tuple[bool, str]:
+    async def tcp(self, host: str, port: int, timeout: float) -> Answer:
         return await self._answer(f"tcp {host}:{port}")
 
-    async def grpc(self, host: str, port: int, service: str, timeout: float) -> tuple[bool, str]:
+    async def grpc(self, host: str, port: int, service: str, timeout: float) -> Answer:
         return await self._answer(f"grpc {host}:{port} {service}")
 
 

@@ -93,10 +93,11 @@ class ContainerSteps:
 
     async def _post_start(self, spec: Any, container_id: str) -> None:
         space, context = self._space, self._space.context
-        ok, text = await run_hook(context.handlers, context.clock, post_start(spec), space.target(spec, container_id))
+        hook = run_hook(context.handlers, context.clock, post_start(spec), space.target(spec, container_id))
+        answer = await hook
         space.memory.hooks.discard(container_id)
-        if not ok and space.memory.ending is None:
-            space.tell(spec.name, "Warning", "FailedPostStartHook", f"PostStartHook failed: {text}")
+        if not answer.ok and space.memory.ending is None:
+            space.tell(spec.name, "Warning", "FailedPostStartHook", f"PostStartHook failed: {answer.text}")
             space.tell(spec.name, "Normal", "Killing", "FailedPostStartHook")
             await context.runtime.stop_container(container_id, math.ceil(grace_seconds(space.pod)))
         space.worker.wake()

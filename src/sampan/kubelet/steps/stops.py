@@ -8,6 +8,7 @@ from typing import Any
 
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
+from sampan.kubelet.handlers import Answer
 from sampan.kubelet.hooks import pre_stop, run_hook
 from sampan.kubelet.spec import container_by_name
 from sampan.kubelet.steps.workspace import RETRY_BASE, Workspace
@@ -57,9 +58,9 @@ class StopSteps:
         began = clock.monotonic()
         running = run_hook(space.context.handlers, clock, hook, space.target(spec, action.id))
         try:
-            ok, text = await clock.wait_for(running, action.grace)
+            answer = await clock.wait_for(running, action.grace)
         except TimeoutError:
-            ok, text = False, f"not finished within {action.grace:g}s"
-        if not ok:
-            space.tell(action.container, "Warning", "FailedPreStopHook", f"PreStopHook failed: {text}")
+            answer = Answer(False, f"not finished within {action.grace:g}s")
+        if not answer.ok:
+            space.tell(action.container, "Warning", "FailedPreStopHook", f"PreStopHook failed: {answer.text}")
         return max(action.grace - (clock.monotonic() - began), SHORTEST_GRACE)

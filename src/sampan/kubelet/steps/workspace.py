@@ -8,11 +8,11 @@ from typing import Any, Protocol, TypeVar
 
 from sampan.aio.tasks import TaskOwner
 from sampan.kubelet import containerconfig
+from sampan.kubelet.asking import Target
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.dns import resolver_for
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
-from sampan.kubelet.probes import Target
 from sampan.kubelet.spec import ephemeral_containers, host_network, init_containers
 from sampan.volumes.interface import PodVolumes
 
