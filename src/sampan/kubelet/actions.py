@@ -41,11 +41,13 @@ class EnsureImage:
 
 @dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Create and start a new instance; `delay` is the back-off it has waited for (None for a first start)."""
+    """Create and start a new instance; `delay` is the back-off it has waited for (None for a first start), `round` as
+    in `observed.Container`."""
 
     container: str
     restarts: int
     delay: float | None
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)

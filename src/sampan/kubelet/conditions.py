@@ -1,7 +1,7 @@
 """A pod's conditions, from its containers' statuses: pure ("Pod Lifecycle", pod conditions).
 
-The kubelet owns PodReadyToStartContainers, Initialized, ContainersReady, Ready and PodScheduled; all others belong to
-someone else and are left as they are. A condition keeps its transition time as long as its status stays.
+The kubelet owns those in OWNED; all others belong to someone else and are left as they are. A condition keeps its
+transition time as long as its status stays.
 """
 
 from __future__ import annotations
@@ -12,14 +12,21 @@ from typing import Any
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
 from sampan.kubelet.phase import TERMINAL
-from sampan.kubelet.restarts import is_sidecar
+from sampan.kubelet.restarts import Round, is_sidecar
 from sampan.kubelet.spec import init_containers
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWNED = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    "AllContainersRestarting",
+)
 
 
 def conditions_of(
-    pod: Any, phase: str, init: Sequence[Any], apps: Sequence[Any], *, sandbox_ready: bool, now: float
+    pod: Any, phase: str, init: Sequence[Any], apps: Sequence[Any], *, sandbox_ready: bool, round_: Round, now: float
 ) -> list[Any]:
     """The conditions the kubelet owns, in their order in OWNED, with transition times kept from the pod's status."""
     containers_ready = ready_containers(pod, phase, init, apps)
@@ -29,6 +36,7 @@ def conditions_of(
         ready(pod, containers_ready),
         containers_ready,
         condition("PodScheduled", True),
+        *restarting(round_),
     ]
     known = {old.type: old for old in (pod.status.conditions if pod.status else None) or ()}
     for new in found:
@@ -41,6 +49,15 @@ def conditions_of(
 
 def condition(type_: str, value: bool, reason: str | None = None, message: str | None = None) -> Any:
     return core_v1.PodCondition(type=type_, status="True" if value else "False", reason=reason, message=message)
+
+
+def restarting(round_: Round) -> list[Any]:
+    """AllContainersRestarting (KEP-5532), for pods that have ever done so."""
+    cause = round_.cause
+    if cause is not None:
+        text = f"Container {cause.name} exited with code {cause.exit_code}, triggering pod restart"
+        return [condition("AllContainersRestarting", True, "ContainerExited", text)]
+    return [condition("AllContainersRestarting", False)] if round_.number else []
 
 
 def initialized(pod: Any, phase: str, init: Sequence[Any], apps: Sequence[Any]) -> Any:

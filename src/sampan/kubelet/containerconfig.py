@@ -77,6 +77,7 @@ def container_config(
     *,
     restarts: int,
     delay: float | None,
+    round_number: int,
     environment: Mapping[str, str],
     mounts: Sequence[Any],
     image: Any,
@@ -100,6 +101,8 @@ def container_config(
     }
     if delay is not None:
         notes[labels.RESTART_DELAY] = f"{delay:g}"
+    if round_number:
+        notes[labels.ROUND] = str(round_number)
     own_mount = pb.Mount(container_path=termination, host_path=str(termination_file))
     return pb.ContainerConfig(
         metadata=pb.ContainerMetadata(name=container.name, attempt=restarts),

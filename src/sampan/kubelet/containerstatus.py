@@ -13,7 +13,7 @@ from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Container, Observed
-from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts
+from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, wanted_round
 from sampan.kubelet.spec import full_name, init_containers
 
 ERROR_SHOWN_SECONDS = 3.0
@@ -33,6 +33,7 @@ class ContainerStatuses:
         self.backoff = backoff
         self.done = done
         """The pod is over: nothing in it waits any more."""
+        self.round = wanted_round(pod, seen)
 
     def of(self, spec: Any, *, init: bool = False) -> Any:
         instances = self.seen.instances(spec.name)
@@ -53,7 +54,7 @@ class ContainerStatuses:
             state=state,
             lastState=last or core_v1.ContainerState(),
             started=bool(started),
-            ready=self._init_done(latest) if plain_init else bool(started and self._is_ready(spec, latest)),
+            ready=has_succeeded(state) if plain_init else bool(started and self._is_ready(spec, latest)),
         )
 
     def of_ephemeral(self, spec: Any) -> Any:
@@ -87,10 +88,6 @@ class ContainerStatuses:
         probes = self.memory.probes.get(container.id)
         return probes is not None and probes.readiness is True
 
-    @staticmethod
-    def _init_done(container: Container | None) -> bool:
-        return container is not None and container.state == "exited" and container.exit_code == 0
-
     def _states(self, spec: Any, latest: Container | None, previous: Container | None, init: bool) -> tuple[Any, Any]:
         """The state, and the last state if there is one."""
         before = terminated(previous) if previous is not None and previous.state == "exited" else None
@@ -107,6 +104,8 @@ class ContainerStatuses:
     def _will_restart(self, spec: Any, ended: Container, init: bool) -> bool:
         if self.done or self.memory.ending is not None:
             return False
+        if not self.round.includes(ended):
+            return True
         if init and ended.exit_code == 0 and not is_sidecar(spec):
             return False
         return restarts(self.pod, spec, ended, init=init)
@@ -130,6 +129,10 @@ class ContainerStatuses:
         if shown is None or self.now < failure.at + ERROR_SHOWN_SECONDS:
             return waiting(failure.reason, failure.message)
         return waiting(shown, f'Back-off pulling image "{spec.image}": {failure.reason}: {failure.message}')
+
+
+def has_succeeded(state: Any) -> bool:
+    return state.terminated is not None and state.terminated.exitCode == 0
 
 
 def running(container: Container) -> Any:

@@ -38,7 +38,7 @@ from sampan.kubelet.actions import (
 )
 from sampan.kubelet.memory import Ending, Failure, ImageReady, Memory
 from sampan.kubelet.observed import Container, Observed
-from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts
+from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, restarts_all, wanted_round
 from sampan.kubelet.spec import (
     app_containers,
     container_by_name,
@@ -80,6 +80,7 @@ class Decision:
         self.memory = memory
         self.now = now
         self.backoff = backoff
+        self.round = wanted_round(pod, seen)
         self.wake_at: float | None = None
 
     # The way up.
@@ -100,6 +101,8 @@ class Decision:
         yield from self._clear_old_sandboxes(sandbox.id)
         yield from self._clear_old_instances()
         yield from self._run_ephemeral()
+        if (yield from self._end_round()):
+            return
         if (yield from self._initialize()):
             yield from self._run_apps()
 
@@ -117,12 +120,31 @@ class Decision:
                 yield StopSandbox(sandbox.id)
             yield CreateSandbox(sandbox.attempt + 1 if sandbox else 0)
 
+    def _end_round(self) -> Generator[Action, None, bool]:
+        """Kills what is left of a round that is to be followed by another; returns whether that has to wait.
+
+        Neither hooks nor grace: the pod does not end, it begins anew (KEP-5532).
+        """
+        cause = self.round.cause
+        if cause is None:
+            return False
+        names = {spec.name for spec in ephemeral_containers(self.pod)}
+        alive = [container for container in self.seen.containers if container.alive and container.name not in names]
+        for container in alive:
+            yield from self._stop(container, f"Container {cause.name} restarts all containers of the pod", grace=0.0)
+        return bool(alive) or not self._reached(cause.finished + self.backoff.next_delay(cause))
+
+    def _current(self, name: str) -> Container | None:
+        """The newest instance, if it is in the newest sandbox and of the round that is to run."""
+        container = self.seen.current(name)
+        return container if self.round.includes(container) else None
+
     def _initialize(self) -> Generator[Action, None, bool]:
         """Runs init containers and sidecars; returns whether app containers may run."""
         inits = init_containers(self.pod)
-        started_apps = any(self.seen.current(container.name) for container in app_containers(self.pod))
+        started_apps = any(self._current(container.name) for container in app_containers(self.pod))
         for spec in inits:
-            container = self.seen.current(spec.name)
+            container = self._current(spec.name)
             if is_sidecar(spec):
                 yield from self._keep_running(spec, container)
                 if not started_apps and not self._is_started(spec, container):
@@ -130,7 +152,7 @@ class Decision:
             elif started_apps or succeeded(container):
                 continue
             elif container is None or container.state == "created":
-                yield from self._start(spec)
+                yield from self._start(spec, self._delay_of_round(self.seen.latest.get(spec.name)))
                 return False
             elif container.alive:
                 return False
@@ -149,7 +171,7 @@ class Decision:
 
     def _run_apps(self) -> Iterator[Action]:
         for spec in app_containers(self.pod):
-            container = self.seen.current(spec.name)
+            container = self._current(spec.name)
             yield from self._keep_running(spec, container)
             if container is not None and container.id in self.memory.hooks:
                 return
@@ -157,8 +179,8 @@ class Decision:
     def _keep_running(self, spec: Any, container: Container | None) -> Iterator[Action]:
         if container is None or container.state == "created":
             before = self.seen.latest.get(spec.name)
-            if before is None or before.state != "exited" or self._restarts(spec, before):
-                yield from self._start(spec)
+            if before is None or before.state != "exited" or self._runs_again(spec, before):
+                yield from self._start(spec, self._delay_of_round(before))
         elif container.alive:
             reason = self._reason_to_restart(spec, container)
             if reason:
@@ -168,6 +190,16 @@ class Decision:
 
     def _restarts(self, spec: Any, ended: Container) -> bool:
         return restarts(self.pod, spec, ended)
+
+    def _runs_again(self, spec: Any, ended: Container) -> bool:
+        return not self.round.includes(ended) or self._restarts(spec, ended)
+
+    def _delay_of_round(self, before: Container | None) -> float | None:
+        """What a container that began this round has waited for; None for the others, who only come along."""
+        spec = container_by_name(self.pod, before.name) if before is not None else None
+        if before is None or self.round.includes(before) or spec is None or not restarts_all(spec, before):
+            return None
+        return self.backoff.next_delay(before)
 
     def _reason_to_restart(self, spec: Any, container: Container) -> str:
         probes = self.memory.probes.get(container.id)
@@ -195,7 +227,8 @@ class Decision:
         if isinstance(image, ImageReady):
             if self._due(self.memory.failures.get(spec.name)):
                 restart_count = before.restarts + 1 if before else 0
-                yield StartContainer(spec.name, restart_count, 0.0 if before and delay is None else delay)
+                waited = 0.0 if before and delay is None else delay
+                yield StartContainer(spec.name, restart_count, waited, self.round.number)
         elif image is None or (isinstance(image, Failure) and self._due(image)):
             yield EnsureImage(spec.name)
 
@@ -226,18 +259,22 @@ class Decision:
     def is_finished(self) -> bool:
         if self.pod.status is not None and self.pod.status.phase in ("Succeeded", "Failed"):
             return True
+        if self.round.cause is not None:
+            return False
         if self._init_failed():
             return True
         ended = [self.seen.latest.get(spec.name) for spec in app_containers(self.pod)]
         if not ended or any(container is None or container.state != "exited" for container in ended):
             return False
         pairs = zip(app_containers(self.pod), ended, strict=True)
-        return not any(container and self._restarts(spec, container) for spec, container in pairs)
+        return not any(container and self._runs_again(spec, container) for spec, container in pairs)
 
     def _init_failed(self) -> bool:
         for spec in init_containers(self.pod):
             container = self.seen.latest.get(spec.name)
-            if is_sidecar(spec) or container is None or container.state != "exited" or not container.exit_code:
+            if container is None or not self.round.includes(container):
+                continue
+            if is_sidecar(spec) or container.state != "exited" or not container.exit_code:
                 continue
             if not restarts(self.pod, spec, container, init=True):
                 return True

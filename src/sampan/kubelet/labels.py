@@ -1,7 +1,7 @@
 """The labels and annotations on sandboxes and containers: the kubelet's memory inside the runtime.
 
 What must survive a kubelet restart stands here and nowhere else. The names are upstream's (pkg/kubelet/types), so
-`crictl` and other tools find what they look for; the last one is ours.
+`crictl` and other tools find what they look for; those of sampan.dev are ours.
 """
 
 from __future__ import annotations
@@ -18,3 +18,5 @@ TERMINATION_FILE = "sampan.dev/termination-file"
 GRACE_PERIOD = "io.kubernetes.pod.terminationGracePeriod"
 RESTART_DELAY = "sampan.dev/restart-delay"
 """Seconds of back-off this instance waited for before its start; absent on a first start."""
+ROUND = "sampan.dev/round"
+"""How often all containers of the pod had been restarted together when this instance was made; absent for never."""

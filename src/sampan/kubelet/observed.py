@@ -24,7 +24,7 @@ class Container:
     """One instance of a container of the pod's spec; times are seconds since the epoch, 0 for what has not happened.
 
     `delay` is the back-off it waited for before its start, None for a first start. `message` is its termination
-    message when it has ended.
+    message when it has ended. `round` counts the restarts of all containers together that came before it.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Container:
     restarts: int = 0
     delay: float | None = None
     spec_hash: str = ""
+    round: int = 0
 
     @property
     def alive(self) -> bool:

@@ -110,4 +110,5 @@ def seen_container(item: Any, status: Any, log_folder: Path) -> Container:
         restarts=int(notes.get(labels.RESTART_COUNT, status.metadata.attempt)),
         delay=float(delay) if delay is not None else None,
         spec_hash=notes.get(labels.CONTAINER_HASH, ""),
+        round=int(notes.get(labels.ROUND, 0)),
     )

@@ -11,13 +11,16 @@ from sampan.kubelet.spec import init_containers
 TERMINAL = ("Succeeded", "Failed")
 
 
-def phase_of(pod: Any, init: Sequence[Any], apps: Sequence[Any], *, over: bool) -> str:
-    """`init` and `apps` are the container statuses in the spec's order; `over` when the pod was made to end and has."""
+def phase_of(pod: Any, init: Sequence[Any], apps: Sequence[Any], *, over: bool, again: bool = False) -> str:
+    """`init` and `apps` are the container statuses in the spec's order; `over` when the pod was made to end and has;
+    `again` when all its containers restart together (KEP-5532)."""
     known = pod.status.phase if pod.status else None
     if known in TERMINAL:
         return known
     if over:
         return "Succeeded" if apps and all(exit_code(status) == 0 for status in apps) else "Failed"
+    if again and not any(status.state.running or status.state.terminated for status in apps):
+        return "Pending"
     specs = init_containers(pod)
     plain = [status for spec, status in zip(specs, init, strict=True) if not is_sidecar(spec)]
     if any(failed_for_good(status) for status in plain):

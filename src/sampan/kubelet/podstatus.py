@@ -20,7 +20,7 @@ from sampan.kubelet.memory import Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL, phase_of
 from sampan.kubelet.qos import qos_class
-from sampan.kubelet.restarts import CrashBackoff
+from sampan.kubelet.restarts import CrashBackoff, wanted_round
 from sampan.kubelet.spec import app_containers, ephemeral_containers, host_network, init_containers
 
 
@@ -34,7 +34,8 @@ def pod_status(
     statuses = ContainerStatuses(pod, seen, memory, now, backoff, done)
     init = [statuses.of(spec, init=True) for spec in init_containers(pod)]
     apps = [statuses.of(spec) for spec in app_containers(pod)]
-    phase = ending.phase if ending and ending.phase else phase_of(pod, init, apps, over=over)
+    round_ = wanted_round(pod, seen)
+    phase = ending.phase if ending and ending.phase else phase_of(pod, init, apps, over=over, again=round_.number > 0)
     ips = pod_ips(pod, seen, memory, host_ips)
     sandbox_ready = bool(ips) and seen.sandbox is not None and seen.sandbox.ready
     known = pod.status or core_v1.PodStatus()
@@ -43,7 +44,7 @@ def pod_status(
         phase=phase,
         reason=(ending.reason if ending else "") or known.reason,
         message=(ending.message if ending else "") or known.message,
-        conditions=conditions_of(pod, phase, init, apps, sandbox_ready=sandbox_ready, now=now),
+        conditions=conditions_of(pod, phase, init, apps, sandbox_ready=sandbox_ready, round_=round_, now=now),
         hostIP=host_ips[0] if host_ips else None,
         hostIPs=[core_v1.HostIP(ip=ip) for ip in host_ips] or None,
         podIP=ips[0] if ips else None,

@@ -104,8 +104,9 @@ def failure(value: Any) -> Failure | None:
 
 def shown_action(action: Any) -> str:
     """`StopContainer k0 c 30.0`: the class and its fields, those that are texts for people left out."""
-    values = [getattr(action, name) for name in action.__slots__ if name not in ("message", "prestop")]
-    return " ".join([type(action).__name__, *map(str, values)])
+    values = [getattr(action, name) for name in action.__slots__ if name not in ("message", "prestop", "round")]
+    rounds = [f"round {action.round}"] if getattr(action, "round", 0) else []
+    return " ".join([type(action).__name__, *map(str, values), *rounds])
 
 
 def shown_status(status: Any) -> str:

@@ -49,6 +49,7 @@ class ContainerSteps:
             spec,
             restarts=action.restarts,
             delay=action.delay,
+            round_number=action.round,
             environment=environment,
             mounts=container_mounts(spec, volumes, space.paths, environment, context.config, context.node_hosts),
             image=image.details,
