@@ -40,7 +40,7 @@ from sampan.network.dns.zone import Zone
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.nftables.backend import NftablesBackend
-from sampan.network.proxy.nftables.ruleset import Settings
+from sampan.network.proxy.settings import Settings
 
 CLONE_NEWNET = 0x40000000
 TARGET = ("127.0.0.1", 8080)

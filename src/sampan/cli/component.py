@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from sampan.aio import loglines
 from sampan.cli.settings import cluster_options, resolved
 
 
-def make(name: str, text: str) -> click.Command:
-    """The command `sampan NAME`; `text` says what it runs."""
+def make(name: str, text: str, *options: Callable[..., Any]) -> click.Command:
+    """The command `sampan NAME`; `text` says what it runs, `options` what it takes besides those of all."""
 
     @click.command(name, help=f"{text}\n\n\b\nExample:\n  sampan {name} --kubeconfig {name}.kubeconfig")
     @cluster_options
@@ -29,11 +30,13 @@ def make(name: str, text: str) -> click.Command:
         from sampan.cluster.errors import ClusterError
 
         loglines.to_stderr(log_level)
-        options = resolved(data_dir, given)
+        chosen = resolved(data_dir, given)
         parts = components.STANDALONE[name]
         try:
-            process.run(lambda: components.run_parts(parts, options, kubeconfig=kubeconfig, elect=leader_elect))
+            process.run(lambda: components.run_parts(parts, chosen, kubeconfig=kubeconfig, elect=leader_elect))
         except BadConfig as error:
             raise ClusterError(f"{error}; name one with --kubeconfig, or make a cluster with `sampan up`") from None
 
+    for option in reversed(options):
+        command = option(command)
     return command

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from sampan.cli.component import make
+import click
 
-command = make("proxy", "Run a service proxy.")
+from sampan.cli.component import make
+from sampan.cli.settings import ABSOLUTE
+from sampan.network.proxy.config import MODES
+
+command = make(
+    "proxy",
+    "Run a service proxy.",
+    click.option("--mode", "proxy_mode", type=click.Choice(MODES), help="Packet filter to use.  [default: nftables]"),
+    click.option("--config", "proxy_config", type=ABSOLUTE, help="File with a KubeProxyConfiguration."),
+)

@@ -6,12 +6,14 @@ import asyncio
 import json
 import logging
 import random
+from pathlib import Path
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
+from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Host
@@ -21,9 +23,10 @@ from sampan.network import cni
 from sampan.network.cni import PodNetwork
 from sampan.network.dns import interface
 from sampan.network.dns.component import DnsServer
-from sampan.network.proxy.component import ServiceProxy
-from sampan.network.proxy.nftables.backend import NftablesBackend
-from sampan.network.proxy.nftables.ruleset import Settings
+from sampan.network.proxy import config as proxyconfig
+from sampan.network.proxy import modes
+from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
+from sampan.network.proxy.daemon import ProxyDaemon
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +100,7 @@ class NodeNetwork:
         self._clock = clock
         self._rng = rng
         self._informers = Informers(client, clock, rng)
-        self._parts: dict[str, ServiceProxy | DnsServer] = {
+        self._parts: dict[str, ProxyDaemon | DnsServer] = {
             "proxy": proxy(options, client, clock, rng, self._informers),
             "dns": dns(options, client, clock, rng, self._informers),
         }
@@ -114,17 +117,24 @@ class NodeNetwork:
 
 def proxy(
     options: Options, client: Client, clock: Clock, rng: random.Random, informers: Informers | None = None
-) -> ServiceProxy:
-    return ServiceProxy(
-        informers=informers,
-        client=client,
-        clock=clock,
-        rng=rng,
+) -> ProxyDaemon:
+    return ProxyDaemon(client=client, clock=clock, rng=rng, config=proxy_config(options), informers=informers)
+
+
+def proxy_config(options: Options) -> ProxyConfig:
+    """The proxy's settings: the cluster's, then the file's, then the mode; raises ClusterError."""
+    config = ProxyConfig(
+        cluster_cidrs=tuple(options.cluster_cidr.split(",")),
+        service_cidrs=tuple(options.service_cidr.split(",")),
+        local_addresses=(options.dns_ip,),
         node_name=options.node_name,
-        cluster_cidr=options.cluster_cidr,
-        service_cidr=options.service_cidr,
-        local_addresses={options.dns_ip},
     )
+    try:
+        if options.proxy_config:
+            config = proxyconfig.load(Path(options.proxy_config), config)
+        return proxyconfig.with_mode(config, options.proxy_mode or config.mode)
+    except BadProxyConfig as error:
+        raise ClusterError(str(error)) from None
 
 
 def dns(
@@ -143,8 +153,9 @@ def dns(
 
 async def remove_network(options: Options) -> None:
     """Takes away service rules, the DNS interface and the pod network, whoever left them."""
-    settings = Settings(cluster_cidr=options.cluster_cidr, service_cidr=options.service_cidr)
-    await NftablesBackend(settings).remove()
+    config = proxy_config(options)
+    for backend in (*modes.chosen(config).values(), *modes.former(config)):
+        await backend.remove()
     await interface.remove()
     await cni.remove(pod_network(options, installed_range(options) or options.cluster_cidr))
 

@@ -48,6 +48,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_seconds: float = 0.0
     snapshot_dir: str = ""
     snapshot_retention: int = 24
+    proxy_mode: str = ""
+    """The service proxy's packet filter; "" for its configuration's, or nftables."""
+    proxy_config: str = ""
+    """A KubeProxyConfiguration file; "" for none."""
     api_server: str = ""
     """Where the API server is of the cluster that this machine has joined; "" on a cluster's first machine."""
 

@@ -15,6 +15,8 @@ from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
 from sampan.network.dns import DnsServer
 from sampan.network.proxy import ServiceProxy
+from sampan.network.proxy.nftables.backend import NftablesBackend
+from sampan.network.proxy.settings import Settings
 from sampan.testing.fakeapi import FakeApi
 
 from .background import Background
@@ -42,8 +44,9 @@ class Node:
     async def _make(self) -> None:
         self.api = FakeApi()
         given: Any = {"client": self.api, "clock": SystemClock(), "rng": random.Random(1)}
+        settings = Settings(cluster_cidr=CLUSTER, service_cidr=SERVICES, skip=(DNS,))
         self.proxy = ServiceProxy(
-            **given, node_name="n1", cluster_cidr=CLUSTER, service_cidr=SERVICES, local_addresses={DNS}
+            **given, node_name="n1", backends={"IPv4": NftablesBackend(settings)}, local_addresses={DNS}
         )
         self.dns = DnsServer(**given, addresses=[DNS], networks=[CLUSTER, SERVICES], upstreams=[])
 

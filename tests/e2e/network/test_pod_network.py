@@ -9,7 +9,7 @@ import pytest
 
 from sampan.network import cni
 from sampan.network.proxy.nftables.backend import NftablesBackend
-from sampan.network.proxy.nftables.ruleset import Settings
+from sampan.network.proxy.settings import Settings
 
 from .world import CLUSTER, NODE, SERVICES, World
 

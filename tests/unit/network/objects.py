@@ -25,3 +25,7 @@ def endpoint_slice(name: str, *addresses: str, port: int = 8080) -> Any:
         ports=[discovery_v1.EndpointPort(name="http", port=port)],
         endpoints=[discovery_v1.Endpoint(addresses=[address]) for address in addresses],
     )
+
+
+def node(name: str, labels: dict[str, str] | None = None, **parts: Any) -> Any:
+    return core_v1.Node(kind="Node", apiVersion="v1", metadata=meta_v1.ObjectMeta(name=name, labels=labels), **parts)

@@ -16,8 +16,8 @@ from sampan.network.dns.responder import Responder
 from sampan.network.dns.zone import Zone
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.model import Viewpoint, service_ports
-from sampan.network.proxy.nftables.ruleset import Settings
 from sampan.network.proxy.nftables.table import Table
+from sampan.network.proxy.settings import Settings
 from sampan.network.serviceindex import services_of
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "network"

@@ -21,7 +21,7 @@ class Setting:
         self.api = FakeApi(self.clock)
         self.backend = FakeBackend()
         self.proxy = ServiceProxy(
-            client=self.api, clock=self.clock, rng=random.Random(1), node_name="n1", backend=self.backend
+            client=self.api, clock=self.clock, rng=random.Random(1), node_name="n1", backends={"IPv4": self.backend}
         )
 
     def endpoints(self, name: str) -> list[str]:

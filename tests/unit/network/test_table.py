@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
-from sampan.network.proxy.nftables.ruleset import Settings
 from sampan.network.proxy.nftables.table import Table
+from sampan.network.proxy.settings import Settings
 
 addresses = st.sampled_from(["10.244.0.1", "10.244.0.2", "10.244.0.3"])
 endpoints = st.lists(addresses, unique=True).map(lambda found: tuple(Endpoint(address, 80) for address in found))

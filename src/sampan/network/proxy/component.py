@@ -1,9 +1,9 @@
 """Keeps this node's service rules equal to what the API says.
 
-Two informers mark services as changed; one loop recomputes those, compares with what was applied and hands the
-differences to the backend, all that came up meanwhile in one transaction. At the start, after a refused change and when
-somebody has touched our rules, everything is written anew instead. The rules live in the kernel: traffic flows on while
-this process is away.
+Informers mark services as changed; one loop recomputes those, compares with what was applied and hands the differences
+to the backend of each address family, all that came up meanwhile in one transaction. At the start, after a refused
+change and when somebody has touched our rules, everything is written anew instead. The rules live in the kernel:
+traffic flows on while this process is away.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sampan.aio.backoff import Backoff
@@ -21,10 +23,15 @@ from sampan.client.cache import key_of
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network.errors import RefusedByKernel, Unusable
-from sampan.network.proxy.backend import Backend, Change, Ports
+from sampan.network.proxy.backend import Backend, Ports
+from sampan.network.proxy.healthchecks import HealthCheck, health_check
+from sampan.network.proxy.healthserver import HealthChecks, Server
+from sampan.network.proxy.metrics import Metrics
 from sampan.network.proxy.model import Viewpoint, service_ports
-from sampan.network.proxy.nftables.backend import NftablesBackend
-from sampan.network.proxy.nftables.ruleset import Settings
+from sampan.network.proxy.nodeview import NodeView
+from sampan.network.proxy.rules import FamilyRules
+from sampan.network.proxy.settings import FAMILIES, of_family
+from sampan.network.proxy.triggers import Triggers
 from sampan.network.serviceindex import SERVICE_INDEX, services_of
 
 log = logging.getLogger(__name__)
@@ -33,13 +40,15 @@ COALESCE_SECONDS = 0.01
 """Least time between two transactions; changes that come faster share one."""
 CHECK_SECONDS = 5.0
 """How often it is asked whether somebody else touched our rules: one netlink message."""
+HEALTHY_SECONDS = 60.0
+"""How long a change may wait before the proxy calls itself unhealthy."""
 
 
 class ServiceProxy:
-    """`cluster_cidr`: pod addresses (clients outside it are masqueraded); `service_cidr`: service addresses;
-    `local_addresses`: service addresses that this node answers itself (the cluster DNS), left alone;
-    `zone`: this node's, for topology hints; `backend`: nftables when None; `informers`: those of the
-    process, started by their owner; None for own ones."""
+    """`backends`: one for each address family that is served; `former`: backends of other modes, whose rules are taken
+    away once ours are in place; `local_addresses`: service addresses that this node answers itself (the cluster DNS),
+    left alone; `zone`: this node's, until its Node tells; `informers`: those of the process, started by their owner;
+    None for own ones; `server`: where health checks of services are answered, None for nowhere."""
 
     def __init__(
         self,
@@ -48,76 +57,114 @@ class ServiceProxy:
         clock: Clock,
         rng: random.Random,
         node_name: str,
-        cluster_cidr: str = "",
-        service_cidr: str = "",
+        backends: Mapping[str, Backend],
+        former: Sequence[Backend] = (),
         local_addresses: frozenset[str] | set[str] = frozenset(),
         zone: str = "",
-        backend: Backend | None = None,
         informers: Informers | None = None,
+        server: Server | None = None,
     ) -> None:
         self._clock = clock
-        self._view = Viewpoint(node_name, zone, "IPv4", frozenset(local_addresses))
-        self._backend = backend or NftablesBackend(
-            Settings(cluster_cidr=cluster_cidr, service_cidr=service_cidr, skip=tuple(sorted(local_addresses)))
-        )
+        self._families = [
+            FamilyRules(
+                Viewpoint(node_name, zone, FAMILIES[name].name, frozenset(of_family(FAMILIES[name], local_addresses))),
+                backend,
+            )
+            for name, backend in backends.items()
+        ]
+        self._former = list(former)
         self._own_informers = informers is None
         self._informers = informers or Informers(client, clock, rng)
         self._services = self._informers.of(core_v1.Service)
         self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
+        self._node = NodeView(self._informers, node_name, self._zone_changed, zone=zone)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
-        self._applied: dict[str, Ports] = {}
         self._pending: set[str] = set()
+        self._pending_since: float | None = None
         self._wake = asyncio.Event()
         self._rewrite = True
         self._problem = "not yet synchronized"
         self._counts = {"replacements": 0, "updates": 0, "changes": 0, "failures": 0, "repairs": 0}
         self._last_seconds = 0.0
+        self.last_applied = 0.0
+        """When rules were last applied, in seconds since the epoch."""
+        self._triggers = Triggers(clock.now())
+        self._checks = HealthChecks(server, self.healthy) if server is not None else None
+        self.metrics = Metrics()
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place. Failures are logged and retried."""
         self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
+        self._node.follow()
         async with TaskOwner("service-proxy") as owner:
             if self._own_informers:
                 self._informers.start(owner)
-            await self._services.synced()
-            await self._slices.synced()
+            for informer in (self._services, self._slices, self._node.informer):
+                await informer.synced()
             owner.start(self._apply_forever, name="apply")
             owner.start(self._check_forever, name="check")
             try:
                 await owner.wait()
             finally:
-                self._backend.close()
+                for family in self._families:
+                    family.backend.close()
+                if self._checks is not None:
+                    await self._checks.close()
 
     async def remove(self) -> None:
         """Deletes all rules of ours, for tear-down; to be called when `run` has ended."""
-        await self._backend.remove()
+        for family in self._families:
+            await family.backend.remove()
 
     def healthy(self) -> bool:
         """Whether the rules in the kernel are what the API asked for a moment ago."""
-        return not self._problem
+        return not self._problem and not self._late()
+
+    @property
+    def eligible(self) -> bool:
+        """Whether load balancers may count on this node."""
+        return self._node.eligible
 
     def statistics(self) -> dict[str, Any]:
+        first, *others = self._families
         return {
-            "services": len(self._applied),
             "pending": len(self._pending),
             "problem": self._problem,
             "lastApplySeconds": round(self._last_seconds, 6),
             **self._counts,
-            "backend": self._backend.statistics(),
+            **first.statistics(),
+            **{family.view.family: family.statistics() for family in others},
         }
 
     def _on_service(self, old: Any, new: Any) -> None:
+        self.metrics.changed("service")
         self._mark(key_of(new or old))
 
     def _on_slice(self, old: Any, new: Any) -> None:
+        self.metrics.changed("endpoint")
+        self._triggers.note(old, new)
         for piece in (old, new):
             for key in services_of(piece) if piece is not None else ():
                 self._mark(key)
 
+    def _zone_changed(self) -> None:
+        for family in self._families:
+            family.view = replace(family.view, zone=self._node.zone)
+        for key in set(self._services.keys()):
+            self._mark(key)
+
     def _mark(self, key: str) -> None:
         self._pending.add(key)
+        if self._pending_since is None:
+            self._pending_since = self._clock.monotonic()
+            for family in self._families:
+                self.metrics.queued(family.view.family, self._clock.now(), len(self._pending))
         self._wake.set()
+
+    def _late(self) -> bool:
+        since = self._pending_since
+        return since is not None and self._clock.monotonic() - since > HEALTHY_SECONDS
 
     async def _apply_forever(self) -> None:
         failures = 0
@@ -132,7 +179,7 @@ class ServiceProxy:
                 await self._clock.sleep(self._backoff.delay(failures))
                 continue
             failures, self._problem = 0, ""
-            self._last_seconds = self._clock.monotonic() - started
+            self._last_seconds, self.last_applied = self._clock.monotonic() - started, self._clock.now()
             await self._clock.sleep(COALESCE_SECONDS)
 
     async def _wake_up(self) -> None:
@@ -143,37 +190,65 @@ class ServiceProxy:
     def _failed(self, error: Exception) -> None:
         self._counts["failures"] += 1
         self._rewrite, self._problem = True, str(error)
+        for family in self._families:
+            self.metrics.failed(family.view.family)
         log.error("service rules not applied error=%s", error)
 
     async def _apply(self) -> None:
         pending, self._pending = self._pending, set()
-        if self._rewrite:
-            await self._replace()
-            return
-        changes = [Change(key, self._applied.get(key, ()), self._ports(key)) for key in sorted(pending)]
-        changes = [change for change in changes if change.old != change.new]
-        if changes:
-            await self._backend.update(changes)
-            self._counts["updates"] += 1
-            self._counts["changes"] += len(changes)
-        for change in changes:
-            if change.new:
-                self._applied[change.service] = change.new
-            else:
-                self._applied.pop(change.service, None)
+        since, self._pending_since = self._pending_since, None
+        triggers, full = self._triggers.take(), self._rewrite
+        try:
+            changed = [await self._apply_family(family, pending, full, triggers) for family in self._families]
+        except BaseException:
+            self._pending_since = since
+            raise
+        self._counts["updates"] += not full and any(changed)
+        self._counts["changes"] += 0 if full else sum(changed)
+        if full:
+            await self._written()
+        await self._answer_checks(self._services.keys() if full else pending, full)
 
-    async def _replace(self) -> None:
-        wanted = {key: ports for key in sorted(self._services.keys()) if (ports := self._ports(key))}
-        await self._backend.replace(wanted)
-        self._applied, self._rewrite = wanted, False
+    async def _apply_family(self, family: FamilyRules, pending: set[str], full: bool, triggers: list[float]) -> int:
+        """How many services' rules have changed in one family."""
+        started, changed = self._clock.monotonic(), 0
+        if full:
+            await family.replace(self._services.keys(), self._ports)
+        else:
+            changed = await family.update(pending, self._ports)
+        if full or changed:
+            name, now = family.view.family, self._clock.now()
+            seconds = self._clock.monotonic() - started
+            lacking = family.without_local_endpoints() if full else {}
+            self.metrics.applied(name, full=full, seconds=seconds, now=now, lacking=lacking)
+            for trigger in triggers:
+                self.metrics.programmed(name, now - trigger)
+        return changed
+
+    async def _written(self) -> None:
+        self._rewrite = False
         self._counts["replacements"] += 1
-        log.info("service rules written services=%d", len(wanted))
+        log.info("service rules written services=%d", len(self._families[0].applied))
+        while self._former:
+            await self._former[-1].remove()
+            self._former.pop()
 
-    def _ports(self, key: str) -> Ports:
+    async def _answer_checks(self, keys: Any, full: bool) -> None:
+        if self._checks is None:
+            return
+        found = {key: self._check(key) for key in keys}
+        await self._checks.update(found, full=full)
+
+    def _check(self, key: str) -> HealthCheck | None:
+        service = self._services.get(key)
+        slices = self._slices.index(SERVICE_INDEX, key)
+        return health_check(service, slices, self._families[0].view.node_name) if service is not None else None
+
+    def _ports(self, key: str, view: Viewpoint) -> Ports:
         service = self._services.get(key)
         if service is None:
             return ()
-        return service_ports(service, self._slices.index(SERVICE_INDEX, key), self._view)
+        return service_ports(service, self._slices.index(SERVICE_INDEX, key), view)
 
     async def _check_forever(self) -> None:
         while True:
@@ -186,7 +261,7 @@ class ServiceProxy:
 
     async def _damaged(self) -> bool:
         try:
-            return await self._backend.damaged()
+            return any([await family.backend.damaged() for family in self._families])
         except (Unusable, OSError) as error:
             log.warning("cannot check the service rules error=%s", error)
             return False

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from sampan.network.proxy.settings import family_of
+
 OTHER_PROXY_LABEL = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 DEFAULT_AFFINITY_SECONDS = 10800
@@ -54,6 +56,8 @@ class ServicePort:
     """Where load balancer traffic may come from; empty for everywhere."""
     guarded: tuple[str, ...] = ()
     """The load balancer addresses that `source_ranges` holds for."""
+    name: str = ""
+    """The port's name in its Service, "" for a single unnamed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def _service_port(service: Any, port: Any, slices: list[Any], view: Viewpoint) -
         hairpin=_hairpin(candidates, view),
         source_ranges=ranges,
         guarded=balancers if ranges else (),
+        name=port.name or "",
     )
 
 
@@ -150,14 +155,6 @@ def _affinity_seconds(spec: Any) -> int:
     config = spec.sessionAffinityConfig
     client = config.clientIP if config is not None else None
     return (client.timeoutSeconds if client is not None else None) or DEFAULT_AFFINITY_SECONDS
-
-
-def family_of(address: str) -> str:
-    """Which of "IPv4" and "IPv6" the text is an address of; "" when it is none."""
-    try:
-        return f"IPv{ipaddress.ip_address(address).version}"
-    except ValueError:
-        return ""
 
 
 class _Candidate(NamedTuple):

@@ -13,8 +13,8 @@ from sampan.network.proxy import flows
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.nftables import affinity, ruleset
-from sampan.network.proxy.nftables.ruleset import Settings
 from sampan.network.proxy.nftables.table import Table
+from sampan.network.proxy.settings import Settings
 
 log = logging.getLogger(__name__)
 UNCOUNTED = {"source-ranges"}
@@ -45,7 +45,7 @@ class NftablesBackend:
             log.warning("replacing the whole table error=%s", error)
             await self._nft.apply(self._table.drop_text() + self._table.replace(services))
             self._repairs += 1
-        if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
+        if self._settings.opens_loopback:
             sysctl.ensure(ROUTE_LOCALNET, "1")
         await hostroute.ensure(self._settings.service_cidr)
         self._generation = self._kernel.generation()
@@ -76,7 +76,7 @@ class NftablesBackend:
         await hostroute.remove()
         if self._existing_chains():
             await self._nft.apply(self._table.drop_text())
-            if self._settings.localhost_nodeports and self._settings.family is ruleset.IPV4:
+            if self._settings.opens_loopback:
                 sysctl.ensure(ROUTE_LOCALNET, "0")
         self.close()
 

@@ -14,36 +14,13 @@ declared with. A mark bit carries the wish to masquerade from the choice to post
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from sampan.network.proxy.settings import Family, Settings
 
 TABLE = "sampan-proxy"
 MASQUERADE = 0x4000
 REMEMBERED_CLIENTS = 1 << 18
-
-
-class Family(NamedTuple):
-    """What differs between IPv4 and IPv6 in nft's language."""
-
-    table: str
-    address: str
-    loopback: str
-
-
-IPV4 = Family("ip", "ipv4_addr", "127.0.0.0/8")
-IPV6 = Family("ip6", "ipv6_addr", "::1/128")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`cluster_cidr`: where pods are, "" if unknown; `service_cidr`: addresses there that no service has are dropped,
-    "" to leave them alone; `skip`: addresses whose traffic is not ours; `localhost_nodeports`: on 127.0.0.1 too."""
-
-    family: Family = IPV4
-    cluster_cidr: str = ""
-    service_cidr: str = ""
-    skip: tuple[str, ...] = ()
-    localhost_nodeports: bool = True
 
 
 Source = Literal["cluster", "external", "plain"]
@@ -76,10 +53,10 @@ def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
     """The rules of the chain that sends a connection to one of `variant.choices` endpoints, each as likely."""
     family = settings.family.table
     rules = []
-    if variant.source == "external":
+    if variant.source == "external" or (variant.source == "cluster" and settings.masquerade_all):
         rules.append(_mark())
-    elif variant.source == "cluster" and settings.cluster_cidr:
-        rules.append(f"{family} saddr != {settings.cluster_cidr} {_mark()}")
+    elif variant.source == "cluster" and (pods := _from_pods(settings, "!= ")):
+        rules.append(f"{pods} {_mark()}")
     if variant.sticky:
         rules.append(f"dnat {family} to {family} saddr . {_service_key(family)} map @affinity")
     key = f"{variant.protocol} dport . numgen random mod {variant.choices}"
@@ -145,7 +122,7 @@ def base_chains(settings: Settings) -> dict[str, str]:
         "output": "type nat hook output priority -100; policy accept;",
         "postrouting": "type nat hook postrouting priority srcnat; policy accept;",
     }
-    if _guards_loopback(settings):
+    if settings.opens_loopback:
         hooks["loopback-guard"] = "type filter hook prerouting priority raw; policy accept;"
     return hooks
 
@@ -167,7 +144,7 @@ def constant_rules(settings: Settings) -> dict[str, list[str]]:
         **_local_policy(settings, "", _service_key(family)),
         **_local_policy(settings, "-node", "meta l4proto . th dport"),
     }
-    if _guards_loopback(settings):
+    if settings.opens_loopback:
         # With route_localnet on, a neighbour could otherwise reach what listens on 127.0.0.1 (CVE-2020-8558).
         rules["loopback-guard"] = [f'iifname != "lo" {family} daddr {settings.family.loopback} drop']
     return rules
@@ -180,11 +157,13 @@ def chain_text(name: str, rules: Iterable[str], hook: str = "") -> str:
 
 def _dispatch(settings: Settings) -> list[str]:
     family, address = settings.family.table, settings.family
-    not_ours = list(settings.skip) + ([] if _guards_loopback(settings) else [address.loopback])
+    not_ours = list(settings.skip) + ([] if settings.opens_loopback else [address.loopback])
     aside = f"{family} daddr != {{ {', '.join(not_ours)} }} " if not_ours else ""
+    answering = settings.nodeport_addresses
+    chosen = f"{family} daddr {{ {', '.join(answering)} }} " if answering else ""
     rules = [
         f"{_service_key(family)} vmap @services",
-        f"{aside}fib daddr type local meta l4proto . th dport vmap @nodeports",
+        f"{aside}{chosen}fib daddr type local meta l4proto . th dport vmap @nodeports",
         f"{family} daddr @cluster-ips goto refuse",
     ]
     if settings.service_cidr:
@@ -194,10 +173,9 @@ def _dispatch(settings: Settings) -> list[str]:
 
 def _local_policy(settings: Settings, suffix: str, key: str) -> dict[str, list[str]]:
     """Under externalTrafficPolicy Local, pods and the node itself may use every endpoint, others those here."""
-    family = settings.family.table
     rules = [f"fib saddr type local {_mark()} goto inside{suffix}", f"{key} vmap @outside{suffix}", "drop"]
-    if settings.cluster_cidr:
-        rules.insert(0, f"{family} saddr {settings.cluster_cidr} goto inside{suffix}")
+    if pods := _from_pods(settings):
+        rules.insert(0, f"{pods} goto inside{suffix}")
     return {f"local-policy{suffix}": rules, f"inside{suffix}": [f"{key} vmap @inside{suffix}"]}
 
 
@@ -218,9 +196,14 @@ def _service_key(family: str) -> str:
     return f"{family} daddr . meta l4proto . th dport"
 
 
+def _from_pods(settings: Settings, unlike: str = "") -> str:
+    """What tells packets of pods, or with "!= " those of others; "" when nothing does."""
+    if settings.local_interface:
+        return f'iifname {unlike}"{settings.local_interface}"'
+    if settings.cluster_cidr:
+        return f"{settings.family.table} saddr {unlike}{settings.cluster_cidr}"
+    return ""
+
+
 def _mark() -> str:
     return f"meta mark set meta mark | {MASQUERADE:#x}"
-
-
-def _guards_loopback(settings: Settings) -> bool:
-    return settings.localhost_nodeports and settings.family is IPV4

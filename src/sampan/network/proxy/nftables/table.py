@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.nftables import ruleset
 from sampan.network.proxy.nftables.elements import Elements, Key, render
-from sampan.network.proxy.nftables.ruleset import Settings, Variant, chain_text
+from sampan.network.proxy.nftables.ruleset import Variant, chain_text
+from sampan.network.proxy.settings import Settings
 
 Claim = tuple[str, str]
 """The Service that claims an element, and the value it gives it."""

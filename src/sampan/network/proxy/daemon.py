@@ -1,0 +1,64 @@
+"""The proxy with what others ask it: its health, its metrics, the health of services."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.client.informers import Informers
+from sampan.client.interface import Client
+from sampan.network.proxy import httpd, modes
+from sampan.network.proxy.component import ServiceProxy
+from sampan.network.proxy.config import ProxyConfig
+
+
+class ProxyDaemon:
+    """`informers` as of `ServiceProxy`."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        clock: Clock,
+        rng: random.Random,
+        config: ProxyConfig,
+        informers: Informers | None = None,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self.proxy = ServiceProxy(
+            client=client,
+            clock=clock,
+            rng=rng,
+            node_name=config.node_name,
+            backends=modes.chosen(config),
+            former=modes.former(config),
+            local_addresses=set(config.local_addresses),
+            informers=informers,
+            server=httpd.NodePortServer(),
+        )
+
+    async def run(self) -> None:
+        """Until cancelled; leaves the rules in place."""
+        async with TaskOwner("proxy") as owner:
+            owner.start(self.proxy.run, name="rules")
+            owner.start(self._health, name="health")
+            owner.start(self._metrics, name="metrics")
+            await owner.wait()
+
+    def statistics(self) -> dict[str, Any]:
+        return {"mode": self._config.mode, **self.proxy.statistics()}
+
+    async def _health(self) -> None:
+        def answer(path: str) -> Any:
+            return httpd.health_answer(self.proxy, self._clock, path)
+
+        await httpd.serve(self._config.health, answer, self._clock)
+
+    async def _metrics(self) -> None:
+        def answer(path: str) -> Any:
+            return httpd.metrics_answer(self.proxy, self._config.mode, path)
+
+        await httpd.serve(self._config.metrics, answer, self._clock)

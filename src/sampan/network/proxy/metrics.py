@@ -1,0 +1,86 @@
+"""What the proxy counts and times, under upstream's names (kube-proxy metrics reference)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SYNC_BUCKETS = tuple(0.001 * 2**power for power in range(15))
+PROGRAMMING_BUCKETS = (
+    0.0, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, *range(1, 60), *range(60, 120, 5), *range(120, 301, 30),
+)  # fmt: skip
+FAMILY = ("ip_family",)
+
+
+class Metrics:
+    """One proxy's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def seconds(name: str, about: str) -> Histogram:
+            return Histogram(f"kubeproxy_{name}_seconds", about, FAMILY, buckets=SYNC_BUCKETS, registry=registry)
+
+        def moment(name: str, about: str) -> Gauge:
+            return Gauge(f"kubeproxy_{name}_timestamp_seconds", about, FAMILY, registry=registry)
+
+        self._sync = seconds("sync_proxy_rules_duration", "Time to apply service rules.")
+        self._full = seconds("sync_full_proxy_rules_duration", "Time to write all service rules anew.")
+        self._partial = seconds("sync_partial_proxy_rules_duration", "Time to apply changes of service rules.")
+        self._last = moment("sync_proxy_rules_last", "When service rules were last applied.")
+        self._last_queued = moment("sync_proxy_rules_last_queued", "When a change was last queued.")
+        self._programming = Histogram(
+            "kubeproxy_network_programming_duration_seconds",
+            "Time from the change of an endpoint to the rules that follow it.",
+            FAMILY,
+            buckets=PROGRAMMING_BUCKETS,
+            registry=registry,
+        )
+        self._changes = {
+            kind: Counter(f"kubeproxy_sync_proxy_rules_{kind}_changes_total", f"Changes of {about}.", registry=registry)
+            for kind, about in (("endpoint", "EndpointSlices"), ("service", "Services"))
+        }
+        self._pending = Gauge(
+            "kubeproxy_sync_proxy_rules_service_changes_pending", "Services not yet applied.", registry=registry
+        )
+        self._lacking = Gauge(
+            "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+            "Services with a Local policy and no endpoint here.",
+            ("traffic_policy", *FAMILY),
+            registry=registry,
+        )
+        self._failures = Counter(
+            "sampan_proxy_sync_failures_total", "Service rules that could not be applied.", FAMILY, registry=registry
+        )
+        self._health = {
+            path: Counter(f"kubeproxy_proxy_{path}_total", f"Answers to /{path}.", ("code",), registry=registry)
+            for path in ("healthz", "livez")
+        }
+
+    def changed(self, kind: str) -> None:
+        """A watch brought a change; `kind` is "service" or "endpoint"."""
+        self._changes[kind].inc()
+
+    def queued(self, family: str, now: float, pending: int) -> None:
+        self._last_queued.labels(family).set(now)
+        self._pending.set(pending)
+
+    def applied(self, family: str, *, full: bool, seconds: float, now: float, lacking: Mapping[str, int]) -> None:
+        """Rules of a family are in the kernel; `lacking`: services without local endpoints, by policy."""
+        self._sync.labels(family).observe(seconds)
+        (self._full if full else self._partial).labels(family).observe(seconds)
+        self._last.labels(family).set(now)
+        self._pending.set(0)
+        for policy, count in lacking.items():
+            self._lacking.labels(policy, family).set(count)
+
+    def programmed(self, family: str, seconds: float) -> None:
+        self._programming.labels(family).observe(max(seconds, 0))
+
+    def failed(self, family: str) -> None:
+        self._failures.labels(family).inc()
+
+    def health(self, path: str, code: int) -> None:
+        """An answer was given to `healthz` or `livez`."""
+        self._health[path].labels(str(code)).inc()

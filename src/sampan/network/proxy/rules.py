@@ -1,0 +1,52 @@
+"""The rules of one address family: what was applied, and the backend that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sampan.network.proxy.backend import Backend, Change, Ports
+from sampan.network.proxy.model import Viewpoint
+
+PortsOf = Callable[[str, Viewpoint], Ports]
+"""A Service's ports by its key and for whom; () when there is no such Service."""
+
+
+class FamilyRules:
+    """Compares what is wanted with what was applied, so that a backend hears of differences alone."""
+
+    def __init__(self, view: Viewpoint, backend: Backend) -> None:
+        self.view = view
+        self.backend = backend
+        self.applied: dict[str, Ports] = {}
+
+    async def replace(self, keys: Iterable[str], ports_of: PortsOf) -> None:
+        """Writes everything anew. Raises what the backend raises; `applied` then is as before."""
+        wanted = {key: ports for key in sorted(keys) if (ports := ports_of(key, self.view))}
+        await self.backend.replace(wanted)
+        self.applied = wanted
+
+    async def update(self, keys: Iterable[str], ports_of: PortsOf) -> int:
+        """Applies what has changed of these Services; gives how many have."""
+        changes = [Change(key, self.applied.get(key, ()), ports_of(key, self.view)) for key in sorted(keys)]
+        changes = [change for change in changes if change.old != change.new]
+        if changes:
+            await self.backend.update(changes)
+        for change in changes:
+            if change.new:
+                self.applied[change.service] = change.new
+            else:
+                self.applied.pop(change.service, None)
+        return len(changes)
+
+    def without_local_endpoints(self) -> dict[str, int]:
+        """How many services have a Local policy and no endpoint here, by the policy's side."""
+        found = {"internal": 0, "external": 0}
+        for ports in self.applied.values():
+            lacking = [port for port in ports if port.everywhere and not port.here]
+            found["internal"] += any(port.internal_local for port in lacking)
+            found["external"] += any(port.external_local for port in lacking)
+        return found
+
+    def statistics(self) -> dict[str, Any]:
+        return {"services": len(self.applied), "backend": self.backend.statistics()}
