@@ -1,9 +1,10 @@
 """X.509 client certificates: the common name is the user, each organisation a group.
 
-The TLS layer has verified the chain against `--client-ca-file` when the connection was made. Connections live longer
-than that: a certificate whose end has passed is refused from then on, and after an authority was taken out of the file,
-so is whoever shows a certificate that none of the others signed. Such a connection is closed with the answer, since its
-client may have a better certificate by now, which only a new connection can show.
+The TLS layer has held the chain against `--client-ca-file` when the connection was made. A certificate that it found
+wrong is a credential that is refused, and no reason to refuse another. Connections live longer than that: a certificate
+whose end has passed is refused from then on, and after an authority was taken out of the file, so is whoever shows a
+certificate that none of the others signed. Such a connection is closed with the answer, since its client may have a
+better certificate by now, which only a new connection can show.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
 """
 
@@ -34,6 +35,7 @@ class Known(NamedTuple):
     user: User | None
     end: float
     generation: int
+    refused: bool = False
 
 
 class CertificateAuthenticator:
@@ -53,7 +55,7 @@ class CertificateAuthenticator:
         self._known: WeakKeyDictionary[Peer, Known] = WeakKeyDictionary()
 
     def authenticate(self, exchange: Exchange) -> User | None:
-        """Raises Rejected for a certificate that was good and is so no more."""
+        """Raises Rejected for a certificate that is not good, or was and is so no more."""
         peer = exchange.peer
         if peer is None:
             return None
@@ -61,6 +63,8 @@ class CertificateAuthenticator:
         if known is None:
             known = self._known[peer] = self._read(peer)
         if known.user is None:
+            if known.refused:
+                raise Rejected("client certificate")
             return None
         now = self._now()
         if not 0 <= now - self._looked < LOOK_SECONDS:
@@ -78,7 +82,7 @@ class CertificateAuthenticator:
         if user is not None and not self._alone and not self._signed(peer):
             user = None
         if certificate is None or user is None:
-            return Known(None, 0.0, self._generation)
+            return Known(None, 0.0, self._generation, peer.is_unverified())
         return Known(user, ssl.cert_time_to_seconds(certificate["notAfter"]), self._generation)
 
     def _look(self, now: float) -> None:

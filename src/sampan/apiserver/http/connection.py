@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from sampan.aio.tunnel import Takeover
-from sampan.apiserver.http import wire
+from sampan.apiserver.http import shown, wire
 from sampan.apiserver.http.exchange import Answer, Exchange, Feed, Response, Stream
 from sampan.apiserver.http.reader import Reader
 
@@ -65,13 +66,25 @@ class Connection(asyncio.Protocol):
     def certificate(self) -> dict[str, Any] | None:
         if not self._certificate_known:
             self._certificate_known = True
-            tls = self._transport.get_extra_info("ssl_object")
+            tls = self._verified()
             self._peer_certificate = (tls.getpeercert() or None) if tls is not None else None
         return self._peer_certificate
 
     def encoded_certificate(self) -> bytes | None:
-        tls = self._transport.get_extra_info("ssl_object")
+        tls = self._verified()
         return tls.getpeercert(True) if tls is not None else None
+
+    def is_unverified(self) -> bool:
+        return self._verified() is None and self._tls() is not None
+
+    def _tls(self) -> ssl.SSLObject | None:
+        found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return found
+
+    def _verified(self) -> ssl.SSLObject | None:
+        """What tells of the client's certificate, which may be none; None for one that is not good."""
+        tls = self._tls()
+        return tls if tls is not None and shown.is_verified(tls) else None
 
     def address(self) -> str:
         name = self._transport.get_extra_info("peername")

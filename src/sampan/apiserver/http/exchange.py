@@ -16,10 +16,13 @@ class Peer(Protocol):
     """What a handler may ask about the other end of the connection."""
 
     def certificate(self) -> dict[str, Any] | None:
-        """The verified client certificate as `ssl.SSLSocket.getpeercert` gives it; None when none was shown."""
+        """The verified client certificate as `ssl.SSLSocket.getpeercert` gives it; None without one."""
 
     def encoded_certificate(self) -> bytes | None:
         """The same certificate as DER."""
+
+    def is_unverified(self) -> bool:
+        """Whether a certificate was shown that no authority vouches for."""
 
     def address(self) -> str:
         """The client's IP address, or "" where there is no socket."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sampan.aio.tls import ReloadingContext, reloading
 from sampan.apiserver.config import Config
+from sampan.apiserver.http import shown
 
 
 def server_context(config: Config) -> ReloadingContext | None:
@@ -32,7 +33,7 @@ def _context(certificate: Path, key: Path, authorities: Sequence[Path]) -> ssl.S
     for authority in authorities:
         context.load_verify_locations(authority)
     if authorities:
-        context.verify_mode = ssl.CERT_OPTIONAL
+        shown.take_any(context)
     return context
 
 

@@ -34,6 +34,9 @@ class Caller:
     def encoded_certificate(self) -> bytes | None:
         return None
 
+    def is_unverified(self) -> bool:
+        return False
+
     def address(self) -> str:
         return ""
 
