@@ -8,9 +8,11 @@ CreateContainerConfigError.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from sampan.kubelet import envfile
 from sampan.kubelet.expansion import expand
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.fields import field_value, resource_value
@@ -19,6 +21,8 @@ from sampan.volumes.payload import config_map_data, secret_data
 
 NAME = re.compile(r"[^=\x00-\x1f\x7f]+")
 """What upstream takes as a variable's name (relaxed validation, KEP-4369)."""
+
+Skipped = Callable[[str, Sequence[str]], None]
 
 
 class ConfigError(Exception):
@@ -59,15 +63,20 @@ def variables_of(name: str, spec: Any) -> dict[str, str]:
     return found
 
 
-async def container_environment(container: Any, pod: PodVolumes, services: Mapping[str, str]) -> dict[str, str]:
-    """Every variable of the container by name; raises ConfigError."""
+async def container_environment(
+    container: Any, pod: PodVolumes, services: Mapping[str, str], *, paths: Mapping[str, Path], skipped: Skipped
+) -> dict[str, str]:
+    """Every variable of the container by name; raises ConfigError.
+
+    `paths` are where the pod's volumes lie, by name; `skipped` is told of keys that cannot be names of variables.
+    """
     found = dict(services)
     for source in container.envFrom or ():
-        found |= await from_source(source, pod)
+        found |= await from_source(source, pod, skipped)
     # Only what the spec itself defines may be referred to, beside the services.
     for variable in container.env or ():
         if variable.valueFrom is not None:
-            value = await from_reference(variable.valueFrom, container, pod)
+            value = await from_reference(variable.valueFrom, container, pod, paths)
             if value is None:
                 continue
         else:
@@ -76,20 +85,20 @@ async def container_environment(container: Any, pod: PodVolumes, services: Mappi
     return found
 
 
-async def from_source(source: Any, pod: PodVolumes) -> dict[str, str]:
+async def from_source(source: Any, pod: PodVolumes, skipped: Skipped) -> dict[str, str]:
     """All keys of a ConfigMap or Secret that can be names of variables, each behind the prefix."""
-    if source.configMapRef is not None:
-        data = await all_data("configmap", source.configMapRef, pod)
-    elif source.secretRef is not None:
-        data = await all_data("secret", source.secretRef, pod)
-    else:
+    kind, reference = ("configMap", source.configMapRef) if source.configMapRef else ("secret", source.secretRef)
+    if reference is None:
         return {}
-    prefix = source.prefix or ""
-    named = {prefix + key: value for key, value in data.items() if NAME.fullmatch(prefix + key)}
-    return {name: value.decode(errors="replace") for name, value in named.items()}
+    data = await all_data(kind.lower(), reference, pod)
+    named = {(source.prefix or "") + key: value for key, value in data.items()}
+    wrong = sorted(name for name in named if not NAME.fullmatch(name))
+    if wrong:
+        skipped(f"{kind} {pod.namespace}/{reference.name}", wrong)
+    return {name: value.decode(errors="replace") for name, value in named.items() if name not in wrong}
 
 
-async def from_reference(source: Any, container: Any, pod: PodVolumes) -> str | None:
+async def from_reference(source: Any, container: Any, pod: PodVolumes, paths: Mapping[str, Path]) -> str | None:
     """The value that `valueFrom` points to; None when it is missing and may be."""
     if source.fieldRef is not None:
         return read_field(source.fieldRef.fieldPath, pod)
@@ -102,7 +111,25 @@ async def from_reference(source: Any, container: Any, pod: PodVolumes) -> str | 
         return await one_key("configmap", source.configMapKeyRef, pod)
     if source.secretKeyRef is not None:
         return await one_key("secret", source.secretKeyRef, pod)
+    if source.fileKeyRef is not None:
+        return from_file(source.fileKeyRef, paths)
     raise ConfigError("this node does not know the source of an environment variable's value")
+
+
+def from_file(reference: Any, paths: Mapping[str, Path]) -> str | None:
+    """A key of an env file in a volume, which the container need not mount."""
+    if reference.volumeName not in paths:
+        raise ConfigError(f'cannot find the volume "{reference.volumeName}" of an environment variable')
+    try:
+        found = envfile.read(paths[reference.volumeName], reference.path or "")
+    except envfile.EnvFileError as error:
+        raise ConfigError(str(error)) from None
+    if found is None and not reference.optional:
+        raise ConfigError(f'env file "{reference.path}" not found in volume "{reference.volumeName}"')
+    value = (found or {}).get(reference.key)
+    if value is None and not reference.optional:
+        raise ConfigError(f'environment variable key "{reference.key}" not found in file "{reference.path}"')
+    return value
 
 
 def read_field(path: str, pod: PodVolumes) -> str:

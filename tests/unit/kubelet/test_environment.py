@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from sampan.api.kinds import core_v1
+from sampan.kubelet import envfile
 from sampan.kubelet.environment import ConfigError, container_environment, service_variables
 from sampan.kubelet.expansion import expand
 
@@ -77,11 +79,20 @@ def test_only_the_namespaces_own_and_the_api() -> None:
     assert {name.split("_")[0] for name in service_variables(services, "ns", links=False)} == {"KUBERNETES"}
 
 
-async def variables(tmp_path: Path, container: dict[str, Any]) -> dict[str, str]:
+async def variables(
+    tmp_path: Path, container: dict[str, Any], skipped: list[tuple[str, ...]] | None = None
+) -> dict[str, str]:
+    skipped = [] if skipped is None else skipped
     world = World(tmp_path, [], containers=[{"name": "c", **container}])
     world.config_map("cm", color="blue", size="9")
     world.objects.secrets["s"] = core_v1.Secret(data={"key": base64.b64encode(b"hush").decode()})
-    return await container_environment(world.pod.spec.containers[0], world.volumes, {"SVC": "1", "A": "service"})
+    return await container_environment(
+        world.pod.spec.containers[0],
+        world.volumes,
+        {"SVC": "1", "A": "service"},
+        paths={"files": tmp_path},
+        skipped=lambda source, names: skipped.append((source, *names)),
+    )
 
 
 async def test_later_wins_and_may_use_what_came_before(tmp_path: Path) -> None:
@@ -106,6 +117,51 @@ async def test_later_wins_and_may_use_what_came_before(tmp_path: Path) -> None:
         "B": "19$(LATER)",
         "LATER": "x",
     }
+
+
+def file_key(path: str, key: str, **more: Any) -> dict[str, Any]:
+    return {"fileKeyRef": {"volumeName": "files", "path": path, "key": key, **more}}
+
+
+def env_files(folder: Path) -> None:
+    """As init containers may leave them, with the worst of intentions."""
+    (folder / "good.env").write_text("# settings\n\n  A = 'one'\nB='two\nlines # \"$A\"'\r\nA='last'")
+    (folder / "bad.env").write_text("A='a'\nB=b\n")
+    (folder / "big.env").write_text("#" * ((1 << 20) + 1))
+    (folder / "out.env").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe.env")
+
+
+async def test_values_from_files(tmp_path: Path) -> None:
+    env_files(tmp_path)
+    sources = {
+        "A": file_key("good.env", "A"),
+        "B": file_key("good.env", "B"),
+        "NONE": file_key("good.env", "NONE", optional=True),
+        "GONE": file_key("gone.env", "A", optional=True),
+    }
+    env = [{"name": name, "valueFrom": source} for name, source in sources.items()]
+    found = await variables(tmp_path, {"env": [*env, {"name": "C", "value": "$(A)!"}]})
+    assert {name: found.get(name) for name in [*sources, "C"]} == {
+        "A": "last",
+        "B": 'two\nlines # "$A"',
+        "NONE": None,
+        "GONE": None,
+        "C": "last!",
+    }
+
+
+@pytest.mark.parametrize("text", ["A=b", 'A="b"', "A='b''c'", "A='b'$C", "A='b", "='b'", "A B='c'", "A='b' # why"])
+def test_what_no_env_file_may_have(text: str) -> None:
+    with pytest.raises(ValueError, match="line 2 is not"):
+        envfile.parse(f"#\n{text}\n")
+
+
+async def test_keys_that_cannot_be_names_are_told(tmp_path: Path) -> None:
+    skipped: list[tuple[str, ...]] = []
+    source = {"prefix": "a=", "configMapRef": {"name": "cm"}}
+    found = await variables(tmp_path, {"envFrom": [source, {"secretRef": {"name": "s"}}]}, skipped)
+    assert (found["key"], skipped) == ("hush", [("configMap ns/cm", "a=color", "a=size")])
 
 
 async def test_values_from_elsewhere(tmp_path: Path) -> None:
@@ -146,8 +202,15 @@ async def test_values_from_elsewhere(tmp_path: Path) -> None:
         ({"configMapKeyRef": {"name": "cm", "key": "x"}}, "couldn't find key x in ConfigMap ns/cm"),
         ({"secretKeyRef": {"name": "none", "key": "x"}}, 'secret "none" not found'),
         ({"fieldRef": {"fieldPath": "spec.x"}}, "unsupported fieldPath: spec.x"),
+        (file_key("none.env", "A"), 'env file "none.env" not found in volume "files"'),
+        (file_key("good.env", "Z"), 'environment variable key "Z" not found in file "good.env"'),
+        (file_key("bad.env", "A"), "couldn't parse env file \"bad.env\": line 2 is not of the form NAME='value'"),
+        (file_key("out.env", "A"), 'couldn\'t open env file "out.env": it leads out of its volume'),
+        (file_key("pipe.env", "A"), 'couldn\'t open env file "pipe.env": not a regular file'),
+        (file_key("big.env", "A"), 'env file "big.env" has more than 1048576 bytes'),
     ],
 )
 async def test_what_is_missing_is_said(tmp_path: Path, source: dict[str, Any], message: str) -> None:
+    env_files(tmp_path)
     with pytest.raises(ConfigError, match=message):
         await variables(tmp_path, {"env": [{"name": "X", "valueFrom": source}]})

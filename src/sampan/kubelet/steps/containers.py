@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,10 @@ class ContainerSteps:
         sandbox, image = space.worker.seen.sandbox, space.memory.images.get(spec.name)
         assert sandbox is not None and isinstance(image, ImageReady)
         volumes, services = space.volumes(), context.service_variables(space.pod)
-        environment = await space.worker.or_ending(container_environment(spec, volumes, services))
+        finding = container_environment(
+            spec, volumes, services, paths=space.paths, skipped=partial(self._tell_skipped, spec.name)
+        )
+        environment = await space.worker.or_ending(finding)
         container = containerconfig.container_config(
             space.pod,
             spec,
@@ -64,6 +69,10 @@ class ContainerSteps:
         context.watcher.belongs([container_id], space.worker.uid)
         space.tell(spec.name, "Normal", "Created", "Container created")
         return container_id
+
+    def _tell_skipped(self, container: str, source: str, names: Sequence[str]) -> None:
+        text = f"Keys [{', '.join(names)}] from the EnvFrom {source} were skipped since they are considered invalid"
+        self._space.tell(container, "Warning", "InvalidEnvironmentVariableNames", f"{text} environment variable names.")
 
     def _target(self, spec: Any) -> str:
         """The id of the container that a debugging one looks into, "" where it names none. Raises ConfigError."""
