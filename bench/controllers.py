@@ -7,20 +7,22 @@ of N config maps deleted. The API server runs in a process of its own; the contr
 their client, the nodes run in a third. Only calls that write are counted.
 
 The column `upstream` is the least that kube-controller-manager v1.36 can make for this work, by what its controllers
-do (calls per pod, n pods per object; its event recorder lets 25 events about one object through at once, then one in
-five minutes, so events weigh on small objects). It is a floor: in practice a status write of each owner follows each
-burst of pods that become ready.
+do; both columns count every write, events included (those that are still queued when a row is done are waited for).
+Upstream's steps, for n pods of one owner; b = n / 500, rounded up, is the number of bursts (a ReplicaSet makes or
+deletes 500 pods a sync, a Job's status lists 500); its event recorder lets 25 events about one object through at once
+and then one in five minutes:
 
-* Deployment of n: a create for each pod; min(n, 25) SuccessfulCreate events; the ReplicaSet's create and the event
-  ScalingReplicaSet; two status writes of the ReplicaSet (all there, all ready) and three of the Deployment (seen,
-  progressing, complete): 1 + (min(n, 25) + 7) / n.
+* Deployment of n: a create for each pod, min(n, 25) events; the ReplicaSet's create, its event, and the Deployment's
+  status with the revision; the ReplicaSet's status before each burst, after the last and when all are ready (b + 2),
+  and the Deployment's after each of those but the first, and one of its own (b + 2): n + min(n, 25) + 2 b + 7.
 * Rolled over: a create and a delete for each pod, 25 events for each; with maxSurge and maxUnavailable of a quarter at
-  least four steps, each a write of both ReplicaSets' scale, an event for both, and a status of all three:
-  2 + (50 + 4 * 7) / n.
-* Job of n: a create and the removal of the finalizer for each pod; 25 events; for each 500 pods ended two status writes
-  (uncounted, then counted): 2 + 25 / n + 2 / 500.
+  least four steps, each a write of both ReplicaSets' scale and an event for both; the new set's statuses as above, the
+  old one's after each burst, the Deployment's after those of the new: 2 n + 50 + 4 * 4 + 3 b + 7.
+* Job of n: a create and the removal of the finalizer for each pod; 25 events and the one at the end; a status when it
+  is seen, one for each 500 pods ended, one when the criteria are met and one when it is complete: 2 n + b + 29. As its
+  pods end, upstream writes a status each second; that is left out, as it depends on the pods.
 * Namespace: one deletecollection for each of about 45 namespaced kinds, the condition's and the phase's status, the
-  finalizer: 48 / n.
+  finalizer: 48.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,6 +65,7 @@ def main() -> None:
     parser.add_argument("--deployments", type=int, default=100)
     parser.add_argument("--nodes", type=int, default=10)
     parser.add_argument("--rows", default="one,roll,many,job,namespace")
+    parser.add_argument("--calls", action="store_true", help="print below each row what the calls were")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sampan-bench-") as data:
         server, config = start_server(Path(data))
@@ -110,12 +114,35 @@ async def until_ready(client: RestClient) -> None:
     raise SystemExit("the API server did not become ready")
 
 
+class Counted(RestClient):
+    """A client that counts its writes by method and resource."""
+
+    def __init__(self, config: ClientConfig, clock: SystemClock) -> None:
+        super().__init__(config, clock)
+        self.calls: Counter[str] = Counter()
+
+    async def raw(self, method: str, path: str, body: Any = None, **options: Any) -> bytes:
+        if method in WRITES:
+            self.calls[f"{method} {resource_of(path)}"] += 1
+        return await super().raw(method, path, body, **options)
+
+
+def resource_of(path: str) -> str:
+    """`deployments`, `deployments/status`: the resource that a request's path names."""
+    parts = path.partition("?")[0].split("/")[3 if path.startswith("/api/") else 4 :]
+    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
+        parts = parts[2:]
+    return "/".join([parts[0], *parts[2:]])
+
+
 class Bench:
     """The controllers under measurement, and the informers that tell when a row is done."""
 
-    def __init__(self, user: RestClient, ours: RestClient) -> None:
+    def __init__(self, user: RestClient, ours: Counted, manager: ControllerManager, show_calls: bool) -> None:
         self.user = user
+        self.manager = manager
         self.ours = ours
+        self.show_calls = show_calls
         clock, rng = SystemClock(), random.Random(1)
         self.deployments: Informer[Any] = Informer(user, apps_v1.Deployment, clock, rng)
         self.jobs: Informer[Any] = Informer(user, batch_v1.Job, clock, rng)
@@ -123,16 +150,17 @@ class Bench:
 
     async def row(self, what: str, pods: int, upstream: float, done: Callable[[], bool]) -> None:
         """Waits until `done`, then prints the row; `upstream` is its least number of calls per pod."""
-        started, cpu, calls = time.monotonic(), cpu_seconds(), self._calls()
+        started, cpu, before = time.monotonic(), cpu_seconds(), self.ours.calls.copy()
         await polled(done)
         seconds = time.monotonic() - started
-        used, made = cpu_seconds() - cpu, self._calls() - calls
+        await polled(lambda: not any(recorder["queued"] for recorder in self.manager.statistics()["events"].values()))
+        calls = self.ours.calls - before
+        used, made = cpu_seconds() - cpu, calls.total()
         memory = resident_megabytes()
-        print(f"{what:44} {seconds:8.2f} {made / pods:10.2f} {upstream:9.2f} {1000 * used / pods:10.2f} {memory:8.0f}")
-
-    def _calls(self) -> int:
-        requests = self.ours.statistics()["requests"]
-        return sum(requests.get(method, 0) for method in WRITES)
+        figures = f"{made / pods:10.3f} {upstream:9.3f} {1000 * used / pods:10.2f} {memory:8.0f}"
+        print(f"{what:44} {seconds:8.2f} {figures}", flush=True)
+        if self.show_calls:
+            print("   ", ", ".join(f"{call} {count}" for call, count in calls.most_common()), flush=True)
 
 
 async def polled(done: Callable[[], bool]) -> None:
@@ -142,12 +170,12 @@ async def polled(done: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(config: ClientConfig) -> AsyncIterator[Bench]:
+async def running(config: ClientConfig, show_calls: bool) -> AsyncIterator[Bench]:
     clock = SystemClock()
-    async with RestClient(config, clock) as ours, RestClient(config, clock) as user:
+    async with Counted(config, clock) as ours, RestClient(config, clock) as user:
         await until_ready(user)
-        bench = Bench(user, ours)
         manager = ControllerManager(ours, clock, random.Random(1))
+        bench = Bench(user, ours, manager, show_calls)
         informers = (bench.deployments, bench.jobs, bench.namespaces)
         tasks = [asyncio.create_task(one()) for one in (manager.run, *(informer.run for informer in informers))]
         for informer in informers:
@@ -163,7 +191,7 @@ async def running(config: ClientConfig) -> AsyncIterator[Bench]:
 
 async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
     rows = options.rows.split(",")
-    async with running(config) as bench:
+    async with running(config, options.calls) as bench:
         print(f"{'what':44} {'seconds':>8} {'calls/pod':>10} {'upstream':>9} {'CPU ms/pod':>10} {'RSS MB':>8}")
         if "one" in rows or "roll" in rows:
             await bench.user.create(deployment("one", options.pods, "x:1"))
@@ -174,7 +202,7 @@ async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
             patch = {"spec": {"template": {"metadata": {"annotations": {"rolled": "1"}}}}}
             await bench.user.patch(apps_v1.Deployment, "one", "default", patch)
             await asyncio.sleep(0.1)
-            await bench.row("the same rolled over", options.pods, 2 + 78 / options.pods, lambda: complete(bench, "one"))
+            await bench.row("the same rolled over", options.pods, rolled(options.pods), lambda: complete(bench, "one"))
         if "many" in rows:
             await many(bench, options.deployments)
         if "job" in rows:
@@ -211,7 +239,7 @@ async def job(bench: Bench, count: int) -> None:
             await bench.user.patch(core_v1.Pod, name, "default", done, subresource="status")
 
     tasks = [asyncio.create_task(pods.run()), *(asyncio.create_task(finisher()) for _ in range(8))]
-    await bench.row(f"Job of {count}", count, 2 + 25 / count + 2 / 500, lambda: job_done(bench))
+    await bench.row(f"Job of {count}", count, 2 + (bursts(count) + 29) / count, lambda: job_done(bench))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -235,7 +263,16 @@ async def namespace(bench: Bench, count: int) -> None:
 
 def created(pods: int) -> float:
     """Upstream's calls per pod for a Deployment of so many."""
-    return 1 + (min(pods, 25) + 7) / pods
+    return 1 + (min(pods, 25) + 2 * bursts(pods) + 7) / pods
+
+
+def rolled(pods: int) -> float:
+    """The same for its rollout."""
+    return 2 + (73 + 3 * bursts(pods)) / pods
+
+
+def bursts(pods: int) -> int:
+    return -(-pods // 500)
 
 
 def template() -> Any:

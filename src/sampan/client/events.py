@@ -93,6 +93,7 @@ class EventRecorder:
         self._written = _Remembered()
         self._owner = TaskOwner(f"events {component}")
         self._draining = False
+        self._unwritten = 0
         self._number = 0
         self._dropped = 0
         self._sent = 0
@@ -116,7 +117,7 @@ class EventRecorder:
         await self._owner.close()
 
     def statistics(self) -> dict[str, Any]:
-        return {"queued": len(self._queue), "sent": self._sent, "dropped": self._dropped}
+        return {"queued": len(self._queue) + self._unwritten, "sent": self._sent, "dropped": self._dropped}
 
     def _affordable(self, note: Note) -> bool:
         budget = self._budgets.recall(note.subject, lambda: _Budget(BURST, note.at))
@@ -135,10 +136,13 @@ class EventRecorder:
                     note = self._joined(self._queue.popleft())
                     key = _key(note)
                     waiting[key] = (note, waiting[key][1] + 1 if key in waiting else 1)
+                self._unwritten = len(waiting)
                 for key, (note, times) in waiting.items():
                     await self._write(key, note, times)
+                    self._unwritten -= 1
         finally:
             self._draining = False
+            self._unwritten = 0
 
     def _joined(self, note: Note) -> Note:
         """The note itself, or, after ten different messages on one subject and reason, the joint one."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sampan.aio.backoff import Backoff
+from sampan.aio.spacing import Spacing
 from sampan.aio.tasks import TaskOwner
 from sampan.aio.workqueue import QueueClosed, WorkQueue
 from sampan.api.errors import ApiError, Conflict, NotFound
@@ -27,10 +27,16 @@ from sampan.client.errors import ClientError, NotLeader
 from sampan.client.events import EventRecorder
 from sampan.client.informer import Informer
 from sampan.controllers.context import Context, Seen
+from sampan.controllers.telling import StatusWriter
 from sampan.controllers.writer import Outdated, Writer
 
 log = logging.getLogger(__name__)
 Keys = Callable[[Any, Any], Any]
+
+
+def sooner(*waits: float | None) -> float | None:
+    """The shortest of the waits that are one."""
+    return min((wait for wait in waits if wait is not None), default=None)
 
 
 class Permanent(Exception):
@@ -55,11 +61,12 @@ class Controller(ABC):
         self.rng = context.rng
         self.client = context.client
         self.write = Writer(context.client, context.informers, context.rng)
+        self.status = StatusWriter(self.write, context.clock)
         self.queue: WorkQueue[str] = WorkQueue(
             context.clock, Backoff(base=0.05, cap=120.0, rng=context.rng, jitter=0.2)
         )
         self.seen = Seen()
-        self._looked: OrderedDict[str, float] = OrderedDict()
+        self._looked: Spacing[str] = Spacing(context.clock)
 
     @property
     def events(self) -> EventRecorder:
@@ -83,11 +90,11 @@ class Controller(ABC):
 
     def enqueue(self, key: str) -> None:
         """Asks for the key because something changed."""
-        looked = self._looked.get(key)
-        if looked is None:
-            self.queue.add(key)
-        else:
-            self.queue.add_after(key, looked + self.pace - self.clock.monotonic())
+        self.queue.add_after(key, self._looked.left(key))
+
+    def pace_of(self, key: str) -> float:
+        """The `pace` of that key, where it depends on the object."""
+        return self.pace
 
     def enqueue_self(self, old: Any, new: Any) -> None:
         """An informer handler: the object's own key."""
@@ -106,7 +113,7 @@ class Controller(ABC):
 
     async def _attempt(self, key: str) -> None:
         self.seen.reconciled += 1
-        self._note_look(key)
+        self._looked.note(key, self.pace_of(key))
         try:
             again = await self.reconcile(key)
         except Permanent as error:
@@ -127,16 +134,6 @@ class Controller(ABC):
             self.queue.forget(key)
             if again is not None:
                 self.queue.add_after(key, again)
-
-    def _note_look(self, key: str) -> None:
-        """Remembers when the key was looked at, for as long as that matters."""
-        if not self.pace:
-            return
-        now = self.clock.monotonic()
-        self._looked.pop(key, None)
-        self._looked[key] = now
-        while next(iter(self._looked.values())) + self.pace < now:
-            self._looked.popitem(last=False)
 
     def _retry(self, key: str) -> None:
         self.seen.failed += 1

@@ -16,6 +16,8 @@ from sampan.client.targets import Target
 
 Json = dict[str, Any]
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+ANNOTATED = ("deployments",)
+"""Kinds of which controllers write annotations together with the status, as the server allows."""
 KEPT_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
 
@@ -136,6 +138,9 @@ def has_status(of: Target[Any]) -> bool:
 
 def merged(of: Target[Any], old: Json, new: Json, subresource: str) -> Json:
     """The object after a write to an endpoint: each endpoint touches only its own part."""
+    if subresource == "status" and of.resource.plural in ANNOTATED:
+        noted = {**old["metadata"], "annotations": new["metadata"].get("annotations", {})}
+        return _with_status({**old, "metadata": noted}, new.get("status"))
     if subresource in ("status", "approval"):
         return _with_status(old, new.get("status"))
     if subresource == "finalize":

@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.errors import ApiError, NotFound
+from sampan.api.errors import ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import from_label_selector
 from sampan.client.cache import key_of
-from sampan.controllers import batches, conditions, history, ownership
+from sampan.controllers import batches, history, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.daemonset import decide, placement
 from sampan.controllers.ownership import controller_of
 from sampan.controllers.pods import from_template, next_available
-from sampan.controllers.reconciler import Controller
+from sampan.controllers.reconciler import Controller, sooner
 from sampan.controllers.replicaset.controller import by_uid, namespace_ends
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,13 @@ class DaemonSetController(Controller):
         plan = decide.plan(self._view(owner, pods, digest))
         failure = await self._carry_out(owner, plan, digest)
         pods = list(self.pods.index("controller", owner.metadata.uid))
-        await self._write_status(owner, decide.status(self._view(owner, pods, digest)))
+        status = decide.status(self._view(owner, pods, digest))
+        done = decide.settled(status) and not decide.settled(owner.status)
+        untold = await self.status.tell(owner, status, pods=len(pods), done=done)
         if failure is not None:
             raise failure
         await self._trim_history(owner, pods, digest)
-        return next_available(pods, owner.spec.minReadySeconds or 0, self.clock.now())
+        return sooner(untold, next_available(pods, owner.spec.minReadySeconds or 0, self.clock.now()))
 
     def _view(self, owner: Any, pods: list[Any], digest: str) -> decide.View:
         return decide.View(owner, pods, self.nodes.list(), digest, self.clock.now())
@@ -89,7 +91,7 @@ class DaemonSetController(Controller):
         if revision is None:
             status = owner.status or apps_v1.DaemonSetStatus()
             collisions = (status.collisionCount or 0) + 1
-            await self._write_status(owner, msgspec.structs.replace(status, collisionCount=collisions))
+            await self.status.put(owner, msgspec.structs.replace(status, collisionCount=collisions))
         return revision
 
     async def _carry_out(self, owner: Any, plan: decide.Plan, digest: str) -> BaseException | None:
@@ -122,14 +124,6 @@ class DaemonSetController(Controller):
         live = {one.metadata.name for one in known if (one.metadata.labels or {}).get(history.POD_LABEL) in hashes}
         for one in history.surplus(known, live, owner.spec.revisionHistoryLimit):
             await self.write.delete(one)
-
-    async def _write_status(self, owner: Any, status: Any) -> None:
-        if conditions.same(status, owner.status):
-            return
-        try:
-            await self.write.update_status(msgspec.structs.replace(owner, status=status))
-        except NotFound:
-            log.debug("gone before its status was written key=%s", key_of(owner))
 
 
 def _slot(owner: Any, node: str) -> str:

@@ -165,3 +165,11 @@ def status(view: View) -> Any:
         made.updatedNumberScheduled += any(view.is_new(pod) for pod in pods)
     made.numberUnavailable = made.desiredNumberScheduled - made.numberAvailable
     return made
+
+
+def settled(status: Any) -> bool:
+    """Whether the status says that every node has its pod, new and available."""
+    if status is None:
+        return False
+    counts = (status.currentNumberScheduled, status.updatedNumberScheduled or 0, status.numberAvailable or 0)
+    return all(count == status.desiredNumberScheduled for count in counts)

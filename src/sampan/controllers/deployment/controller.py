@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.errors import AlreadyExists, ApiError, NotFound
+from sampan.api.errors import AlreadyExists, ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import from_label_selector
 from sampan.client.cache import key_of
-from sampan.controllers import conditions, ownership
+from sampan.controllers import ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.deployment import progress, revisions
 from sampan.controllers.deployment.decide import Decision, decide
 from sampan.controllers.pods import ENDED, phase
-from sampan.controllers.reconciler import Controller, Permanent
+from sampan.controllers.reconciler import Controller, Permanent, sooner
 from sampan.controllers.replicaset.controller import by_uid, namespace_ends
 
 log = logging.getLogger(__name__)
@@ -97,10 +97,18 @@ class DeploymentController(Controller):
         for one in decision.delete:
             await self.write.delete(one, propagation="Background", resource_version=one.metadata.resourceVersion)
         if decision.revision is not None:
-            annotations = {revisions.REVISION: decision.revision}
-            deployment = await self.write.patch(deployment, {"metadata": {"annotations": annotations}})
-        await self._write_status(deployment, decision.status)
-        return decision.look_again
+            await self._write_revision(deployment, decision)
+            return decision.look_again
+        done = progress.settled(decision.status, deployment) and not progress.settled(deployment.status, deployment)
+        pods = decision.status.replicas or 0
+        untold = await self.status.tell(deployment, decision.status, pods=pods, done=done)
+        return sooner(untold, decision.look_again)
+
+    async def _write_revision(self, deployment: Any, decision: Decision) -> None:
+        """The annotation and the status in one write: a status may be written with its object's annotations."""
+        annotations = {**(deployment.metadata.annotations or {}), revisions.REVISION: decision.revision}
+        metadata = msgspec.structs.replace(deployment.metadata, annotations=annotations)
+        await self.write.update_status(msgspec.structs.replace(deployment, metadata=metadata, status=decision.status))
 
     async def _create(self, deployment: Any, decision: Decision) -> bool:
         """Makes the new set; False when its name was taken and the next try will use another."""
@@ -117,7 +125,7 @@ class DeploymentController(Controller):
             if progress.has_deadline(deployment):
                 now = self.clock.now()
                 progress.put(decision.status, "Progressing", "False", "ReplicaSetCreateError", message, now)
-                await self._write_status(deployment, decision.status)
+                await self.status.put(deployment, decision.status)
             raise
         return True
 
@@ -132,13 +140,5 @@ class DeploymentController(Controller):
         status = deployment.status or apps_v1.DeploymentStatus()
         collisions = (status.collisionCount or 0) + 1
         log.info("hash collision deployment=%s count=%d", key_of(deployment), collisions)
-        await self._write_status(deployment, msgspec.structs.replace(status, collisionCount=collisions))
+        await self.status.put(deployment, msgspec.structs.replace(status, collisionCount=collisions))
         return False
-
-    async def _write_status(self, deployment: Any, status: Any) -> None:
-        if conditions.same(status, deployment.status):
-            return
-        try:
-            await self.write.update_status(msgspec.structs.replace(deployment, status=status))
-        except NotFound:
-            log.debug("gone before its status was written key=%s", key_of(deployment))

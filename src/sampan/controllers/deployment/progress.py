@@ -120,6 +120,11 @@ def has_deadline(deployment: Any) -> bool:
     return deployment.spec.progressDeadlineSeconds not in (None, NO_DEADLINE)
 
 
+def settled(status: Any, deployment: Any) -> bool:
+    """As `is_complete`, of a status that may be missing."""
+    return status is not None and is_complete(status, deployment)
+
+
 def is_complete(status: Any, deployment: Any) -> bool:
     """Every pod is of the new template and available, and no old one is left."""
     wanted = 1 if deployment.spec.replicas is None else deployment.spec.replicas

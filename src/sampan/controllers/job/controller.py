@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import msgspec
-
 from sampan.api.errors import ApiError, NotFound
 from sampan.api.kinds import batch_v1, core_v1
 from sampan.api.selectors import from_label_selector
 from sampan.client.cache import key_of
-from sampan.controllers import batches, conditions, ownership
+from sampan.controllers import batches, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.job import podtemplate
 from sampan.controllers.job.decide import Decision, Trouble, decide
-from sampan.controllers.job.tally import FINALIZER, failures_of_index, index_of, tracked
+from sampan.controllers.job.tally import FINALIZER, failures_by_index, tracked
 from sampan.controllers.ownership import controller_of
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import by_uid, namespace_ends
@@ -82,26 +80,28 @@ class JobController(Controller):
         selector = from_label_selector(job.spec.selector)
         pods = await claimed(self.client, self.write, job, selector, [*own, *orphans])
         trouble = self.trouble.setdefault(job.metadata.uid, Trouble())
-        return await self._carry_out(job, pods, decide(job, pods, trouble, self.clock.now()), trouble)
+        return await self._carry_out(job, pods, decide(job, pods, trouble, self.clock.now()))
 
-    async def _carry_out(self, job: Any, pods: list[Any], decision: Decision, trouble: Trouble) -> float | None:
+    async def _carry_out(self, job: Any, owned: list[Any], decision: Decision) -> float | None:
         failure = await batches.at_once(decision.delete, lambda pod: self._delete(job, pod))
         if decision.create and failure is None:
-            failure = await self._create_all(job, decision, pods)
-        await self._write_status(job, decision.status)
+            failure = await self._create_all(job, decision, owned)
+        pods = max(decision.status.active or 0, job.spec.completions or 0)
+        untold = await self.status.tell(job, decision.status, pods=pods, done=decision.urgent)
+        if untold is None:
+            failure = await self._follow_up(job, decision) or failure
+        if failure is not None:
+            raise failure
+        return decision.look_again if untold is None else untold
+
+    async def _follow_up(self, job: Any, decision: Decision) -> BaseException | None:
+        """What may be done only once the status is written."""
         for told in decision.told:
             self.events.event(job, *told)
-        released = await batches.at_once([pod for pod in decision.release if tracked(pod)], self._free)
-        if failure or released:
-            raise failure or released  # type: ignore[misc]
-        return decision.look_again
+        return await batches.at_once([pod for pod in decision.release if tracked(pod)], self._free)
 
     async def _create_all(self, job: Any, decision: Decision, pods: list[Any]) -> BaseException | None:
-        before = {
-            index: max((failures_of_index(pod) + 1 for pod in pods if index_of(pod) == index), default=0)
-            for index in decision.create
-            if index is not None
-        }
+        before = failures_by_index(pods)
         slots = iter(decision.create)
 
         async def create() -> None:
@@ -143,11 +143,3 @@ class JobController(Controller):
         if reference is not None and (reference.kind != "Job" or self.jobs.index("uid", reference.uid)):
             return
         await self._free(pod)
-
-    async def _write_status(self, job: Any, status: Any) -> None:
-        if conditions.same(status, job.status):
-            return
-        try:
-            await self.write.update_status(msgspec.structs.replace(job, status=status))
-        except NotFound:
-            log.debug("gone before its status was written key=%s", key_of(job))

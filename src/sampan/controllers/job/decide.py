@@ -58,13 +58,15 @@ def _wait(count: int, last: float, now: float) -> float:
 @dataclass
 class Decision:
     """`create` are completion indexes, None each for a Job without; `release` pods whose finalizer goes after the
-    status is written; `told` events as (type, reason, message)."""
+    status is written; `told` events as (type, reason, message); `urgent` that the status must be written now, since
+    what it counts is not to be seen as new again."""
 
     status: Any
     create: list[int | None] = field(default_factory=list)
     delete: list[Any] = field(default_factory=list)
     release: list[Any] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)
+    urgent: bool = False
     look_again: float | None = None
 
 
@@ -102,6 +104,7 @@ class _Step:
             )
         )
         self.result.release = self.tally.release
+        self.result.urgent = bool(self.tally.fresh_failures)
         self.waits: list[float] = []
 
     def decision(self) -> Decision:

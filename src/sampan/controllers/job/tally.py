@@ -146,6 +146,16 @@ def _fail(job: Any, pod: Any, limit: int | None, result: Tally) -> None:
         result.failed_indexes.add(index)
 
 
+def failures_by_index(pods: Sequence[Any]) -> dict[int, int]:
+    """How often each index that has a pod has failed, if all its pods have."""
+    found: dict[int, int] = {}
+    for pod in pods:
+        index = index_of(pod)
+        if index is not None:
+            found[index] = max(found.get(index, 0), failures_of_index(pod) + 1)
+    return found
+
+
 def failures_of_index(pod: Any) -> int:
     """How often the pod's index had failed before this pod was made."""
     text = (pod.metadata.annotations or {}).get(FAILURES, "0")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, ClassVar
 
-import msgspec
-
-from sampan.api.errors import ApiError, NotFound
+from sampan.api.errors import ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import Selector, from_label_selector, from_labels
 from sampan.client.cache import key_of
-from sampan.controllers import batches, conditions, ownership
+from sampan.controllers import batches, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.pods import from_template
-from sampan.controllers.reconciler import Controller
+from sampan.controllers.reconciler import Controller, sooner
 from sampan.controllers.replicaset import decide
 
-log = logging.getLogger(__name__)
+PODS_PER_SECOND = 20_000
+"""Of which a second's looks may be: a look at more of them is followed by a longer pause."""
 
 
 class ReplicaSetController(Controller):
@@ -63,12 +61,19 @@ class ReplicaSetController(Controller):
         failure = await self._carry_out(owner, plan)
         pods = list(self.pods.index("controller", owner.metadata.uid))
         now = self.clock.now()
-        await self._write_status(owner, decide.status(owner, pods, _reason(plan, failure), now))
+        status = decide.status(owner, pods, _reason(plan, failure), now)
+        done = decide.settled(owner, status) and not decide.settled(owner, owner.status)
+        untold = await self.status.tell(owner, status, pods=decide.desired(owner), done=done)
         if failure is not None:
             raise failure
         if plan.create == decide.BURST or len(plan.delete) == decide.BURST:
             return 0.0
-        return decide.next_look(owner, pods, now)
+        return sooner(untold, decide.next_look(owner, pods, now))
+
+    def pace_of(self, key: str) -> float:
+        """A look costs a time that grows with the pods."""
+        owner = self.owners.get(key)
+        return self.pace + (decide.desired(owner) / PODS_PER_SECOND if owner is not None else 0.0)
 
     async def _pods_of(self, owner: Any) -> list[Any]:
         own = self.pods.index("controller", owner.metadata.uid)
@@ -104,14 +109,6 @@ class ReplicaSetController(Controller):
             raise
         if deleted:
             self.events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
-
-    async def _write_status(self, owner: Any, status: Any) -> None:
-        if conditions.same(status, owner.status):
-            return
-        try:
-            await self.write.update_status(msgspec.structs.replace(owner, status=status))
-        except NotFound:
-            log.debug("gone before its status was written key=%s", key_of(owner))
 
 
 class ReplicationControllerController(ReplicaSetController):

@@ -68,6 +68,11 @@ def status(owner: Any, pods: Sequence[Any], failure: tuple[str, str] | None, now
     return made
 
 
+def settled(owner: Any, status: Any) -> bool:
+    """Whether the status says that all pods asked for are there and available."""
+    return status is not None and (status.replicas or 0) == (status.availableReplicas or 0) == desired(owner)
+
+
 def next_look(owner: Any, pods: Sequence[Any], now: float) -> float | None:
     """Seconds until a ready pod becomes available by mere passing of time."""
     active = [pod for pod in pods if pod_facts.is_active(pod)]

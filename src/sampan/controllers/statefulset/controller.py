@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.errors import AlreadyExists, ApiError, NotFound
+from sampan.api.errors import AlreadyExists, ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import from_label_selector
 from sampan.client.cache import key_of
-from sampan.controllers import batches, conditions, history, ownership
+from sampan.controllers import batches, history, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.ownership import controller_of
@@ -69,7 +69,7 @@ class StatefulSetController(Controller):
         plan = decide.plan(owner, pods, revisions, self.clock.now())
         failure = await self._carry_out(owner, plan, current, update)
         pods = list(self.pods.index("controller", owner.metadata.uid))
-        await self._write_status(owner, decide.status(owner, pods, revisions, self.clock.now()))
+        await self.status.put(owner, decide.status(owner, pods, revisions, self.clock.now()))
         if failure is not None:
             raise failure
         await self._trim_history(owner, pods, revisions)
@@ -87,7 +87,7 @@ class StatefulSetController(Controller):
         if revision is None:
             status = owner.status or apps_v1.StatefulSetStatus(replicas=0)
             collisions = (status.collisionCount or 0) + 1
-            await self._write_status(owner, msgspec.structs.replace(status, collisionCount=collisions))
+            await self.status.put(owner, msgspec.structs.replace(status, collisionCount=collisions))
         return revision
 
     @staticmethod
@@ -157,11 +157,3 @@ class StatefulSetController(Controller):
         known = self.revisions.index("controller", owner.metadata.uid)
         for one in history.surplus(known, live, owner.spec.revisionHistoryLimit):
             await self.write.delete(one)
-
-    async def _write_status(self, owner: Any, status: Any) -> None:
-        if conditions.same(status, owner.status):
-            return
-        try:
-            await self.write.update_status(msgspec.structs.replace(owner, status=status))
-        except NotFound:
-            log.debug("gone before its status was written key=%s", key_of(owner))
