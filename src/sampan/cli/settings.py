@@ -33,6 +33,7 @@ NODE = (
         help="Where the runtime reads CNI configuration.  [default: below the data directory; /etc/cni/net.d for a "
         "runtime of your own]",
     ),
+    click.option("--cgroup-root", help="Control group above all pods.  [default: kubepods]"),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
 )
 
@@ -64,6 +65,15 @@ def node_options(command: Decorated) -> Decorated:
         command = option(command)
     return command
 
+
+NODES = (
+    click.option(
+        "--nodes",
+        type=int,
+        help="Nodes on this machine: itself, and each further one in a network namespace of its own.  [default: 1]",
+    ),
+    click.option("--node-cidr", help="Network of those nodes' addresses.  [default: 172.31.254.0/24]"),
+)
 
 SERVERS = (
     click.option(
@@ -105,7 +115,7 @@ def server_options(command: Decorated) -> Decorated:
 
 def cluster_options(command: Decorated) -> Decorated:
     """Adds the options that make a cluster."""
-    for option in reversed((DATA_DIR, *CLUSTER)):
+    for option in reversed((DATA_DIR, *CLUSTER, *NODES)):
         command = option(command)
     return command
 
@@ -116,7 +126,18 @@ def resolved(data_dir: str, given: dict[str, Any]) -> Options:
     chosen = {name: value for name, value in given.items() if value is not None}
     import msgspec
 
-    return stored.completed(msgspec.structs.replace(known, data_dir=data_dir, **chosen))
+    return addressed(stored.completed(msgspec.structs.replace(known, data_dir=data_dir, **chosen)))
+
+
+def addressed(options: Options) -> Options:
+    """With an address that further nodes reach, on a machine that has no network of its own."""
+    import msgspec
+
+    from sampan.cluster.nodes.plan import Plan
+
+    if options.nodes > 1 and options.node_ip == stored.NO_ADDRESS:
+        return msgspec.structs.replace(options, node_ip=Plan(options).switch.gateway)
+    return options
 
 
 def existing(data_dir: str) -> Options:

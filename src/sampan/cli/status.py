@@ -62,10 +62,10 @@ def text(status: Status, now: float) -> str:
 
 def process_line(process: Process, now: float) -> str:
     if process.pid is None:
-        return f"  {process.name:<14} not running"
+        return f"  {process.name:<20} not running"
     again = f", restarted {process.restarts} times" if process.restarts else ""
     up = age(now - process.started)
-    return f"  {process.name:<14} pid {process.pid:<8} {process.memory / 1e6:6.1f} MB  up {up}{again}"
+    return f"  {process.name:<20} pid {process.pid:<8} {process.memory / 1e6:6.1f} MB  up {up}{again}"
 
 
 def pods_line(status: Status) -> str:

@@ -118,4 +118,4 @@ def joining(options: Options, token: str) -> str:
 
     authorities = x509.load_pem_x509_certificates((options.layout.pki / "ca.crt").read_bytes())
     pins = " ".join(f"--ca-cert-hash {discovery.digest(authority)}" for authority in authorities)
-    return f"sampan join https://{options.node_ip}:{options.port} --token {token} {pins}"
+    return f"sampan join {options.public_server} --token {token} {pins}"

@@ -11,7 +11,6 @@ import click
 from sampan.aio.clock import SystemClock
 from sampan.cli.settings import cluster_options, resolved, server_options
 from sampan.cluster.bringup import Bringup, Reporter
-from sampan.cluster.errors import ClusterError
 
 
 class Terminal(Reporter):
@@ -32,9 +31,8 @@ class Terminal(Reporter):
 @click.command("up")
 @cluster_options
 @server_options
-@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Nodes to start.")
 @click.option("--sample/--no-sample", "with_sample", default=True, help="Deploy the sample application.")
-def command(data_dir: str, nodes: int, with_sample: bool, **given: Any) -> None:
+def command(data_dir: str, with_sample: bool, **given: Any) -> None:
     """Start a cluster on this machine and wait until it answers.
 
     Run again, it starts what is missing and changes nothing else.
@@ -43,11 +41,10 @@ def command(data_dir: str, nodes: int, with_sample: bool, **given: Any) -> None:
     Examples:
       sampan up
       sampan up --port 7443 --data-dir /srv/sampan --no-sample
+      sampan up --nodes 3
       sampan up --servers 3 --snapshot-interval 6h
       sampan up --store etcd=https://10.0.0.1:2379 --etcd-cafile ca.crt --etcd-certfile c.crt --etcd-keyfile c.key
     """
-    if nodes > 1:
-        raise ClusterError(f"--nodes {nodes}: more than one node is not supported yet; leave it out for a single node")
     options = resolved(data_dir, given)
     clock = SystemClock()
     run = Bringup(options=options, clock=clock, reporter=Terminal(), with_sample=with_sample)

@@ -6,7 +6,7 @@ The order of steps stands in one list (`Bringup.steps`), so that what is shown a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,8 @@ from sampan.client.errors import Unreachable
 from sampan.client.rest import RestClient
 from sampan.cluster import identities, options, preflight, sample, supervise
 from sampan.cluster.errors import ClusterError
+from sampan.cluster.nodes import machines, namespaces
+from sampan.cluster.nodes.plan import Place, Plan
 from sampan.cluster.options import Options
 from sampan.cluster.supervision.launch import executed
 from sampan.cluster.supervision.processes import Records, record
@@ -79,6 +81,7 @@ class Bringup:
             ("container runtime", self.runtime),
             ("API server", self.api_server),
             ("node", self.node),
+            ("further nodes", self.nodes),
             ("sample", self.sample_application),
         )
 
@@ -102,6 +105,7 @@ class Bringup:
         running = Records(layout.run).load(supervise.SUPERVISOR)
         if running and running.alive:
             return f"supervisor already runs, pid {running.pid}"
+        await namespaces.ensure(Plan(self.options))
         pid = executed(supervise.command(self.options), layout.log / "supervisor.log")()
         Records(layout.run).save(record(supervise.SUPERVISOR, pid, started=self.clock.now()))
         return f"supervisor started, pid {pid}"
@@ -143,6 +147,20 @@ class Bringup:
         conditions = (node.status.conditions or []) if node.status else []
         return any(c.type == "Ready" and c.status == "True" for c in conditions)
 
+    async def nodes(self) -> str:
+        """Joins those that do not run, and takes those out of the cluster that are no longer wanted."""
+        plan = Plan(self.options)
+        await namespaces.ensure(plan)
+        idle = [place for place in plan if not machines.runs(place)]
+        if idle:
+            async with machines.token(self.client, self.clock, self.options) as token:
+                await self._until("the token is signed", partial(machines.vouched_for, self.client, token))
+                await machines.join(self.options, token, idle)
+        gone = plan.superfluous()
+        for place in gone:
+            await machines.forget(self.client, place)
+        return changes(plan, idle, gone)
+
     async def sample_application(self) -> str:
         if not self.with_sample:
             return ""
@@ -176,6 +194,13 @@ class Bringup:
         if entry is not None and not entry.alive:
             log = layout.log / f"{supervise.SUPERVISOR}.log"
             raise ClusterError(f"the supervisor has ended; the end of its log, {log}:\n{tail(log)}")
+
+
+def changes(plan: Plan, joined: Sequence[Place], gone: Sequence[Place]) -> str:
+    """What became of the further nodes, in a line."""
+    kept = [place for place in plan if place not in joined]
+    words = {"joined": joined, "runs already" if len(kept) == 1 else "run already": kept, "removed": gone}
+    return "; ".join(f"{', '.join(place.name for place in places)} {word}" for word, places in words.items() if places)
 
 
 async def runtime_answers(client: CriClient) -> bool:

@@ -54,6 +54,11 @@ class Layout:
         return self.data_dir / "pods-log"
 
     @property
+    def nodes(self) -> Path:
+        """The data directories of further nodes on this machine."""
+        return self.data_dir / "nodes"
+
+    @property
     def run(self) -> Path:
         """Process ids and the options of the running cluster."""
         return self.data_dir / "run"

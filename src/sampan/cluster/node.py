@@ -27,6 +27,8 @@ from sampan.network.proxy import config as proxyconfig
 from sampan.network.proxy import modes
 from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
 from sampan.network.proxy.daemon import ProxyDaemon
+from sampan.network.routes.component import PodRoutes
+from sampan.network.routes.kernel import remove as remove_routes
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ def kubelet_config(options: Options) -> KubeletConfig:
         log_root=layout.pod_logs,
         cluster_dns=(options.dns_ip,),
         cluster_domain=options.cluster_domain,
+        cgroup_root=options.cgroup_root,
         cgroup_driver="systemd" if Host.detect().systemd else "cgroupfs",
         server_cert=layout.pki / "kubelet-serving.crt",
         server_key=layout.pki / "kubelet-serving.key",
@@ -94,13 +97,14 @@ def kubelet_config(options: Options) -> KubeletConfig:
 
 
 class NodeNetwork:
-    """Service proxy and DNS over one set of informers: what both need is watched and held once."""
+    """Ways to other nodes, service proxy and DNS over one set of informers: what several need is held once."""
 
     def __init__(self, options: Options, client: Client, clock: Clock, rng: random.Random) -> None:
         self._clock = clock
         self._rng = rng
         self._informers = Informers(client, clock, rng)
-        self._parts: dict[str, ProxyDaemon | DnsServer] = {
+        self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes] = {
+            "routes": routes(options, clock, rng, self._informers),
             "proxy": proxy(options, client, clock, rng, self._informers),
             "dns": dns(options, client, clock, rng, self._informers),
         }
@@ -113,6 +117,10 @@ class NodeNetwork:
             for name, part in self._parts.items():
                 tasks.start(part.run, name=name, policy="restart")
             await tasks.wait()
+
+
+def routes(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PodRoutes:
+    return PodRoutes(informers=informers, clock=clock, rng=rng, node_name=options.node_name)
 
 
 def proxy(
@@ -157,6 +165,7 @@ async def remove_network(options: Options) -> None:
     for backend in (*modes.chosen(config).values(), *modes.former(config)):
         await backend.remove()
     await interface.remove()
+    remove_routes()
     await cni.remove(pod_network(options, installed_range(options) or options.cluster_cidr))
 
 

@@ -10,6 +10,8 @@ import msgspec
 
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout, write_private
 
+NO_ADDRESS = "127.0.0.1"
+"""The address of a machine that has no network."""
 SYSTEM_CNI = Path("/etc/cni/net.d")
 
 
@@ -17,6 +19,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Defaults are those of the fixed interfaces in ARCHITECTURE.md.
 
     With more than one of `servers` the store is an etcd of the cluster's own, `server_cidr` the network they are in.
+    With more than one of `nodes` all but the first are in network namespaces on this machine, on network `node_cidr`.
     `store` is named as on the command line. `snapshot_seconds` 0: no backups are taken.
     """
 
@@ -31,6 +34,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     container_runtime_endpoint: str = ""
     cni_bin_dir: str = "/usr/lib/cni"
     cni_conf_dir: str = ""
+    cgroup_root: str = "kubepods"
+    nodes: int = 1
+    node_cidr: str = "172.31.254.0/24"
     servers: int = 1
     server_cidr: str = "172.31.255.0/27"
     store: str = "sqlite"
@@ -82,6 +88,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def public_server(self) -> str:
+        """The API server's address as other machines reach it."""
+        host = f"[{self.node_ip}]" if ":" in self.node_ip else self.node_ip
+        return f"https://{host}:{self.port}"
+
+    @property
     def snapshots(self) -> Path:
         """Where scheduled backups are kept."""
         return Path(self.snapshot_dir) if self.snapshot_dir else self.layout.data_dir / "backups"
@@ -131,7 +143,7 @@ def machine_address() -> str:
         try:
             probe.connect(("192.0.2.1", 9))
         except OSError:
-            return "127.0.0.1"
+            return NO_ADDRESS
         return str(probe.getsockname()[0])
 
 

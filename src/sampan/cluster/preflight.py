@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sampan.cluster import options as stored
 from sampan.cluster.errors import ClusterError
+from sampan.cluster.nodes.plan import MOST_NODES
 from sampan.cluster.options import Options
 from sampan.cluster.servers.plan import MOST_SERVERS
 
@@ -23,8 +24,20 @@ PROGRAMS = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "ip": "iproute2",
+    "nsenter": "util-linux",
 }
-SERVER_PROGRAMS = {"etcd": "etcd-server", "nsenter": "util-linux"}
+SERVER_PROGRAMS = {"etcd": "etcd-server"}
+FIXED = (
+    "node_name",
+    "service_cidr",
+    "cluster_cidr",
+    "cluster_domain",
+    "node_cidr",
+    "servers",
+    "server_cidr",
+    "store",
+)
+"""What of a cluster's options cannot be changed."""
 MIGRATE = {"store": "; `sampan store migrate` takes the objects to another store"}
 CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "loopback")
 NODE_PORTS = {10250: "kubelet"}
@@ -37,6 +50,7 @@ def check(options: Options, *, running: bool) -> None:
     check_programs(options)
     check_options(options)
     check_servers(options)
+    check_nodes(options, running=running)
     check_admission(options)
     check_identity(options)
     check_store(options)
@@ -76,8 +90,7 @@ def check_options(options: Options) -> None:
     made = stored.load(options.layout)
     if made is None:
         return
-    fixed = ("node_name", "service_cidr", "cluster_cidr", "cluster_domain", "servers", "server_cidr", "store")
-    changed = [name for name in fixed if getattr(made, name) != getattr(options, name)]
+    changed = [name for name in FIXED if getattr(made, name) != getattr(options, name)]
     if changed:
         was = ", ".join(f"--{name.replace('_', '-')} {getattr(made, name)}" for name in changed)
         raise ClusterError(
@@ -155,6 +168,28 @@ def check_servers(options: Options) -> None:
         if network.overlaps(ipaddress.ip_network(getattr(options, option))):
             name = f"--{option.replace('_', '-')}"
             raise ClusterError(f"--server-cidr {network} lies in {name}: choose another network")
+
+
+def check_nodes(options: Options, *, running: bool) -> None:
+    """As many as have room, in a network that nobody else uses, and this machine with an address that they reach."""
+    count = options.nodes
+    if not 1 <= count <= MOST_NODES:
+        raise ClusterError(f"--nodes {count}: choose 1 to {MOST_NODES}")
+    if count == 1:
+        return
+    network = _ipv4(options.node_cidr, "--node-cidr")
+    if network.num_addresses < count + 2:
+        raise ClusterError(f"--node-cidr {network} has no room for {count} nodes: use a /24 or larger")
+    for option in ("service_cidr", "cluster_cidr", "server_cidr"):
+        if network.overlaps(ipaddress.ip_network(getattr(options, option))):
+            name = f"--{option.replace('_', '-')}"
+            raise ClusterError(f"--node-cidr {network} and {name} overlap: choose another network")
+    made = stored.load(options.layout)
+    if running and made is not None and made.node_ip != options.node_ip:
+        raise ClusterError(
+            f"further nodes cannot reach {made.node_ip}, this machine's address in the cluster: stop it with "
+            f"`sampan down --keep-data`, then start it again with --nodes {count}"
+        )
 
 
 def _ipv4(text: str, option: str) -> ipaddress.IPv4Network:

@@ -20,6 +20,8 @@ from sampan.client.errors import BadConfig, Unreachable
 from sampan.client.interface import Client
 from sampan.client.rest import RestClient
 from sampan.cluster import components, supervise
+from sampan.cluster import options as stored
+from sampan.cluster.nodes import plan as nodes
 from sampan.cluster.options import Options
 from sampan.cluster.servers import balancing, plan
 from sampan.cluster.servers.balancer import Backend, Health
@@ -120,7 +122,15 @@ async def ask(client: Client, status: Status) -> None:
 
 
 def processes(options: Options) -> list[Process]:
-    """All that should run, whether they do or not."""
+    """All that should run on this machine, whether they do or not; those of a further node under its name."""
+    found = own_processes(options)
+    for place in nodes.Plan(options):
+        if (further := stored.load(place.layout)) is not None:
+            found += [msgspec.structs.replace(p, name=f"{place.name}/{p.name}") for p in own_processes(further)]
+    return found
+
+
+def own_processes(options: Options) -> list[Process]:
     records = Records(options.layout.run)
     own = [] if options.container_runtime_endpoint else [supervise.CONTAINERD]
     members = [server.etcd for server in Plan(options)]

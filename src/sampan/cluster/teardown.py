@@ -17,6 +17,9 @@ from sampan.aio.mounts import unmount_below
 from sampan.cluster import supervise
 from sampan.cluster.layout import Layout
 from sampan.cluster.node import remove_network
+from sampan.cluster.nodes import machines
+from sampan.cluster.nodes import namespaces as networks
+from sampan.cluster.nodes import plan as nodes
 from sampan.cluster.options import Options
 from sampan.cluster.servers import namespaces
 from sampan.cluster.servers.plan import Plan
@@ -33,15 +36,19 @@ async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Ca
     """Everything; safe to run again, and on a cluster that is half up. `tell` is given a line for each step."""
     layout = options.layout
     records = Records(layout.run)
+    if count := await machines.remove_all(nodes.Plan(options), keep_data=keep_data):
+        tell(f"{count} further nodes removed")
     stop_processes(records, tell)
     await remove_pods(options, clock, tell)
     if runtime := records.load(supervise.CONTAINERD):
         stop(runtime)
         records.remove(supervise.CONTAINERD)
     await remove_network(options)
-    namespaces.remove(Plan(options))
+    if not options.joined:
+        await networks.remove(nodes.Plan(options))
+        namespaces.remove(Plan(options))
     tell("service rules and interfaces removed")
-    remove_cgroups()
+    remove_cgroups(options.cgroup_root)
     unmount_below(layout.kubelet)
     remove_files(layout, keep_data)
     tell(f"files below {layout.data_dir} removed" + (", but for the store and the certificates" if keep_data else ""))
@@ -95,17 +102,17 @@ async def answers(socket: Path) -> bool:
     return True
 
 
-def remove_cgroups(mount: Path = Path("/sys/fs/cgroup")) -> None:
+def remove_cgroups(root: str, mount: Path = Path("/sys/fs/cgroup")) -> None:
     """Removes the empty control groups that pods were in; one that is still in use stays."""
-    for top in (*mount.glob("kubepods*"), *mount.glob("*/kubepods*")):
+    for top in (*mount.glob(f"{root}*"), *mount.glob(f"*/{root}*")):
         for folder in sorted((top, *top.glob("**/")), reverse=True):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
 def remove_files(layout: Layout, keep_data: bool) -> None:
-    store = layout.store.name
-    kept = {store, f"{store}-wal", f"{store}-shm", layout.etcd.name, layout.pki.name, "backups", "cluster.json"}
+    store, folders = layout.store.name, {layout.etcd.name, layout.pki.name, layout.nodes.name}
+    kept = {store, f"{store}-wal", f"{store}-shm", *folders, "backups", "cluster.json"}
     for path in layout.data_dir.iterdir() if layout.data_dir.exists() else ():
         if keep_data and path.name in kept:
             continue

@@ -89,8 +89,7 @@ def _listed(secret: Any) -> Listed:
 
 async def publish(client: Client, options: Options) -> None:
     """Makes what joining machines read be as this cluster is now; the signatures in it are the signer's to keep."""
-    server = f"https://{f'[{options.node_ip}]' if ':' in options.node_ip else options.node_ip}:{options.port}"
-    info = {bootstrap.KUBECONFIG: kubeconfig_for(server, (options.layout.pki / "ca.crt").read_bytes())}
+    info = {bootstrap.KUBECONFIG: kubeconfig_for(options.public_server, (options.layout.pki / "ca.crt").read_bytes())}
     await _config_map(client, bootstrap.INFO_NAMESPACE, bootstrap.INFO_NAME, info)
     shared = {name: str(getattr(options, name)) for name in SHARED}
     shared[SERVING_AUTHORITIES] = (options.layout.pki / "kubelet-ca.crt").read_text()

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sampan.cli.settings import addressed
 from sampan.cluster import options as stored
 from sampan.cluster import preflight
 from sampan.cluster.errors import ClusterError
@@ -73,7 +74,7 @@ def test_empty_control_groups_are_removed_and_used_ones_stay(tmp_path: Path) -> 
     (tmp_path / "kubepods.slice/a.scope").mkdir(parents=True)
     (tmp_path / "memory/kubepods/pod2").mkdir(parents=True)
     (tmp_path / "memory/kubepods/pod2/held").write_text("")
-    remove_cgroups(tmp_path)
+    remove_cgroups("kubepods", tmp_path)
     assert not (tmp_path / "cpu/kubepods").exists() and not (tmp_path / "kubepods.slice").exists()
     assert (tmp_path / "memory/kubepods/pod2").exists()
 
@@ -107,3 +108,28 @@ def test_admission_that_the_api_server_would_end_with(options: Options, tmp_path
         with pytest.raises(ClusterError) as caught:
             preflight.check_admission(msgspec.structs.replace(options, **wrong))
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given, complaint",
+    [
+        ({"nodes": 0}, "--nodes 0: choose 1 to 100"),
+        ({"nodes": 101}, "--nodes 101: choose 1 to 100"),
+        ({"nodes": 3, "node_cidr": "10.0.0.0/30"}, "no room for 3 nodes"),
+        ({"nodes": 3, "node_cidr": "10.244.1.0/24"}, "--node-cidr 10.244.1.0/24 and --cluster-cidr overlap"),
+        ({"nodes": 3, "node_cidr": "everywhere"}, "--node-cidr everywhere"),
+    ],
+)
+def test_numbers_of_nodes_that_cannot_be(options: Options, given: dict[str, object], complaint: str) -> None:
+    preflight.check_nodes(msgspec.structs.replace(options, nodes=3), running=False)
+    with pytest.raises(ClusterError, match=complaint):
+        preflight.check_nodes(msgspec.structs.replace(options, **given), running=False)
+
+
+def test_further_nodes_for_a_running_machine_without_a_network(options: Options) -> None:
+    stored.save(msgspec.structs.replace(options, node_ip=stored.NO_ADDRESS))
+    wanted = addressed(msgspec.structs.replace(options, node_ip=stored.NO_ADDRESS, nodes=2))
+    assert wanted.node_ip == "172.31.254.1"
+    preflight.check_nodes(wanted, running=False)
+    with pytest.raises(ClusterError, match="further nodes cannot reach"):
+        preflight.check_nodes(wanted, running=True)

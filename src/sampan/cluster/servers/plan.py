@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sampan.cluster import certificates
 from sampan.cluster.options import Options
+from sampan.cluster.switch import NAMESPACES
 
 BRIDGE = "sampan-servers"
 CLIENT_PORT, PEER_PORT = 2379, 2380
@@ -95,7 +96,7 @@ class Plan:
         pair, authority = (pki / f"{server.etcd}.crt", pki / f"{server.etcd}.key"), pki / f"{ETCD_AUTHORITY}.crt"
         return [
             "nsenter",
-            f"--net={namespace_file(server)}",
+            f"--net={NAMESPACES / server.namespace}",
             "etcd",
             f"--name={server.etcd}",
             f"--data-dir={self._options.layout.etcd / server.etcd}",
@@ -110,10 +111,6 @@ class Plan:
             "--logger=zap",
             "--log-level=warn",
         ]
-
-
-def namespace_file(server: Server) -> Path:
-    return Path("/run/netns") / server.namespace
 
 
 def _tls(prefix: str, pair: tuple[Path, Path], authority: Path) -> list[str]:

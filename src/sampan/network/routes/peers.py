@@ -1,0 +1,53 @@
+"""What a node must know of another: where it is, and which pod addresses are there."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """`addresses` are the node's, at most one of each family; `ranges` its pods'. Both as the kernel writes them."""
+
+    name: str
+    addresses: tuple[str, ...]
+    ranges: tuple[str, ...]
+
+    def address(self, version: int) -> str:
+        """Of that family; "" when it has none."""
+        return next((a for a in self.addresses if ipaddress.ip_address(a).version == version), "")
+
+
+def peer(node: Any) -> Peer | None:
+    """None for a node without an address or a range; what cannot be read is left out."""
+    status, spec = node.status, node.spec
+    addresses: dict[int, str] = {}
+    for entry in (status.addresses or ()) if status else ():
+        if entry.type == "InternalIP" and (parsed := _address(entry.address)):
+            addresses.setdefault(parsed.version, str(parsed))
+    cidrs = ((spec.podCIDRs or ([spec.podCIDR] if spec.podCIDR else ())) if spec else ()) or ()
+    ranges = tuple(_networks(cidrs))
+    if not addresses or not ranges:
+        return None
+    return Peer(name=node.metadata.name, addresses=tuple(addresses.values()), ranges=ranges)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _networks(cidrs: Iterable[str]) -> Iterable[str]:
+    for cidr in cidrs:
+        try:
+            yield str(ipaddress.ip_network(cidr))
+        except ValueError:
+            log.warning("a node's pod range cannot be read cidr=%s", cidr)

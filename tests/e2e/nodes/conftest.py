@@ -1,0 +1,25 @@
+"""One cluster of three nodes for all tests of this folder, while nobody else runs a cluster on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .world import World
+
+DATA_DIR = Path("/var/lib/sampan-e2e-nodes")
+
+
+@pytest.fixture(scope="package")
+def world(whole_machine: None) -> Iterator[World]:
+    """Three nodes, brought up as a user would, and taken down."""
+    running = World(DATA_DIR)
+    running.clear()
+    try:
+        running.up("--nodes", "3", "--no-sample")
+        yield running
+    finally:
+        running.down()
+        assert not DATA_DIR.exists(), "`sampan down` left files behind"

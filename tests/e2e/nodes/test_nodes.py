@@ -1,0 +1,55 @@
+"""Many nodes on one machine: they come, are seen, go, and their pods reach each other."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from ..cluster.harness import until
+from .world import World
+
+
+@pytest.fixture(scope="module")
+def pods(world: World) -> dict[int, str]:
+    """A pod on each node, by its number, and its address."""
+    world.apply(*(world.pod(f"pod-{number}", number) for number in (1, 2, 3)))
+    return {number: world.address(f"pod-{number}") for number in (1, 2, 3)}
+
+
+def test_every_node_is_ready_with_a_range_of_its_own(world: World) -> None:
+    nodes = world.get("nodes")["items"]
+    assert sorted(node["metadata"]["name"] for node in nodes) == sorted(world.names.values())
+    assert len({node["spec"]["podCIDR"] for node in nodes}) == 3
+    assert all(world.ready(number) for number in (1, 2, 3))
+    shown = world.sampan("status").stdout
+    for name in (*world.names.values(), f"{world.names[3]}/agent", "All is well."):
+        assert name in shown
+    assert world.on(2, "hostname").stdout.strip() == world.names[2]
+
+
+def test_pods_of_all_nodes_reach_each_other_by_their_own_addresses(world: World, pods: dict[int, str]) -> None:
+    for one, other in itertools.product(pods, pods):
+        assert "pod-" in world.asks(f"pod-{one}", f"http://{pods[other]}:8080/")
+    for number in pods:
+        assert world.fetch(number, f"http://{pods[2]}:8080/")
+
+
+def test_a_second_up_changes_nothing(world: World) -> None:
+    before = {name: world.machine(number).processes() for number, name in world.names.items() if number > 1}
+    again = world.up("--nodes", "3", "--no-sample")
+    assert f"{world.names[2]}, {world.names[3]} run already" in again
+    after = {name: world.machine(number).processes() for number, name in world.names.items() if number > 1}
+    assert {name: before[name][:3] for name in before} == {name: after[name][:3] for name in after}
+
+
+def test_a_node_that_is_cut_off_is_missed_and_comes_back(world: World, pods: dict[int, str]) -> None:
+    with world.cut_off(3), pytest.raises(AssertionError):
+        world.fetch(1, f"http://{pods[3]}:8080/", seconds=1)
+    until(lambda: world.fetch(1, f"http://{pods[3]}:8080/"), "the pod is reached again")
+
+
+def test_a_paused_node_answers_again(world: World, pods: dict[int, str]) -> None:
+    with world.paused(2), pytest.raises(AssertionError):
+        world.fetch(1, f"http://{pods[2]}:8080/", seconds=1)
+    until(lambda: world.fetch(1, f"http://{pods[2]}:8080/"), "the pod is reached again")
