@@ -62,7 +62,7 @@ def test_the_page() -> None:
     shown.nodes = [status.Node("n", "192.0.2.2", True, "", "v1", "containerd://1")]
     shown.pods = [made("Running", READY)]
     text = page.text(shown, now=10 + 7200)
-    assert "agent          pid 7           5.0 MB  up 2h, restarted 2 times" in text
+    assert "agent                pid 7           5.0 MB  up 2h, restarted 2 times" in text
     assert "1 (1 Running), 1 ready" in text and "All is well." in text
 
 
