@@ -60,5 +60,6 @@ class KubeletConfig:
     image_gc_low_percent: float = 80.0
     kept_images: str = "sampan.dev/"
     """Images with this prefix are built on the spot and never collected."""
+    log_check: float = 10.0
     log_max_bytes: int = 10 << 20
     log_max_files: int = 5

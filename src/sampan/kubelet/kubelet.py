@@ -15,6 +15,7 @@ from typing import Any
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
+from sampan.aio.inotify import FileWrites
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1
 from sampan.client.events import EventRecorder
@@ -79,6 +80,7 @@ class Kubelet:
         self._handlers = handlers or NodeHandlers(runtime, clock)
         self._probes = ProbeSchedule(clock)
         self._owner = TaskOwner("kubelet", clock=clock, backoff=Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.2))
+        self._writes: FileWrites | None = None
         self._version = ""
         config.root.mkdir(parents=True, exist_ok=True)
 
@@ -132,7 +134,7 @@ class Kubelet:
             config, clock, self.pods, access=access, streaming=streaming, statistics=self.statistics
         )
         self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
-        self._rotation = LogRotation(runtime, self.pods, config)
+        self._rotation = LogRotation(runtime, self.pods, config, clock, self._file_writes)
         self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))
 
     async def run(self) -> None:
@@ -150,6 +152,7 @@ class Kubelet:
             await self._pod_informer.synced()
             self._pod_informer.add_handler(self.pods.changed)
             self._pod_informer.add_handler(self.publisher.seen)
+            self._owner.start(self._rotation.run, name="log rotation", policy="restart")
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
             await self._owner.wait()
         finally:
@@ -172,15 +175,21 @@ class Kubelet:
         await self.server.close()
         await self.images.close()
         await self.recorder.close()
+        if self._writes is not None:
+            self._writes.close()
         if isinstance(self._handlers, NodeHandlers):
             await self._handlers.close()
+
+    def _file_writes(self) -> FileWrites:
+        if self._writes is None:
+            self._writes = FileWrites()
+        return self._writes
 
     async def _housekeep(self) -> None:
         while True:
             if self.watcher.available:
                 try:
                     await self._orphans.clear()
-                    await self._rotation.rotate()
                     await self._collector.collect()
                 except RuntimeFailure as error:
                     log.warning("housekeeping was cut short error=%s", error)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from sampan.kubelet.podfiles import open_regular
 
 BLOCK = 64 << 10
 
@@ -33,32 +36,30 @@ def parse(line: bytes) -> Entry | None:
     return Entry(time, stream, content)
 
 
-def offset_of_last(path: Path, count: int) -> int:
+def offset_of_last(file: BinaryIO, count: int) -> int:
     """Where the last `count` lines of a file begin, in bytes; reads from its end only as far as needed."""
-    with path.open("rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        if count <= 0:
-            return position
-        newlines = 0
-        ends_at = position - 1
-        while position > 0:
-            size = min(BLOCK, position)
-            position -= size
-            file.seek(position)
-            block = file.read(size)
-            found = len(block)
-            while (found := block.rfind(b"\n", 0, found)) >= 0:
-                # The newline that ends the last line begins no line.
-                newlines += position + found != ends_at
-                if newlines == count:
-                    return position + found + 1
+    position = file.seek(0, os.SEEK_END)
+    if count <= 0:
+        return position
+    newlines = 0
+    ends_at = position - 1
+    while position > 0:
+        size = min(BLOCK, position)
+        position -= size
+        file.seek(position)
+        block = file.read(size)
+        found = len(block)
+        while (found := block.rfind(b"\n", 0, found)) >= 0:
+            # The newline that ends the last line begins no line.
+            newlines += position + found != ends_at
+            if newlines == count:
+                return position + found + 1
     return 0
 
 
 def last_lines(path: Path, count: int) -> list[bytes]:
     """The content of the last `count` entries, oldest first; raises OSError."""
-    start = offset_of_last(path, count)
-    with path.open("rb") as file:
-        file.seek(start)
+    with open_regular(path) as file:
+        file.seek(offset_of_last(file, count))
         entries = [parse(line) for line in file]
     return [entry.content for entry in entries if entry is not None]

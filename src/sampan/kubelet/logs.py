@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from sampan.aio.clock import Clock, parse_timestamp
 from sampan.kubelet.logformat import Entry, offset_of_last, parse
+from sampan.kubelet.podfiles import open_regular
 
 CHUNK = 64 << 10
 POLL_SECONDS = 0.1
@@ -47,10 +48,10 @@ async def read(path: Path, options: LogOptions, *, clock: Clock, ended: Callable
 
 
 async def _pieces(path: Path, options: LogOptions, clock: Clock, ended: Callable[[], bool]) -> AsyncIterator[bytes]:
-    start = offset_of_last(path, options.tail) if options.tail is not None else 0
-    file: BinaryIO = path.open("rb")
+    file = open_regular(path)
+    shown = Shown(options)
     try:
-        file.seek(start)
+        file.seek(offset_of_last(file, options.tail) if options.tail is not None else 0)
         rest = b""
         while True:
             # Asked before reading: what was written before the end is then read after it.
@@ -58,10 +59,12 @@ async def _pieces(path: Path, options: LogOptions, clock: Clock, ended: Callable
             data = file.read(CHUNK)
             if data:
                 lines, rest = whole_lines(rest + data)
-                text = render(lines, options)
+                text = shown.of(lines)
                 if text:
                     yield text
                 if len(data) == CHUNK:
+                    # Others have their turn, however long the log is and little of it asked for.
+                    await clock.sleep(0)
                     continue
             fresh = reopened(file, path) if options.follow else None
             if fresh is not None:
@@ -85,26 +88,32 @@ def whole_lines(data: bytes) -> tuple[list[bytes], bytes]:
 def reopened(file: BinaryIO, path: Path) -> BinaryIO | None:
     """The file that now has the name, when the one being read was rotated away and is read to its end."""
     try:
-        now, mine = path.stat(), os.fstat(file.fileno())
+        now, mine = path.lstat(), os.fstat(file.fileno())
     except OSError:
         return None
     if (now.st_ino, now.st_dev) == (mine.st_ino, mine.st_dev) or file.tell() < mine.st_size:
         return None
-    return path.open("rb")
+    return open_regular(path)
 
 
-def render(lines: list[bytes], options: LogOptions) -> bytes:
-    """The content of those lines that are asked for."""
-    return b"".join(
-        shown(entry, options) for entry in map(parse, lines) if entry is not None and wanted(entry, options)
-    )
+class Shown:
+    """What of a log's lines is asked for, and in which form."""
 
+    def __init__(self, options: LogOptions) -> None:
+        self._since = options.since
+        self._stream = None if options.stream == "All" else options.stream.lower().encode()
+        self._timestamps = options.timestamps
 
-def wanted(entry: Entry, options: LogOptions) -> bool:
-    if options.stream != "All" and entry.stream != options.stream.lower().encode():
-        return False
-    return options.since is None or parse_timestamp(entry.time.decode()) >= options.since
+    def of(self, lines: list[bytes]) -> bytes:
+        return b"".join(self._form(entry) for entry in map(parse, lines) if entry is not None and self._wants(entry))
 
+    def _wants(self, entry: Entry) -> bool:
+        if self._since is not None:
+            if parse_timestamp(entry.time.decode()) < self._since:
+                return False
+            # Times only grow: what follows is wanted, too.
+            self._since = None
+        return self._stream is None or entry.stream == self._stream
 
-def shown(entry: Entry, options: LogOptions) -> bytes:
-    return entry.time + b" " + entry.content if options.timestamps else entry.content
+    def _form(self, entry: Entry) -> bytes:
+        return entry.time + b" " + entry.content if self._timestamps else entry.content

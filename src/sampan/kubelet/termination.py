@@ -11,6 +11,7 @@ from typing import Any
 
 from sampan.kubelet import labels
 from sampan.kubelet.logformat import last_lines
+from sampan.kubelet.podfiles import open_regular
 
 FILE_BYTES = 4096
 LOG_BYTES = 2048
@@ -30,7 +31,7 @@ def termination_message(status: Any, log_folder: Path) -> str:
 
 def file_message(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(FILE_BYTES).decode(errors="replace")
     except OSError:
         return ""

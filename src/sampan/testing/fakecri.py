@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sampan.aio.clock import Clock
@@ -194,6 +195,7 @@ class FakeRuntime:
             self._end(status, 128, "StartError", str(error))
             raise
         status.state, status.started_at = pb.CONTAINER_RUNNING, self._now()
+        open_log(status)
         command = " ".join([*self.configs[container_id].command, *self.configs[container_id].args])
         if command in self.commands:
             self._end(status, self.commands[command], "Error" if self.commands[command] else "Completed")
@@ -238,6 +240,7 @@ class FakeRuntime:
 
     async def reopen_log(self, container_id: str) -> None:
         await self._change("reopen_log", container_id)
+        open_log(self._container(container_id))
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> Message:
         self._reach("exec_sync")
@@ -337,6 +340,13 @@ class FakeRuntime:
 
 def make_image(name: str) -> Any:
     return pb.Image(id=f"sha256:{name}", repo_tags=[name], size=1 << 20)
+
+
+def open_log(status: Any) -> None:
+    """Makes the log's file, where there is a folder for it."""
+    path = Path(status.log_path)
+    if path.parent.is_dir():
+        path.touch()
 
 
 def matches(labels: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from sampan.aio.clock import parse_timestamp
 from sampan.kubelet.logformat import last_lines, offset_of_last
 from sampan.kubelet.logs import LogOptions, read
-from sampan.kubelet.rotation import shift
+from sampan.kubelet.termination import file_message, log_message
 from sampan.testing.clock import VirtualClock, settle
 
 
@@ -60,8 +61,9 @@ def test_the_end_of_a_large_file(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("".join(line(1, f"{number} " + "x" * 100) for number in range(5000)))
     assert [entry.split(b" ")[0] for entry in last_lines(path, 3)] == [b"4997", b"4998", b"4999"]
-    assert offset_of_last(path, 5000) == 0
-    assert offset_of_last(path, 6000) == 0
+    with path.open("rb") as file:
+        assert offset_of_last(file, 5000) == 0
+        assert offset_of_last(file, 6000) == 0
 
 
 async def test_following_ends_with_the_container_and_loses_nothing(tmp_path: Path) -> None:
@@ -99,18 +101,36 @@ def append(path: Path, text: str) -> None:
 def rotate(path: Path) -> None:
     """Writes one more line and rotates: the line must not be lost."""
     append(path, line(3, "three"))
-    shift(path, 3)
+    path.rename(path.with_name("log.1"))
     path.touch()
+
+
+@pytest.mark.parametrize("trap", ["link", "pipe"])
+async def test_a_log_that_is_something_else(tmp_path: Path, trap: str) -> None:
+    """What a pod with the logs' folder in its hands may put in a log's place is not read, and waited for by nobody."""
+    path = tmp_path / "log"
+    path.symlink_to("/etc/passwd") if trap == "link" else os.mkfifo(path)
+    with pytest.raises(OSError):
+        await collected(path)
+    assert log_message(path) == file_message(path) == ""
+
+
+async def test_a_long_log_lets_others_have_their_turn(tmp_path: Path) -> None:
+    path, turns = tmp_path / "log", 0
+    path.write_text(line(1, "x" * 1000) * 1000)
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(count())
+    assert await collected(path, since=parse_timestamp("2027-01-01T00:00:00Z")) == ""
+    task.cancel()
+    assert turns > 10
 
 
 async def test_a_log_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         await collected(tmp_path / "none")
-
-
-def test_rotation_keeps_so_many(tmp_path: Path) -> None:
-    path = tmp_path / "0.log"
-    for number in range(5):
-        path.write_text(str(number))
-        shift(path, 3)
-    assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"0.log.1": "4", "0.log.2": "3"}
