@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from sampan.network import cni
-from sampan.network.proxy.nftables.backend import NftablesBackend
+from sampan.network.proxy import modes
+from sampan.network.proxy.backend import Backend
 from sampan.network.proxy.settings import Settings
 
 from .world import CLUSTER, SERVICES, World
+
+SETTINGS = Settings(cluster_cidr=CLUSTER, service_cidr=SERVICES, skip=("10.96.0.10",))
 
 
 @pytest.fixture
@@ -26,8 +29,23 @@ def world(tmp_path: Path) -> Iterator[World]:
         world.close()
 
 
+@pytest.fixture(params=list(modes.BACKENDS))
+def mode(request: pytest.FixtureRequest) -> str:
+    """Each packet filter in turn."""
+    return str(request.param)
+
+
 @pytest.fixture
-def backend(world: World) -> Iterator[NftablesBackend]:
-    backend = NftablesBackend(Settings(cluster_cidr=CLUSTER, service_cidr=SERVICES, skip=("10.96.0.10",)))
-    yield backend
-    backend.close()
+def backend(world: World, mode: str) -> Iterator[Backend]:
+    yield from _backend(mode)
+
+
+@pytest.fixture
+def nftables(world: World) -> Iterator[Backend]:
+    yield from _backend("nftables")
+
+
+def _backend(mode: str) -> Iterator[Backend]:
+    made = modes.BACKENDS[mode](SETTINGS)
+    yield made
+    made.close()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from sampan.network.proxy.backend import Ports
+from sampan.network.proxy.backend import Change, Ports
 
 Frontends = dict[tuple[str, int], set[tuple[str, int]]]
 """(address or "" for a node port, port) -> the endpoints that may answer there."""
@@ -37,6 +37,13 @@ def udp_frontends(services: Iterable[Ports]) -> Frontends:
                 endpoints = found.setdefault((frontend.address, frontend.port), set())
                 endpoints.update((*port.everywhere, *port.here))
     return found
+
+
+def changed_frontends(changes: Iterable[Change]) -> Frontends:
+    """The UDP frontends whose endpoints are others now, with those; gone ones have none."""
+    changes = tuple(changes)
+    old, new = (udp_frontends(getattr(change, side) for change in changes) for side in ("old", "new"))
+    return {key: new.get(key, set()) for key in old | new if old.get(key) != new.get(key)}
 
 
 _FLOW = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+).*? src=(\S+) dst=\S+ sport=(\d+) dport=\d+")

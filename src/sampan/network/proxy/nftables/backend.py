@@ -92,9 +92,7 @@ class NftablesBackend:
         sticky = [change for change in changes if any(port.affinity for port in (*change.old, *change.new))]
         if any(_lost_endpoints(change) for change in sticky):
             await self._forget_clients([change.new for change in changes], only=[change.old for change in sticky])
-        old, new = (flows.udp_frontends(getattr(change, side) for change in changes) for side in ("old", "new"))
-        if old != new:
-            await self._cleaner.clean({key: new.get(key, set()) for key in old | new if old.get(key) != new.get(key)})
+        await self._cleaner.clean(flows.changed_frontends(changes))
 
     async def _forget_clients(self, services: Any, only: Any = None) -> None:
         """Deletes remembered clients whose endpoint is gone; `only` limits it to the frontends of those services."""
