@@ -175,6 +175,14 @@ class CriClient:
         answer = await call(self._images.ImageFsInfo(pb.ImageFsInfoRequest(), timeout=CALL_SECONDS))
         return list(answer.image_filesystems)
 
+    async def container_filesystem(self) -> Sequence[Message]:
+        answer = await call(self._images.ImageFsInfo(pb.ImageFsInfoRequest(), timeout=CALL_SECONDS))
+        return list(answer.container_filesystems)
+
+    async def container_stats(self) -> Sequence[Message]:
+        answer = await call(self._runtime.ListContainerStats(pb.ListContainerStatsRequest(), timeout=CALL_SECONDS))
+        return list(answer.stats)
+
     async def events(self) -> AsyncIterator[str]:
         """containerd's stream where there is one, else CRI's own."""
         try:

@@ -113,6 +113,14 @@ class Runtime(Protocol):
         """FilesystemUsage of where images are."""
         ...
 
+    async def container_filesystem(self) -> Sequence[Message]:
+        """FilesystemUsage of where containers' writable layers are; empty for a runtime that does not tell."""
+        ...
+
+    async def container_stats(self) -> Sequence[Message]:
+        """ContainerStats of every running container."""
+        ...
+
     def events(self) -> AsyncIterator[str]:
         """Ids of containers and sandboxes whose process just ended, until the runtime goes away.
 

@@ -47,6 +47,16 @@ def conditions_of(
     return found
 
 
+def disruption(ending: Any, known: Sequence[Any], now: float) -> list[Any]:
+    """The DisruptionTarget condition of a pod that the node ends (KEP-3329); none for any other."""
+    if ending is None or not ending.disruption:
+        return []
+    found = condition("DisruptionTarget", True, ending.disruption, ending.message)
+    old = next((c for c in known if c.type == found.type and c.status == "True"), None)
+    found.lastTransitionTime = old.lastTransitionTime if old is not None else timestamp(now)
+    return [found]
+
+
 def condition(type_: str, value: bool, reason: str | None = None, message: str | None = None) -> Any:
     return core_v1.PodCondition(type=type_, status="True" if value else "False", reason=reason, message=message)
 

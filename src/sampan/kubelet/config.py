@@ -8,13 +8,24 @@ from pathlib import Path
 
 from sampan.kubelet.restarts import CrashBackoff
 
+EVICTION_HARD = {
+    "memory.available": "100Mi",
+    "nodefs.available": "10%",
+    "nodefs.inodesFree": "5%",
+    "imagefs.available": "15%",
+    "imagefs.inodesFree": "5%",
+    "pid.available": "5%",
+}
+"""Upstream's, and one for process ids, so that the node shows PIDPressure before it can start nothing more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KubeletConfig:
     """Times in seconds. `node_ips` are the node's addresses, the main one first; they must not be empty.
 
     `cgroup_driver` is "cgroupfs" or "systemd", as the runtime's (`Containerd.cgroup_driver`); `cgroup_root` the name
-    of the cgroup (or slice) above all pods. `reserved` maps resources to what pods may not have of the node.
+    of the cgroup (or slice) above all pods. `kube_reserved` and `system_reserved` map resources to what pods may not
+    have of the node. Eviction thresholds are written as in a KubeletConfiguration.
     """
 
     node_name: str
@@ -32,7 +43,21 @@ class KubeletConfig:
     cgroup_root: str = "kubepods"
     cgroup_mount: Path = Path("/sys/fs/cgroup")
     max_pods: int = 110
-    reserved: Mapping[str, str] = field(default_factory=dict)
+    kube_reserved: Mapping[str, str] = field(default_factory=dict)
+    system_reserved: Mapping[str, str] = field(default_factory=dict)
+    kube_reserved_cgroup: str = ""
+    system_reserved_cgroup: str = ""
+    enforce_node_allocatable: Sequence[str] = ("pods",)
+    pod_pids_limit: int = 16384
+    """-1 is no limit. Upstream sets none unless told, and one pod can then use up a node's process ids."""
+    cpu_cfs_quota: bool = True
+    eviction_hard: Mapping[str, str] = field(default_factory=lambda: dict(EVICTION_HARD))
+    eviction_soft: Mapping[str, str] = field(default_factory=dict)
+    eviction_soft_grace: Mapping[str, float] = field(default_factory=dict)
+    eviction_minimum_reclaim: Mapping[str, str] = field(default_factory=dict)
+    eviction_max_pod_grace: float = 0.0
+    eviction_transition: float = 300.0
+    eviction_check: float = 10.0
 
     bind_address: str = "0.0.0.0"
     port: int | None = 10250
@@ -54,8 +79,6 @@ class KubeletConfig:
     image_backoff_base: float = 10.0
     image_backoff_cap: float = 300.0
     max_parallel_pulls: int = 5
-    disk_pressure_percent: float = 10.0
-    memory_pressure_bytes: int = 100 << 20
     image_gc_high_percent: float = 85.0
     image_gc_low_percent: float = 80.0
     kept_images: str = "sampan.dev/"

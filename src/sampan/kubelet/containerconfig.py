@@ -8,11 +8,12 @@ from typing import Any
 
 from sampan.cri.messages import pb
 from sampan.kubelet import labels
+from sampan.kubelet.cgroup.names import cgroup_parent
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import pod_hostname
-from sampan.kubelet.resources import cgroup_parent, container_resources
+from sampan.kubelet.resources import container_resources
 from sampan.kubelet.security import container_security, sandbox_security
 from sampan.kubelet.spec import grace_seconds, host_network, spec_hash
 

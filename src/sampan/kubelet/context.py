@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from sampan.aio.clock import Clock
 from sampan.cri.interface import Runtime
+from sampan.kubelet.cgroup.manager import PodCgroups
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
 from sampan.kubelet.handlers import Handlers
 from sampan.kubelet.images import Images
+from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.watcher import RuntimeWatcher
@@ -49,4 +51,6 @@ class NodeContext:
     memory: int
     allocatable: Mapping[str, str]
     service_variables: Callable[[Any], Mapping[str, str]]
-    remove_cgroup: Callable[[Any], None]
+    cgroups: PodCgroups
+    admit: Callable[[Any], Rejection | None]
+    """Why this node does not take a pod; None when it does."""

@@ -62,25 +62,41 @@ class ImageCollector:
 
     async def collect(self) -> int:
         """Looks once, removing what it must; returns the bytes given back. Raises RuntimeFailure."""
-        now = self._clock.now()
+        spare = await self._spare()
+        excess = excess_bytes(self._measure(), self._config)
+        freed = await self._remove(to_remove(spare, excess, self._clock.now())) if excess else 0
+        if excess:
+            log.info("images collected wanted=%d freed=%d", excess, freed)
+        return freed
+
+    async def collect_all(self) -> int:
+        """Removes every image that nobody uses, whatever its age: the disk is short. Returns the bytes given back."""
+        try:
+            return await self._remove(await self._spare())
+        except RuntimeFailure as error:
+            log.warning("unused images could not be collected error=%s", error)
+            return 0
+
+    async def _spare(self) -> list[Candidate]:
+        """The images that no container uses."""
         images = await self._runtime.list_images()
         in_use = {container.image_ref or container.image.image for container in await self._runtime.list_containers()}
-        self._note(images, in_use, now)
-        excess = excess_bytes(self._measure(), self._config)
-        spare = [
+        self._note(images, in_use, self._clock.now())
+        return [
             Candidate(id=image.id, size=image.size, used=self._used[image.id])
             for image in images
             if not names(image) & in_use and not is_kept(image, self._config)
         ]
+
+    async def _remove(self, candidates: Iterable[Candidate]) -> int:
+        """Removes what the runtime lets go; returns the bytes."""
         freed = 0
-        for candidate in to_remove(spare, excess, now) if excess else ():
+        for candidate in candidates:
             try:
                 await self._runtime.remove_image(candidate.id)
                 freed += candidate.size
             except RuntimeFailure as error:
                 log.warning("an unused image could not be removed image=%s error=%s", candidate.id, error)
-        if excess:
-            log.info("images collected wanted=%d freed=%d", excess, freed)
         return freed
 
     def _note(self, images: Sequence[Any], in_use: set[str], now: float) -> None:

@@ -17,13 +17,13 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.inotify import FileWrites
 from sampan.aio.tasks import TaskOwner
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.events import EventRecorder
 from sampan.client.informer import Informer
 from sampan.client.interface import Client
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
-from sampan.kubelet import cgroups, dns, node
+from sampan.kubelet import dns, node, podadmission, reservations
 from sampan.kubelet.access.delegated import Access
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.context import NodeContext
@@ -38,10 +38,11 @@ from sampan.kubelet.orphans import Orphans
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
-from sampan.kubelet.resources import cgroup_parent
 from sampan.kubelet.rotation import LogRotation
 from sampan.kubelet.server import KubeletServer
+from sampan.kubelet.stats.provider import OffLoop
 from sampan.kubelet.streaming import Streaming
+from sampan.kubelet.upkeep import Upkeep
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import KernelMounter, Mounter
 
@@ -52,7 +53,8 @@ RESOLV_CONFS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf
 
 class Kubelet:
     """`on_pod_cidr` is called with the node's pod network when it is known and when it changes; it makes the CNI
-    configuration. `mounter`, `handlers`, `the_machine` and `measure` are for tests; None means the real ones."""
+    configuration. `mounter`, `handlers`, `the_machine`, `measure` and `off_loop` are for tests; None
+    means the real ones."""
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class Kubelet:
         handlers: Handlers | None = None,
         the_machine: Machine | None = None,
         measure: Callable[[Path], Usage] = usage,
+        off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self._client = client
         self._runtime = runtime
@@ -105,7 +108,21 @@ class Kubelet:
         self._pod_informer: Informer[Any] = Informer(
             client, core_v1.Pod, clock, rng, fields=f"spec.nodeName={config.node_name}"
         )
-        whole = node.capacity(config, self._machine, measure(config.root))
+        self._capacity = node.capacity(config, self._machine, measure(config.root))
+        self._allocatable = reservations.allocatable(config, self._capacity)
+        self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))
+        self.upkeep = Upkeep(
+            config,
+            self._machine,
+            runtime,
+            clock,
+            workers=lambda: self.pods.all(),
+            measure=lambda: measure(config.root),
+            reclaim=self._collector.collect_all,
+            changed=self.heartbeat.changed,
+            event=self._node_event,
+            off_loop=off_loop,
+        )
         self._context = NodeContext(
             config=config,
             runtime=runtime,
@@ -123,9 +140,10 @@ class Kubelet:
             resolver=dns.parse(read_text(config.resolv_conf or resolv_conf())),
             node_hosts=read_text(Path("/etc/hosts")),
             memory=self._machine.memory,
-            allocatable=node.allocatable(config, whole),
+            allocatable=self._allocatable,
             service_variables=self._service_variables,
-            remove_cgroup=self._remove_cgroup,
+            cgroups=self.upkeep.cgroups,
+            admit=self._admit,
         )
         self.pods = PodWorkers(self._context, self._owner)
         access = Access(client, clock, config.node_name) if config.server_cert is not None else None
@@ -135,7 +153,6 @@ class Kubelet:
         )
         self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
         self._rotation = LogRotation(runtime, self.pods, config, clock, self._file_writes)
-        self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))
 
     async def run(self) -> None:
         """Runs until cancelled; containers go on without it."""
@@ -145,6 +162,7 @@ class Kubelet:
             self._owner.start(self.publisher.run, name="pod status", policy="restart")
             self._owner.start(self._probes.run, name="probes", policy="restart")
             self._owner.start(self._services.run, name="services", policy="restart")
+            await self.upkeep.begin(self._capacity)
             await self.heartbeat.register()
             self._owner.start(self.heartbeat.run, name="heartbeat", policy="restart")
             self._owner.start(self._pod_informer.run, name="pods", policy="restart")
@@ -154,6 +172,7 @@ class Kubelet:
             self._pod_informer.add_handler(self.publisher.seen)
             self._owner.start(self._rotation.run, name="log rotation", policy="restart")
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
+            self._owner.start(self.upkeep.eviction.run, name="eviction", policy="restart")
             await self._owner.wait()
         finally:
             await self._close()
@@ -168,6 +187,7 @@ class Kubelet:
             "images": self.images.statistics(),
             "probes": self._probes.statistics(),
             "pods": self.pods.statistics(),
+            "eviction": self.upkeep.eviction.statistics(),
         }
 
     async def _close(self) -> None:
@@ -177,6 +197,7 @@ class Kubelet:
         await self.recorder.close()
         if self._writes is not None:
             self._writes.close()
+        await self.upkeep.close()
         if isinstance(self._handlers, NodeHandlers):
             await self._handlers.close()
 
@@ -190,6 +211,7 @@ class Kubelet:
             if self.watcher.available:
                 try:
                     await self._orphans.clear()
+                    self.upkeep.cgroups.clear(self._known_uids())
                     await self._collector.collect()
                 except RuntimeFailure as error:
                     log.warning("housekeeping was cut short error=%s", error)
@@ -227,6 +249,7 @@ class Kubelet:
             not_ready=not_ready,
             port=self.server.port,
             now=self._clock.now(),
+            pressures=self.upkeep.eviction.conditions,
             known=known,
         )
 
@@ -237,9 +260,14 @@ class Kubelet:
             nearby += self._services.index("namespace", "default")
         return service_variables(nearby, namespace, links=pod.spec.enableServiceLinks is not False)
 
-    def _remove_cgroup(self, pod: Any) -> None:
-        parent = cgroup_parent(pod, driver=self._config.cgroup_driver, root=self._config.cgroup_root)
-        cgroups.remove_tree(self._config.cgroup_mount, parent)
+    def _admit(self, pod: Any) -> podadmission.Rejection | None:
+        others = [worker.pod for worker in self.pods.all() if not worker.is_over()]
+        return podadmission.judged(pod, others, self._allocatable, self.upkeep.eviction.conditions)
+
+    def _node_event(self, type_: str, reason: str, message: str) -> None:
+        """An event on the node."""
+        named = core_v1.Node(metadata=meta_v1.ObjectMeta(name=self._config.node_name, uid=self._config.node_name))
+        self.recorder.event(named, type_, reason, message)
 
 
 def resolv_conf() -> Path:

@@ -27,7 +27,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What changes: bytes of memory available, bytes and inodes of the node's file system, and process ids."""
+    """What changes: bytes of memory available, bytes and inodes of the node's file system, and process ids.
+
+    Available is what is free and what files have cached without need, as in upstream's memory.available.
+    """
 
     memory_available: int
     disk_bytes: int
@@ -55,10 +58,10 @@ def machine(root: Path = Path("/")) -> Machine:
 
 def usage(path: Path, root: Path = Path("/")) -> Usage:
     """`path` is on the file system that pods fill."""
-    disk = os.statvfs(path)
+    disk, memory = os.statvfs(path), meminfo(root)
     running = text(root / "proc/loadavg").split()[3].partition("/")[2]
     return Usage(
-        memory_available=meminfo(root)["MemAvailable"],
+        memory_available=memory["MemFree"] + memory["Inactive(file)"],
         disk_bytes=shutil.disk_usage(path).total,
         disk_available=disk.f_bavail * disk.f_frsize,
         disk_inodes=disk.f_files,

@@ -50,7 +50,8 @@ class ProbeResults:
 class Ending:
     """The pod is to end although it would go on: since when, with how many seconds of grace, and why.
 
-    `phase` is what the status shall say when the end is not a deletion: evicted or over its deadline.
+    `phase` is what the status shall say when the end is not a deletion: evicted or over its deadline. `disruption` is
+    the reason of the DisruptionTarget condition, where the pod ends for no fault of its own (KEP-3329).
     """
 
     since: float
@@ -58,6 +59,7 @@ class Ending:
     phase: str = ""
     reason: str = ""
     message: str = ""
+    disruption: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from sampan import __version__
 from sampan.aio.clock import timestamp
-from sampan.api import quantity
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.machine import Machine, Usage
+from sampan.kubelet.reservations import allocatable
 
 VERSION = f"v1.36.0+sampan{__version__}"
 MOST_IMAGES = 50
@@ -53,18 +53,6 @@ def capacity(config: KubeletConfig, machine: Machine, usage: Usage) -> dict[str,
     }
 
 
-def allocatable(config: KubeletConfig, whole: dict[str, str]) -> dict[str, str]:
-    """The capacity less what is reserved, never below zero."""
-    left = {}
-    for name, amount in whole.items():
-        value = quantity.parse(amount)
-        reserved = config.reserved.get(name)
-        if reserved is not None:
-            value = max(value - quantity.parse(reserved), quantity.parse("0"))
-        left[name] = str(value)
-    return left
-
-
 def node_info(machine: Machine, runtime_version: str) -> Any:
     return core_v1.NodeSystemInfo(
         architecture=machine.architecture,
@@ -92,18 +80,23 @@ def images(listed: Sequence[Any]) -> list[Any]:
     return [core_v1.ContainerImage(names=names, sizeBytes=image.size) for image, names in largest]
 
 
-def conditions(
-    config: KubeletConfig, usage: Usage, *, not_ready: str, now: float, known: Sequence[Any] = ()
-) -> list[Any]:
-    """`not_ready` says why the node is not ready ("" when it is); `known` are the conditions it has in the API."""
-    low_disk = usage.disk_available * 100 < usage.disk_bytes * config.disk_pressure_percent
-    low_inodes = bool(usage.disk_inodes) and usage.disk_inodes_free * 100 < usage.disk_inodes * 5
-    low_memory = usage.memory_available < config.memory_pressure_bytes
-    low_pids = usage.pids * 100 > usage.pids_most * 95
+def conditions(pressures: Sequence[str], *, not_ready: str, now: float, known: Sequence[Any] = ()) -> list[Any]:
+    """`pressures` are the conditions eviction has found, `not_ready` says why the node is not ready ("" when it is);
+    `known` are the conditions it has in the API."""
     found = [
-        pressure("MemoryPressure", low_memory, "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory", MEMORY),
-        pressure("DiskPressure", low_disk or low_inodes, "KubeletHasDiskPressure", "KubeletHasNoDiskPressure", DISK),
-        pressure("PIDPressure", low_pids, "KubeletHasInsufficientPID", "KubeletHasSufficientPID", PIDS),
+        pressure(
+            "MemoryPressure",
+            "MemoryPressure" in pressures,
+            "KubeletHasInsufficientMemory",
+            "KubeletHasSufficientMemory",
+            MEMORY,
+        ),
+        pressure(
+            "DiskPressure", "DiskPressure" in pressures, "KubeletHasDiskPressure", "KubeletHasNoDiskPressure", DISK
+        ),
+        pressure(
+            "PIDPressure", "PIDPressure" in pressures, "KubeletHasInsufficientPID", "KubeletHasSufficientPID", PIDS
+        ),
         core_v1.NodeCondition(
             type="Ready",
             status="False" if not_ready else "True",
@@ -140,16 +133,17 @@ def node_status(
     not_ready: str,
     port: int,
     now: float,
+    pressures: Sequence[str] = (),
     known: Any = None,
 ) -> Any:
-    """The whole status the kubelet writes; `known` is the status in the API."""
+    """The whole status the kubelet writes; `pressures` are the conditions eviction found, `known` the API's status."""
     whole = capacity(config, machine, usage)
     return core_v1.NodeStatus(
         addresses=addresses(config),
         capacity=whole,
         allocatable=allocatable(config, whole),
         conditions=conditions(
-            config, usage, not_ready=not_ready, now=now, known=(known.conditions if known else None) or ()
+            pressures, not_ready=not_ready, now=now, known=(known.conditions if known else None) or ()
         ),
         daemonEndpoints=core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint(Port=port)),
         images=images(listed_images),

@@ -58,7 +58,12 @@ class PodWorkers:
             worker.remove()
 
     def _begin(self, pod: Any) -> None:
+        rejection = self._context.admit(pod) if is_new(pod) else None
         worker = self._workers[pod.metadata.uid] = PodWorker(pod, self._context)
+        if rejection is not None:
+            log.warning("a pod is not taken pod=%s why=%s", worker.owner.name, rejection.message)
+            worker.evict(rejection.reason, rejection.message, 0.0)
+            worker.tell("", "Warning", rejection.reason, rejection.message)
         self._owner.start(lambda: self._run(worker), name=worker.owner.name, policy="log")
 
     async def _run(self, worker: PodWorker) -> None:
@@ -67,3 +72,8 @@ class PodWorkers:
         finally:
             self._workers.pop(worker.uid, None)
             self._context.publisher.forget(worker.uid)
+
+
+def is_new(pod: Any) -> bool:
+    """Whether no kubelet has begun with the pod, and nobody has ended it."""
+    return pod.metadata.deletionTimestamp is None and not (pod.status is not None and pod.status.startTime)

@@ -13,7 +13,7 @@ import msgspec
 
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
-from sampan.kubelet.conditions import OWNED, conditions_of
+from sampan.kubelet.conditions import OWNED, conditions_of, disruption
 from sampan.kubelet.containerstatus import ContainerStatuses
 from sampan.kubelet.decide import is_finished
 from sampan.kubelet.memory import Memory
@@ -44,7 +44,10 @@ def pod_status(
         phase=phase,
         reason=(ending.reason if ending else "") or known.reason,
         message=(ending.message if ending else "") or known.message,
-        conditions=conditions_of(pod, phase, init, apps, sandbox_ready=sandbox_ready, round_=round_, now=now),
+        conditions=[
+            *conditions_of(pod, phase, init, apps, sandbox_ready=sandbox_ready, round_=round_, now=now),
+            *disruption(ending, known.conditions or (), now),
+        ],
         hostIP=host_ips[0] if host_ips else None,
         hostIPs=[core_v1.HostIP(ip=ip) for ip in host_ips] or None,
         podIP=ips[0] if ips else None,

@@ -1,12 +1,14 @@
-"""From requests and limits to what the runtime sets on a cgroup, and the cgroup's name."""
+"""From requests and limits to what the runtime sets on a container's cgroup."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sampan.api import quantity
+from sampan.api.quantity import Quantity
 from sampan.cri.messages import pb
-from sampan.kubelet.qos import oom_score, qos_class
+from sampan.kubelet.qos import oom_score
 
 CPU_PERIOD = 100_000  # microseconds
 SMALLEST_QUOTA = 1000
@@ -33,33 +35,22 @@ def container_resources(pod: Any, container: Any, node_memory: int) -> Any:
     cpu_limit = quantity.milli(limits.get("cpu"))
     # A limit without a request is also the request; defaulting has usually said so already.
     cpu_request = quantity.milli(requests.get("cpu", limits.get("cpu")))
-    huge = [
-        pb.HugepageLimit(page_size=page_size(name), limit=quantity.units(amount))
-        for name, amount in sorted(limits.items())
-        if name.startswith(HUGE)
-    ]
+    huge = huge_pages({name: quantity.parse(amount) for name, amount in limits.items()})
     return pb.LinuxContainerResources(
         cpu_period=CPU_PERIOD,
         cpu_quota=cpu_quota(cpu_limit),
         cpu_shares=cpu_shares(cpu_request),
         memory_limit_in_bytes=quantity.units(limits.get("memory")),
         oom_score_adj=oom_score(pod, container, node_memory),
-        hugepage_limits=huge,
+        hugepage_limits=[pb.HugepageLimit(page_size=size, limit=amount) for size, amount in sorted(huge.items())],
     )
+
+
+def huge_pages(amounts: Mapping[str, Quantity]) -> dict[str, int]:
+    """The bytes of huge pages among the amounts, by page size as the runtime names it."""
+    return {page_size(name): amount.units for name, amount in amounts.items() if name.startswith(HUGE)}
 
 
 def page_size(name: str) -> str:
     """`hugepages-2Mi` is `2MB` to the runtime."""
     return name.removeprefix(HUGE).replace("i", "") + "B"
-
-
-def cgroup_parent(pod: Any, *, driver: str, root: str = "kubepods") -> str:
-    """The pod's cgroup as the runtime wants it named: a path, or with systemd the slices that nest to it."""
-    quality = qos_class(pod).lower()
-    middle = [] if quality == "guaranteed" else [quality]
-    uid = pod.metadata.uid
-    if driver != "systemd":
-        return "/" + "/".join([root, *middle, f"pod{uid}"])
-    parts = [root, *middle, f"pod{uid.replace('-', '_')}"]
-    slices = ["-".join(parts[: depth + 1]) + ".slice" for depth in range(len(parts))]
-    return "/" + "/".join(slices)

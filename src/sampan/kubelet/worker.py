@@ -231,13 +231,29 @@ class PodWorker:
             )
         return None
 
-    def evict(self, reason: str, message: str, grace: float) -> None:
-        """Ends the pod as failed although nobody asked for it."""
-        if self.memory.ending is None:
-            now = self._context.clock.now()
-            self.memory.ending = Ending(since=now, grace=grace, phase="Failed", reason=reason, message=message)
-            self._ending.set()
-            self.wake()
+    def evict(self, reason: str, message: str, grace: float, *, disruption: str = "") -> bool:
+        """Ends the pod as failed although nobody asked for it; False when it is ending already."""
+        if self.memory.ending is not None or self._phase() in TERMINAL:
+            return False
+        self.memory.ending = Ending(
+            since=self._context.clock.now(),
+            grace=grace,
+            phase="Failed",
+            reason=reason,
+            message=message,
+            disruption=disruption,
+        )
+        self._ending.set()
+        self.wake()
+        return True
+
+    def tell(self, container: str, type_: str, reason: str, message: str) -> None:
+        """An event on the pod, or on one of its containers."""
+        self._steps.tell(container, type_, reason, message)
+
+    def is_over(self) -> bool:
+        """Whether nothing of the pod runs any more, or soon will."""
+        return (self.memory.ending is not None or self._phase() in TERMINAL) and not self.seen.any_alive
 
     # What it tells others.
 

@@ -38,6 +38,8 @@ class FakeRuntime:
         self.containers: dict[str, Any] = {}
         self.configs: dict[str, Any] = {}
         self.ignores_stop: set[str] = set()
+        self.layers: dict[str, int] = {}
+        self.on_remove: Callable[[str], None] = lambda image: None
         self._sandboxes_of: dict[str, str] = {}
         self.latency = 0.0
         self.pull_seconds = 0.0
@@ -286,10 +288,30 @@ class FakeRuntime:
         await self._change("remove_image", image)
         for name in [name for name, found in self.images.items() if image in (name, found.id)]:
             del self.images[name]
+        self.on_remove(image)
 
     async def image_filesystem(self) -> Sequence[Message]:
         self._reach("image_filesystem")
         return []
+
+    async def container_filesystem(self) -> Sequence[Message]:
+        self._reach("container_filesystem")
+        return []
+
+    async def container_stats(self) -> Sequence[Message]:
+        """Writable layers are as large as `layers` says, by container name."""
+        self._reach("container_stats")
+        return [
+            pb.ContainerStats(
+                attributes=pb.ContainerAttributes(id=status.id, metadata=status.metadata, labels=status.labels),
+                writable_layer=pb.FilesystemUsage(
+                    used_bytes=pb.UInt64Value(value=self.layers.get(status.metadata.name, 0)),
+                    inodes_used=pb.UInt64Value(value=1),
+                ),
+            )
+            for status in self.containers.values()
+            if status.state == pb.CONTAINER_RUNNING
+        ]
 
     # Inside.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ def usage(path: Path) -> Usage:
         pids=100,
         pids_most=10000,
     )
+
+
+async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+    """No threads in virtual time."""
+    return work(*arguments)
 
 
 class FakeMounter:
@@ -132,7 +137,8 @@ class Node:
             mounter=self.mounter,
             handlers=self.handlers,
             the_machine=MACHINE,
-            measure=usage,
+            measure=lambda path: usage(path),
+            off_loop=at_once,
         )
         self._task = asyncio.create_task(self.kubelet.run())
         await self.advance(0)

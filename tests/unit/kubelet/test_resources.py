@@ -10,10 +10,11 @@ import pytest
 
 from sampan.api.kinds import core_v1
 from sampan.cri.messages import pb
-from sampan.kubelet.cgroups import remove_tree
+from sampan.kubelet.cgroup.names import cgroup_parent
+from sampan.kubelet.cgroup.removal import remove_tree
 from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.qos import oom_score, qos_class
-from sampan.kubelet.resources import cgroup_parent, container_resources
+from sampan.kubelet.resources import container_resources
 from sampan.kubelet.security import container_security, sandbox_security
 
 GIB = 1 << 30

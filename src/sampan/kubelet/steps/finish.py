@@ -20,6 +20,7 @@ class FinishStep:
         space.context.publisher.forget(space.worker.uid)
         space.context.objects.forget(space.worker.uid)
         remove_pod_files(space)
+        await space.context.cgroups.remove(space.pod)
         space.worker.finished = True
 
 
@@ -27,4 +28,3 @@ def remove_pod_files(space: Workspace) -> None:
     """Raises VolumeError when something is still mounted there."""
     kinds.tear_down(space.folder, space.context.mounter)
     shutil.rmtree(space.log_folder, ignore_errors=True)
-    space.context.remove_cgroup(space.pod)

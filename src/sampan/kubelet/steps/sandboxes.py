@@ -7,6 +7,7 @@ from typing import Any
 
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions
+from sampan.kubelet.cgroup.manager import CgroupError
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 
 TURN_SECONDS = 5.0
@@ -21,20 +22,28 @@ class SandboxSteps:
         config = space.sandbox_config(action.attempt)
         make_folder(config.log_directory)
         try:
+            await space.context.cgroups.ensure(space.pod)
+        except CgroupError as error:
+            self._failed("FailedCreatePodContainer", f"unable to ensure pod container exists: {error}")
+            return
+        try:
             sandbox_id = await space.worker.or_ending(self._run_in_turn(config))
         except Interrupted:
             return
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:
-            text = f"Failed to create pod sandbox: {error}"
-            space.memory.sandbox = space.failure(space.memory.sandbox, "FailedCreatePodSandBox", text)
-            space.tell("", "Warning", "FailedCreatePodSandBox", text)
+            self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return
         space.memory.sandbox = None
         space.context.watcher.belongs([sandbox_id], space.worker.uid)
         if action.attempt:
             space.tell("", "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+
+    def _failed(self, reason: str, text: str) -> None:
+        space = self._space
+        space.memory.sandbox = space.failure(space.memory.sandbox, reason, text)
+        space.tell("", "Warning", reason, text)
 
     async def _run_in_turn(self, config: Any) -> str:
         """Waits its turn, so that of many pods the first are up while the last wait; a slow one gives its turn back."""

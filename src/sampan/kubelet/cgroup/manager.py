@@ -1,0 +1,114 @@
+"""The cgroups of this node's pods: made before the first container, kept to what the pods ask for, removed after.
+
+`/kubepods` holds everything pods use, within what the node can give away; Burstable and BestEffort pods lie in classes
+of their own below it, Guaranteed ones directly. The runtime would make all of them by itself, but without any limit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sampan.api.quantity import Quantity
+from sampan.kubelet.cgroup import names, settings
+from sampan.kubelet.cgroup.settings import Settings
+from sampan.kubelet.cgroup.systemd import Slices
+from sampan.kubelet.cgroup.tree import CgroupTree
+from sampan.kubelet.qos import qos_class
+from sampan.kubelet.systembus import BusError
+
+log = logging.getLogger(__name__)
+
+
+class CgroupError(Exception):
+    """A cgroup cannot be made, or not be set as it must be."""
+
+
+class PodCgroups:
+    """`slices` when systemd makes them; `pods()` are those whose requests count. `pids` for each pod, 0 for no limit,
+    `quota` whether CPU limits are set."""
+
+    def __init__(
+        self,
+        tree: CgroupTree,
+        *,
+        driver: str,
+        root: str,
+        pods: Callable[[], Iterable[Any]],
+        slices: Slices | None = None,
+        pids: int = 0,
+        quota: bool = True,
+    ) -> None:
+        self.tree = tree
+        self._driver = driver
+        self._root = root
+        self._pods = pods
+        self._slices = slices
+        self._pids = pids
+        self._quota = quota
+        self._set: dict[str, Settings] = {}
+
+    def name(self, pod: Any) -> str:
+        return names.cgroup_parent(pod, driver=self._driver, root=self._root)
+
+    def tier(self, quality: str) -> str:
+        return names.tier(quality, driver=self._driver, root=self._root)
+
+    async def begin(self, available: Mapping[str, Quantity]) -> None:
+        """Makes what is above the pods; `available` is what they may use together, empty for no limit.
+
+        Raises CgroupError.
+        """
+        await self._apply(self.tier(""), settings.of_node(available))
+        await self.balance()
+
+    async def ensure(self, pod: Any) -> None:
+        """Makes the pod's cgroup and sets it to what the pod asks for now. Raises CgroupError."""
+        await self._apply(self.name(pod), settings.of_pod(pod, pids=self._pids, quota=self._quota))
+        if qos_class(pod) in names.TIERS:
+            await self.balance()
+
+    async def balance(self) -> None:
+        """Gives each class the weight that its pods ask for. Raises CgroupError."""
+        for quality, wanted in settings.of_tiers(self._pods()).items():
+            await self._apply(self.tier(quality), wanted)
+
+    async def remove(self, pod: Any) -> None:
+        name = self.name(pod)
+        self._set.pop(name, None)
+        if self._slices is not None:
+            try:
+                await self._slices.stop(name)
+            except BusError as error:
+                log.debug("a pod's slice was not stopped name=%s error=%s", name, error)
+        self.tree.remove(name)
+
+    def clear(self, known: Iterable[str]) -> int:
+        """Removes the cgroups of pods that are not `known` (uids) and in which nothing runs; returns how many."""
+        kept = {f"pod{uid}" for uid in known} | {f"pod{uid.replace('-', '_')}" for uid in known}
+        removed = 0
+        for quality in ("Guaranteed", *names.TIERS):
+            tier = self.tier(quality)
+            for child in self.tree.children(tier):
+                own = child.removesuffix(".slice").rsplit("-", 1)[-1] if self._driver == names.SYSTEMD else child
+                if own.startswith("pod") and own not in kept:
+                    self.tree.remove(f"{tier}/{child}")
+                    removed += 1
+        return removed
+
+    async def _apply(self, name: str, wanted: Settings) -> None:
+        """Sets what is not set already by us."""
+        if self._set.get(name) == wanted:
+            return
+        try:
+            if self._slices is not None:
+                await self._slices.apply(name, wanted)
+                wanted_files = Settings(hugepages=wanted.hugepages)
+            else:
+                wanted_files = wanted
+            self.tree.make(name)
+            self.tree.apply(name, wanted_files)
+        except (OSError, BusError) as error:
+            raise CgroupError(f"cgroup {name} cannot be set: {error}") from None
+        self._set[name] = wanted

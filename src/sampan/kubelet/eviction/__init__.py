@@ -1,0 +1,1 @@
+"""Keeping the node alive: when memory, disk, inodes or process ids run short, something has to go."""

@@ -1,0 +1,148 @@
+"""Measuring: nothing here runs unless somebody asks, and what was measured stands for some seconds.
+
+Containers' writable layers come from the runtime, which counts them by itself; all else from cgroups and folders. The
+folders of pods are walked in a thread, and only those of the pods that are asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sampan.aio.clock import Clock, parse_timestamp
+from sampan.cri.errors import RuntimeFailure
+from sampan.cri.interface import Runtime
+from sampan.kubelet import labels
+from sampan.kubelet.cgroup.manager import PodCgroups
+from sampan.kubelet.cgroup.names import SYSTEMD
+from sampan.kubelet.containerconfig import pod_log_folder
+from sampan.kubelet.observed import Container
+from sampan.kubelet.stats import cgroupfiles, disk, interfaces
+from sampan.kubelet.stats.rates import Rates
+from sampan.kubelet.stats.usage import ContainerUse, DiskSpace, PodUse
+
+COUNTED_VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "gitRepo")
+"""What lies on the node's own disk."""
+OffLoop = Callable[..., Awaitable[Any]]
+"""Calls a function with its arguments where it does not hold up the event loop: `asyncio.to_thread`."""
+
+
+class Measuring:
+    """`workers()` are the pods with what was seen of each (`pod`, `seen`)."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        clock: Clock,
+        cgroups: PodCgroups,
+        workers: Callable[[], Iterable[Any]],
+        *,
+        root: Path,
+        log_root: Path,
+        driver: str,
+        off_loop: OffLoop = asyncio.to_thread,
+    ) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._cgroups = cgroups
+        self._workers = workers
+        self._root = root
+        self._log_root = log_root
+        self._driver = driver
+        self._off_loop = off_loop
+        self.rates = Rates(clock)
+
+    async def pods(self, *, disks: bool = True, of: Callable[[Any], bool] = lambda pod: True) -> list[PodUse]:
+        """What each pod uses that `of` lets through; `disks` False walks no folder and asks no runtime."""
+        chosen = [worker for worker in self._workers() if of(worker.pod)]
+        layers = await self._writable_layers() if disks and chosen else {}
+        self.rates.forget_old()
+        found = [self._pod(worker, layers) for worker in chosen]
+        return await self._off_loop(self._with_folders, found) if disks else found
+
+    async def _writable_layers(self) -> Mapping[str, DiskSpace]:
+        """By container id; empty when the runtime is away."""
+        try:
+            listed = await self._runtime.container_stats()
+        except RuntimeFailure:
+            return {}
+        return {
+            entry.attributes.id: DiskSpace(
+                used=entry.writable_layer.used_bytes.value, inodes_used=entry.writable_layer.inodes_used.value
+            )
+            for entry in listed
+        }
+
+    def _pod(self, worker: Any, layers: Mapping[str, DiskSpace]) -> PodUse:
+        tree, name = self._cgroups.tree, self._cgroups.name(worker.pod)
+        alive = [c for c in worker.seen.latest.values() if c.state == "running"]
+        containers = tuple(self._container(name, container, layers.get(container.id)) for container in alive)
+        return PodUse(
+            pod=worker.pod,
+            cgroup=name,
+            cpu=self.rates.of(name, cgroupfiles.cpu(tree, name)),
+            memory=cgroupfiles.memory(tree, name),
+            processes=cgroupfiles.processes(tree, name),
+            interfaces=() if worker.pod.spec.hostNetwork else self._interfaces(containers),
+            containers=containers,
+        )
+
+    def _container(self, pod: str, container: Container, layer: DiskSpace | None) -> ContainerUse:
+        tree = self._cgroups.tree
+        name = f"{pod}/{scope(container.id, self._driver)}"
+        return ContainerUse(
+            name=container.name,
+            id=container.id,
+            cgroup=name,
+            image=container.image,
+            started=container.started,
+            cpu=self.rates.of(name, cgroupfiles.cpu(tree, name)),
+            memory=cgroupfiles.memory(tree, name),
+            writable=layer,
+            processes=cgroupfiles.processes(tree, name),
+            threads_most=cgroupfiles.most_processes(tree, name),
+            oom_kills=cgroupfiles.oom_kills(tree, name),
+        )
+
+    def _interfaces(self, containers: Iterable[ContainerUse]) -> Any:
+        """All containers of a pod share its network: any process will do."""
+        for container in containers:
+            for pid in cgroupfiles.pids(self._cgroups.tree, container.cgroup)[:1]:
+                return interfaces.of_process(pid)
+        return ()
+
+    def _with_folders(self, pods: list[PodUse]) -> list[PodUse]:
+        return [self._with_folder(pod) for pod in pods]
+
+    def _with_folder(self, use: PodUse) -> PodUse:
+        logs = pod_log_folder(use.pod, self._log_root)
+        containers = tuple(replace(c, logs=disk.measured(logs / c.name)) for c in use.containers)
+        return replace(use, containers=containers, volumes=self._volumes(use.pod))
+
+    def _volumes(self, pod: Any) -> dict[str, DiskSpace]:
+        folder = self._root / "pods" / pod.metadata.uid / "volumes"
+        found = {}
+        for volume in pod.spec.volumes or ():
+            if not any(getattr(volume, source, None) is not None for source in COUNTED_VOLUMES):
+                continue
+            for kind in folder.glob(f"*/{volume.name}"):
+                found[volume.name] = disk.measured(kind)
+        return found
+
+
+def scope(container_id: str, driver: str) -> str:
+    """What containerd calls a container's cgroup below its pod's."""
+    return f"cri-containerd-{container_id}.scope" if driver == SYSTEMD else container_id
+
+
+def started_at(pod: Any) -> float:
+    """When the pod was first seen here; 0.0 before."""
+    start = pod.status.startTime if pod.status else None
+    return parse_timestamp(start) if start else 0.0
+
+
+def uid_of(item: Any) -> str:
+    return str(item.labels.get(labels.POD_UID, ""))

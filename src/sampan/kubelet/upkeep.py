@@ -1,0 +1,126 @@
+"""The node's own upkeep: the cgroups of its pods, what they use, and eviction. Wires these parts together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from sampan.aio.clock import Clock
+from sampan.cri.interface import Runtime
+from sampan.kubelet import reservations
+from sampan.kubelet.cgroup.manager import CgroupError, PodCgroups
+from sampan.kubelet.cgroup.names import SYSTEMD
+from sampan.kubelet.cgroup.settings import UNLIMITED, of_node
+from sampan.kubelet.cgroup.systemd import Slices
+from sampan.kubelet.cgroup.tree import CgroupTree
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.eviction.manager import EvictionManager
+from sampan.kubelet.eviction.observations import observations
+from sampan.kubelet.eviction.signals import Observation
+from sampan.kubelet.eviction.thresholds import thresholds
+from sampan.kubelet.machine import Machine, Usage
+from sampan.kubelet.stats import cgroupfiles
+from sampan.kubelet.stats.filesystems import RuntimeFilesystems
+from sampan.kubelet.stats.provider import Measuring, OffLoop
+from sampan.kubelet.systembus import SystemBus
+from sampan.kubelet.worker import PodWorker
+
+log = logging.getLogger(__name__)
+PODS, SYSTEM, KUBE = "pods", "system-reserved", "kube-reserved"
+
+
+class Upkeep:
+    """`workers()` are the node's pods; `measure()` the machine's usage; `reclaim()` frees disk, in bytes."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        machine: Machine,
+        runtime: Runtime,
+        clock: Clock,
+        *,
+        workers: Callable[[], Iterable[PodWorker]],
+        measure: Callable[[], Usage],
+        reclaim: Callable[[], Awaitable[int]],
+        changed: Callable[[], None],
+        event: Callable[[str, str, str], None],
+        off_loop: OffLoop,
+    ) -> None:
+        self._config = config
+        self._machine = machine
+        self._measure = measure
+        self._event = event
+        self.bus = SystemBus()
+        tree = CgroupTree(config.cgroup_mount)
+        self.cgroups = PodCgroups(
+            tree,
+            driver=config.cgroup_driver,
+            root=config.cgroup_root,
+            pods=lambda: [worker.pod for worker in workers() if not worker.is_over()],
+            slices=Slices(self.bus, tree.version) if config.cgroup_driver == SYSTEMD else None,
+            pids=config.pod_pids_limit if config.pod_pids_limit > 0 else UNLIMITED,
+            quota=config.cpu_cfs_quota,
+        )
+        self.measuring = Measuring(
+            runtime,
+            clock,
+            self.cgroups,
+            workers,
+            root=config.root,
+            log_root=config.log_root,
+            driver=config.cgroup_driver,
+            off_loop=off_loop,
+        )
+        self.filesystems = RuntimeFilesystems(runtime)
+        self.eviction = EvictionManager(
+            clock,
+            thresholds(
+                config.eviction_hard,
+                config.eviction_soft,
+                config.eviction_soft_grace,
+                config.eviction_minimum_reclaim,
+            ),
+            observe=self.observe,
+            measure=lambda which: self.measuring.pods(of=which),
+            workers=workers,
+            reclaim=reclaim,
+            changed=changed,
+            event=event,
+            transition=config.eviction_transition,
+            longest_grace=config.eviction_max_pod_grace,
+            interval=config.eviction_check,
+        )
+
+    async def begin(self, capacity: Mapping[str, str]) -> None:
+        """Makes the cgroups above the pods, held to what the node can give. A kernel that refuses is told of."""
+        enforced = self._config.enforce_node_allocatable
+        available = reservations.for_pods(self._config, capacity, self._measure().pids_most)
+        try:
+            await self.cgroups.begin(available if PODS in enforced else {})
+            self._hold(SYSTEM, self._config.system_reserved_cgroup, self._config.system_reserved)
+            self._hold(KUBE, self._config.kube_reserved_cgroup, self._config.kube_reserved)
+        except (CgroupError, OSError) as error:
+            log.warning("what pods may use together is not held to error=%s", error)
+            self._event(
+                "Warning", "FailedNodeAllocatableEnforcement", f"Failed to update Node Allocatable Limits {error}"
+            )
+
+    def _hold(self, what: str, cgroup: str, amounts: Mapping[str, str]) -> None:
+        """Holds the machine's own daemons to what is reserved for them; their cgroup must be there. Raises OSError."""
+        if what not in self._config.enforce_node_allocatable:
+            return
+        from sampan.api import quantity
+
+        tree = self.cgroups.tree
+        if not tree.folder("memory", cgroup).is_dir():
+            raise OSError(f"{what} is to be enforced, and there is no cgroup {cgroup!r}: make it, or name another")
+        tree.apply(cgroup, of_node({name: quantity.parse(amount) for name, amount in amounts.items()}))
+
+    async def observe(self) -> dict[str, Observation]:
+        """The eviction signals now."""
+        image, container = await self.filesystems.look()
+        pods = cgroupfiles.memory(self.cgroups.tree, self.cgroups.tier(""))
+        return observations(self._machine, self._measure(), image=image, container=container, pods=pods)
+
+    async def close(self) -> None:
+        await self.bus.close()

@@ -1,0 +1,105 @@
+"""What pods may use, on real cgroups: made, kept to, measured, and given back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sampan.kubelet.stats import cgroupfiles
+
+from .harness import Machine, Node, eventually
+
+MIB = 1 << 20
+
+
+def burn(script: str, **more: object) -> dict[str, object]:
+    return {"name": "c", "command": ["sh", "-c", script], **more}
+
+
+async def test_cgroups_of_pods(node: Node) -> None:
+    cgroups = node.kubelet.upkeep.cgroups
+    limits = {"cpu": "500m", "memory": "64Mi"}
+    made = node.pod(containers=[burn("sleep 1000", resources={"limits": limits, "requests": {"cpu": "100m"}})])
+    node.pod("q", containers=[burn("sleep 1000", resources={"limits": limits, "requests": limits})])
+    await node.running()
+    await node.running("q")
+    tree, name = cgroups.tree, cgroups.name(made)
+    assert "burstable" in name
+    memory = cgroupfiles.memory(tree, name)
+    assert memory is not None
+    assert memory.limit == 64 * MIB
+    assert cgroupfiles.most_processes(tree, name) == node.config.pod_pids_limit
+    quality = "cpu.weight" if tree.version == 2 else "cpu.shares"
+    assert tree.read("cpu", cgroups.tier("BestEffort"), quality) in ("1", "2")
+    assert tree.read("cpu", cgroups.tier("Burstable"), quality) == ("102" if tree.version == 1 else "17")
+    uses = {use.pod.metadata.name: use for use in await node.kubelet.upkeep.measuring.pods()}
+    assert uses["p"].memory is not None
+    assert 0 < uses["p"].memory.working_set < 64 * MIB
+    assert uses["p"].interfaces[0].name == "eth0"
+    assert [container.name for container in uses["q"].containers] == ["c"]
+    await node.api.delete(type(made), "p", "default", grace_period_seconds=0)
+    await node.gone()
+    await eventually(lambda: not tree.read("cpu", name, quality))
+
+
+async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None:
+    node = Node(machine)
+    node.config = replace(node.config, pod_pids_limit=40)
+    await node.start()
+    try:
+        node.pod("bomb", containers=[burn("f() { f | f & }; f; sleep 1000")])
+        node.pod("calm", containers=[burn("sleep 1000")])
+        greedy = burn("tail /dev/zero", resources={"limits": {"memory": "16Mi"}})
+        node.pod("greedy", containers=[greedy], restartPolicy="Never")
+        await node.running("calm")
+        status = await node.ended("greedy")
+        ended = status.containerStatuses[0].state.terminated
+        assert (ended.reason, ended.exitCode) == ("OOMKilled", 137)
+        cgroups = node.kubelet.upkeep.cgroups
+        assert cgroupfiles.processes(cgroups.tree, cgroups.name(node.get("bomb"))) <= 40
+        assert node.phase("calm") == "Running"
+        await node.clear()
+    finally:
+        await node.stop()
+
+
+async def test_a_pod_over_its_limit_on_disk(machine: Machine) -> None:
+    node = Node(machine)
+    node.config = replace(node.config, eviction_check=0.3)
+    await node.start()
+    try:
+        full = "dd if=/dev/zero of=/v/f bs=1M count=9; sleep 1000"
+        node.pod(
+            containers=[burn(full, volumeMounts=[{"name": "v", "mountPath": "/v"}])],
+            volumes=[{"name": "v", "emptyDir": {"sizeLimit": "4Mi"}}],
+        )
+        limits = {"resources": {"limits": {"ephemeral-storage": "4Mi"}}}
+        node.pod("layer", containers=[burn("dd if=/dev/zero of=/f bs=1M count=9; sleep 1000", **limits)])
+        status = await node.ended()
+        assert status.message == 'Usage of EmptyDir volume "v" exceeds the limit "4Mi". '
+        await eventually(lambda: node.phase("layer") == "Failed", seconds=40)
+        assert "exceeds the total limit of containers 4Mi" in node.get("layer").status.message
+        await node.clear()
+    finally:
+        await node.stop()
+
+
+async def test_a_node_short_of_everything(machine: Machine) -> None:
+    """Thresholds that the machine cannot meet: pods go, the least dear first; the node tells why."""
+    node = Node(machine)
+    node.config = replace(node.config, eviction_check=0.3)
+    await node.start()
+    try:
+        node.pod("cheap", containers=[burn("sleep 1000")])
+        node.pod("dear", containers=[burn("sleep 1000")], priority=2_000_000_000)
+        await node.running("cheap")
+        await node.running("dear")
+        await node.stop()
+        node.config = replace(node.config, eviction_hard={"memory.available": "100000Gi"})
+        await node.start()
+        status = await node.ended("cheap")
+        assert status.reason == "Evicted"
+        assert "low on resource: memory" in status.message
+        assert node.phase("dear") == "Running"
+        await node.clear()
+    finally:
+        await node.stop()
