@@ -15,7 +15,7 @@ from sampan.api.kinds import authentication_v1, authorization_v1, meta_v1
 from sampan.apiserver import decode, managedfields, metadata
 from sampan.apiserver.answers import struct_answer
 from sampan.apiserver.auth import authorizer
-from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.authenticator import Rejected, settled
 from sampan.apiserver.auth.authorizer import Attributes, Decision
 from sampan.apiserver.auth.bearer import Known
 from sampan.apiserver.auth.node.authorizer import node_name
@@ -41,8 +41,17 @@ def answer(request: Request) -> Response | Awaitable[Response]:
     if wrong:
         shown = "" if kind.group == AUTHORIZATION and wrong[0].field == "metadata" else kind.kind
         raise errors.invalid(kind.group, shown, "", wrong)
-    wait = ANSWERS[kind.plural](request, obj)
-    return struct_answer(request, obj, 201) if wait is None else _later(request, obj, wait)
+    wait = request.server.admission.admit(write)
+    if wait is None:
+        wait = ANSWERS[kind.plural](request, obj)
+        return struct_answer(request, obj, 201) if wait is None else _later(request, obj, wait)
+    return _admitted(request, obj, wait)
+
+
+async def _admitted(request: Request, obj: Any, waiting: Awaitable[None]) -> Response:
+    await waiting
+    await settled(ANSWERS[request.kind.plural](request, obj))
+    return struct_answer(request, obj, 201)
 
 
 async def _later(request: Request, obj: Any, waiting: Awaitable[None]) -> Response:

@@ -80,6 +80,11 @@ class Write:
         self.undo: list[Callable[[], None]] = []
         self.done: list[Callable[[], None]] = []
 
+    @property
+    def resource(self) -> Kind:
+        """Whose endpoint is written to: the kind itself, or the parent of a subresource that takes another kind."""
+        return self.request.kind
+
     def abandon(self) -> None:
         """Give back what was taken for this write."""
         for give_back in reversed(self.undo):

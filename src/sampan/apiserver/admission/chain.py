@@ -106,6 +106,9 @@ INERT = {
 They are accepted on the command line, so that one set of flags serves both.
 """
 
+Method = Callable[[Write], Awaitable[None] | None]
+Key = tuple[str, str, str, str]
+"""Group, plural and subresource of what is written to, and the operation."""
 OURS = frozenset({RbacEscalation.name, CertificateRequester.name})
 
 
@@ -114,8 +117,8 @@ class Admission:
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self._plugins = tuple(plugins)
-        self._mutating: dict[tuple[str, str, str, str], tuple[Callable[[Write], Awaitable[None] | None], ...]] = {}
-        self._validating: dict[tuple[str, str, str, str], tuple[Callable[[Write], Awaitable[None] | None], ...]] = {}
+        self._mutating: dict[Key, tuple[Method, ...]] = {}
+        self._validating: dict[Key, tuple[Method, ...]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,25 +131,26 @@ class Admission:
 
     def mutate(self, write: Write) -> Awaitable[None] | None:
         """Run the plugins' `mutate` in order."""
-        kind = write.kind
-        key = (kind.group, kind.plural, write.subresource, write.operation)
-        concerned = self._mutating.get(key)
-        if concerned is None:
-            concerned = self._mutating[key] = self._concerned(key, "mutate")
-        return _run(concerned, write)
+        return _run(self._all(self._mutating, "mutate", write), write)
 
     def validate(self, write: Write) -> Awaitable[None] | None:
         """Run the plugins' `validate` in order."""
-        kind = write.kind
-        key = (kind.group, kind.plural, write.subresource, write.operation)
-        concerned = self._validating.get(key)
-        if concerned is None:
-            concerned = self._validating[key] = self._concerned(key, "validate")
-        return _run(concerned, write)
+        return _run(self._all(self._validating, "validate", write), write)
 
-    def _concerned(
-        self, key: tuple[str, str, str, str], method: str
-    ) -> tuple[Callable[[Write], Awaitable[None] | None], ...]:
+    def admit(self, write: Write) -> Awaitable[None] | None:
+        """Both, where nothing stands between."""
+        mutating = self._all(self._mutating, "mutate", write)
+        return _run((*mutating, *self._all(self._validating, "validate", write)), write)
+
+    def _all(self, known: dict[Key, tuple[Method, ...]], method: str, write: Write) -> tuple[Method, ...]:
+        resource = write.resource
+        key = (resource.group, resource.plural, write.subresource, write.operation)
+        concerned = known.get(key)
+        if concerned is None:
+            concerned = known[key] = self._concerned(key, method)
+        return concerned
+
+    def _concerned(self, key: Key, method: str) -> tuple[Method, ...]:
         return tuple(
             getattr(plugin, method)
             for plugin in self._plugins
@@ -154,7 +158,7 @@ class Admission:
         )
 
 
-def _run(concerned: tuple[Callable[[Write], Awaitable[None] | None], ...], write: Write) -> Awaitable[None] | None:
+def _run(concerned: tuple[Method, ...], write: Write) -> Awaitable[None] | None:
     """Plugins that answer at once cost no task; from the first that waits on, the rest is awaited."""
     for index, plugin in enumerate(concerned):
         wait = plugin(write)
@@ -163,9 +167,7 @@ def _run(concerned: tuple[Callable[[Write], Awaitable[None] | None], ...], write
     return None
 
 
-async def _rest(
-    wait: Awaitable[None], rest: tuple[Callable[[Write], Awaitable[None] | None], ...], write: Write
-) -> None:
+async def _rest(wait: Awaitable[None], rest: tuple[Method, ...], write: Write) -> None:
     await wait
     for plugin in rest:
         further = plugin(write)

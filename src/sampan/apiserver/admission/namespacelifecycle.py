@@ -33,7 +33,7 @@ class NamespaceLifecycle(Plugin):
     subresources: ClassVar[frozenset[str]] = frozenset({"", "*"})
 
     def mutate(self, write: Write) -> None:
-        kind = write.kind
+        kind = write.resource
         if write.operation == "DELETE":
             if kind.plural == "namespaces" and not kind.group and write.name in IMMORTAL:
                 raise forbid(write, "this namespace may not be deleted")

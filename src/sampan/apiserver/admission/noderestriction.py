@@ -6,16 +6,16 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from sampan.api import errors
+from sampan.apiserver.admission.nodetokens import check_token
 from sampan.apiserver.admission.plugin import Plugin, forbid
 from sampan.apiserver.auth.node.authorizer import LEASES, node_name
 from sampan.apiserver.auth.node.graph import references
-from sampan.apiserver.request import Request
 from sampan.apiserver.write import CREATE, DELETE, UPDATE, Write
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -49,6 +49,7 @@ class NodeRestriction(Plugin):
         {
             ("", "pods"),
             ("", "nodes"),
+            ("", "serviceaccounts"),
             ("", "persistentvolumeclaims"),
             ("coordination.k8s.io", "leases"),
             ("storage.k8s.io", "csinodes"),
@@ -56,19 +57,22 @@ class NodeRestriction(Plugin):
         }
     )
 
-    def mutate(self, write: Write) -> None:
+    def mutate(self, write: Write) -> Awaitable[None] | None:
         node = node_name(write.request.user)
         if node is None:
-            return
+            return None
         if not node:
             raise forbid(write, f'could not determine node from user "{write.request.user.name}"')
-        CHECKS[write.kind.plural](self, write, node)
+        return CHECKS[write.resource.plural](self, write, node)
 
     def _pod(self, write: Write, node: str) -> None:
         if write.subresource == "status":
             self._pod_status(write, node)
+        elif write.subresource == "eviction":
+            self._eviction(write, node)
         elif write.subresource:
-            raise forbid(write, f"unexpected pod subresource {write.subresource}")
+            why = "only 'status' and 'eviction' are allowed"
+            raise forbid(write, f'unexpected pod subresource "{write.subresource}", {why}')
         elif write.operation == CREATE:
             self._mirror_pod(write, node)
         elif write.operation == DELETE:
@@ -82,6 +86,12 @@ class NodeRestriction(Plugin):
         if bound != node:
             verb = {DELETE: "delete", UPDATE: "update status for"}.get(write.operation, "evict")
             raise forbid(write, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
+
+    def _eviction(self, write: Write, node: str) -> None:
+        entry = self.server.cache.resource("", "pods").get(write.namespace, write.name)
+        if entry is None:
+            raise errors.not_found("", "pods", write.name)
+        self.own_pod(write, node, self.server.decoded(entry))
 
     def _pod_status(self, write: Write, node: str) -> None:
         self.own_pod(write, node, write.old)
@@ -143,6 +153,9 @@ class NodeRestriction(Plugin):
             verb = "set" if write.operation == CREATE else "modify"
             raise forbid(write, f'node "{node}" is not allowed to {verb} the following labels: {", ".join(wrong)}')
 
+    def _account(self, write: Write, node: str) -> Awaitable[None] | None:
+        return check_token(write, node) if write.subresource == "token" else None
+
     def _claim(self, write: Write, node: str) -> None:
         if write.operation != UPDATE or write.subresource != "status":
             raise forbid(write, "may only update PVC status")
@@ -164,16 +177,6 @@ class NodeRestriction(Plugin):
             raise forbid(write, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
 
 
-def check_eviction(request: Request, pod: Any) -> None:
-    """A kubelet evicts pods of its own node only. Raises Forbidden."""
-    node = node_name(request.user)
-    if node is None or NodeRestriction.name not in request.server.admission.names:
-        return
-    if pod.spec is None or pod.spec.nodeName != node:
-        why = f'node "{node}" can only evict pods with spec.nodeName set to itself'
-        raise errors.forbidden("", "pods", request.target.name, why)
-
-
 FREE_OF_CLAIM = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
 
 
@@ -187,9 +190,10 @@ def _fixed_of_claim(claim: Any) -> Any:
     return {name: part for name, part in value.items() if part}
 
 
-CHECKS: dict[str, Callable[[NodeRestriction, Write, str], None]] = {
+CHECKS: dict[str, Callable[[NodeRestriction, Write, str], Awaitable[None] | None]] = {
     "pods": NodeRestriction._pod,
     "nodes": NodeRestriction._node,
+    "serviceaccounts": NodeRestriction._account,
     "persistentvolumeclaims": NodeRestriction._claim,
     "leases": NodeRestriction._named_as_itself,
     "csinodes": NodeRestriction._named_as_itself,

@@ -6,15 +6,14 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sampan.api import errors
 from sampan.api.errors import Forbidden
-from sampan.apiserver.admission.noderestriction import NodeRestriction
+from sampan.apiserver.admission.plugin import forbid
 from sampan.apiserver.auth.authorizer import Attributes, allowed
-from sampan.apiserver.auth.node.authorizer import node_name
-from sampan.apiserver.request import Request
+from sampan.apiserver.write import Write
 
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
@@ -22,14 +21,13 @@ if TYPE_CHECKING:
 AUDIENCE_VERB = "request-serviceaccounts-token-audience"
 
 
-async def check_token(request: Request, bound: Any, audiences: Sequence[str]) -> None:
+async def check_token(write: Write, node: str) -> None:
     """A kubelet asks for tokens for its own pods, each bound to its pod, and for nothing else. Raises Forbidden."""
-    node = node_name(request.user)
-    if node is None or NodeRestriction.name not in request.server.admission.names:
-        return
+    request, spec = write.request, write.new.spec
+    bound = spec.boundObjectRef if spec is not None else None
 
     def no(why: str) -> Forbidden:
-        return errors.forbidden("", "serviceaccounts", request.target.name, why)
+        return forbid(write, why)
 
     if bound is None or (bound.kind, bound.apiVersion or "v1") != ("Pod", "v1"):
         raise no("node requested token not bound to a pod")
@@ -45,6 +43,7 @@ async def check_token(request: Request, bound: Any, audiences: Sequence[str]) ->
         raise no("node requested token bound to a pod scheduled on a different node")
     if pod.spec.serviceAccountName != request.target.name:
         raise no("node requested token for a service account that the pod does not run as")
+    audiences = spec.audiences or ()
     if len(audiences) > 1:
         raise no("node may only request 0 or 1 audiences")
     audience = audiences[0] if audiences else ""

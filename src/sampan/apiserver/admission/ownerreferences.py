@@ -24,7 +24,7 @@ class OwnerReferencesPermissionEnforcement(Plugin):
         return self._check(write, new, old) if new != old else None
 
     async def _check(self, write: Write, new: list[Any], old: list[Any]) -> None:
-        kind = write.kind
+        kind = write.resource
         if write.old is not None and not await self._may(
             write, Attributes("delete", kind.group, kind.version, kind.plural, "", write.namespace, write.name)
         ):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Plugin:
     """`resources` names what the plugin wants to see as (group, plural); empty: everything. Likewise `operations`.
 
-    A subresource is only shown to a plugin that lists it in `subresources` ("" is the object itself).
+    A subresource is only shown to a plugin that lists it in `subresources` ("" is the object itself). What is written
+    is then of the parent's `resource`, and may be of another kind (a Binding to `pods/binding`).
     """
 
     name: ClassVar[str]
@@ -60,5 +61,5 @@ class Plugin:
 
 def forbid(write: Write, why: str) -> Forbidden:
     """403 about the object being written, for a plugin to raise."""
-    kind = write.kind
-    return errors.forbidden(kind.group, kind.plural, write.name, why)
+    resource = write.resource
+    return errors.forbidden(resource.group, resource.plural, write.name, why)

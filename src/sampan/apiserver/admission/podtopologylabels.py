@@ -17,23 +17,26 @@ LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 
 class PodTopologyLabels(Plugin):
-    """For pods made with a node; `complete` is for bindings. Labels that are there stay."""
+    """For pods made with a node, and for bindings, whose labels their pod takes over. Labels that are there stay."""
 
     name = "PodTopologyLabels"
-    resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods")})
+    resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods"), ("", "bindings")})
     operations: ClassVar[frozenset[str]] = frozenset({"CREATE"})
+    subresources: ClassVar[frozenset[str]] = frozenset({"", "binding"})
 
     def mutate(self, write: Write) -> None:
-        spec = write.new.spec
-        if spec is not None and spec.nodeName:
-            _add(write.new.metadata, of_node(self.server, spec.nodeName))
+        node = _bound(write.new) if write.kind.kind == "Binding" else _placed(write.new)
+        if node:
+            _add(write.new.metadata, of_node(self.server, node))
 
 
-def complete(server: ApiServer, binding: Any) -> None:
-    """Give a binding the labels that its pod is to take over."""
+def _placed(pod: Any) -> str | None:
+    return pod.spec.nodeName if pod.spec is not None else None
+
+
+def _bound(binding: Any) -> str | None:
     target = binding.target
-    if PodTopologyLabels.name in server.admission.names and target is not None and target.kind == "Node":
-        _add(binding.metadata, of_node(server, target.name or ""))
+    return target.name if target is not None and target.kind == "Node" else None
 
 
 def of_node(server: ApiServer, name: str) -> dict[str, str]:

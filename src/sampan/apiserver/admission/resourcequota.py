@@ -29,7 +29,15 @@ from sampan.store.interface import Compare, Put
 
 CONSTRAINED = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 PLURALS = {"pods": usage.pod, "services": usage.service, "persistentvolumeclaims": usage.claim}
-NOT_COUNTED = frozenset({("", "events"), ("events.k8s.io", "events")})
+NOT_COUNTED = frozenset(
+    {
+        ("", "events"),
+        ("events.k8s.io", "events"),
+        ("", "bindings"),
+        ("authorization.k8s.io", "localsubjectaccessreviews"),
+    }
+)
+"""Of what is made in namespaces: what nothing is stored of, and what comes and goes by itself."""
 VERSIONS = (
     "apiserver.config.k8s.io/v1",
     "resourcequota.admission.k8s.io/v1beta1",
@@ -76,7 +84,7 @@ class ResourceQuota(Plugin):
         self._limited = convert(settings, _Configuration, where=self.name).limitedResources
 
     def validate(self, write: Write) -> Awaitable[None] | None:
-        place = (write.kind.group, write.kind.plural)
+        place = (write.resource.group, write.resource.plural)
         if not write.namespace or place in NOT_COUNTED:
             return None
         if write.operation != CREATE and (write.kind.group or write.kind.plural not in PLURALS):

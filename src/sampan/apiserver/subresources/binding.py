@@ -12,11 +12,12 @@ from sampan.api import errors
 from sampan.api.errors import FieldError
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.apiserver import decode, metadata
-from sampan.apiserver.admission import podtopologylabels
 from sampan.apiserver.answers import struct_answer
+from sampan.apiserver.auth.authenticator import settled
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.change import modify
+from sampan.apiserver.write import CREATE, Write
 
 GATED = "has non-empty .spec.schedulingGates"
 
@@ -24,13 +25,16 @@ GATED = "has non-empty .spec.schedulingGates"
 async def bind(request: Request) -> Response:
     """201 with a Status. Raises NotFound, Conflict and Invalid."""
     registry = request.server.registry
-    binding = decode.body(request, registry.kind("v1", "Binding"))
+    kind = registry.kind("v1", "Binding")
+    binding = decode.body(request, kind)
     meta = metadata.ensure(binding)
     name = request.target.name or meta.name or ""
     if meta.name and meta.name != name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
+    write, admission = Write(request, CREATE, new=binding, name=name, kind=kind), request.server.admission
+    await settled(admission.mutate(write))
     _check(binding, name)
-    podtopologylabels.complete(request.server, binding)
+    await settled(admission.validate(write))
     now = timestamp(request.server.clock.now())
     pods = registry.kind("v1", "Pod")
     await modify(request, pods, name, lambda pod, entry: assign(pod, binding, now))

@@ -12,8 +12,8 @@ from sampan.api import errors, selectors
 from sampan.api.errors import ApiError, InternalError, TooManyRequests
 from sampan.api.kinds import meta_v1
 from sampan.apiserver import decode, lifecycle, metadata, stored
-from sampan.apiserver.admission.noderestriction import check_eviction
 from sampan.apiserver.answers import struct_answer
+from sampan.apiserver.auth.authenticator import settled
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.request import Request
 from sampan.apiserver.subresources import kinds
@@ -21,6 +21,7 @@ from sampan.apiserver.subresources.binding import set_condition
 from sampan.apiserver.verbs.change import modify
 from sampan.apiserver.verbs.delete import delete_entry
 from sampan.apiserver.verbs.get import find
+from sampan.apiserver.write import CREATE, Write
 
 ATTEMPTS = 20
 VIOLATION = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -34,12 +35,13 @@ async def evict(request: Request) -> Response:
     name = metadata.ensure(eviction).name
     if name and name != request.target.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
+    write = Write(request, CREATE, new=eviction, kind=kinds.eviction())
+    await settled(server.admission.admit(write))
     options = eviction.deleteOptions or meta_v1.DeleteOptions()
     lifecycle.check_options(options)
     dry_run = bool(options.dryRun)
     entry = find(request)
     pod = stored.from_bytes(request.kind, entry.data)
-    check_eviction(request, pod)
     lifecycle.check_preconditions(request.kind, pod, entry.revision, options)
     if not _free_to_go(pod):
         await _ask_budget(request, pod, dry_run)

@@ -11,8 +11,8 @@ from sampan.api import errors
 from sampan.api.errors import FieldError
 from sampan.api.kinds import authentication_v1
 from sampan.apiserver import decode, managedfields, metadata, stored
-from sampan.apiserver.admission.nodetokens import check_token
 from sampan.apiserver.answers import struct_answer
+from sampan.apiserver.auth.authenticator import settled
 from sampan.apiserver.auth.claims import PREFIX, Bound, Claims, Private, plain
 from sampan.apiserver.auth.options import ServiceAccountIssuing
 from sampan.apiserver.http.exchange import Response
@@ -34,9 +34,10 @@ async def create(request: Request) -> Response:
     """201 with the request and its token. Raises NotFound, Conflict and Invalid."""
     server, target, issuing = request.server, request.target, request.server.authentication.service_accounts
     wanted = decode.body(request, kinds.token_request())
-    account = stored.from_bytes(request.kind, find(request).data)
-    write = Write(request, CREATE, new=wanted, kind=kinds.token_request(), subresource="token")
+    write = Write(request, CREATE, new=wanted, kind=kinds.token_request())
     managedfields.record(write)
+    await settled(server.admission.mutate(write))
+    account = stored.from_bytes(request.kind, find(request).data)
     now = server.clock.now()
     meta = metadata.ensure(wanted)
     _check_place(request, meta)
@@ -44,7 +45,7 @@ async def create(request: Request) -> Response:
     if spec.expirationSeconds is None:
         spec.expirationSeconds = DEFAULT_SECONDS
     _check(spec)
-    await check_token(request, spec.boundObjectRef, spec.audiences or ())
+    await settled(server.admission.validate(write))
     spec.audiences = spec.audiences or list(issuing.audiences)
     meta.name, meta.namespace = target.name, target.namespace
     meta.uid, meta.creationTimestamp = metadata.new_uid(server.rng), timestamp(now)

@@ -11,6 +11,7 @@ from sampan.api.errors import BadRequest
 from sampan.api.kinds import meta_v1
 from sampan.apiserver import decode, deprecations, lifecycle, negotiation, policies, stored
 from sampan.apiserver.answers import object_answer, struct_answer
+from sampan.apiserver.auth.authenticator import settled
 from sampan.apiserver.http.exchange import Response
 from sampan.apiserver.lifecycle import Step
 from sampan.apiserver.request import Request, parse_integer
@@ -116,9 +117,7 @@ async def delete_entry(
         dry_run=bool(options.dryRun),
     )
     write.namespace = entry.namespace or ""
-    wait = server.admission.mutate(write) or server.admission.validate(write)
-    if wait is not None:
-        await wait
+    await settled(server.admission.admit(write))
     step = lifecycle.begin_delete(kind, obj, options, server.clock.now())
     uid = obj.metadata.uid or ""
     if step is Step.NOTHING:
