@@ -7,18 +7,38 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
+MS_REMOUNT = 32
 MS_BIND = 4096
+MS_REC = 16384
+MS_SHARED = 1 << 20
+MNT_FORCE = 1
 MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 OPENAT2 = 437  # the same number on every architecture
+ESCAPED = re.compile(rb"\\([0-7]{3})")
+MOUNTINFO = Path("/proc/self/mountinfo")
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the mount table: where, what kind of file system, and whether it is in a peer group."""
+
+    point: str
+    filesystem: str
+    shared: bool
 
 
 def mount(source: str, target: Path, filesystem: str = "", flags: int = 0, options: str = "") -> None:
@@ -34,37 +54,72 @@ def mount(source: str, target: Path, filesystem: str = "", flags: int = 0, optio
     )
 
 
-def unmount(target: Path | str) -> None:
-    """Detaches it at once, even when it is busy."""
-    _checked(_libc.umount2(os.fsencode(target), MNT_DETACH), target)
+def unmount(target: Path | str, *, force: bool = False) -> None:
+    """Detaches it at once, even when it is busy; `force` also gives up on a file server that does not answer."""
+    flags = MNT_DETACH | UMOUNT_NOFOLLOW | (MNT_FORCE if force else 0)
+    _checked(_libc.umount2(os.fsencode(target), flags), target)
 
 
-def points_below(directory: Path, table: str) -> list[str]:
-    """Mount points at `directory` or deeper, deepest first, from the text of /proc/self/mounts."""
-    inside = str(directory).rstrip("/")
-    points = [line.split()[1].encode().decode("unicode_escape") for line in table.splitlines()]
-    return [point for point in reversed(points) if point == inside or point.startswith(inside + "/")]
+def entries(table: bytes) -> list[Entry]:
+    """The mount table from the text of /proc/self/mountinfo, first mounted first (proc(5))."""
+    found = []
+    for line in table.splitlines():
+        before, _, after = line.partition(b" - ")
+        words = before.split(b" ")
+        shared = any(word.startswith(b"shared:") for word in words[6:])
+        found.append(Entry(unescaped(words[4]), after.split(b" ")[0].decode(), shared))
+    return found
+
+
+def unescaped(name: bytes) -> str:
+    """A path as the kernel writes it, with blanks, line ends and backslashes as octal numbers."""
+    return os.fsdecode(ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), name))
+
+
+def mounted_at(target: Path | str) -> Entry | None:
+    """What is mounted exactly there, on top of all else; asks no file system, so one that hangs does no harm."""
+    wanted = str(target)
+    return next((entry for entry in reversed(entries(MOUNTINFO.read_bytes())) if entry.point == wanted), None)
+
+
+def around(target: Path | str, table: bytes) -> Entry:
+    """The mount that `target` lies in."""
+    holders = [entry for entry in entries(table) if is_inside(str(target), entry.point)]
+    return max(reversed(holders), key=lambda entry: len(entry.point))
+
+
+def is_inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def points_below(directory: Path | str, table: bytes) -> list[str]:
+    """Mount points at `directory` or deeper, latest first, from the text of /proc/self/mountinfo."""
+    return [entry.point for entry in reversed(entries(table)) if is_inside(entry.point, str(directory))]
 
 
 def unmount_below(directory: Path) -> list[str]:
     """Unmounts everything at and under `directory`; returns what could not be, with the reason."""
     failures = []
-    for point in points_below(directory, Path("/proc/self/mounts").read_text()):
+    for entry in reversed(entries(MOUNTINFO.read_bytes())):
+        if not is_inside(entry.point, str(directory)):
+            continue
         try:
-            unmount(point)
+            unmount(entry.point, force=entry.filesystem.startswith("nfs"))
         except OSError as error:
-            failures.append(f"{point}: {error.strerror}")
+            failures.append(f"{entry.point}: {error.strerror}")
     return failures
 
 
-def open_beneath(directory: int, path: str, flags: int) -> int:
-    """Opens `path` under an open directory, refusing whatever leads out of it, however links change meanwhile."""
-    how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+def open_beneath(directory: int, path: str | bytes, flags: int, resolve: int = RESOLVE_NO_MAGICLINKS) -> int:
+    """Opens `path` under an open directory, refusing whatever leads out of it, however links change meanwhile.
+
+    `resolve` adds to the refusals: RESOLVE_NO_XDEV other mounts, RESOLVE_NO_SYMLINKS any link.
+    """
+    how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, RESOLVE_BENEATH | resolve)
+    name = os.fsencode(path)
     return _checked(
-        _libc.syscall(
-            ctypes.c_long(OPENAT2), ctypes.c_int(directory), path.encode(), ctypes.byref(how), ctypes.c_size_t(24)
-        ),
-        path,
+        _libc.syscall(ctypes.c_long(OPENAT2), ctypes.c_int(directory), name, ctypes.byref(how), ctypes.c_size_t(24)),
+        os.fsdecode(name),
     )
 
 

@@ -7,14 +7,15 @@ runtime, then the runtime, then what the network left, then the files.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 from sampan.aio.clock import Clock
 from sampan.aio.mounts import unmount_below
+from sampan.aio.removal import remove_tree
 from sampan.cluster import supervise
+from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import Layout
 from sampan.cluster.node import remove_network
 from sampan.cluster.nodes import machines
@@ -116,6 +117,16 @@ def remove_files(layout: Layout, keep_data: bool) -> None:
     for path in layout.data_dir.iterdir() if layout.data_dir.exists() else ():
         if keep_data and path.name in kept:
             continue
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        remove_folder(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     if not keep_data and layout.data_dir.exists():
         layout.data_dir.rmdir()
+
+
+def remove_folder(path: Path) -> None:
+    """Never deletes through a mount: a volume that could not be unmounted loses nothing."""
+    try:
+        remove_tree(path)
+    except OSError as error:
+        raise ClusterError(
+            f"{path} could not be removed ({error}): unmount what is mounted there, run this again"
+        ) from None

@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 from sampan.aio.clock import Clock
 from sampan.aio.mounts import unmount_below
+from sampan.aio.removal import remove_tree
 from sampan.cri.builtin import PAUSE_IMAGE
 from sampan.cri.client import CriClient
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
@@ -189,7 +189,8 @@ class Containerd:
         end_shims(self.socket)
         for failure in unmount_below(self.directory):
             log.warning("could not unmount %s", failure)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(self.directory)
         remove_dead_sockets(SHARED_FOLDERS[0])
         for folder in SHARED_FOLDERS:
             with contextlib.suppress(OSError):

@@ -73,7 +73,6 @@ class KubeletConfig:
     unready_check: float = 0.2
     relist: float = 60.0
     relist_without_events: float = 1.0
-    volume_refresh: float = 60.0
     housekeeping: float = 60.0
     crash_backoff: CrashBackoff = field(default_factory=CrashBackoff)
     image_backoff_base: float = 10.0

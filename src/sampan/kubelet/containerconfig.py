@@ -18,7 +18,6 @@ from sampan.kubelet.security import container_security, sandbox_security
 from sampan.kubelet.spec import grace_seconds, host_network, spec_hash
 
 PROTOCOLS = {"TCP": 0, "UDP": 1, "SCTP": 2}
-PROPAGATIONS = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
 TERMINATION_PATH = "/dev/termination-log"
 
 
@@ -123,16 +122,4 @@ def container_config(
             resources=container_resources(pod, container, node_memory),
             security_context=container_security(pod, container, image, config.root / "seccomp", target),
         ),
-    )
-
-
-def volume_mount(mount: Any, path: Path) -> Any:
-    """A Mount of the node's `path` where the container's spec wants it."""
-    read_only = bool(mount.readOnly)
-    return pb.Mount(
-        container_path=mount.mountPath if mount.mountPath.startswith("/") else f"/{mount.mountPath}",
-        host_path=str(path),
-        readonly=read_only,
-        propagation=PROPAGATIONS[mount.mountPropagation or "None"],
-        recursive_read_only=read_only and mount.recursiveReadOnly == "Enabled",
     )

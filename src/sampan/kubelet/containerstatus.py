@@ -55,6 +55,8 @@ class ContainerStatuses:
             lastState=last or core_v1.ContainerState(),
             started=bool(started),
             ready=has_succeeded(state) if plain_init else bool(started and self._is_ready(spec, latest)),
+            volumeMounts=volume_mounts(spec, latest),
+            user=user(latest),
         )
 
     def of_ephemeral(self, spec: Any) -> Any:
@@ -74,6 +76,8 @@ class ContainerStatuses:
             state=state,
             lastState=core_v1.ContainerState(),
             ready=False,
+            volumeMounts=volume_mounts(spec, latest),
+            user=user(latest),
         )
 
     def is_started(self, spec: Any, container: Container) -> bool:
@@ -133,6 +137,30 @@ class ContainerStatuses:
 
 def has_succeeded(state: Any) -> bool:
     return state.terminated is not None and state.terminated.exitCode == 0
+
+
+def volume_mounts(spec: Any, container: Container | None) -> list[Any] | None:
+    """How the container's volumes are mounted; for read-only ones also whether what is mounted in them is, too."""
+    recursive = container.recursive_mounts if container else ()
+    return [
+        core_v1.VolumeMountStatus(
+            name=mount.name,
+            mountPath=mount.mountPath,
+            readOnly=mount.readOnly,
+            recursiveReadOnly=("Enabled" if mount.mountPath in recursive else "Disabled") if mount.readOnly else None,
+        )
+        for mount in spec.volumeMounts or ()
+    ] or None
+
+
+def user(container: Container | None) -> Any:
+    """Whom its first process runs as, where the runtime tells (KEP-3619)."""
+    if container is None or container.user is None:
+        return None
+    uid, gid, groups = container.user
+    return core_v1.ContainerUser(
+        linux=core_v1.LinuxContainerUser(uid=uid, gid=gid, supplementalGroups=list(groups) or None)
+    )
 
 
 def running(container: Container) -> Any:

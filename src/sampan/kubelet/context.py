@@ -13,13 +13,15 @@ from sampan.cri.interface import Runtime
 from sampan.kubelet.cgroup.manager import PodCgroups
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
+from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers
 from sampan.kubelet.images import Images
+from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.watcher import RuntimeWatcher
-from sampan.volumes.interface import Objects
+from sampan.volumes.interface import ImageMounts
 from sampan.volumes.mounter import Mounter
 
 
@@ -40,8 +42,10 @@ class NodeContext:
     handlers: Handlers
     probes: ProbeSchedule
     images: Images
-    objects: Objects
+    objects: ApiObjects
     mounter: Mounter
+    image_mounts: ImageMounts | None
+    features: RuntimeFeatures
     recorder: Recorder
     publisher: StatusPublisher
     watcher: RuntimeWatcher
@@ -50,6 +54,7 @@ class NodeContext:
     node_hosts: str
     memory: int
     allocatable: Mapping[str, str]
+    node_labels: Callable[[], Mapping[str, str]]
     service_variables: Callable[[Any], Mapping[str, str]]
     cgroups: PodCgroups
     admit: Callable[[Any], Rejection | None]

@@ -28,6 +28,7 @@ from sampan.kubelet.access.delegated import Access
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.environment import service_variables
+from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers, NodeHandlers
 from sampan.kubelet.heartbeat import Heartbeat
 from sampan.kubelet.imagegc import ImageCollector
@@ -79,13 +80,14 @@ class Kubelet:
         self._pod_cidr: str | None = None
         self._machine = the_machine or machine()
         self._measure = measure
-        self._mounter = mounter or KernelMounter()
+        self._mounter = mounter or KernelMounter(clock)
         self._handlers = handlers or NodeHandlers(runtime, clock)
         self._probes = ProbeSchedule(clock)
         self._owner = TaskOwner("kubelet", clock=clock, backoff=Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.2))
         self._writes: FileWrites | None = None
         self._version = ""
         config.root.mkdir(parents=True, exist_ok=True)
+        self._mounter.share(config.root)
 
         self.recorder = EventRecorder(client, "kubelet", config.node_name, clock, rng)
         self.publisher = StatusPublisher(client, clock, rng)
@@ -100,7 +102,10 @@ class Kubelet:
             relist_without_events=config.relist_without_events,
             changed=self.heartbeat.changed,
         )
-        objects = ApiObjects(client, clock)
+        objects = ApiObjects(client, clock, rng)
+        self._objects = objects
+        self._features = RuntimeFeatures()
+        self._node_labels: Mapping[str, str] = {}
         self.images = Images(runtime, objects, clock, parallel=config.max_parallel_pulls)
         self._services: Informer[Any] = Informer(
             client, core_v1.Service, clock, rng, indexers={"namespace": lambda s: [s.metadata.namespace]}
@@ -133,6 +138,9 @@ class Kubelet:
             images=self.images,
             objects=objects,
             mounter=self._mounter,
+            image_mounts=None,
+            features=self._features,
+            node_labels=lambda: self._node_labels,
             recorder=self.recorder,
             publisher=self.publisher,
             watcher=self.watcher,
@@ -185,6 +193,7 @@ class Kubelet:
             "status": self.publisher.statistics(),
             "events": self.recorder.statistics(),
             "images": self.images.statistics(),
+            "objects": self._objects.changes.statistics(),
             "probes": self._probes.statistics(),
             "pods": self.pods.statistics(),
             "eviction": self.upkeep.eviction.statistics(),
@@ -194,6 +203,7 @@ class Kubelet:
         await self._owner.close()
         await self.server.close()
         await self.images.close()
+        await self._objects.changes.close()
         await self.recorder.close()
         if self._writes is not None:
             self._writes.close()
@@ -221,6 +231,7 @@ class Kubelet:
         return self.pods.uids() | {pod.metadata.uid for pod in self._pod_informer.list()}
 
     def _node_seen(self, seen: Any) -> None:
+        self._node_labels = seen.metadata.labels or {}
         cidr = seen.spec.podCIDR if seen.spec else None
         if cidr and cidr != self._pod_cidr:
             self._pod_cidr = cidr
@@ -236,7 +247,9 @@ class Kubelet:
                 version = await self._runtime.version()
                 self._version = f"{version.runtime_name}://{version.runtime_version}"
             listed = await self._runtime.list_images()
-            failed = [c for c in (await self._runtime.status()).status.conditions if not c.status]
+            status = await self._runtime.status()
+            self._features.learn(status)
+            failed = [c for c in status.status.conditions if not c.status]
             not_ready = "; ".join(f"container runtime {c.reason}: {c.message}" for c in failed)
         except RuntimeFailure as error:
             not_ready = not_ready or f"container runtime is down: {error}"

@@ -8,38 +8,77 @@ from typing import Any
 
 from sampan.cri.messages import pb
 from sampan.kubelet.config import KubeletConfig
-from sampan.kubelet.containerconfig import volume_mount
 from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import hosts_text, pod_hostname
 from sampan.volumes import subpath
-from sampan.volumes.interface import PodVolumes
+from sampan.volumes.interface import Made, PodVolumes
 
 HOSTS = "/etc/hosts"
+PROPAGATIONS = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
 
 
 def container_mounts(
     spec: Any,
     pod: PodVolumes,
-    paths: Mapping[str, Path],
+    made: Mapping[str, Made],
     environment: Mapping[str, str],
     config: KubeletConfig,
     node_hosts: str,
+    *,
+    recursive: bool,
 ) -> list[Any]:
-    """The Mount messages; `paths` maps volumes to where they lie. Raises ConfigError, VolumeError and OSError."""
-    mounts = []
-    for index, mount in enumerate(spec.volumeMounts or ()):
-        if mount.name not in paths:
-            raise ConfigError(f'volume "{mount.name}" of container "{spec.name}" was not set up')
-        path = inner_path(mount, environment)
-        source = paths[mount.name]
-        if path:
-            target = pod.directory / "volume-subpaths" / mount.name / spec.name / str(index)
-            source = subpath.bind(source, path, target, pod.mounter)
-        mounts.append(volume_mount(mount, source))
+    """The Mount messages; `made` are the pod's volumes by name. `recursive`: whether the runtime makes what is
+    mounted in a volume read-only, too. Raises ConfigError, VolumeError and OSError."""
+    mounts = [
+        volume_mount(spec, index, made, pod, environment, recursive=recursive)
+        for index in range(len(spec.volumeMounts or ()))
+    ]
     if not any(mount.mountPath == HOSTS for mount in spec.volumeMounts or ()):
         mounts.append(pb.Mount(container_path=HOSTS, host_path=str(hosts_file(pod, config, node_hosts))))
     return mounts
+
+
+def volume_mount(
+    spec: Any,
+    index: int,
+    made: Mapping[str, Made],
+    pod: PodVolumes,
+    environment: Mapping[str, str],
+    *,
+    recursive: bool,
+) -> Any:
+    """One of the container's volumeMounts; a subPath is first bound to a place that no container can change."""
+    mount = spec.volumeMounts[index]
+    if mount.name not in made:
+        raise ConfigError(f'volume "{mount.name}" of container "{spec.name}" was not set up')
+    volume, path = made[mount.name], inner_path(mount, environment)
+    source = volume.path
+    if path:
+        target = pod.directory / "volume-subpaths" / mount.name / spec.name / str(index)
+        source = subpath.bind(source, path, target, pod.mounter)
+    return pb.Mount(
+        container_path=mount.mountPath if mount.mountPath.startswith("/") else f"/{mount.mountPath}",
+        host_path=str(source),
+        readonly=bool(mount.readOnly) or volume.read_only,
+        propagation=PROPAGATIONS[mount.mountPropagation or "None"],
+        recursive_read_only=is_recursive(mount, recursive),
+    )
+
+
+def is_recursive(mount: Any, possible: bool) -> bool:
+    """Whether the mount is recursively read-only (KEP-3857); raises ConfigError in upstream's words."""
+    wanted = mount.recursiveReadOnly or "Disabled"
+    if wanted == "Disabled":
+        return False
+    asks = f'volume "{mount.name}" requested recursive read-only mode, but'
+    if not mount.readOnly:
+        raise ConfigError(f"{asks} it is not read-only")
+    if (mount.mountPropagation or "None") != "None":
+        raise ConfigError(f'{asks} it is not compatible with propagation "{mount.mountPropagation}"')
+    if wanted == "Enabled" and not possible:
+        raise ConfigError(f"{asks} it is not supported by the runtime")
+    return possible
 
 
 def inner_path(mount: Any, environment: Mapping[str, str]) -> str:

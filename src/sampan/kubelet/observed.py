@@ -43,6 +43,10 @@ class Container:
     delay: float | None = None
     spec_hash: str = ""
     round: int = 0
+    recursive_mounts: tuple[str, ...] = ()
+    """Where it sees volumes that are read-only with all that is mounted in them."""
+    user: tuple[int, int, tuple[int, ...]] | None = None
+    """The first process's uid, gid and groups, where the runtime says so."""
 
     @property
     def alive(self) -> bool:

@@ -111,4 +111,13 @@ def seen_container(item: Any, status: Any, log_folder: Path) -> Container:
         delay=float(delay) if delay is not None else None,
         spec_hash=notes.get(labels.CONTAINER_HASH, ""),
         round=int(notes.get(labels.ROUND, 0)),
+        recursive_mounts=tuple(mount.container_path for mount in status.mounts if mount.recursive_read_only),
+        user=first_user(status),
     )
+
+
+def first_user(status: Any) -> tuple[int, int, tuple[int, ...]] | None:
+    if not status.HasField("user") or not status.user.HasField("linux"):
+        return None
+    linux = status.user.linux
+    return linux.uid, linux.gid, tuple(linux.supplemental_groups)

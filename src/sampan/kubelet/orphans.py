@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,8 +40,8 @@ class Orphans:
     async def clear(self) -> int:
         """Clears once; returns how many pods' remains were found. Raises RuntimeFailure when the runtime is away."""
         uids = await self._clear_sandboxes()
-        uids |= self._clear_folders(uids)
-        self._clear_logs()
+        uids |= await self._clear_folders()
+        await self._clear_logs()
         return len(uids)
 
     async def _clear_sandboxes(self) -> set[str]:
@@ -67,18 +66,21 @@ class Orphans:
             except RuntimeFailure as error:
                 log.warning("an orphaned pod could not be cleared uid=%s error=%s", meta.uid, error)
 
-    def _clear_folders(self, just_ended: set[str]) -> set[str]:
+    async def _clear_folders(self) -> set[str]:
+        """Those of pods that nobody knows and that run no more."""
         if not self._pods.is_dir():
             return set()
         orphans = {folder.name for folder in self._pods.iterdir()} - self._known()
+        if orphans:
+            orphans -= {sandbox.metadata.uid for sandbox in await self._runtime.list_sandboxes()}
         for uid in orphans:
             try:
-                kinds.tear_down(self._pods / uid, self._mounter)
+                await kinds.tear_down(self._pods / uid, self._mounter)
             except (VolumeError, OSError) as error:
                 log.warning("the folder of an orphaned pod could not be removed uid=%s error=%s", uid, error)
         return orphans
 
-    def _clear_logs(self) -> None:
+    async def _clear_logs(self) -> None:
         """Log folders end in the pod's uid: `<namespace>_<name>_<uid>`."""
         if not self._log_root.is_dir():
             return
@@ -86,7 +88,7 @@ class Orphans:
         for folder in self._log_root.iterdir():
             parts = folder.name.split("_")
             if len(parts) == 3 and parts[2] not in known:
-                shutil.rmtree(folder, ignore_errors=True)
+                await self._mounter.remove(folder)
 
 
 def grace_of(container: Any) -> int:

@@ -74,6 +74,7 @@ class PodWorker:
         """The API's newest form of the pod; one that differs only in its status wakes nobody."""
         old, self.pod = self.pod, pod
         if old.metadata.deletionTimestamp != pod.metadata.deletionTimestamp or differs(old, pod):
+            self._steps.pod_changed()
             self._note_ending()
             self.wake()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from sampan.volumes import atomic
 from sampan.volumes.errors import VolumeError
-from sampan.volumes.interface import PodVolumes
+from sampan.volumes.interface import Made, PodVolumes
 from sampan.volumes.payload import config_map_data, project
 
 
@@ -15,10 +14,10 @@ class ConfigMap:
     source: ClassVar[str] = "configMap"
     changes: ClassVar[bool] = True
 
-    async def set_up(self, volume: Any, pod: PodVolumes) -> Path:
+    async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
         path = pod.path("kubernetes.io~configmap", volume.name)
         atomic.write(path, await files(volume.configMap, pod, volume.configMap.defaultMode), pod.group)
-        return path
+        return Made(path, read_only=True)
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:
         await self.set_up(volume, pod)

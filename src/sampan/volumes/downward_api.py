@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from sampan.volumes import atomic
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.fields import field_value, resource_value
-from sampan.volumes.interface import PodVolumes
+from sampan.volumes.interface import Made, PodVolumes
 from sampan.volumes.payload import DEFAULT_MODE
 
 
@@ -16,10 +15,10 @@ class DownwardAPI:
     source: ClassVar[str] = "downwardAPI"
     changes: ClassVar[bool] = True
 
-    async def set_up(self, volume: Any, pod: PodVolumes) -> Path:
+    async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
         path = pod.path("kubernetes.io~downward-api", volume.name)
         atomic.write(path, files(volume.downwardAPI, pod, volume.downwardAPI.defaultMode), pod.group)
-        return path
+        return Made(path, read_only=True)
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:
         await self.set_up(volume, pod)

@@ -9,3 +9,7 @@ class VolumeError(Exception):
 
 class UnsupportedVolume(VolumeError):
     """This node does not know the kind of volume."""
+
+
+class UnprocessedVolume(VolumeError):
+    """What the volume is could not even be found out: its claim is missing or not bound."""

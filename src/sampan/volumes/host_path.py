@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sampan.volumes.errors import VolumeError
-from sampan.volumes.interface import PodVolumes
+from sampan.volumes.interface import Made, PodVolumes
 
 # type -> (the check, what the message calls it)
 CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
@@ -25,13 +25,13 @@ class HostPath:
     source: ClassVar[str] = "hostPath"
     changes: ClassVar[bool] = False
 
-    async def set_up(self, volume: Any, pod: PodVolumes) -> Path:
+    async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
         path = Path(volume.hostPath.path)
         wanted = volume.hostPath.type or ""
         if wanted in CREATED:
             create(path, wanted)
         check(path, CREATED.get(wanted, wanted))
-        return path
+        return Made(path)
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:
         return None

@@ -8,8 +8,8 @@ deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -23,6 +23,14 @@ class Objects(Protocol):
 
     async def secret(self, namespace: str, name: str) -> Any | None: ...
 
+    async def claim(self, namespace: str, name: str) -> Any | None: ...
+
+    async def persistent_volume(self, name: str) -> Any | None: ...
+
+    async def trust_bundles(self, *, name: str | None, signer: str | None, labels: Any | None) -> list[str]:
+        """The PEM texts of the ClusterTrustBundle of that name, or of a signer's that a LabelSelector selects."""
+        ...
+
     async def token(self, pod: Any, audience: str, seconds: int) -> str:
         """A token of the pod's service account for that audience, which has at least a fifth of `seconds` to live."""
         ...
@@ -32,21 +40,39 @@ class Objects(Protocol):
         ...
 
 
+class ImageMounts(Protocol):
+    """Where image volumes get their files."""
+
+    async def mount(self, volume: Any, pod: PodVolumes, target: Path) -> None:
+        """Shows the image's files, read-only, at `target`; raises VolumeError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A volume that is there: where, and whether no container may write to it whatever its mount says."""
+
+    path: Path
+    read_only: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodVolumes:
     """One pod's volumes: its spec, its folder on this node (`<kubelet>/pods/<uid>`), and what it is known by.
 
     `pod_ips` may still be empty: volumes are made before the sandbox. `allocatable` maps resources to what the node
-    has of them, where no limit is set.
+    has of them, where no limit is set. `images` is None where this runtime offers none.
     """
 
     pod: Any
     directory: Path
     objects: Objects
     mounter: Mounter
+    images: ImageMounts | None = None
     host_ips: Sequence[str] = ()
     pod_ips: Sequence[str] = ()
-    allocatable: dict[str, str] | None = None
+    allocatable: Mapping[str, str] | None = None
+    node_labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -58,9 +84,19 @@ class PodVolumes:
         context = self.pod.spec.securityContext
         return context.fsGroup if context else None
 
+    async def give_to_group(self, path: Path) -> None:
+        """Lets the pod's group have a volume, as `securityContext` asks."""
+        if self.group is not None:
+            policy = self.pod.spec.securityContext.fsGroupChangePolicy
+            await self.mounter.own(path, self.group, policy=policy)
+
     def path(self, plugin: str, name: str) -> Path:
         """Where the volume lies: the same place as upstream's, which tools know."""
         return self.directory / "volumes" / plugin / name
+
+    def marker(self, plugin: str, name: str) -> Path:
+        """The file that says that the volume has been made."""
+        return self.directory / "plugins" / plugin / name / "ready"
 
 
 class VolumeKind(Protocol):
@@ -69,8 +105,8 @@ class VolumeKind(Protocol):
     source: ClassVar[str]
     changes: ClassVar[bool]
 
-    async def set_up(self, volume: Any, pod: PodVolumes) -> Path:
-        """Makes the volume and returns its path on the node; raises VolumeError."""
+    async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
+        """Makes the volume; raises VolumeError."""
         ...
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:

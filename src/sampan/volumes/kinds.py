@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
+from sampan.volumes.claim import Claim
 from sampan.volumes.config_map import ConfigMap
 from sampan.volumes.downward_api import DownwardAPI
 from sampan.volumes.empty_dir import EmptyDir
-from sampan.volumes.errors import UnsupportedVolume, VolumeError
+from sampan.volumes.errors import UnprocessedVolume, UnsupportedVolume, VolumeError
 from sampan.volumes.host_path import HostPath
-from sampan.volumes.interface import PodVolumes, VolumeKind
+from sampan.volumes.image import Image
+from sampan.volumes.interface import Made, PodVolumes, VolumeKind
 from sampan.volumes.mounter import Mounter
+from sampan.volumes.nfs import Nfs
 from sampan.volumes.projected import Projected
 from sampan.volumes.secret import Secret
 
-KINDS: tuple[VolumeKind, ...] = (EmptyDir(), HostPath(), ConfigMap(), Secret(), Projected(), DownwardAPI())
+KINDS: tuple[VolumeKind, ...] = (
+    EmptyDir(),
+    HostPath(),
+    ConfigMap(),
+    Secret(),
+    Projected(),
+    DownwardAPI(),
+    Claim(),
+    Image(),
+    Nfs(),
+)
 
 
 def kind_of(volume: Any) -> VolumeKind:
@@ -28,15 +40,15 @@ def kind_of(volume: Any) -> VolumeKind:
     raise UnsupportedVolume(f"this node cannot make volumes of the kind {', '.join(asked) or 'none given'}")
 
 
-async def set_up(pod: PodVolumes) -> dict[str, Path]:
-    """Makes every volume of the pod; returns their paths by name. Raises VolumeError, naming the volume."""
-    paths = {}
+async def set_up(pod: PodVolumes) -> dict[str, Made]:
+    """Makes every volume of the pod; returns them by name. Raises VolumeError, naming the volume."""
+    made = {}
     for volume in pod.pod.spec.volumes or ():
         try:
-            paths[volume.name] = await kind_of(volume).set_up(volume, pod)
+            made[volume.name] = await kind_of(volume).set_up(volume, pod)
         except (VolumeError, OSError) as error:
-            raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
-    return paths
+            raise VolumeError(failure(volume.name, error)) from error
+    return made
 
 
 async def refresh(pod: PodVolumes) -> None:
@@ -45,7 +57,15 @@ async def refresh(pod: PodVolumes) -> None:
         try:
             await kind_of(volume).refresh(volume, pod)
         except (VolumeError, OSError) as error:
-            raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+            raise VolumeError(failure(volume.name, error)) from error
+
+
+def failure(name: str, error: Exception) -> str:
+    """The event's words, upstream's for either case."""
+    if isinstance(error, UnprocessedVolume):
+        listed = f"unmounted volumes=[{name}], unattached volumes=[], failed to process volumes=[{name}]"
+        return f"Unable to attach or mount volumes: {listed}: {error}"
+    return f'MountVolume.SetUp failed for volume "{name}" : {error}'
 
 
 def has_changing(pod: Any) -> bool:
@@ -53,10 +73,9 @@ def has_changing(pod: Any) -> bool:
     return any(kind_of(volume).changes for volume in pod.spec.volumes or ())
 
 
-def tear_down(directory: Path, mounter: Mounter) -> None:
+async def tear_down(directory: Path, mounter: Mounter) -> None:
     """Unmounts and deletes a pod's folder; never deletes through a mount that would not go. Raises VolumeError."""
     failures = mounter.unmount_below(directory)
     if failures:
         raise VolumeError("; ".join(failures))
-    if directory.exists():
-        shutil.rmtree(directory)
+    await mounter.remove(directory)

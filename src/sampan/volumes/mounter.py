@@ -1,38 +1,160 @@
-"""What volumes ask of the kernel. Tests that have no privileges give a mounter that only notes what it was asked."""
+"""What volumes ask of the kernel. Tests that have no privileges give a mounter that only notes what it was asked.
+
+What may take long runs beside the event loop: mounting is a program of its own, which can be ended however a file
+server hangs; deleting and changing ownership are threads, which stop when nobody waits for them any more.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from sampan.aio import mounts
+from sampan.aio.clock import Clock
+from sampan.aio.removal import remove_tree
+from sampan.volumes.errors import VolumeError
+from sampan.volumes.ownership import give_to_group
 
 
 class Mounter(Protocol):
-    """Errors are OSError."""
+    """Errors are OSError, and VolumeError where a program was asked."""
 
-    def tmpfs(self, target: Path, size: int | None) -> None:
+    def tmpfs(self, target: Path, size: int | None, *, swap: bool = True) -> None:
         """Mounts memory at `target`, at most `size` bytes; does nothing when something is mounted there already."""
+        ...
+
+    def hugepages(self, target: Path, page: int) -> None:
+        """Likewise memory in pages of `page` bytes."""
         ...
 
     def bind(self, source: Path, target: Path) -> None:
         """Shows `source`, a file or a folder, at `target`, which exists."""
         ...
 
+    async def mount(
+        self, filesystem: str, source: str, target: Path, options: Sequence[str], *, folder: Path = Path("/")
+    ) -> None:
+        """Mounts anything else; names in `options` may be relative to `folder`."""
+        ...
+
+    def mounted(self, target: Path) -> bool:
+        """Whether something is mounted exactly there; asks no file system."""
+        ...
+
+    def share(self, directory: Path) -> None:
+        """Makes what is mounted below `directory` seen where it is shown, and the other way round."""
+        ...
+
     def unmount_below(self, directory: Path) -> list[str]:
         """Unmounts everything at and under the folder; returns what could not be."""
         ...
 
+    async def remove(self, directory: Path) -> None:
+        """Deletes the folder with all in it, but never through a mount or a link."""
+        ...
+
+    async def own(self, directory: Path, group: int, *, policy: str | None) -> None:
+        """Gives the folder with all in it to the group (see `ownership`)."""
+        ...
+
 
 class KernelMounter:
-    def tmpfs(self, target: Path, size: int | None) -> None:
-        if target.is_mount():
+    """`program` is mount(8); it gets `patience` seconds."""
+
+    def __init__(self, clock: Clock, *, program: str = "mount", patience: float = 120.0) -> None:
+        self._clock = clock
+        self._program = program
+        self._patience = patience
+
+    def tmpfs(self, target: Path, size: int | None, *, swap: bool = True) -> None:
+        if self.mounted(target):
             return
-        options = "mode=0777" if size is None else f"mode=0777,size={size}"
-        mounts.mount("tmpfs", target, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, options)
+        options = ["mode=0777", *([] if size is None else [f"size={size}"])]
+        flags = mounts.MS_NOSUID | mounts.MS_NODEV
+        if not swap:
+            with contextlib.suppress(OSError):
+                # Linux 6.4 and newer keep it out of swap; an older one refuses the word.
+                mounts.mount("tmpfs", target, "tmpfs", flags, ",".join([*options, "noswap"]))
+                return
+        mounts.mount("tmpfs", target, "tmpfs", flags, ",".join(options))
+
+    def hugepages(self, target: Path, page: int) -> None:
+        if not self.mounted(target):
+            flags = mounts.MS_NOSUID | mounts.MS_NODEV
+            mounts.mount("nodev", target, "hugetlbfs", flags, f"mode=0777,pagesize={page}")
 
     def bind(self, source: Path, target: Path) -> None:
         mounts.mount(str(source), target, "", mounts.MS_BIND)
 
+    async def mount(
+        self, filesystem: str, source: str, target: Path, options: Sequence[str], *, folder: Path = Path("/")
+    ) -> None:
+        arguments = mount_arguments(filesystem, source, target, options)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._program,
+                *arguments,
+                cwd=folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        except FileNotFoundError:
+            raise VolumeError(f"{self._program} was not found: install the package mount") from None
+        try:
+            output, _ = await self._clock.wait_for(process.communicate(), self._patience)
+        except TimeoutError:
+            raise VolumeError(mount_failure(arguments, "timed out", b"")) from None
+        finally:
+            await self._end(process)
+        if process.returncode:
+            raise VolumeError(mount_failure(arguments, f"exit status {process.returncode}", output))
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Its end is not waited for long: in the hands of a dead file server it may not come."""
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        with contextlib.suppress(TimeoutError):
+            await self._clock.wait_for(process.wait(), 1.0)
+
+    def mounted(self, target: Path) -> bool:
+        return mounts.mounted_at(target) is not None
+
+    def share(self, directory: Path) -> None:
+        if mounts.around(directory, mounts.MOUNTINFO.read_bytes()).shared:
+            return
+        if not self.mounted(directory):
+            mounts.mount(str(directory), directory, "", mounts.MS_BIND | mounts.MS_REC)
+        mounts.mount("", directory, "", mounts.MS_SHARED | mounts.MS_REC)
+
     def unmount_below(self, directory: Path) -> list[str]:
         return mounts.unmount_below(directory)
+
+    async def remove(self, directory: Path) -> None:
+        try:
+            await asyncio.to_thread(remove_tree, directory)
+        except OSError as error:
+            if error.errno in (errno.EBUSY, errno.EXDEV):
+                raise VolumeError(f"{directory} is left alone: something is still mounted in it") from None
+            raise
+
+    async def own(self, directory: Path, group: int, *, policy: str | None) -> None:
+        unwanted = threading.Event()
+        try:
+            await asyncio.to_thread(give_to_group, directory, group, policy, unwanted.is_set)
+        finally:
+            unwanted.set()
+
+
+def mount_arguments(filesystem: str, source: str, target: Path, options: Sequence[str]) -> list[str]:
+    return ["-t", filesystem, *(["-o", ",".join(options)] if options else []), source, str(target)]
+
+
+def mount_failure(arguments: Sequence[str], end: str, output: bytes) -> str:
+    said = output.decode(errors="replace").strip()
+    return f"mount failed: {end}\nMounting command: mount\nMounting arguments: {' '.join(arguments)}\nOutput: {said}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from sampan.volumes import atomic
 from sampan.volumes.errors import VolumeError
-from sampan.volumes.interface import PodVolumes
+from sampan.volumes.interface import Made, PodVolumes
 from sampan.volumes.payload import project, secret_data
 
 
@@ -15,14 +14,14 @@ class Secret:
     source: ClassVar[str] = "secret"
     changes: ClassVar[bool] = True
 
-    async def set_up(self, volume: Any, pod: PodVolumes) -> Path:
+    async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
         asked = volume.secret
         found = await files(asked, asked.secretName or "", pod, asked.defaultMode)
         path = pod.path("kubernetes.io~secret", volume.name)
         path.mkdir(parents=True, exist_ok=True)
-        pod.mounter.tmpfs(path, None)
+        pod.mounter.tmpfs(path, None, swap=False)
         atomic.write(path, found, pod.group)
-        return path
+        return Made(path, read_only=True)
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:
         await self.set_up(volume, pod)

@@ -9,26 +9,31 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 
 from sampan.aio.mounts import open_beneath
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.mounter import Mounter
 
+RACES = 10
+"""How often the kernel may say that a path changed while it was walked, before it is given up for this time."""
+
 
 def bind(volume: Path, path: str, target: Path, mounter: Mounter) -> Path:
-    """Binds `path` inside the folder `volume` to `target`, making folders that are missing; returns `target`.
+    """Binds `path` inside `volume` to `target`, making folders that are missing; returns `target`.
 
-    Raises VolumeError when the path leads out of the volume.
+    What is bound there already stays when it is the same file. Raises VolumeError when the path leads out of the
+    volume.
     """
-    if os.path.ismount(target):
-        return target
-    root = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        root = os.open(volume, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise VolumeError(f'failed to prepare subPath "{path}": {error.strerror}') from None
     try:
         opened = open_or_make(root, path)
         try:
-            make_target(target, is_folder=Path(f"/proc/self/fd/{opened}").is_dir())
-            mounter.bind(Path(f"/proc/self/fd/{opened}"), target)
+            show(opened, target, mounter)
         finally:
             os.close(opened)
     except OSError as error:
@@ -40,28 +45,54 @@ def bind(volume: Path, path: str, target: Path, mounter: Mounter) -> Path:
     return target
 
 
+def show(opened: int, target: Path, mounter: Mounter) -> None:
+    """Binds what is open to `target`, in the place of what a former container was shown there if that is another."""
+    if mounter.mounted(target):
+        if os.path.samestat(target.stat(), os.fstat(opened)):
+            return
+        failures = mounter.unmount_below(target)
+        if failures:
+            raise VolumeError("; ".join(failures))
+    make_target(target, is_folder=stat.S_ISDIR(os.fstat(opened).st_mode))
+    mounter.bind(Path(f"/proc/self/fd/{opened}"), target)
+
+
 def open_or_make(root: int, path: str) -> int:
     """A descriptor of `path` under `root`; missing folders are made on the way, each under the one just opened."""
     try:
-        return open_beneath(root, path, os.O_PATH)
+        return reach(root, path, os.O_PATH)
     except FileNotFoundError:
         pass
     reached = ""
-    for part in Path(path).parts:
-        parent = open_beneath(root, reached or ".", os.O_PATH | os.O_DIRECTORY)
+    for part in PurePosixPath(path).parts:
+        parent = reach(root, reached or ".", os.O_PATH | os.O_DIRECTORY)
         try:
-            mode = Path(f"/proc/self/fd/{parent}").stat().st_mode & 0o777
-            os.mkdir(part, mode, dir_fd=parent)
+            os.mkdir(part, stat.S_IMODE(os.fstat(parent).st_mode) & 0o777, dir_fd=parent)
         except FileExistsError:
             pass
         finally:
             os.close(parent)
         reached = f"{reached}/{part}".lstrip("/")
-    return open_beneath(root, path, os.O_PATH)
+    return reach(root, path, os.O_PATH)
+
+
+def reach(root: int, path: str, flags: int) -> int:
+    """Opens `path` under `root`. The kernel answers EAGAIN where a rename made it unsure: then again."""
+    for _ in range(RACES):
+        try:
+            return open_beneath(root, path, flags)
+        except BlockingIOError:
+            continue
+    return open_beneath(root, path, flags)
 
 
 def make_target(target: Path, *, is_folder: bool) -> None:
+    """An empty place of the right sort; one of the other sort is left from a former container."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir() and not is_folder:
+        target.rmdir()
+    elif is_folder and target.is_file():
+        target.unlink()
     if is_folder:
         target.mkdir(exist_ok=True)
     else:

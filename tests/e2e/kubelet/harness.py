@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import shutil
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from typing import Any
 import msgspec
 
 from sampan.aio.clock import SystemClock
+from sampan.aio.mounts import unmount_below
+from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.cri.builtin import pause_image, sample_image
 from sampan.cri.client import CriClient
@@ -83,7 +84,8 @@ class Machine:
             for folder in [*sorted(root.rglob("*/"), reverse=True), root]:
                 if folder.is_dir():
                     folder.rmdir()
-        shutil.rmtree(self.folder)
+        assert unmount_below(self.folder) == []
+        remove_tree(self.folder)
 
     def _network(self) -> dict[str, Any]:
         ipam = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.aio.mounts import points_below
+from sampan.aio.mounts import MOUNTINFO, points_below
 from sampan.cri.builtin import pause_image
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd
@@ -34,7 +34,7 @@ def left_running(folder: Path) -> list[str]:
 
 
 def left_mounted(folder: Path) -> list[str]:
-    return points_below(folder, Path("/proc/self/mounts").read_text())
+    return points_below(folder, MOUNTINFO.read_bytes())
 
 
 async def test_from_start_to_nothing(folder: Path) -> None:

@@ -7,7 +7,6 @@ import tomllib
 from pathlib import Path
 
 from sampan.aio.clock import SystemClock
-from sampan.aio.mounts import points_below
 from sampan.cri.containerd import Containerd, Host, render
 from sampan.cri.teardown import lineage, remove_dead_sockets
 
@@ -52,11 +51,6 @@ def test_prepare_writes_what_the_command_reads(tmp_path: Path) -> None:
     assert made.command()[:3] == ["containerd", "--config", str(tmp_path / "containerd/config.toml")]
     assert made.config_path.exists()
     assert made.cgroup_driver == "cgroupfs"
-
-
-def test_mounts_below_a_folder_come_deepest_first() -> None:
-    table = "a /d a\nb /d/x b\nc /d/x/with\\040space c\nd /dd d\n"
-    assert points_below(Path("/d"), table) == ["/d/x/with space", "/d/x", "/d"]
 
 
 def test_lineage() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from sampan.aio.clock import Clock
+from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.handlers import Answer, Unanswered
@@ -58,16 +59,40 @@ class FakeMounter:
 
     def __init__(self) -> None:
         self.mounts: list[tuple[str, str]] = []
+        self.hangs = asyncio.Event()
+        self.hanging = False
 
-    def tmpfs(self, target: Path, size: int | None) -> None:
+    def tmpfs(self, target: Path, size: int | None, *, swap: bool = True) -> None:
         self.mounts.append((str(target), f"tmpfs {size}"))
+
+    def hugepages(self, target: Path, page: int) -> None:
+        self.mounts.append((str(target), f"pages {page}"))
 
     def bind(self, source: Path, target: Path) -> None:
         self.mounts.append((str(target), str(source)))
 
+    async def mount(
+        self, filesystem: str, source: str, target: Path, options: Sequence[str], *, folder: Path = Path("/")
+    ) -> None:
+        if self.hanging:
+            await self.hangs.wait()
+        self.mounts.append((str(target), source))
+
+    def mounted(self, target: Path) -> bool:
+        return any(point == str(target) for point, _ in self.mounts)
+
+    def share(self, directory: Path) -> None:
+        return None
+
     def unmount_below(self, directory: Path) -> list[str]:
         self.mounts = [mount for mount in self.mounts if not mount[0].startswith(str(directory))]
         return []
+
+    async def remove(self, directory: Path) -> None:
+        remove_tree(directory)
+
+    async def own(self, directory: Path, group: int, *, policy: str | None) -> None:
+        self.mounts.append((str(directory), f"group {group}"))
 
 
 class FakeHandlers:

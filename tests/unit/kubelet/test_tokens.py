@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from sampan.aio.clock import timestamp
@@ -26,7 +27,7 @@ class Issuer:
 async def test_a_token_is_kept_until_most_of_its_life_is_over() -> None:
     clock = VirtualClock()
     issuer = Issuer(clock)
-    objects = ApiObjects(issuer, clock)  # type: ignore[arg-type]
+    objects = ApiObjects(issuer, clock, random.Random(1))  # type: ignore[arg-type]
     pod = core_v1.Pod(metadata=meta_v1.ObjectMeta(name="p", namespace="ns", uid="u"), spec=core_v1.PodSpec())
     assert [await objects.token(pod, "", 1000) for _ in range(2)] == ["t1", "t1"]
     assert issuer.asked == [("default", "ns", "token", "u")]

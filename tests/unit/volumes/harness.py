@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1
+from sampan.volumes import kinds
+from sampan.volumes.errors import VolumeError
 from sampan.volumes.interface import PodVolumes
+from sampan.volumes.mounter import mount_arguments
 
 
 class FakeObjects:
     def __init__(self) -> None:
         self.config_maps: dict[str, Any] = {}
         self.secrets: dict[str, Any] = {}
+        self.claims: dict[str, Any] = {}
+        self.volumes: dict[str, Any] = {}
+        self.bundles: list[str] = []
 
     async def config_map(self, namespace: str, name: str) -> Any | None:
         return self.config_maps.get(name)
 
     async def secret(self, namespace: str, name: str) -> Any | None:
         return self.secrets.get(name)
+
+    async def claim(self, namespace: str, name: str) -> Any | None:
+        return self.claims.get(name)
+
+    async def persistent_volume(self, name: str) -> Any | None:
+        return self.volumes.get(name)
+
+    async def trust_bundles(self, *, name: str | None, signer: str | None, labels: Any | None) -> list[str]:
+        return self.bundles
 
     async def token(self, pod: Any, audience: str, seconds: int) -> str:
         return f"token for {audience}"
@@ -30,17 +47,50 @@ class FakeObjects:
 
 
 class FakeMounter:
-    def __init__(self) -> None:
-        self.mounts: list[tuple[str, int | None]] = []
+    """Notes what is asked; what it "mounted" stays mounted."""
 
-    def tmpfs(self, target: Path, size: int | None) -> None:
-        self.mounts.append((target.name, size))
+    def __init__(self) -> None:
+        self.mounts: list[tuple[str, Any]] = []
+        self.points: set[Path] = set()
+        self.owned: list[tuple[str, int, str | None]] = []
+        self.stuck = ""
+        self.refusal = ""
+
+    def _note(self, target: Path, what: Any) -> None:
+        if target not in self.points:
+            self.mounts.append((target.name, what))
+            self.points.add(target)
+
+    def tmpfs(self, target: Path, size: int | None, *, swap: bool = True) -> None:
+        self._note(target, size)
+
+    def hugepages(self, target: Path, page: int) -> None:
+        self._note(target, f"pages of {page}")
 
     def bind(self, source: Path, target: Path) -> None:
-        raise AssertionError("nothing here binds")
+        self._note(target, source)
+
+    async def mount(
+        self, filesystem: str, source: str, target: Path, options: Sequence[str], *, folder: Path = Path("/")
+    ) -> None:
+        if self.refusal:
+            raise VolumeError(self.refusal)
+        self._note(target, " ".join(mount_arguments(filesystem, source, target, options)))
+
+    def mounted(self, target: Path) -> bool:
+        return target in self.points
+
+    def share(self, directory: Path) -> None:
+        return None
 
     def unmount_below(self, directory: Path) -> list[str]:
-        return []
+        return [self.stuck] if self.stuck else []
+
+    async def remove(self, directory: Path) -> None:
+        remove_tree(directory)
+
+    async def own(self, directory: Path, group: int, *, policy: str | None) -> None:
+        self.owned.append((directory.name, group, policy))
 
 
 class World:
@@ -62,7 +112,12 @@ class World:
             host_ips=("192.0.2.1",),
             pod_ips=("10.0.0.5",),
             allocatable={"cpu": "4", "memory": "8Gi"},
+            node_labels={"kubernetes.io/hostname": "n1"},
         )
+
+    async def set_up(self) -> dict[str, Path]:
+        """Makes all volumes; returns where each lies."""
+        return {name: made.path for name, made in (await kinds.set_up(self.volumes)).items()}
 
     def config_map(self, name: str, **data: str) -> None:
         self.objects.config_maps[name] = core_v1.ConfigMap(data=data)

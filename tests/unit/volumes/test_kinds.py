@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ async def test_config_map_with_items_and_modes(tmp_path: Path) -> None:
     items = [{"key": "color", "path": "deep/color", "mode": 0o600}]
     world = World(tmp_path, [{"name": "v", "configMap": {"name": "cm", "items": items}}])
     world.config_map("cm", color="blue", size="9")
-    paths = await kinds.set_up(world.volumes)
+    paths = await world.set_up()
     assert paths["v"] == tmp_path / "pod/volumes/kubernetes.io~configmap/v"
     assert shown(paths["v"]) == {"deep/color": "blue"}
     assert (paths["v"] / "deep/color").stat().st_mode & 0o777 == 0o600
@@ -28,9 +27,9 @@ async def test_config_map_with_items_and_modes(tmp_path: Path) -> None:
 async def test_config_map_missing_or_optional(tmp_path: Path) -> None:
     world = World(tmp_path, [{"name": "v", "configMap": {"name": "cm"}}])
     with pytest.raises(VolumeError, match=r'^MountVolume.SetUp failed for volume "v" : configmap "cm" not found$'):
-        await kinds.set_up(world.volumes)
+        await world.set_up()
     world = World(tmp_path, [{"name": "v", "configMap": {"name": "cm", "optional": True}}])
-    assert shown((await kinds.set_up(world.volumes))["v"]) == {}
+    assert shown((await world.set_up())["v"]) == {}
 
 
 async def test_a_missing_key(tmp_path: Path) -> None:
@@ -38,13 +37,13 @@ async def test_a_missing_key(tmp_path: Path) -> None:
     world = World(tmp_path, [{"name": "v", "configMap": {"name": "cm", "items": items}}])
     world.config_map("cm", color="blue")
     with pytest.raises(VolumeError, match="references non-existent config key: none"):
-        await kinds.set_up(world.volumes)
+        await world.set_up()
 
 
 async def test_secret_lies_in_memory(tmp_path: Path) -> None:
     world = World(tmp_path, [{"name": "v", "secret": {"secretName": "s", "defaultMode": 0o400}}])
     world.objects.secrets["s"] = core_v1.Secret(data={"key": base64.b64encode(b"hush").decode()})
-    path = (await kinds.set_up(world.volumes))["v"]
+    path = (await world.set_up())["v"]
     assert world.mounter.mounts == [("v", None)]
     assert shown(path) == {"key": "hush"}
     assert (path / "key").stat().st_mode & 0o777 == 0o400
@@ -57,7 +56,7 @@ async def test_downward_api(tmp_path: Path) -> None:
         {"path": "cpu", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu", "divisor": "1m"}},
     ]
     world = World(tmp_path, [{"name": "v", "downwardAPI": {"items": items}}])
-    path = (await kinds.set_up(world.volumes))["v"]
+    path = (await world.set_up())["v"]
     assert shown(path) == {"labels": 'a="say \\"hi\\""\nb="2"', "one": "2", "cpu": "4000"}
 
 
@@ -70,7 +69,7 @@ async def test_projected_puts_sources_together(tmp_path: Path) -> None:
     ]
     world = World(tmp_path, [{"name": "v", "projected": {"sources": sources}}])
     world.config_map("cm", color="blue")
-    path = (await kinds.set_up(world.volumes))["v"]
+    path = (await world.set_up())["v"]
     assert shown(path) == {"color": "blue", "name": "p", "token": "token for me"}
 
 
@@ -83,32 +82,12 @@ async def test_empty_dir_on_disk_and_in_memory(tmp_path: Path) -> None:
         tmp_path,
         [{"name": "disk", "emptyDir": {}}, {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
     )
-    paths = await kinds.set_up(world.volumes)
+    paths = await world.set_up()
     assert paths["disk"].stat().st_mode & 0o777 == 0o777
     assert world.mounter.mounts == [("memory", 1 << 20)]
     mark(paths["disk"])
-    await kinds.set_up(world.volumes)
+    await world.set_up()
     assert shown(paths["disk"]) == {"kept": "x"}, "setting up again keeps what is there"
-
-
-async def test_empty_dir_belongs_to_the_group(tmp_path: Path) -> None:
-    group = 12345 if is_root() else group_of(tmp_path)
-    world = World(tmp_path, [{"name": "v", "emptyDir": {}}], securityContext={"fsGroup": group})
-    path = (await kinds.set_up(world.volumes))["v"]
-    assert group_of(path) == group
-    assert mode_of(path) & 0o2070 == 0o2070
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0
-
-
-def group_of(path: Path) -> int:
-    return path.stat().st_gid
-
-
-def mode_of(path: Path) -> int:
-    return path.stat().st_mode
 
 
 @pytest.mark.parametrize(
@@ -135,15 +114,15 @@ async def test_host_path(tmp_path: Path, type_: str, name: str, problem: str) ->
     world = World(tmp_path, [{"name": "v", "hostPath": {"path": str(tmp_path / name), "type": type_}}])
     if problem:
         with pytest.raises(VolumeError, match=problem):
-            await kinds.set_up(world.volumes)
+            await world.set_up()
     else:
-        assert (await kinds.set_up(world.volumes))["v"] == tmp_path / name
+        assert (await world.set_up())["v"] == tmp_path / name
 
 
 async def test_refresh_shows_the_change(tmp_path: Path) -> None:
     world = World(tmp_path, [{"name": "v", "configMap": {"name": "cm"}}, {"name": "e", "emptyDir": {}}])
     world.config_map("cm", a="1")
-    paths = await kinds.set_up(world.volumes)
+    paths = await world.set_up()
     assert kinds.has_changing(world.pod)
     world.config_map("cm", a="2")
     await kinds.refresh(world.volumes)
@@ -151,25 +130,19 @@ async def test_refresh_shows_the_change(tmp_path: Path) -> None:
 
 
 async def test_an_unknown_kind_is_named(tmp_path: Path) -> None:
-    world = World(tmp_path, [{"name": "v", "nfs": {"server": "s", "path": "/"}}])
-    with pytest.raises(UnsupportedVolume, match="nfs"):
+    world = World(tmp_path, [{"name": "v", "iscsi": {"targetPortal": "t", "iqn": "i", "lun": 0}}])
+    with pytest.raises(UnsupportedVolume, match="iscsi"):
         kinds.kind_of(world.pod.spec.volumes[0])
 
 
 async def test_tear_down_deletes_unless_something_is_mounted(tmp_path: Path) -> None:
     world = World(tmp_path, [{"name": "e", "emptyDir": {}}])
-    await kinds.set_up(world.volumes)
-
-    class Stuck:
-        tmpfs = world.mounter.tmpfs
-        bind = world.mounter.bind
-
-        def unmount_below(self, directory: Path) -> list[str]:
-            return [f"{directory}/volumes/x: busy"]
-
+    await world.set_up()
+    world.mounter.stuck = "volumes/x: busy"
     with pytest.raises(VolumeError, match="busy"):
-        kinds.tear_down(world.volumes.directory, Stuck())
+        await kinds.tear_down(world.volumes.directory, world.mounter)
     assert world.volumes.directory.exists()
-    kinds.tear_down(world.volumes.directory, world.mounter)
+    world.mounter.stuck = ""
+    await kinds.tear_down(world.volumes.directory, world.mounter)
     assert not world.volumes.directory.exists()
-    kinds.tear_down(world.volumes.directory, world.mounter)
+    await kinds.tear_down(world.volumes.directory, world.mounter)

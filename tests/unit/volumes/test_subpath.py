@@ -9,21 +9,18 @@ import pytest
 from sampan.volumes import subpath
 from sampan.volumes.errors import VolumeError
 
+from .harness import FakeMounter
 
-class NotedMounter:
+
+class NotedMounter(FakeMounter):
     """Resolves what would be bound while it is still open."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.bound: list[Path] = []
-
-    def tmpfs(self, target: Path, size: int | None) -> None:
-        raise AssertionError
 
     def bind(self, source: Path, target: Path) -> None:
         self.bound.append(source.readlink())
-
-    def unmount_below(self, directory: Path) -> list[str]:
-        return []
 
 
 def bound(tmp_path: Path, path: str) -> Path:

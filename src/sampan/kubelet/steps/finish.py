@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from sampan.kubelet import actions
 from sampan.kubelet.steps.workspace import Workspace
 from sampan.volumes import kinds
@@ -19,12 +17,12 @@ class FinishStep:
             await space.context.publisher.delete(space.pod)
         space.context.publisher.forget(space.worker.uid)
         space.context.objects.forget(space.worker.uid)
-        remove_pod_files(space)
+        await remove_pod_files(space)
         await space.context.cgroups.remove(space.pod)
         space.worker.finished = True
 
 
-def remove_pod_files(space: Workspace) -> None:
+async def remove_pod_files(space: Workspace) -> None:
     """Raises VolumeError when something is still mounted there."""
-    kinds.tear_down(space.folder, space.context.mounter)
-    shutil.rmtree(space.log_folder, ignore_errors=True)
+    await kinds.tear_down(space.folder, space.context.mounter)
+    await space.context.mounter.remove(space.log_folder)

@@ -37,6 +37,7 @@ class Steps:
         }
         self.tell = space.tell
         self.interrupt_stops = self._stops.interrupt
+        self.pod_changed = volumes.changed
 
     async def do(self, action: actions.Action) -> None:
         """Raises RuntimeFailure when the runtime is in the way of a step that has no place for its failure."""

@@ -2,50 +2,96 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 from sampan.volumes import kinds
 from sampan.volumes.errors import VolumeError
 
+RETRY_BASE = 0.5
+RETRY_CAP = 122.0
+"""Seconds between attempts to mount: upstream's first and longest wait."""
+PARTS = ("volumes", "volume-subpaths", "plugins")
+
 
 class VolumeSteps:
     def __init__(self, space: Workspace) -> None:
         self._space = space
+        self._stale = asyncio.Event()
+        self._following = False
 
     async def set_up(self, _: actions.SetUpVolumes) -> None:
         space = self._space
         try:
             make_folder(space.folder)
-            space.paths = await space.worker.or_ending(kinds.set_up(space.volumes()))
+            space.made = await space.worker.or_ending(kinds.set_up(space.volumes()))
         except Interrupted:
             return
         except (VolumeError, OSError) as error:
-            space.memory.volumes = space.failure(space.memory.volumes, "FailedMount", str(error))
-            space.tell("", "Warning", "FailedMount", str(error))
-            return
-        space.memory.volumes, space.memory.volumes_ready = None, True
-        if kinds.has_changing(space.pod):
+            self._failed(str(error))
+        else:
+            space.memory.volumes, space.memory.volumes_ready = None, True
+        self._follow()
+
+    def _failed(self, text: str) -> None:
+        memory = self._space.memory
+        memory.volumes = self._space.failure(memory.volumes, "FailedMount", text, base=RETRY_BASE, cap=RETRY_CAP)
+        self._space.tell("", "Warning", "FailedMount", text)
+
+    def _follow(self) -> None:
+        """Hears of changes to what the volumes show, from the first attempt on: it may be what the pod waits for."""
+        space = self._space
+        space.context.objects.follow(space.pod, self.changed)
+        if space.memory.volumes_ready and not self._following and kinds.has_changing(space.pod):
+            self._following = True
             space.run(self._refresh_forever, "volumes")
 
+    def changed(self) -> None:
+        """Something that the volumes show is not what it was: the pod's own metadata, or an object."""
+        if self._space.memory.volumes_ready:
+            self._stale.set()
+        elif self._space.memory.volumes is not None:
+            self._space.memory.volumes = None
+            self._space.worker.wake()
+
     async def _refresh_forever(self) -> None:
-        """Keeps volumes current within a minute, each pod at its own moment."""
-        context = self._space.context
+        """Brings files up to date when something has changed, and tokens before they end."""
+        failures = 0
         while True:
-            await context.clock.sleep(context.config.volume_refresh * (0.8 + 0.2 * context.rng.random()))
+            await self._until_stale(failures)
             if self._space.memory.torn_down:
                 return
+            self._stale.clear()
             try:
                 await kinds.refresh(self._space.volumes())
+                failures = 0
             except (VolumeError, OSError) as error:
+                failures += 1
                 self._space.tell("", "Warning", "FailedMount", str(error))
+            self._space.context.objects.follow(self._space.pod, self.changed)
+
+    async def _until_stale(self, failures: int) -> None:
+        context = self._space.context
+        if failures:
+            seconds: float | None = min(RETRY_BASE * 2.0 ** (failures - 1), RETRY_CAP)
+        else:
+            renewal = context.objects.renewal(self._space.worker.uid)
+            seconds = None if renewal is None else max(renewal - context.clock.now(), 0.0)
+        try:
+            await context.clock.wait_for(self._stale.wait(), seconds)
+        except TimeoutError:
+            return
 
     async def tear_down(self, _: actions.TearDown) -> None:
         space = self._space
+        space.context.objects.forget(space.worker.uid)
         try:
-            for name in ("volumes", "volume-subpaths"):
-                kinds.tear_down(space.folder / name, space.context.mounter)
+            for name in PARTS:
+                await kinds.tear_down(space.folder / name, space.context.mounter)
         except (VolumeError, OSError) as error:
             space.tell("", "Warning", "FailedUnMount", str(error))
             raise RuntimeFailure(f"volumes cannot be taken away: {error}") from None
         space.memory.torn_down = True
+        self._stale.set()

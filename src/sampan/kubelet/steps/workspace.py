@@ -14,7 +14,7 @@ from sampan.kubelet.dns import resolver_for
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.spec import ephemeral_containers, host_network, init_containers
-from sampan.volumes.interface import PodVolumes
+from sampan.volumes.interface import Made, PodVolumes
 
 RETRY_BASE = 1.0
 RETRY_CAP = 30.0
@@ -43,12 +43,12 @@ class Worker(Protocol):
 
 
 class Workspace:
-    """`paths` are where the pod's volumes lie, once they are set up."""
+    """`made` are the pod's volumes by name, once they are set up."""
 
     def __init__(self, worker: Worker, context: NodeContext) -> None:
         self.worker = worker
         self.context = context
-        self.paths: dict[str, Path] = {}
+        self.made: dict[str, Made] = {}
 
     @property
     def pod(self) -> Any:
@@ -57,6 +57,11 @@ class Workspace:
     @property
     def memory(self) -> Memory:
         return self.worker.memory
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where the pod's volumes lie, by name."""
+        return {name: made.path for name, made in self.made.items()}
 
     @property
     def folder(self) -> Path:
@@ -75,9 +80,11 @@ class Workspace:
             directory=self.folder,
             objects=self.context.objects,
             mounter=self.context.mounter,
+            images=self.context.image_mounts,
             host_ips=config.node_ips,
             pod_ips=ips,
-            allocatable=dict(self.context.allocatable),
+            allocatable=self.context.allocatable,
+            node_labels=self.context.node_labels(),
         )
 
     def sandbox_config(self, attempt: int) -> Any:
@@ -101,11 +108,13 @@ class Workspace:
         path = field_path(self.pod, container) if container else ""
         self.context.recorder.event(self.pod, type_, reason, message, field_path=path)
 
-    def failure(self, before: Failure | None, reason: str, message: str) -> Failure:
-        """One more failure, to be tried again after one second, two, four, ... thirty."""
+    def failure(
+        self, before: Failure | None, reason: str, message: str, *, base: float = RETRY_BASE, cap: float = RETRY_CAP
+    ) -> Failure:
+        """One more failure, to be tried again after `base` seconds, twice that, ... `cap`."""
         now = self.context.clock.now()
         count = before.count + 1 if before else 1
-        delay = min(RETRY_BASE * 2.0 ** (count - 1), RETRY_CAP)
+        delay = min(base * 2.0 ** (count - 1), cap)
         return Failure(reason=reason, message=message, at=now, retry_at=now + delay, count=count)
 
 

@@ -1,0 +1,32 @@
+"""What the container runtime says it can do beyond the least, as it was last asked (CRI, StatusResponse).
+
+A runtime that says nothing, as containerd 1 does, is held to be able to do none of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RuntimeFeatures:
+    """Each question is answered for a runtime handler ("" is the default one)."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Any] = {}
+        self._groups_policy = False
+
+    def learn(self, status: Any) -> None:
+        """`status` is a StatusResponse."""
+        self._handlers = {handler.name: handler.features for handler in status.runtime_handlers}
+        self._groups_policy = status.features.supplemental_groups_policy
+
+    def recursive_read_only(self, handler: str = "") -> bool:
+        known = self._handlers.get(handler)
+        return known is not None and bool(known.recursive_read_only_mounts)
+
+    def user_namespaces(self, handler: str = "") -> bool:
+        known = self._handlers.get(handler)
+        return known is not None and bool(known.user_namespaces)
+
+    def supplemental_groups_policy(self) -> bool:
+        return self._groups_policy

@@ -1,0 +1,54 @@
+"""Mounting by a program: what it says when it fails, and that a hanging one holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from sampan.aio.clock import SystemClock
+from sampan.volumes.errors import VolumeError
+from sampan.volumes.mounter import KernelMounter
+
+
+def program(folder: Path, script: str) -> str:
+    path = folder / "mount"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+async def test_what_it_says_is_told_as_upstream_does(tmp_path: Path) -> None:
+    mounter = KernelMounter(SystemClock(), program=program(tmp_path, "echo no such device; exit 32"))
+    with pytest.raises(VolumeError) as failure:
+        await mounter.mount("nfs", "s:/p", Path("/t"), ["ro", "hard"])
+    assert str(failure.value) == (
+        "mount failed: exit status 32\nMounting command: mount\n"
+        "Mounting arguments: -t nfs -o ro,hard s:/p /t\nOutput: no such device"
+    )
+
+
+async def test_a_hanging_one_is_ended(tmp_path: Path) -> None:
+    mounter = KernelMounter(SystemClock(), program=program(tmp_path, "exec sleep 1000"), patience=0.1)
+    with pytest.raises(VolumeError, match="mount failed: timed out"):
+        await mounter.mount("nfs", "s:/p", Path("/t"), [])
+
+
+async def test_one_that_is_not_wanted_any_more_is_ended(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    mounter = KernelMounter(SystemClock(), program=program(tmp_path, f"echo $$ > {pipe}; exec sleep 1000"))
+    task = asyncio.create_task(mounter.mount("nfs", "s:/p", Path("/t"), []))
+    pid = int(await asyncio.to_thread(pipe.read_text))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_no_such_program(tmp_path: Path) -> None:
+    mounter = KernelMounter(SystemClock(), program=str(tmp_path / "none"))
+    with pytest.raises(VolumeError, match="was not found"):
+        await mounter.mount("nfs", "s:/p", Path("/t"), [])
