@@ -1,0 +1,228 @@
+"""Volumes on a real kernel: mounts, changes, claims, and what a hostile pod tries with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from sampan.aio.mounts import MOUNTINFO, points_below
+from sampan.api.kinds import core_v1
+
+from .harness import Node, eventually
+from .test_contents import output, shell
+
+
+def mounted(node: Node) -> list[str]:
+    return points_below(node.folder / "kubelet" / "pods", MOUNTINFO.read_bytes())
+
+
+def change(node: Node, kind: Any, name: str, **data: str) -> None:
+    node.api.change(kind, name, "default", lambda found: setattr(found, "data", data))
+
+
+async def test_a_change_reaches_the_pod_soon_and_whole(node: Node) -> None:
+    node.config_map("settings", {"color": "blue", "size": "1"})
+    script = 'while :; do echo "$(cat /v/color)$(cat /v/size)"; sleep 0.05; done'
+    node.pod(
+        volumes=[{"name": "v", "configMap": {"name": "settings"}}],
+        containers=[shell(script, volumeMounts=[{"name": "v", "mountPath": "/v"}])],
+    )
+    await node.running()
+    change(node, core_v1.ConfigMap, "settings", color="red", size="2")
+
+    async def seen() -> bool:
+        return "red2" in await node.log()
+
+    await eventually(seen)
+    assert set((await node.log()).split()) <= {"blue1", "red2", "red1", "blue2"}
+
+
+async def test_what_the_api_gives_cannot_be_written(node: Node) -> None:
+    """CVE-2017-1002102: links that a container makes there would lead the kubelet astray."""
+    node.config_map("settings", {"a": "b"})
+    volumes = [
+        {"name": "cm", "configMap": {"name": "settings"}},
+        {"name": "down", "downwardAPI": {"items": [{"path": "n", "fieldRef": {"fieldPath": "metadata.name"}}]}},
+        {"name": "both", "projected": {"sources": [{"configMap": {"name": "settings"}}]}},
+    ]
+    mounts = [{"name": volume["name"], "mountPath": f"/v/{volume['name']}"} for volume in volumes]
+    script = (
+        "for v in /v/*; do ln -s /etc $v/x 2>/dev/null && echo wrote; rm -f $v/..data 2>/dev/null && echo gone; done; :"
+    )
+    assert await output(node, script, volumes=volumes, container={"volumeMounts": mounts}) == ""
+    shown = node.container().volumeMounts
+    assert [(m.name, m.mountPath, m.recursiveReadOnly) for m in shown] == [
+        (v["name"], f"/v/{v['name']}", None) for v in volumes
+    ]
+
+
+async def test_claims_of_local_volumes(node: Node) -> None:
+    disk = node.folder / "disk"
+    disk.mkdir()
+    (disk / "old").write_text("kept")
+    claim = msgspec.convert(
+        {"metadata": {"name": "c", "namespace": "default"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}},
+        core_v1.PersistentVolumeClaim,
+    )
+    made = node.api.add(claim)[0]
+    spec = {"local": {"path": str(disk)}, "claimRef": {"name": "c", "namespace": "default", "uid": made.metadata.uid}}
+    node.api.add(msgspec.convert({"metadata": {"name": "pv"}, "spec": spec}, core_v1.PersistentVolume))
+    mount = {
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}, {"name": "v", "mountPath": "/s", "subPath": "made/here"}]
+    }
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    text = await output(
+        node,
+        "cat /v/old; echo new > /v/new; echo deep > /s/deep",
+        volumes=volumes,
+        container=mount,
+        securityContext={"fsGroup": 4321},
+    )
+    assert text == "kept"
+    assert disk.stat().st_gid == 4321
+    await node.clear()
+    assert mounted(node) == []
+    assert sorted(str(p.relative_to(disk)) for p in disk.rglob("*")) == [
+        "made",
+        "made/here",
+        "made/here/deep",
+        "new",
+        "old",
+    ]
+
+
+async def test_nfs_says_what_mount_says(node: Node) -> None:
+    """This kernel may have no NFS: then the pod waits and says why; and it can be deleted."""
+    volumes = [{"name": "v", "nfs": {"server": "192.0.2.9", "path": "/none"}}]
+    node.pod(volumes=volumes, containers=[shell("sleep 1", volumeMounts=[{"name": "v", "mountPath": "/v"}])])
+    expected = 'FailedMount: MountVolume.SetUp failed for volume "v" : mount failed: '
+    await eventually(lambda: any(event.startswith(expected) for event in node.events()))
+    assert any("-t nfs 192.0.2.9:/none" in event for event in node.events())
+
+
+async def test_memory_and_its_limits(node: Node) -> None:
+    script = """
+dd if=/dev/zero of=/m/x bs=1k count=3000 2>/dev/null || echo full; grep -c ' /m .*size=2048k' /proc/mounts
+grep ' /h ' /proc/mounts | cut -d ' ' -f 3
+"""
+    volumes = [{"name": "m", "emptyDir": {"medium": "Memory"}}, {"name": "h", "emptyDir": {"medium": "HugePages"}}]
+    container = {
+        "volumeMounts": [{"name": "m", "mountPath": "/m"}, {"name": "h", "mountPath": "/h"}],
+        "resources": {"limits": {"memory": "16Mi", "hugepages-2Mi": "0"}},
+    }
+    volumes[0]["emptyDir"]["sizeLimit"] = "2Mi"
+    assert await output(node, script, volumes=volumes, container=container) == "full\n1\nhugetlbfs\n"
+
+
+async def test_propagation(node: Node) -> None:
+    """A privileged pod mounts something; one beside it and the node see it; it goes with the pod."""
+    shared = node.folder / "kubelet" / "shared"
+    volumes = [{"name": "v", "hostPath": {"path": str(shared), "type": "DirectoryOrCreate"}}]
+    mounting = {"name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional"}
+    looking = {"name": "v", "mountPath": "/v", "mountPropagation": "HostToContainer"}
+    node.pod(
+        restartPolicy="Never",
+        volumes=volumes,
+        containers=[
+            shell(
+                "mkdir -p /v/m; mount -t tmpfs t /v/m; touch /v/m/file; "
+                "until test -e /v/seen; do sleep 0.05; done; umount /v/m",
+                volumeMounts=[mounting],
+                securityContext={"privileged": True},
+            ),
+            {
+                "name": "d",
+                "command": ["sh", "-c", "until test -e /v/m/file; do sleep 0.05; done; touch /v/seen"],
+                "volumeMounts": [looking],
+            },
+        ],
+    )
+    assert (await node.ended()).phase == "Succeeded"
+    assert list((shared / "m").iterdir()) == []
+
+
+async def test_recursive_read_only_is_refused_where_the_runtime_cannot(node: Node) -> None:
+    mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "Enabled"}
+    node.pod(volumes=[{"name": "v", "emptyDir": {}}], containers=[shell("sleep 1", volumeMounts=[mount])])
+    text = 'volume "v" requested recursive read-only mode, but it is not supported by the runtime'
+    await eventually(lambda: (s := node.container()) is not None and s.state.waiting.message == text)
+
+
+async def test_a_sub_path_raced_by_its_own_pod(node: Node) -> None:
+    """CVE-2017-1002101, CVE-2021-25741: a folder becomes a link to the node and back while containers start."""
+    shared, secret = node.folder / "race", node.folder / "outside"
+    (shared / "real").mkdir(parents=True)
+    secret.mkdir()
+    (secret / "target").write_text("the node's own")
+    (shared / "real" / "target").write_text("the pod's own")
+    (shared / "spare").symlink_to(secret)
+    racing = (
+        "cd /all; while :; do mv -T real x && mv -T spare real && mv -T real spare && mv -T x real; done 2>/dev/null"
+    )
+    volumes = [{"name": "v", "hostPath": {"path": str(shared)}}]
+    node.pod("racer", volumes=volumes, containers=[shell(racing, volumeMounts=[{"name": "v", "mountPath": "/all"}])])
+    await node.running("racer")
+    mount = {"name": "v", "mountPath": "/sub", "subPath": "real/target"}
+    for number in range(4):
+        name = f"victim{number}"
+        node.pod(name, restartPolicy="Never", volumes=volumes, containers=[shell("cat /sub", volumeMounts=[mount])])
+    for number in range(4):
+        await node.ended(f"victim{number}")
+        assert "the node's own" not in await node.log(f"victim{number}")
+    assert [path.name for path in secret.iterdir()] == ["target"]
+
+
+async def test_a_kubelet_restarted_again_and_again_leaves_mounts_as_they_are(node: Node) -> None:
+    node.config_map("settings", {"a": "b"})
+    volumes = [{"name": "m", "emptyDir": {"medium": "Memory"}}, {"name": "cm", "configMap": {"name": "settings"}}]
+    mounts = [{"name": "m", "mountPath": "/m"}, {"name": "cm", "mountPath": "/a", "subPath": "a"}]
+    node.pod(volumes=volumes, containers=[shell("echo kept > /m/x; exec sleep 1000", volumeMounts=mounts)])
+    await node.running()
+    before = sorted(mounted(node))
+    for _ in range(2):
+        await node.stop()
+        await node.start()
+        await eventually(lambda: node.kubelet.pods.find("default", "p") is not None)
+        await eventually(lambda: node.kubelet.pods.find("default", "p").memory.volumes_ready)
+    assert sorted(mounted(node)) == before
+    (memory,) = (node.folder / "kubelet/pods").glob("*/volumes/*/m")
+    assert (memory / "x").read_text() == "kept\n"
+    await node.clear()
+    assert mounted(node) == []
+
+
+async def test_whatever_a_pod_leaves_in_its_volume_goes_with_it_and_nothing_else(node: Node) -> None:
+    script = """
+cd /v; mkfifo pipe; ln -s / root; ln -s /v loop; touch "$(printf 'a\\nb')"; mknod null c 1 3; mkdir -p d
+i=0; while [ $i -lt 300 ]; do mkdir deep && cd deep; i=$((i+1)); done
+i=0; while [ $i -lt 2000 ]; do : > f$i; i=$((i+1)); done
+"""
+    await output(
+        node,
+        script,
+        volumes=[{"name": "v", "emptyDir": {}}],
+        container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+    )
+    await node.clear()
+    await eventually(lambda: not list((node.folder / "kubelet/pods").iterdir()))
+
+
+async def test_files_are_not_deleted_through_a_mount_that_stays(node: Node) -> None:
+    """Somebody mounted a disk into a pod's folder from elsewhere: the node gives up, and takes it up again later."""
+    precious = node.folder / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("x")
+    orphan = node.folder / "kubelet/pods/orphan/volumes/kubernetes.io~local-volume/pv"
+    await node.stop()
+    orphan.mkdir(parents=True)
+    await run("mount", "--bind", str(precious), str(orphan))
+    await node.start()
+    await eventually(lambda: not (node.folder / "kubelet/pods/orphan").exists())
+    assert (precious / "file").read_text() == "x"
+
+
+async def run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(*command)
+    assert await process.wait() == 0
