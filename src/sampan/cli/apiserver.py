@@ -197,9 +197,9 @@ async def serve(
 
 def _own_token_key(pki: Path) -> None:
     """Make the key of accounts' tokens where there is none."""
-    from sampan.cluster import certificates
+    from sampan.cluster import tokenkeys
 
-    certificates.ensure_service_account_key(pki)
+    tokenkeys.ensure(pki)
 
 
 def _own_certificates(

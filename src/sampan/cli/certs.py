@@ -1,4 +1,4 @@
-"""`sampan certs check`, `renew` and `rotate-ca`."""
+"""`sampan certs check`, `renew`, `rotate-ca` and `rotate-token-key`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUTHORITIES = ("ca", "kubelet-ca", "front-proxy-ca")
 
 @click.group("certs")
 def command() -> None:
-    """Look at this machine's certificates, renew them, replace an authority.
+    """Look at this machine's certificates, renew them, replace an authority or the key of tokens.
 
     Certificates are renewed by themselves when 70 % of their life has passed; nothing is restarted. These commands are
     for looking, for renewing at once (after a key may have been seen), and for replacing an authority.
@@ -30,6 +30,7 @@ def command() -> None:
       sampan certs check
       sampan certs renew
       sampan certs rotate-ca
+      sampan certs rotate-token-key
     """
 
 
@@ -117,3 +118,27 @@ def rotate(authority: str, data_dir: str) -> None:
     if rotation.stage(options.layout.pki, authority) != rotation.STEADY:
         again = "" if authority == "ca" else f" --authority {authority}"
         click.echo(f"next, in two minutes: sampan certs rotate-ca{again}")
+
+
+@command.command("rotate-token-key")
+@DATA_DIR
+def rotate_token_key(data_dir: str) -> None:
+    """Replace the key that signs service accounts' tokens, in three steps; each run takes one.
+
+    First the new key is believed beside the old, then it signs, then tokens of the old one are refused. Nothing is
+    restarted. Pods get new tokens by themselves within the hour; tokens made by hand and those kept in secrets last as
+    long as they were made for, or until the third step.
+
+    \b
+    Examples:
+      sampan certs rotate-token-key
+    """
+    from pathlib import Path
+
+    from sampan.cluster import tokenkeys
+    from sampan.cluster.layout import Layout
+
+    told, wait = tokenkeys.advance(Layout(Path(data_dir)).pki)
+    click.echo(f"service accounts' key, step {told}")
+    if wait:
+        click.echo(f"next, {wait}: sampan certs rotate-token-key")

@@ -15,12 +15,10 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from sampan.aio.clock import Clock
-from sampan.cluster.authority import LEAF_SECONDS, Authority, Identity, pem
-from sampan.cluster.layout import Layout, write_private
+from sampan.cluster import tokenkeys
+from sampan.cluster.authority import LEAF_SECONDS, Authority, Identity
+from sampan.cluster.layout import Layout
 
 CLUSTER, KUBELET_SERVING, FRONT_PROXY, ETCD = "ca", "kubelet-ca", "front-proxy-ca", "etcd-ca"
 FRONT_PROXY_CLIENT = "front-proxy-client"
@@ -103,21 +101,8 @@ def ensure_all(layout: Layout, clock: Clock, identities: Iterable[Identity]) -> 
     authorities = Authorities(layout.pki, clock)
     for identity in identities:
         authorities.of(identity).ensure(identity)
-    ensure_service_account_key(layout.pki)
+    tokenkeys.ensure(layout.pki)
     return authorities
-
-
-def ensure_service_account_key(pki: Path) -> Path:
-    """The key that service account tokens are signed with (`sa.key`, its public half `sa.pub`)."""
-    path = pki / "sa.key"
-    if not path.exists():
-        key = ec.generate_private_key(ec.SECP256R1())
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        write_private(pki / "sa.pub", public)
-        write_private(path, pem(key))
-    return path
 
 
 def api_hosts(service_ip: str, domain: str, *, bind_address: str, node_ip: str) -> list[str]:

@@ -21,8 +21,8 @@ import yaml
 
 from sampan.api import defaults
 from sampan.api.registry import builtin
+from sampan.cluster import tokenkeys
 from sampan.cluster.authority import Authority
-from sampan.cluster.certificates import ensure_service_account_key
 from sampan.codec import mergepatch
 from sampan.controllers.certificates.request import SIGNERS
 from sampan.controllers.context import Config
@@ -69,7 +69,7 @@ def config_of(path: Path, folder: Path) -> Config | None:
         (folder / "ca.crt").write_text("CA")
         return Config(root_ca=folder / "ca.crt")
     if path.stem == "account-tokens":
-        return Config(service_account_key=ensure_service_account_key(folder))
+        return Config(service_account_key=tokenkeys.ensure(folder))
     return None
 
 

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sampan.aio.clock import Clock
@@ -49,7 +50,7 @@ class Authentication:
             extend=options.service_account_extend,
             jwks_uri=options.service_account_jwks_uri,
         )
-        self.keys = _keys(config)
+        self.keys = _keys(config, clock.now)
         self._anonymous = policy(options.anonymous, None)
         self._openid = self._configured(audiences)
         self._webhook: WebhookTokens | None = None
@@ -104,7 +105,7 @@ class Authentication:
         if self.keys is not None:
             now = self._clock.now
             self.bound = BoundTokens(self.keys, issuers=self._own_issuers, implicit=implicit, find=find, now=now)
-            ways += [self.bound, LegacyTokens(self.keys, find, implicit)]
+            ways += [self.bound, LegacyTokens(self.keys, find, implicit, now)]
         ways.append(BootstrapTokens(find, self._clock.now, implicit))
         if self._openid is not None:
             ways.append(self._openid.way)
@@ -148,12 +149,12 @@ class Authentication:
         return ways
 
 
-def _keys(config: Config) -> Keys | None:
+def _keys(config: Config, now: Callable[[], float]) -> Keys | None:
     """None when tokens are neither made nor believed."""
     believed = config.authentication.service_account_keys
     if config.service_account_key is None and not believed:
         return None
-    keys = Keys(config.service_account_key, believed)
+    keys = Keys(config.service_account_key, believed, now=now)
     if believed:
         keys.load()
     return keys

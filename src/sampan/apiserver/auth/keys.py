@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sampan.aio.files import Watched
 from sampan.apiserver.auth.authenticator import Rejected
 
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 1.0
+"""How often the files are looked at, at most."""
 CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 NO_CLAIM_CHECKS: Any = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
@@ -32,14 +37,21 @@ class PublicKey(NamedTuple):
 
 class Keys:
     """`signing` is the PEM file of a private key, None where no tokens are made; `believed` hold keys or certificates,
-    several in a file if need be, and default to the signing key. The files are read when first needed.
+    several in a file if need be, and default to the signing key and what is in the file of its name with `.pub`.
+
+    The files are read when first needed, and again when they change; files that will not do then leave the last good
+    keys in force. `generation` counts how often the keys have changed: what was verified before is to be verified anew.
     """
 
-    def __init__(self, signing: Path | None, believed: Sequence[Path] = ()) -> None:
+    def __init__(self, signing: Path | None, believed: Sequence[Path] = (), *, now: Callable[[], float]) -> None:
         self._signing = signing
         self._believed = tuple(believed)
+        self._now = now
+        self._looked = now()
+        self._watched = Watched(self._files())
         self._private: Any = None
         self._public: tuple[PublicKey, ...] = ()
+        self._generation = 0
 
     @property
     def signs(self) -> bool:
@@ -47,10 +59,18 @@ class Keys:
 
     def load(self) -> None:
         """Read the files. Raises OSError, and ValueError naming a file that holds no key."""
-        if self._signing is not None:
-            self._private = _private(self._signing)
-        files = self._believed or ((self._signing,) if self._signing is not None else ())
+        private = _private(self._signing) if self._signing is not None else None
+        files = self._believed or tuple(file for file in self._files() if file == self._signing or file.exists())
         self._public = tuple({key.identifier: key for file in files for key in read(file)}.values())
+        self._private = private
+
+    def generation(self, now: float) -> int:
+        """Looks at the files, at most every second."""
+        if not 0 <= now - self._looked < LOOK_SECONDS:
+            self._looked = now
+            if self._watched.changed() and self._public:
+                self._reload()
+        return self._generation
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A compact JWS (RFC 7515, 7.1)."""
@@ -81,9 +101,25 @@ class Keys:
         named = tuple(key for key in self._public if key.identifier == identifier)
         return named or self._public
 
+    def _files(self) -> tuple[Path, ...]:
+        if self._signing is None:
+            return self._believed
+        return (self._signing, *(self._believed or (self._signing.with_suffix(".pub"),)))
+
     def _loaded(self) -> None:
-        if not self._public:
+        if self._public:
+            self.generation(self._now())
+        else:
             self.load()
+
+    def _reload(self) -> None:
+        try:
+            self.load()
+        except (OSError, ValueError) as error:
+            log.warning("keys of service accounts' tokens cannot be used, the last good ones stay error=%s", error)
+        else:
+            self._generation += 1
+            log.info("keys of service accounts' tokens taken up believed=%d", len(self._public))
 
 
 def described(key: Any) -> PublicKey:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Callable
 
 import msgspec
 
@@ -46,15 +47,20 @@ _OBJECTS = msgspec.json.Decoder(_Object)
 
 
 class LegacyTokens(Plain):
-    """Looks account and secret up on every request; the signature is checked once per token."""
+    """Looks account and secret up on every request; the signature is checked once per token and set of keys."""
 
-    def __init__(self, keys: Keys, find: Find, implicit: Audiences) -> None:
+    def __init__(self, keys: Keys, find: Find, implicit: Audiences, now: Callable[[], float]) -> None:
         super().__init__(implicit)
         self._keys = keys
         self._find = find
+        self._now = now
+        self._generation = 0
         self._read: dict[bytes, _Claims] = {}
 
     def know(self, token: bytes, wanted: Audiences) -> Known | None:
+        if (generation := self._keys.generation(self._now())) != self._generation:
+            self._generation = generation
+            self._read.clear()
         claims = self._read.get(token)
         if claims is None:
             if issuer(token) != ISSUER:

@@ -3,7 +3,7 @@
 A token is good while its signature, time and audience are, and while the very objects it is bound to exist: deleting
 the pod, or the account, revokes it, and so does another object of the same name. An object that is being deleted
 counts as gone a minute after the time it was to be gone at. What a token says is checked against the watch cache on
-every request; the signature only once per token.
+every request; the signature only once per token and set of keys.
 https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens
 """
 
@@ -74,15 +74,19 @@ class BoundTokens:
         self._find = find
         self._now = now
         self._read: dict[bytes, _Read] = {}
+        self._generation = 0
         self.stale = 0
 
     def know(self, token: bytes, wanted: Audiences) -> Known | None:
+        now = self._now()
+        if (generation := self._keys.generation(now)) != self._generation:
+            self._generation = generation
+            self._read.clear()
         read = self._read.get(token)
         if read is None:
             if issuer(token) not in self._issuers:
                 return None
             read = self._verified(token)
-        now = self._now()
         check_time(read.claims, now)
         known = read.known
         if wanted is not self._implicit:

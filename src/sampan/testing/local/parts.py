@@ -19,7 +19,7 @@ from sampan.client import kubeconfig
 from sampan.client.errors import ClientError
 from sampan.client.rest import RestClient
 from sampan.client.transport import ClientConfig
-from sampan.cluster import certificates
+from sampan.cluster import certificates, tokenkeys
 from sampan.cluster.layout import write_private
 from sampan.store.opening import open_store
 from sampan.testing.local.setup import Setup, kubeconfig_file
@@ -83,7 +83,7 @@ class Parts:
         for identity in (ADMIN, SERVER, *certificates.COMPONENTS):
             if identity.file in ("apiserver", "apiserver-kubelet-client"):
                 authority.ensure(identity)
-        certificates.ensure_service_account_key(pki)
+        tokenkeys.ensure(pki)
         return authority
 
     async def _serve(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sampan.apiserver.auth.user import User
-from sampan.cluster.certificates import ensure_service_account_key
+from sampan.cluster import tokenkeys
 from tests.unit.apiserver.admission.harness import Api, api, pod
 
 NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
@@ -168,7 +168,7 @@ async def test_it_evicts_its_own_pods_and_no_others() -> None:
 
 
 async def test_a_token_is_bound_to_a_pod_of_the_nodes_own(tmp_path: Path) -> None:
-    async with api(service_account_key=ensure_service_account_key(tmp_path)) as server:
+    async with api(service_account_key=tokenkeys.ensure(tmp_path)) as server:
         await server.make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "bot"}})
         body = pod("p")
         volume = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}

@@ -13,7 +13,7 @@ from sampan.apiserver.admission.chain import Admission
 from sampan.apiserver.admission.plugin import Plugin
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.write import Write
-from sampan.cluster.certificates import ensure_service_account_key
+from sampan.cluster import tokenkeys
 from tests.unit.apiserver.admission.harness import api, pod
 
 PLACE = "/api/v1/namespaces/default"
@@ -54,7 +54,7 @@ class Notes(Plugin):
 
 @pytest.mark.parametrize("later", [False, True])
 async def test_each_is_shown_with_its_resource_and_its_kind(tmp_path: Path, later: bool) -> None:
-    async with api(service_account_key=ensure_service_account_key(tmp_path)) as server:
+    async with api(service_account_key=tokenkeys.ensure(tmp_path)) as server:
         await server.make(f"{PLACE}/serviceaccounts", {"metadata": {"name": "default"}})
         for path, body, what in POSTED:
             await server("POST", f"{PLACE}/pods", pod("p"))
@@ -71,7 +71,7 @@ async def test_each_is_shown_with_its_resource_and_its_kind(tmp_path: Path, late
 
 
 async def test_all_are_denied_where_everything_is(tmp_path: Path) -> None:
-    async with api(service_account_key=ensure_service_account_key(tmp_path)) as server:
+    async with api(service_account_key=tokenkeys.ensure(tmp_path)) as server:
         await server.make(f"{PLACE}/serviceaccounts", {"metadata": {"name": "default"}})
         await server.make(f"{PLACE}/pods", pod("p"))
         server.server.admission = Admission([AlwaysDeny(server.server)])
@@ -81,7 +81,7 @@ async def test_all_are_denied_where_everything_is(tmp_path: Path) -> None:
 
 async def test_nothing_is_made_in_a_namespace_that_ends(tmp_path: Path) -> None:
     """Not even an eviction, as upstream: its controller deletes the pods."""
-    async with api(service_account_key=ensure_service_account_key(tmp_path)) as server:
+    async with api(service_account_key=tokenkeys.ensure(tmp_path)) as server:
         await server.make("/api/v1/namespaces", {"metadata": {"name": "going"}})
         place = "/api/v1/namespaces/going"
         await server.make(f"{place}/serviceaccounts", {"metadata": {"name": "default"}})
