@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -53,6 +54,12 @@ class SystemClock:
 
 def timestamp(epoch: float) -> str:
     """RFC 3339 in UTC with whole seconds, as `metav1.Time` is written: `2026-01-01T00:00:00Z`."""
+    return _second(int(epoch // 1))
+
+
+@lru_cache(maxsize=64)
+def _second(epoch: int) -> str:
+    """Remembered: what happens now happens many times in its second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
 
 

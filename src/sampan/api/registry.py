@@ -17,6 +17,8 @@ from sampan.api import schema
 from sampan.api.resources import ALL_VERBS, GROUPS, PROXY_OPTIONS, STORED_IN, SUBRESOURCES
 from sampan.api.schema.compact import compact
 
+_encode = msgspec.json.Encoder().encode
+
 PACKAGES = {
     "": "core",
     "internal.apiserver.k8s.io": "apiserverinternal",
@@ -95,7 +97,7 @@ class Kind:
     def encode(obj: msgspec.Struct) -> bytes:
         """The canonical bytes of an object (with whatever resourceVersion it has); drops its empty lists and maps."""
         compact(obj)
-        return msgspec.json.encode(obj)
+        return _encode(obj)
 
 
 class Registry:

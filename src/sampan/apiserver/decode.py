@@ -47,30 +47,40 @@ def body(request: Request, kind: Kind) -> Any:
         data, repeated = _from_yaml(data)
     elif form is negotiation.PROTOBUF:
         data = from_protobuf(data)
-    obj, unknown = typed(kind, data)
-    if strict == strictness.IGNORE:
+    obj, unknown = _decoded(kind, data)
+    walk = bool(unknown)
+    if strict != strictness.IGNORE and form is negotiation.JSON:
+        walk = walk or mistyped.may_have_duplicates(data, obj)
+    _made_whole(kind, obj)
+    if strict == strictness.IGNORE or not (walk or repeated):
         return obj
-    if form is negotiation.YAML:
-        found = strictness.in_yaml(repeated, unknown)
-    elif unknown or (form is not negotiation.PROTOBUF and mistyped.may_have_duplicates(data)):
-        found = strictness.in_json(schema.info(kind.struct), data)
-    else:
-        return obj
+    in_yaml = form is negotiation.YAML
+    found = strictness.in_yaml(repeated, unknown) if in_yaml else strictness.in_json(schema.info(kind.struct), data)
     strictness.report(request, strict, found, _handled_as(kind))
     return obj
 
 
 def typed(kind: Kind, data: bytes) -> tuple[Any, list[str]]:
     """An object of `kind` and the paths of its unknown fields. Raises BadRequest for what is no such object."""
+    obj, unknown = _decoded(kind, data)
+    _made_whole(kind, obj)
+    return obj, unknown
+
+
+def _decoded(kind: Kind, data: bytes) -> tuple[Any, list[str]]:
+    """As the bytes have it, without defaults."""
     try:
-        obj, unknown = decoding.decode(kind, data)
+        return decoding.decode(kind, data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _undecodable(kind, data, error) from None
+
+
+def _made_whole(kind: Kind, obj: Any) -> None:
+    """With the type that its place says, and defaults. Raises BadRequest for another type."""
     if obj.kind != kind.kind or obj.apiVersion != kind.api_version:
         _check_type(kind, obj.kind, obj.apiVersion)
         obj.kind, obj.apiVersion = kind.kind, kind.api_version
     complete(kind, obj)
-    return obj, unknown
 
 
 def value(kind: Kind, document: Any) -> tuple[Any, list[str]]:
@@ -79,10 +89,7 @@ def value(kind: Kind, document: Any) -> tuple[Any, list[str]]:
         obj, unknown = decoding.convert(kind.struct, document)
     except msgspec.MsgspecError as error:
         raise _undecodable(kind, json.encode(document), error) from None
-    if obj.kind != kind.kind or obj.apiVersion != kind.api_version:
-        _check_type(kind, obj.kind, obj.apiVersion)
-        obj.kind, obj.apiVersion = kind.kind, kind.api_version
-    complete(kind, obj)
+    _made_whole(kind, obj)
     return obj, unknown
 
 

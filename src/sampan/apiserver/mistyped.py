@@ -23,25 +23,32 @@ UNRECOGNIZED = "the object provided is unrecognized (must be of type {}): couldn
 JSON_TYPES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
 GO_SCALARS = {"boolean": "bool", "Time": "v1.Time", "Quantity": "resource.Quantity"}
 GO_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "": (-(2**63), 2**63 - 1)}
+TYPED = re.compile(
+    rb"""\s*\{\s*(?:"kind"\s*:\s*"[^"\\]*"\s*,\s*"apiVersion"|"apiVersion"\s*:\s*"[^"\\]*"\s*,\s*"kind")\s*:"""
+)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-def may_have_duplicates(data: bytes) -> bool:
+def may_have_duplicates(data: bytes, obj: Any = None) -> bool:
     """False when surely no member name occurs twice in one object: a few microseconds instead of a walk of the
     document.
 
     The decoder keeps the last of several members silently, so a document that comes out of decoding and encoding with
-    as many `":` as it went in with has lost none. Texts come out as they went in, unless written with `\\u` escapes;
-    those take the walk.
+    as many colons as it went in with has lost none. Texts come out as they went in, unless written with `\\u` escapes;
+    those take the walk. `obj` is what `data` was decoded to, when it is at hand and as it came: it tells enough, most
+    often, of a document that begins with its type, which decoding would have added.
     """
     if b"\\u" in data:
         return True
+    colons = data.count(b":")
+    if obj is not None and TYPED.match(data) and _encode(obj).count(b":") == colons:
+        return False
     try:
         again = _encode(_decode(data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return again.count(b'":') != data.count(b'":')
+    return again.count(b":") != colons
 
 
 def json_type(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import Any
 
+from sampan.aio import heap
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.errors import ApiError
@@ -31,7 +32,7 @@ from sampan.apiserver.config import Config
 from sampan.apiserver.documents import Documents
 from sampan.apiserver.health import Health
 from sampan.apiserver.heavy import AT_ONCE, HEAVY_BYTES, SWITCH_SECONDS, in_turn
-from sampan.apiserver.http import heap, tls
+from sampan.apiserver.http import tls
 from sampan.apiserver.http.exchange import Answer, Exchange, Response
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
@@ -130,6 +131,8 @@ class ApiServer:
         self.tasks.start(self.bootstrap.delegation.run, name="delegation", policy="log")
         self.tasks.start(self.allocation_repair.run, name="allocation-repair", policy="log")
         self.started = True
+        if listen:
+            heap.settle()
         log.info("serving port=%d revision=%d", port, self.cache.revision)
         return port
 

@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from sampan.aio import heap
+
 log = logging.getLogger(__name__)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
     """Runs `main()` on uvloop until it returns or SIGTERM or SIGINT cancels it."""
+    heap.settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signalled(main))
 

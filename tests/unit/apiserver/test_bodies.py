@@ -73,6 +73,25 @@ def test_duplicates_are_never_missed(pairs: list[tuple[str, str]]) -> None:
         assert json.duplicates(body)
 
 
+@pytest.mark.parametrize(
+    "body, repeated",
+    [
+        (b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"containers":[{"name":"c:d"}]}}', False),
+        (b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a", "creationTimestamp":null},"status":{}}', False),
+        (b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","name":"b"}}', True),
+        (b'{"kind":"Pod","apiVersion":"v1","metadata":{"name" : "a","name":"b"}}', True),
+        (b'{"kind":"Pod","apiVersion":"v1","metadata":{"labels":{"a":"1","a":"1"}}}', True),
+        (b'{"apiVersion": "v1", "kind": "Pod", "spec":{"priority":1},"spec":null}', True),
+        (b'{"kind":"Pod","apiVersion":"v1","metadata":{"managedFields":[{"fieldsV1":{"f:a":{},"f:a":{}}}]}}', True),
+        (b'{"metadata":{"labels":{"a":"1","a":"1","b":"2","b":"2"}}}', True),
+        (b'{"kind":"Pod","metadata":{"labels":{"a":"1","a":"1"}}}', True),
+        (b'{"kind":"Pod","kind":"Pod","apiVersion":"v1"}', True),
+    ],
+)
+def test_what_was_decoded_tells_of_duplicates(body: bytes, repeated: bool) -> None:
+    assert mistyped.may_have_duplicates(body, POD.decode(body)) is repeated
+
+
 @given(st.integers(-1, 2**62), st.from_regex(r"[a-z0-9.-]{1,20}/[a-z0-9.-]{1,20}", fullmatch=True))
 def test_tokens_come_back(revision: int, after: str) -> None:
     if ".." in after.split("/"):

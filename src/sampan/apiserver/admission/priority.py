@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from sampan.apiserver.admission.plugin import Plugin, forbid
 from sampan.apiserver.write import Write
-from sampan.store.cache import Entry
+from sampan.store.cache.resource import ResourceCache
 
 GROUP = "scheduling.k8s.io"
 PREEMPT = "PreemptLowerPriority"
@@ -20,6 +20,9 @@ class Priority(Plugin):
 
     name = "Priority"
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods"), (GROUP, "priorityclasses")})
+
+    _known: tuple[ResourceCache, int] | None = None
+    _found: Any = None
 
     def mutate(self, write: Write) -> None:
         if write.kind.plural != "pods" or write.operation != "CREATE" or write.new.spec is None:
@@ -64,6 +67,9 @@ class Priority(Plugin):
 
     def _default(self) -> Any:
         """The global default class; of several (a race once let in) the one of lowest value counts."""
-        entries: list[Entry] = self.server.cache.resource(GROUP, "priorityclasses").list()
-        defaults = [c for c in map(self.server.decoded, entries) if c.globalDefault]
-        return min(defaults, key=lambda c: c.value or 0, default=None)
+        classes = self.server.cache.resource(GROUP, "priorityclasses")
+        if self._known != (classes, classes.changes):
+            defaults = [c for c in map(self.server.decoded, classes.list()) if c.globalDefault]
+            self._found = min(defaults, key=lambda c: c.value or 0, default=None)
+            self._known = (classes, classes.changes)
+        return self._found

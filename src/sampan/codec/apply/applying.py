@@ -20,8 +20,9 @@ from sampan.codec.apply.compare import compare, fields
 from sampan.codec.apply.fieldset import Tree, difference, intersection, paths, union, without
 from sampan.codec.apply.managers import APPLY, UPDATE, Owned, Owner, State, name_of, owner
 from sampan.codec.apply.merging import merge, remove, with_fields
-from sampan.codec.apply.ownership import STRIPPED, Change, contested, disown, reset, update
+from sampan.codec.apply.ownership import Change, contested, disown, reset, update
 from sampan.codec.apply.shapes import Shape
+from sampan.codec.apply.stripped import STRIPPED
 from sampan.codec.apply.versions import View, convert, kind_at, shape, to_json
 from sampan.codec.errors import REPEATED, CodecError, PatchError, bounded
 

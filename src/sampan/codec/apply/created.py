@@ -5,6 +5,7 @@ functions are generated, from the schema, the shapes and the rules of what an em
 
     fresh(o)   the set of fields of an object that an empty parent shows already, as it does all that it holds by value
     node(o)    the node of an object that was not there, its own path included
+    owned(o)   as fresh, without the paths nobody owns; for whole objects and their metadata
 
 They visit fields in order of name, so that the result needs no sorting. For a container's port `node` is
 
@@ -27,14 +28,15 @@ from sampan.api import schema
 from sampan.api.schema import Field, TypeInfo
 from sampan.codec.apply.fieldset import LEAF, SELF, Tree
 from sampan.codec.apply.shapes import Keyed, List, Map, Shape, Struct, Unkeyed, of_field, of_type
+from sampan.codec.apply.stripped import STRIPPED
 from sampan.codec.apply.versions import whole
 
 _encode = msgspec.json.Encoder().encode
 
 
 def fields(obj: Any) -> Tree:
-    """The set of fields of a new object with defaults, in order."""
-    return _function(schema.info(type(obj)), "fresh")(obj)
+    """The set of fields of a new object with defaults, in order, without those that nobody owns (STRIPPED)."""
+    return _function(schema.info(type(obj)), "owned")(obj)
 
 
 def _keys(element: Callable[[Any], str], items: Any, node: Callable[[Any], Tree]) -> Tree:
@@ -88,7 +90,7 @@ def _compile(info: TypeInfo, sort: str) -> str:
     name = f"{sort}_{info.definition}".replace(".", "_").replace("-", "_")
     if name not in _globals:
         _globals[name] = lambda obj: _function(info, sort)(obj)
-        source = "\n    ".join([f"def {name}(o):", *(_node(info) if sort == "node" else _fresh(info))])
+        source = "\n    ".join([f"def {name}(o):", *BODIES[sort](info)])
         exec(compile(source, f"<fields of {info.definition}>", "exec"), _globals)
     return name
 
@@ -108,9 +110,11 @@ def _empty(info: TypeInfo) -> dict[str, Any]:
     return shown
 
 
-def _sorted(info: TypeInfo) -> Iterator[tuple[Field, str, str]]:
+def _sorted(info: TypeInfo, unowned: Tree | None = None) -> Iterator[tuple[Field, str, str]]:
     """(field, the source of its value, of its place in the tree)."""
     for name in sorted(info.fields):
+        if unowned and (path := unowned.get(f"f:{name}")) is not None and not path:
+            continue
         field = info.fields[name]
         yield field, f"o.{field.attribute}", f't["f:{name}"]'
 
@@ -179,23 +183,28 @@ def _element(shape: Keyed) -> str:
     return _named(single if len(keys) == 1 else element)
 
 
-def _fresh(info: TypeInfo) -> Iterator[str]:
+def _owned(info: TypeInfo) -> Iterator[str]:
+    """Of an object or of its metadata."""
+    return _fresh(info, STRIPPED if "metadata" in info.fields else STRIPPED["f:metadata"])
+
+
+def _fresh(info: TypeInfo, unowned: Tree | None = None) -> Iterator[str]:
     shown = _empty(info)
     yield "t = {}"
-    for field, value, place in _sorted(info):
+    for field, value, place in _sorted(info, unowned):
         shape = of_field(field)
         if field.name not in shown:
             yield f"if {_present(field, value)}: {place} = {_added(shape, value)}"
         elif shown[field.name] is None:
             yield from _was_null(shape, value, place)
         elif field.shape == "object":
-            yield from _by_value(shape, value, place)
+            yield from _by_value(shape, value, place, "owned" if unowned and field.name == "metadata" else "fresh")
         else:
             yield f"if {value} is not None and {value} != {shown[field.name]!r}: {place} = L"
     yield "return t"
 
 
-def _by_value(shape: Shape, value: str, place: str) -> Iterator[str]:
+def _by_value(shape: Shape, value: str, place: str, sort: str) -> Iterator[str]:
     """An object that an empty parent shows too."""
     assert isinstance(shape, Struct)
     if shape.atomic:
@@ -203,7 +212,7 @@ def _by_value(shape: Shape, value: str, place: str) -> Iterator[str]:
         whole(empty)
         yield f"if {value} != {_named(empty)} and differs({value}, {_named(empty)}): {place} = L"
     else:
-        yield f"c = {_compile(shape.info, 'fresh')}({value})"
+        yield f"c = {_compile(shape.info, sort)}({value})"
         yield f"if c: {place} = c"
 
 
@@ -216,3 +225,6 @@ def _was_null(shape: Shape, value: str, place: str) -> Iterator[str]:
         yield f"    {place} = c if (c := {_compile(shape.info, 'fresh')}({value})) else L"
     else:
         yield f"    {place} = {_parts(shape, value)} if {value} else L"
+
+
+BODIES = {"node": _node, "fresh": _fresh, "owned": _owned}

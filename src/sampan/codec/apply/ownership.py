@@ -15,26 +15,11 @@ from sampan.api import strategy
 from sampan.api.registry import Kind
 from sampan.api.strategy.habits import RESERVED, keep_all, keep_labels
 from sampan.codec.apply.compare import Comparison, compare
-from sampan.codec.apply.fieldset import LEAF, SELF, Tree, difference, intersection, union
+from sampan.codec.apply.fieldset import LEAF, Tree, difference, intersection, union
 from sampan.codec.apply.managers import Owned, Owner, State
+from sampan.codec.apply.stripped import STRIPPED
 from sampan.codec.apply.versions import View, kind_at, shape
 
-STRIPPED: Tree = {
-    "f:apiVersion": LEAF,
-    "f:kind": LEAF,
-    "f:metadata": {
-        SELF: LEAF,
-        "f:name": LEAF,
-        "f:namespace": LEAF,
-        "f:creationTimestamp": LEAF,
-        "f:selfLink": LEAF,
-        "f:uid": LEAF,
-        "f:clusterName": LEAF,
-        "f:generation": LEAF,
-        "f:managedFields": LEAF,
-        "f:resourceVersion": LEAF,
-    },
-}
 COMMON = ("kind", "apiVersion", "metadata", "status")
 
 

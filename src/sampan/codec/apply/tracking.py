@@ -8,9 +8,9 @@ from sampan.aio.clock import timestamp
 from sampan.api.kinds import meta_v1
 from sampan.api.registry import Kind
 from sampan.codec.apply import created, managers
-from sampan.codec.apply.fieldset import LEAF, SELF, difference, ordered, union, without
+from sampan.codec.apply.fieldset import LEAF, SELF, ordered, union, without
 from sampan.codec.apply.managers import UPDATE, State, owner
-from sampan.codec.apply.ownership import STRIPPED, Change, reset, update
+from sampan.codec.apply.ownership import Change, reset, update
 from sampan.codec.apply.shapes import Unkeyed
 from sampan.codec.apply.versions import View, to_json
 
@@ -58,7 +58,7 @@ def _record(kind: Kind, old: Any, new: Any, manager: str, now: float, subresourc
 
 def _created(kind: Kind, new: Any, manager: str, subresource: str, time: str) -> list[Any] | None:
     """The one entry of a new object's creator."""
-    found = without(difference(created.fields(new), STRIPPED), reset(kind, subresource))
+    found = without(created.fields(new), reset(kind, subresource))
     annotation = ANNOTATED.get((kind.group, kind.kind))
     if annotation:
         found = union(found, {"f:metadata": {"f:annotations": {SELF: LEAF, f"f:{annotation}": LEAF}}})

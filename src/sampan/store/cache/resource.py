@@ -48,7 +48,8 @@ class ResourceCache:
     """Entries of one resource at `revision`, the last the cache has applied. Call it from the event loop only.
 
     `namespace` is None for all namespaces (and for cluster-scoped resources) everywhere. Nothing returned may be
-    changed. All methods without `async` answer from memory, between two changes.
+    changed. All methods without `async` answer from memory, between two changes. What is found out from all entries may
+    be kept until `changes` is another number.
     """
 
     def __init__(self, cache: Follower, group: str, plural: str) -> None:
@@ -61,6 +62,7 @@ class ResourceCache:
         self._channels = Channels()
         self._touched: dict[Channel, None] = {}
         self._watcher_channels: dict[Watcher, Channel] = {}
+        self.changes = 0
 
     @property
     def revision(self) -> int:
@@ -228,6 +230,7 @@ class ResourceCache:
             new = self._entries[key] = make(key, event.value, event.revision, self.projection)
             if old is None:
                 self._order.changed(key)
+        self.changes += 1
         change = Change(event.revision, old, new)
         self._history.add(change)
         self._notify(change)
