@@ -59,9 +59,11 @@ apt_get() {
     rm -f "$log"
 }
 
+# Debian's own comes first: it is built with profile-guided optimization, and serves a tenth to a fifth more than one
+# that was built from source with the defaults.
 find_python() {
     local candidate
-    for candidate in python3 python3.13 python3.12 python3.11; do
+    for candidate in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
         if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
             PYTHON="$candidate"
             return 0
