@@ -69,6 +69,11 @@ class RemoveContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """Set running containers and the pod's cgroup to what is allocated to them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Nothing of the pod is left but its object: take that out of the API."""
 
@@ -83,6 +88,7 @@ Action = (
     | StartContainer
     | StopContainer
     | RemoveContainer
+    | Resize
     | Finish
 )
 

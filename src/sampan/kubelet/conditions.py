@@ -11,10 +11,14 @@ from typing import Any
 
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
+from sampan.kubelet.memory import Memory
+from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL
+from sampan.kubelet.resize.decide import pod_unset, unset
 from sampan.kubelet.restarts import Round, is_sidecar
 from sampan.kubelet.spec import init_containers
 
+RESIZE = ("PodResizePending", "PodResizeInProgress")
 OWNED = (
     "PodReadyToStartContainers",
     "Initialized",
@@ -22,6 +26,7 @@ OWNED = (
     "ContainersReady",
     "PodScheduled",
     "AllContainersRestarting",
+    *RESIZE,
 )
 
 
@@ -44,6 +49,22 @@ def conditions_of(
         kept = old.lastTransitionTime if old is not None and old.status == new.status else None
         new.lastTransitionTime = kept or timestamp(now)
         new.observedGeneration = pod.metadata.generation
+    return found
+
+
+def resizing(pod: Any, seen: Observed, memory: Memory, known: Sequence[Any], now: float) -> list[Any]:
+    """What has become of a resize: not allocated, or allocated and not yet set (KEP-1287)."""
+    found = []
+    if memory.resize_pending is not None:
+        found.append(condition(RESIZE[0], True, *memory.resize_pending))
+    if unset(pod, seen, memory) or pod_unset(pod, memory):
+        error = memory.resize_error
+        why = (error.reason, error.message) if error is not None else ()
+        found.append(condition(RESIZE[1], True, *why))
+    before = {c.type: c.lastTransitionTime for c in known if c.status == "True"}
+    for made in found:
+        made.lastTransitionTime = before.get(made.type) or timestamp(now)
+        made.observedGeneration = pod.metadata.generation
     return found
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sampan.cri.messages import pb
 from sampan.kubelet import labels
 from sampan.kubelet.cgroup.names import cgroup_parent
@@ -13,6 +15,7 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import pod_hostname
+from sampan.kubelet.resize.amounts import amounts
 from sampan.kubelet.resources import container_resources
 from sampan.kubelet.security import container_security, sandbox_security
 from sampan.kubelet.spec import grace_seconds, host_network, spec_hash
@@ -84,6 +87,7 @@ def container_config(
     termination_file: Path,
     config: KubeletConfig,
     node_memory: int,
+    swap: str = "",
     target: str = "",
 ) -> Any:
     """`image` is the runtime's Image message, `target` the id of the container that a debugging one looks into.
@@ -97,6 +101,7 @@ def container_config(
         labels.TERMINATION_PATH: termination,
         labels.TERMINATION_POLICY: container.terminationMessagePolicy or "File",
         labels.TERMINATION_FILE: str(termination_file),
+        labels.RESOURCES: msgspec.json.encode(amounts(container.resources)).decode(),
         labels.GRACE_PERIOD: str(int(grace_seconds(pod))),
     }
     if delay is not None:
@@ -119,7 +124,7 @@ def container_config(
         stdin_once=bool(container.stdinOnce),
         tty=bool(container.tty),
         linux=pb.LinuxContainerConfig(
-            resources=container_resources(pod, container, node_memory),
+            resources=container_resources(pod, container, node_memory, swap=swap),
             security_context=container_security(pod, container, image, config.root / "seccomp", target),
         ),
     )

@@ -13,6 +13,8 @@ from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Container, Observed
+from sampan.kubelet.resize.amounts import amounts, replaced
+from sampan.kubelet.resize.decide import set_amounts
 from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, wanted_round
 from sampan.kubelet.spec import full_name, init_containers
 
@@ -54,10 +56,17 @@ class ContainerStatuses:
             state=state,
             lastState=last or core_v1.ContainerState(),
             started=bool(started),
+            resources=self._resources(spec, latest),
+            allocatedResources=(spec.resources.requests if spec.resources else None) or None,
             ready=has_succeeded(state) if plain_init else bool(started and self._is_ready(spec, latest)),
             volumeMounts=volume_mounts(spec, latest),
             user=user(latest),
         )
+
+    def _resources(self, spec: Any, latest: Container | None) -> Any:
+        """What is set on a running container; what would be on any other."""
+        there = set_amounts(latest, self.memory) if latest is not None and latest.state == "running" else None
+        return replaced(spec.resources, there or amounts(spec.resources))
 
     def of_ephemeral(self, spec: Any) -> Any:
         """Of a container that runs once and is no part of the pod's readiness."""

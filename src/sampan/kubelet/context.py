@@ -20,6 +20,7 @@ from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
+from sampan.kubelet.resize.decide import Refusal
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.interface import ImageMounts
 from sampan.volumes.mounter import Mounter
@@ -57,5 +58,7 @@ class NodeContext:
     node_labels: Callable[[], Mapping[str, str]]
     service_variables: Callable[[Any], Mapping[str, str]]
     cgroups: PodCgroups
+    allocate: Callable[[Any], Refusal | None]
+    """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""
     admit: Callable[[Any], Rejection | None]
     """Why this node does not take a pod; None when it does."""

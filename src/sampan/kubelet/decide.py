@@ -30,6 +30,7 @@ from sampan.kubelet.actions import (
     Plan,
     RemoveContainer,
     RemoveSandbox,
+    Resize,
     SetUpVolumes,
     StartContainer,
     StopContainer,
@@ -38,6 +39,7 @@ from sampan.kubelet.actions import (
 )
 from sampan.kubelet.memory import Ending, Failure, ImageReady, Memory
 from sampan.kubelet.observed import Container, Observed
+from sampan.kubelet.resize.decide import needs_restart, pod_unset, unset
 from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, restarts_all, wanted_round
 from sampan.kubelet.spec import (
     app_containers,
@@ -105,6 +107,7 @@ class Decision:
             return
         if (yield from self._initialize()):
             yield from self._run_apps()
+        yield from self._resize()
 
     def _new_sandbox(self) -> Iterator[Action]:
         """Ends what still runs in a broken sandbox, then makes the next one."""
@@ -205,11 +208,22 @@ class Decision:
         probes = self.memory.probes.get(container.id)
         if container.spec_hash and container.spec_hash != spec_hash(spec):
             return f"Container {spec.name} definition changed, will be restarted"
+        if self._resize_restarts(spec, container):
+            return f"Container {spec.name} resize requires restart"
         if probes is not None and probes.liveness is False:
             return f"Container {spec.name} failed liveness probe, will be restarted"
         if probes is not None and probes.startup is False:
             return f"Container {spec.name} failed startup probe, will be restarted"
         return ""
+
+    def _resize_restarts(self, spec: Any, container: Container) -> bool:
+        names = [names for _, other, names in unset(self.pod, self.seen, self.memory) if other.id == container.id]
+        return bool(names) and needs_restart(spec, names[0])
+
+    def _resize(self) -> Iterator[Action]:
+        differing = [d for d in unset(self.pod, self.seen, self.memory) if not needs_restart(d[0], d[2])]
+        if (differing or pod_unset(self.pod, self.memory)) and self._due(self.memory.resize_error):
+            yield Resize()
 
     def _start_after(self, spec: Any, ended: Container) -> Iterator[Action]:
         delay = self.backoff.next_delay(ended)

@@ -39,6 +39,7 @@ from sampan.kubelet.orphans import Orphans
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
+from sampan.kubelet.resize.decide import Refusal, judged
 from sampan.kubelet.rotation import LogRotation
 from sampan.kubelet.server import KubeletServer
 from sampan.kubelet.stats.provider import OffLoop
@@ -152,6 +153,7 @@ class Kubelet:
             service_variables=self._service_variables,
             cgroups=self.upkeep.cgroups,
             admit=self._admit,
+            allocate=self._allocate,
         )
         self.pods = PodWorkers(self._context, self._owner)
         access = Access(client, clock, config.node_name) if config.server_cert is not None else None
@@ -276,6 +278,11 @@ class Kubelet:
     def _admit(self, pod: Any) -> podadmission.Rejection | None:
         others = [worker.pod for worker in self.pods.all() if not worker.is_over()]
         return podadmission.judged(pod, others, self._allocatable, self.upkeep.eviction.conditions)
+
+    def _allocate(self, pod: Any) -> Refusal | None:
+        uid = pod.metadata.uid
+        others = [worker.pod for worker in self.pods.all() if worker.uid != uid and not worker.is_over()]
+        return judged(pod, others, self._allocatable)
 
     def _node_event(self, type_: str, reason: str, message: str) -> None:
         """An event on the node."""

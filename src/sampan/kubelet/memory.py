@@ -75,6 +75,11 @@ class Memory:
     hooks: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
     ending: Ending | None = None
+    actuated: dict[str, Any] = field(default_factory=dict)
+    """What was last set on containers (by id) and on the pod (""), where that is not what they were made with."""
+    resize_pending: tuple[str, str] | None = None
+    """Why a resize that is asked for is not allocated: reason and message."""
+    resize_error: Failure | None = None
     removed: bool = False
     """The API no longer has the pod."""
     torn_down: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 ContainerState = Literal["created", "running", "exited", "unknown"]
 
@@ -42,6 +42,8 @@ class Container:
     restarts: int = 0
     delay: float | None = None
     spec_hash: str = ""
+    resources: Any = None
+    """The amounts it was made with; None for one whose maker did not note them."""
     round: int = 0
     recursive_mounts: tuple[str, ...] = ()
     """Where it sees volumes that are read-only with all that is mounted in them."""

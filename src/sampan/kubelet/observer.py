@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sampan.cri.errors import RuntimeNotFound
 from sampan.cri.interface import Runtime
 from sampan.cri.messages import pb
@@ -110,6 +112,7 @@ def seen_container(item: Any, status: Any, log_folder: Path) -> Container:
         restarts=int(notes.get(labels.RESTART_COUNT, status.metadata.attempt)),
         delay=float(delay) if delay is not None else None,
         spec_hash=notes.get(labels.CONTAINER_HASH, ""),
+        resources=msgspec.json.decode(notes[labels.RESOURCES]) if labels.RESOURCES in notes else None,
         round=int(notes.get(labels.ROUND, 0)),
         recursive_mounts=tuple(mount.container_path for mount in status.mounts if mount.recursive_read_only),
         user=first_user(status),

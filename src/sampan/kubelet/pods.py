@@ -8,8 +8,10 @@ from typing import Any
 
 from sampan.aio.tasks import TaskOwner
 from sampan.kubelet.context import NodeContext
+from sampan.kubelet.qos import qos_class
 from sampan.kubelet.worker import PodWorker
 
+QUALITIES = ("Guaranteed", "Burstable", "BestEffort")
 log = logging.getLogger(__name__)
 
 
@@ -66,12 +68,19 @@ class PodWorkers:
             worker.tell("", "Warning", rejection.reason, rejection.message)
         self._owner.start(lambda: self._run(worker), name=worker.owner.name, policy="log")
 
+    def retry_resizes(self) -> None:
+        """Something has become free: pods that wait for it are asked again, the dearest first (KEP-1287)."""
+        waiting = [worker for worker in self._workers.values() if worker.memory.resize_pending is not None]
+        for worker in sorted(waiting, key=lambda w: (-(w.pod.spec.priority or 0), QUALITIES.index(qos_class(w.pod)))):
+            worker.reallocate()
+
     async def _run(self, worker: PodWorker) -> None:
         try:
             await worker.run()
         finally:
             self._workers.pop(worker.uid, None)
             self._context.publisher.forget(worker.uid)
+            self.retry_resizes()
 
 
 def is_new(pod: Any) -> bool:

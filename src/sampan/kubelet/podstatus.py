@@ -13,13 +13,14 @@ import msgspec
 
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
-from sampan.kubelet.conditions import OWNED, conditions_of, disruption
+from sampan.kubelet.conditions import OWNED, conditions_of, disruption, resizing
 from sampan.kubelet.containerstatus import ContainerStatuses
 from sampan.kubelet.decide import is_finished
 from sampan.kubelet.memory import Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL, phase_of
 from sampan.kubelet.qos import qos_class
+from sampan.kubelet.resize.amounts import POD, amounts, replaced
 from sampan.kubelet.restarts import CrashBackoff, wanted_round
 from sampan.kubelet.spec import app_containers, ephemeral_containers, host_network, init_containers
 
@@ -46,6 +47,7 @@ def pod_status(
         message=(ending.message if ending else "") or known.message,
         conditions=[
             *conditions_of(pod, phase, init, apps, sandbox_ready=sandbox_ready, round_=round_, now=now),
+            *resizing(pod, seen, memory, known.conditions or (), now),
             *disruption(ending, known.conditions or (), now),
         ],
         hostIP=host_ips[0] if host_ips else None,
@@ -56,8 +58,17 @@ def pod_status(
         initContainerStatuses=init or None,
         containerStatuses=apps,
         ephemeralContainerStatuses=[statuses.of_ephemeral(spec) for spec in ephemeral_containers(pod)] or None,
+        resources=pod_level(pod, memory),
+        allocatedResources=(pod.spec.resources.requests if pod.spec.resources else None) or None,
         qosClass=known.qosClass or qos_class(pod),
     )
+
+
+def pod_level(pod: Any, memory: Memory) -> Any:
+    """The pod's own resources, as they are set; None for a pod without (KEP-5419)."""
+    if pod.spec.resources is None:
+        return None
+    return replaced(pod.spec.resources, memory.actuated.get(POD) or amounts(pod.spec.resources))
 
 
 def pod_ips(pod: Any, seen: Observed, memory: Memory, host_ips: Sequence[str]) -> list[str]:

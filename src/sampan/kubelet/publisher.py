@@ -26,6 +26,8 @@ from sampan.client.interface import Client
 log = logging.getLogger(__name__)
 SENDERS = 8
 OWNED_MERGED = ("podIPs", "hostIPs")
+PASSING = ("PodResizePending", "PodResizeInProgress")
+"""Conditions that are taken away when they do not hold."""
 CLEARED = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
 
 
@@ -157,9 +159,12 @@ def status_patch(status: Any) -> dict[str, Any]:
     for name in CLEARED:
         patch.setdefault(name, None)
     # Conditions merge by type: what a former state of one had to say would stay otherwise.
-    for condition in patch.get("conditions", ()):
+    conditions = patch.get("conditions", ())
+    for condition in conditions:
         for name in ("reason", "message"):
             condition.setdefault(name, None)
+    told = {condition["type"] for condition in conditions}
+    patch["conditions"] = [*conditions, *({"type": t, "$patch": "delete"} for t in PASSING if t not in told)]
     return patch
 
 
@@ -169,6 +174,8 @@ def includes(known: Any, status: Any) -> bool:
         return False
     conditions = {c.type: (c.status, c.reason, c.message) for c in known.conditions or ()}
     if any(conditions.get(c.type) != (c.status, c.reason, c.message) for c in status.conditions or ()):
+        return False
+    if any(kind in conditions and all(c.type != kind for c in status.conditions or ()) for kind in PASSING):
         return False
     fields = [name for name in status.__struct_fields__ if name != "conditions"]
     return all(

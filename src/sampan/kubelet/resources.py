@@ -15,6 +15,7 @@ SMALLEST_QUOTA = 1000
 SMALLEST_SHARES = 2
 LARGEST_SHARES = 262_144
 SHARES_PER_CPU = 1024
+SWAP_V1, SWAP_V2 = "memory.memsw.limit_in_bytes", "memory.swap.max"
 HUGE = "hugepages-"
 
 
@@ -28,19 +29,26 @@ def cpu_quota(milli: int) -> int:
     return max(milli * CPU_PERIOD // 1000, SMALLEST_QUOTA) if milli else 0
 
 
-def container_resources(pod: Any, container: Any, node_memory: int) -> Any:
-    """The LinuxContainerResources of a container; `node_memory` in bytes."""
+def container_resources(pod: Any, container: Any, node_memory: int, *, swap: str = "") -> Any:
+    """The LinuxContainerResources of a container; `node_memory` in bytes.
+
+    `swap` is the kernel's file by which containers are kept from swapping, as no pod may (NoSwap), "" where it has
+    none: with cgroup v1's, memory and swap together are held to the memory limit, with v2's, swap to nothing.
+    """
     requests = (container.resources.requests if container.resources else None) or {}
     limits = (container.resources.limits if container.resources else None) or {}
     cpu_limit = quantity.milli(limits.get("cpu"))
     # A limit without a request is also the request; defaulting has usually said so already.
     cpu_request = quantity.milli(requests.get("cpu", limits.get("cpu")))
     huge = huge_pages({name: quantity.parse(amount) for name, amount in limits.items()})
+    limit = quantity.units(limits.get("memory"))
     return pb.LinuxContainerResources(
         cpu_period=CPU_PERIOD,
         cpu_quota=cpu_quota(cpu_limit),
         cpu_shares=cpu_shares(cpu_request),
-        memory_limit_in_bytes=quantity.units(limits.get("memory")),
+        memory_limit_in_bytes=limit,
+        memory_swap_limit_in_bytes=limit if swap == SWAP_V1 else 0,
+        unified={SWAP_V2: "0"} if swap == SWAP_V2 else {},
         oom_score_adj=oom_score(pod, container, node_memory),
         hugepage_limits=[pb.HugepageLimit(page_size=size, limit=amount) for size, amount in sorted(huge.items())],
     )

@@ -68,7 +68,6 @@ class Upkeep:
             workers,
             root=config.root,
             log_root=config.log_root,
-            driver=config.cgroup_driver,
             off_loop=off_loop,
         )
         self.filesystems = RuntimeFilesystems(runtime)

@@ -28,6 +28,8 @@ from sampan.kubelet.observer import Observer
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podstatus import known_status, pod_status
 from sampan.kubelet.probes import Prober
+from sampan.kubelet.resize.allocation import Allocation
+from sampan.kubelet.resize.amounts import snapshot
 from sampan.kubelet.spec import container_by_name, full_name, grace_seconds, host_network
 from sampan.kubelet.steps.table import Steps
 from sampan.kubelet.steps.workspace import Interrupted
@@ -43,9 +45,12 @@ EVENT_LAG = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 class PodWorker:
     def __init__(self, pod: Any, context: NodeContext) -> None:
-        self.pod = pod
         self.uid = pod.metadata.uid
-        self.memory = Memory()
+        self.wanted = pod
+        """As the API has it; `pod` is as this node runs it, with the resources that are allocated."""
+        self.allocation = Allocation(pod, context.config.root / "pods" / self.uid)
+        self.pod = self.allocation.applied(pod)
+        self.memory = Memory(actuated=self.allocation.actuated)
         self.seen: Observed = NOTHING
         self.finished = False
         self.rounds = 0
@@ -72,10 +77,33 @@ class PodWorker:
 
     def update(self, pod: Any) -> None:
         """The API's newest form of the pod; one that differs only in its status wakes nobody."""
-        old, self.pod = self.pod, pod
+        old, self.wanted = self.wanted, pod
+        self.pod = self.allocation.applied(pod)
+        self.reallocate()
         if old.metadata.deletionTimestamp != pod.metadata.deletionTimestamp or differs(old, pod):
             self._steps.pod_changed()
             self._note_ending()
+            self.wake()
+
+    def reallocate(self) -> None:
+        """Allocates what the pod asks for, if it fits; notes why not. Again whenever something may have become free."""
+        asked = snapshot(self.wanted)
+        if asked == self.allocation.allocated or self.memory.ending is not None or self._phase() in TERMINAL:
+            self._pend(None)
+            return
+        refusal = self._context.allocate(self.wanted)
+        self._pend((refusal.reason, refusal.message) if refusal is not None else None)
+        if refusal is None:
+            self.tell("", "Normal", "ResizeStarted", "Pod resize started")
+            self.allocation.allocate(asked)
+            self.pod = self.allocation.applied(self.wanted)
+            self.wake()
+
+    def _pend(self, why: tuple[str, str] | None) -> None:
+        if why != self.memory.resize_pending:
+            self.memory.resize_pending = why
+            if why is not None:
+                self.tell("", "Warning", f"Resize{why[0]}", f"Pod resize {why[0]}: {why[1]}")
             self.wake()
 
     def remove(self) -> None:

@@ -38,6 +38,7 @@ class FakeRuntime:
         self.containers: dict[str, Any] = {}
         self.configs: dict[str, Any] = {}
         self.ignores_stop: set[str] = set()
+        self.updates: list[tuple[str, Any]] = []
         self.layers: dict[str, int] = {}
         self.on_remove: Callable[[str], None] = lambda image: None
         self._sandboxes_of: dict[str, str] = {}
@@ -239,6 +240,7 @@ class FakeRuntime:
 
     async def update_resources(self, container_id: str, resources: Message) -> None:
         await self._change("update_resources", container_id)
+        self.updates.append((container_id, resources))
 
     async def reopen_log(self, container_id: str) -> None:
         await self._change("reopen_log", container_id)

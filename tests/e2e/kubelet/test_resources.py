@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from sampan.api import quantity
+from sampan.api.kinds import core_v1
 from sampan.kubelet.stats import cgroupfiles
 
 from .harness import Machine, Node, eventually
@@ -103,3 +106,43 @@ async def test_a_node_short_of_everything(machine: Machine) -> None:
         await node.clear()
     finally:
         await node.stop()
+
+
+def ask(node: Node, requests: dict[str, str], limits: dict[str, str], pod_level: dict[str, str] | None = None) -> None:
+    """As the resize subresource changes a pod's spec."""
+
+    def change(pod: Any) -> None:
+        resources = core_v1.ResourceRequirements
+        pod.spec.containers[0].resources = resources(requests=requests, limits=limits)
+        if pod_level is not None:
+            pod.spec.resources = resources(requests=pod_level, limits=pod_level)
+
+    node.api.change(core_v1.Pod, "p", "default", change)
+
+
+async def test_resize_in_place(node: Node) -> None:
+    """Up and down, containers and the pod around them; nothing is restarted."""
+    both = {"cpu": "100m", "memory": "32Mi"}
+    made = node.pod(
+        containers=[burn("sleep 1000", resources={"limits": both, "requests": both})],
+        resources={"limits": both, "requests": both},
+    )
+    await node.running()
+    cgroups = node.kubelet.upkeep.cgroups
+    tree, name = cgroups.tree, cgroups.name(made)
+    own = cgroups.container(made, node.container().containerID.removeprefix("containerd://"))
+    for cpu, memory in (("400m", "96Mi"), ("50m", "24Mi")):
+        asked = {"cpu": cpu, "memory": memory}
+        ask(node, asked, asked, asked)
+        await eventually(
+            lambda asked=asked: node.container().resources.limits == asked, about=lambda: node.get().status.conditions
+        )
+        await eventually(lambda asked=asked: node.get().status.resources.requests == asked)
+        for cgroup in (name, own):
+            found = cgroupfiles.memory(tree, cgroup)
+            assert found is not None
+            assert found.limit == quantity.units(memory)
+        quota = "cpu.max" if tree.version == 2 else "cpu.cfs_quota_us"
+        assert tree.read("cpu", own, quota).split()[0] == str(quantity.milli(cpu) * 100)
+    assert node.container().restartCount == 0
+    assert not [c for c in node.get().status.conditions if "Resize" in c.type]

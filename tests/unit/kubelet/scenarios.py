@@ -75,7 +75,9 @@ def memory_of(case: dict[str, Any], pod: Any) -> Memory:
     memory = Memory(volumes_ready=True)
     for field in ("volumes_ready", "torn_down", "removed"):
         setattr(memory, field, given.get(field, getattr(memory, field)))
-    for field in ("volumes", "sandbox"):
+    memory.actuated = given.get("actuated", {})
+    memory.resize_pending = tuple(given["resize_pending"]) if "resize_pending" in given else None
+    for field in ("volumes", "sandbox", "resize_error"):
         setattr(memory, field, failure(given.get(field)))
     memory.hooks, memory.stopping = set(given.get("hooks", ())), set(given.get("stopping", ()))
     memory.images = {name: image(value) for name, value in given.get("images", {}).items()}

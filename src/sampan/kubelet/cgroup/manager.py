@@ -48,6 +48,8 @@ class PodCgroups:
         self._pids = pids
         self._quota = quota
         self._set: dict[str, Settings] = {}
+        self.swap = ""
+        """The file by which containers are kept from swapping, "" where there is none."""
 
     def name(self, pod: Any) -> str:
         return names.cgroup_parent(pod, driver=self._driver, root=self._root)
@@ -61,11 +63,23 @@ class PodCgroups:
         Raises CgroupError.
         """
         await self._apply(self.tier(""), settings.of_node(available))
+        self.swap = self.tree.swap(self.tier(""))
         await self.balance()
 
-    async def ensure(self, pod: Any) -> None:
-        """Makes the pod's cgroup and sets it to what the pod asks for now. Raises CgroupError."""
-        await self._apply(self.name(pod), settings.of_pod(pod, pids=self._pids, quota=self._quota))
+    def container(self, pod: Any, container_id: str) -> str:
+        """The cgroup of a container, as containerd calls it below its pod's."""
+        scope = f"cri-containerd-{container_id}.scope" if self._driver == names.SYSTEMD else container_id
+        return f"{self.name(pod)}/{scope}"
+
+    async def ensure(self, pod: Any, before: Any = None) -> None:
+        """Makes the pod's cgroup and sets it to what the pod asks for now. Raises CgroupError.
+
+        With `before`, the pod as it was, to the larger of both: its containers are about to be changed.
+        """
+        wanted = settings.of_pod(pod, pids=self._pids, quota=self._quota)
+        if before is not None:
+            wanted = settings.larger(wanted, settings.of_pod(before, pids=self._pids, quota=self._quota))
+        await self._apply(self.name(pod), wanted)
         if qos_class(pod) in names.TIERS:
             await self.balance()
 

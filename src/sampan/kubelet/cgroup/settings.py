@@ -7,7 +7,7 @@ MemoryQoS is off, as upstream. Swap stays with the containers: the runtime gives
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sampan.api.quantity import Quantity
@@ -45,6 +45,20 @@ def of_pod(pod: Any, *, pids: int = 0, quota: bool = True) -> Settings:
         pids=pids,
         hugepages=huge_pages(limits),
     )
+
+
+def larger(one: Settings, other: Settings) -> Settings:
+    """The wider of two limits, each by itself."""
+    return replace(
+        one,
+        cpu_shares=max(one.cpu_shares, other.cpu_shares),
+        cpu_quota=wider(one.cpu_quota, other.cpu_quota),
+        memory=wider(one.memory, other.memory),
+    )
+
+
+def wider(one: int, other: int) -> int:
+    return UNLIMITED if UNLIMITED in (one, other) else max(one, other)
 
 
 def of_tiers(pods: Iterable[Any]) -> dict[str, Settings]:

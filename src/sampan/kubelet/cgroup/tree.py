@@ -14,6 +14,7 @@ from pathlib import Path
 from sampan.kubelet.cgroup.files import Write, writes
 from sampan.kubelet.cgroup.removal import hierarchies, remove_tree
 from sampan.kubelet.cgroup.settings import Settings
+from sampan.kubelet.resources import SWAP_V1, SWAP_V2
 
 log = logging.getLogger(__name__)
 WANTED = ("cpuset", "cpu", "memory", "pids", "hugetlb", "io")
@@ -30,6 +31,11 @@ class CgroupTree:
     def folder(self, controller: str, name: str) -> Path:
         """Where the files of a cgroup's controller are."""
         return (self.mount if self.version == 2 else self.mount / controller) / name.strip("/")
+
+    def swap(self, name: str) -> str:
+        """The file that limits swapping, as a cgroup has it; "" for a kernel without."""
+        file = SWAP_V2 if self.version == 2 else SWAP_V1
+        return file if self.folder("memory", name).joinpath(file).exists() else ""
 
     def make(self, name: str) -> None:
         """Makes the cgroup and those above it, in every hierarchy. Raises OSError."""

@@ -17,7 +17,6 @@ from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
 from sampan.kubelet import labels
 from sampan.kubelet.cgroup.manager import PodCgroups
-from sampan.kubelet.cgroup.names import SYSTEMD
 from sampan.kubelet.containerconfig import pod_log_folder
 from sampan.kubelet.observed import Container
 from sampan.kubelet.stats import cgroupfiles, disk, interfaces
@@ -42,7 +41,6 @@ class Measuring:
         *,
         root: Path,
         log_root: Path,
-        driver: str,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self._runtime = runtime
@@ -51,7 +49,6 @@ class Measuring:
         self._workers = workers
         self._root = root
         self._log_root = log_root
-        self._driver = driver
         self._off_loop = off_loop
         self.rates = Rates(clock)
 
@@ -79,7 +76,7 @@ class Measuring:
     def _pod(self, worker: Any, layers: Mapping[str, DiskSpace]) -> PodUse:
         tree, name = self._cgroups.tree, self._cgroups.name(worker.pod)
         alive = [c for c in worker.seen.latest.values() if c.state == "running"]
-        containers = tuple(self._container(name, container, layers.get(container.id)) for container in alive)
+        containers = tuple(self._container(worker.pod, container, layers.get(container.id)) for container in alive)
         return PodUse(
             pod=worker.pod,
             cgroup=name,
@@ -90,9 +87,8 @@ class Measuring:
             containers=containers,
         )
 
-    def _container(self, pod: str, container: Container, layer: DiskSpace | None) -> ContainerUse:
-        tree = self._cgroups.tree
-        name = f"{pod}/{scope(container.id, self._driver)}"
+    def _container(self, pod: Any, container: Container, layer: DiskSpace | None) -> ContainerUse:
+        tree, name = self._cgroups.tree, self._cgroups.container(pod, container.id)
         return ContainerUse(
             name=container.name,
             id=container.id,
@@ -131,11 +127,6 @@ class Measuring:
             for kind in folder.glob(f"*/{volume.name}"):
                 found[volume.name] = disk.measured(kind)
         return found
-
-
-def scope(container_id: str, driver: str) -> str:
-    """What containerd calls a container's cgroup below its pod's."""
-    return f"cri-containerd-{container_id}.scope" if driver == SYSTEMD else container_id
 
 
 def started_at(pod: Any) -> float:

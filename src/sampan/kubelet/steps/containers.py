@@ -69,6 +69,7 @@ class ContainerSteps:
             termination_file=termination_file(space.folder, spec.name, action.restarts),
             config=context.config,
             node_memory=context.memory,
+            swap=context.cgroups.swap,
             target=self._target(spec),
         )
         sandbox_config = space.sandbox_config(sandbox.attempt)
@@ -129,6 +130,7 @@ class ContainerSteps:
         space = self._space
         removed = next((c for c in space.worker.seen.containers if c.id == action.id), None)
         await space.context.runtime.remove_container(action.id)
+        space.worker.allocation.forget(action.id)
         if removed is not None:
             remove_files(space, removed.name, removed.restarts)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions
 from sampan.kubelet.cgroup.manager import CgroupError
+from sampan.kubelet.resize.amounts import POD, amounts
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 
 TURN_SECONDS = 5.0
@@ -23,6 +24,8 @@ class SandboxSteps:
         make_folder(config.log_directory)
         try:
             await space.context.cgroups.ensure(space.pod)
+            if space.pod.spec.resources is not None:
+                space.worker.allocation.note(POD, amounts(space.pod.spec.resources))
         except CgroupError as error:
             self._failed("FailedCreatePodContainer", f"unable to ensure pod container exists: {error}")
             return

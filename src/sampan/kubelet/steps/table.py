@@ -10,6 +10,7 @@ from sampan.kubelet.context import NodeContext
 from sampan.kubelet.steps.containers import ContainerSteps
 from sampan.kubelet.steps.finish import FinishStep
 from sampan.kubelet.steps.images import ImageSteps
+from sampan.kubelet.steps.resizes import ResizeStep
 from sampan.kubelet.steps.sandboxes import SandboxSteps
 from sampan.kubelet.steps.stops import StopSteps
 from sampan.kubelet.steps.volumes import VolumeSteps
@@ -33,6 +34,7 @@ class Steps:
             actions.StartContainer: containers.start,
             actions.StopContainer: self._stops.stop,
             actions.RemoveContainer: containers.remove,
+            actions.Resize: ResizeStep(space).resize,
             actions.Finish: FinishStep(space).finish,
         }
         self.tell = space.tell

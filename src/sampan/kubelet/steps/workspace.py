@@ -13,6 +13,7 @@ from sampan.kubelet.context import NodeContext
 from sampan.kubelet.dns import resolver_for
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
+from sampan.kubelet.resize.allocation import Allocation
 from sampan.kubelet.spec import ephemeral_containers, host_network, init_containers
 from sampan.volumes.interface import Made, PodVolumes
 
@@ -34,6 +35,7 @@ class Worker(Protocol):
     seen: Observed
     owner: TaskOwner
     finished: bool
+    allocation: Allocation
 
     def wake(self) -> None: ...
 
