@@ -98,9 +98,9 @@ class World:
         """Answers everybody with `name` and the client's address; returns what ends it in good order."""
         with inside(namespace):
             if protocol == "tcp":
-                server = socket.create_server((address, port), backlog=512)
+                server = socket.create_server((address, port), family=_family(address), backlog=512)
             else:
-                server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                server = socket.socket(_family(address), socket.SOCK_DGRAM)
                 server.bind((address, port))
         self._servers.append(server)
         work = _serve_tcp if protocol == "tcp" else _serve_udp
@@ -109,7 +109,7 @@ class World:
 
     def ask(self, namespace: str, address: str, port: int, *, protocol: str = "tcp", source_port: int = 0) -> Answer:
         """Connects from that namespace and returns the answer; raises OSError as the client meets it."""
-        with inside(namespace), _client(protocol) as client:
+        with inside(namespace), _client(protocol, address) as client:
             if source_port:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 client.bind(("", source_port))
@@ -180,8 +180,12 @@ def _stop(server: socket.socket) -> None:
     server.close()
 
 
-def _client(protocol: str) -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+def _client(protocol: str, address: str) -> socket.socket:
+    return socket.socket(_family(address), socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _serve_tcp(server: socket.socket, name: str) -> None:

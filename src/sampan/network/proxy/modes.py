@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sampan.network.proxy.backend import Backend
 from sampan.network.proxy.config import ProxyConfig
+from sampan.network.proxy.ebpf.backend import EbpfBackend
 from sampan.network.proxy.iptables.backend import IptablesBackend
 from sampan.network.proxy.nftables.backend import NftablesBackend
 from sampan.network.proxy.settings import Settings
@@ -13,6 +14,7 @@ from sampan.network.proxy.settings import Settings
 BACKENDS: dict[str, Callable[[Settings], Backend]] = {
     "nftables": NftablesBackend,
     "iptables": IptablesBackend,
+    "ebpf": EbpfBackend,
 }
 
 
