@@ -21,7 +21,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import uvloop
 from rich.console import Console
 from rich.table import Table
@@ -29,9 +28,9 @@ from rich.table import Table
 from sampan.aio.clock import SystemClock
 from sampan.store import keys
 from sampan.store.cache import ResourceCache, WatchCache, Watcher
-from sampan.store.etcd import EtcdStore
+from sampan.store.etcd import Credentials, EtcdStore
+from sampan.store.etcd.member import Member
 from sampan.store.etcd.messages import pb
-from sampan.store.etcd.rpc_pb2_grpc import KVStub
 from sampan.store.interface import Compare, Put, Store
 from sampan.store.memory import MemoryStore
 from sampan.store.sqlite import SqliteStore
@@ -146,13 +145,14 @@ async def plain_rows(directory: Path, seconds: float) -> Rows:
     if not etcd.available():
         return rows
     async with AsyncExitStack() as stack:
-        address = (await served(stack, directory)).removeprefix("http://")
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
-        calls: Any = KVStub(channel)
+        member = Member(await served(stack, directory), Credentials(), SystemClock())
+        stack.push_async_callback(member.close)
+        assert await member.connect(5), member.reason
+        put, get = partial(member.calls["put"], timeout=10), partial(member.calls["range"], timeout=10)
         value = pod("x")
         for name, call in (
-            ("put", lambda n: calls.Put(pb.PutRequest(key=b"/plain/%d" % (n % PODS), value=value))),
-            ("range", lambda n: calls.Range(pb.RangeRequest(key=b"/plain/%d" % (n % 100)))),
+            ("put", lambda n: put(pb.PutRequest(key=b"/plain/%d" % (n % PODS), value=value))),
+            ("range", lambda n: get(pb.RangeRequest(key=b"/plain/%d" % (n % 100)))),
         ):
             for workers in (1, 16, 256):
                 speed, latencies = await repeated(call, workers, seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sampan.store.etcd.connection import Credentials
+from sampan.store.etcd.member import Credentials
 from sampan.store.etcd.store import EtcdStore
 
 __all__ = ["Credentials", "EtcdStore"]

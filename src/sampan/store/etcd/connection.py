@@ -1,4 +1,4 @@
-"""The way to the cluster: one channel to each member, one of them in use, and another when that fails.
+"""The way to the cluster: a connection to each member, one of them in use, and another when that fails.
 
 Any member serves any request. A call goes to the *current* member; if that is not connected, or does not answer, the
 next becomes current, and the streams to the old one are ended so that their readers open them anew. A request that
@@ -14,107 +14,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
-import msgspec
-
 from sampan.aio.clock import Clock
+from sampan.aio.grpc import RpcError
 from sampan.store.errors import StoreError, Unavailable
 from sampan.store.etcd import failures
+from sampan.store.etcd.member import Credentials, Member
 from sampan.store.etcd.messages import pb
-from sampan.store.etcd.rpc_pb2_grpc import AuthStub, KVStub, LeaseStub, MaintenanceStub, WatchStub
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
 """After so long without an answer a read is tried at another member."""
 PAUSE_SECONDS = 0.1
-OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    # etcd ends connections that ping more often than every 5 s (--grpc-keepalive-min-time).
-    ("grpc.keepalive_time_ms", 6000),
-    ("grpc.keepalive_timeout_ms", 3000),
-    # A ping that measures the bandwidth counts as one that keeps alive, but may by itself take a minute.
-    ("grpc.http2.ping_timeout_ms", 3000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-]
-
-
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """How to trust and be trusted: PEM files for endpoints with https, and etcd's own user and password."""
-
-    authority: Path | None = None
-    """Who signed the members' certificates; None: the authorities gRPC knows."""
-    certificate: Path | None = None
-    key: Path | None = None
-    user: str = ""
-    password: str = ""
-
-
-class Member:
-    """A channel to one endpoint, `http://host:port` or `https://host:port`, and the calls it offers."""
-
-    def __init__(self, url: str, credentials: Credentials) -> None:
-        scheme, _, rest = url.rpartition("://")
-        self.url = url
-        target = rest.rstrip("/")
-        if scheme == "https":
-            self.channel = grpc.aio.secure_channel(target, _tls(credentials), OPTIONS)
-        elif scheme in ("", "http"):
-            self.channel = grpc.aio.insecure_channel(target, OPTIONS)
-        else:
-            raise Unavailable(f"etcd endpoint {url}: want http://host:port or https://host:port")
-        kv: Any = KVStub(self.channel)
-        lease: Any = LeaseStub(self.channel)
-        watch: Any = WatchStub(self.channel)
-        maintenance: Any = MaintenanceStub(self.channel)
-        auth: Any = AuthStub(self.channel)
-        self.calls: dict[str, Any] = {
-            "range": kv.Range,
-            "put": kv.Put,
-            "txn": kv.Txn,
-            "compact": kv.Compact,
-            "watch": watch.Watch,
-            "grant": lease.LeaseGrant,
-            "revoke": lease.LeaseRevoke,
-            "keep_alive": lease.LeaseKeepAlive,
-            "status": maintenance.Status,
-            "authenticate": auth.Authenticate,
-        }
-        self.streams: dict[Any, None] = {}
-
-    def is_ready(self) -> bool:
-        return self.channel.get_state() is grpc.ChannelConnectivity.READY
-
-    async def connect(self, clock: Clock, seconds: float) -> bool:
-        """Whether the channel is connected, after at most `seconds`; says no at once when the host refuses."""
-        until = clock.monotonic() + seconds
-        state = self.channel.get_state(try_to_connect=True)
-        while state is not grpc.ChannelConnectivity.READY:
-            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or clock.monotonic() >= until:
-                return False
-            try:
-                await clock.wait_for(self.channel.wait_for_state_change(state), until - clock.monotonic())
-            except TimeoutError:
-                return False
-            state = self.channel.get_state(try_to_connect=True)
-        return True
-
-    def end_streams(self) -> None:
-        for stream in tuple(self.streams):
-            stream.cancel()
-
-    async def close(self) -> None:
-        await self.channel.close()
 
 
 class Connection:
@@ -130,7 +43,7 @@ class Connection:
         clock: Clock,
         *,
         seconds: float,
-        member: Callable[[str, Credentials], Member] = Member,
+        member: Callable[[str, Credentials, Clock], Member] = Member,
     ) -> None:
         if not endpoints:
             raise Unavailable("no etcd endpoint is given: name at least one, as http://host:port")
@@ -147,7 +60,7 @@ class Connection:
 
     async def open(self) -> None:
         """Connects to any member; raises `Unavailable` when none answers."""
-        self._members = [self._member(url, self._credentials) for url in self._endpoints]
+        self._members = [self._member(url, self._credentials, self._clock) for url in self._endpoints]
         await self._ready(self._clock.monotonic() + self._seconds)
         await self.authenticate()
 
@@ -167,7 +80,7 @@ class Connection:
     async def call(self, name: str, request: Any, *, repeatable: bool, seconds: float | None = None) -> Any:
         """The answer. `repeatable` says that doing it twice is as good as once.
 
-        Raises `grpc.aio.AioRpcError` for what a member answered, `Unavailable` when none did.
+        Raises `RpcError` for what a member answered, `Unavailable` when none did.
         """
         deadline = self._clock.monotonic() + (seconds or self._seconds)
         authenticated = False
@@ -178,20 +91,14 @@ class Connection:
                 limit = min(limit, READ_SECONDS)
             try:
                 return await member.calls[name](request, metadata=self._metadata, timeout=limit)
-            except grpc.aio.AioRpcError as error:
+            except RpcError as error:
                 if failures.is_stale_token(error) and not authenticated:
                     authenticated = True
                     await self.authenticate()
                 elif not await self._again(error, member, repeatable, deadline):
                     raise
-            except (grpc.aio.UsageError, asyncio.CancelledError) as error:
-                task = asyncio.current_task()
-                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                    raise
-                # The channel was closed under the call.
-                raise Unavailable("the store is closed") from None
 
-    async def _again(self, error: grpc.aio.AioRpcError, member: Member, repeatable: bool, deadline: float) -> bool:
+    async def _again(self, error: RpcError, member: Member, repeatable: bool, deadline: float) -> bool:
         """Whether to send the request once more; raises `Unavailable` when the member did not answer and not."""
         passing = failures.did_nothing(error)
         if not passing and not failures.is_unreachable(error):
@@ -210,7 +117,7 @@ class Connection:
         call.add_done_callback(lambda ended: member.streams.pop(ended, None))
         return call, member
 
-    async def stream_failed(self, error: grpc.aio.AioRpcError, member: Member) -> StoreError:
+    async def stream_failed(self, error: RpcError, member: Member) -> StoreError:
         """Draws the conclusions from a stream's end, and says it in the store's words."""
         if failures.is_stale_token(error):
             await self.authenticate()
@@ -239,8 +146,9 @@ class Connection:
         try:
             return await self._clock.wait_for(asyncio.shield(self._connecting), max(left, 0))
         except TimeoutError:
+            tried = ", ".join(f"{member.url}: {member.reason}" for member in self._members)
             raise Unavailable(
-                f"no etcd member answered within {self._seconds:g} s ({', '.join(self._endpoints)}): "
+                f"no etcd member answered within {self._seconds:g} s ({tried}): "
                 "check that etcd runs and that the endpoints and certificates are right"
             ) from None
 
@@ -250,7 +158,7 @@ class Connection:
             for offset in range(len(self._members)):
                 place = (self._current + offset) % len(self._members)
                 member = self._members[place]
-                if await member.connect(self._clock, CONNECT_SECONDS):
+                if await member.connect(CONNECT_SECONDS):
                     if offset:
                         self.leave(self._members[self._current], "not connected")
                         self._current = place
@@ -265,17 +173,6 @@ class Connection:
         self._metadata = (("hasleader", "true"),)
         try:
             answer = await self.call("authenticate", request, repeatable=True)
-        except grpc.aio.AioRpcError as error:
+        except RpcError as error:
             raise failures.translated(error, self.url) from None
         self._metadata = (("hasleader", "true"), ("token", answer.token))
-
-
-def _tls(credentials: Credentials) -> grpc.ChannelCredentials:
-    try:
-        return grpc.ssl_channel_credentials(
-            root_certificates=credentials.authority.read_bytes() if credentials.authority else None,
-            private_key=credentials.key.read_bytes() if credentials.key else None,
-            certificate_chain=credentials.certificate.read_bytes() if credentials.certificate else None,
-        )
-    except OSError as error:
-        raise Unavailable(f"a certificate for etcd cannot be read: {error}") from error

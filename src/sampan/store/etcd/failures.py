@@ -7,12 +7,10 @@ to say.
 
 from __future__ import annotations
 
-import grpc
-import grpc.aio
-
+from sampan.aio.grpc import Code, RpcError
 from sampan.store.errors import Corrupt, InvalidCommit, QuotaExceeded, StoreError, Unavailable
 
-UNREACHABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+UNREACHABLE = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
 NOTHING_DONE = ("etcdserver: no leader", "etcdserver: too many requests")
 STALE_TOKEN = ("etcdserver: invalid auth token", "etcdserver: revision of auth store is old")
 COMPACTED = "required revision has been compacted"
@@ -45,25 +43,25 @@ EXPLANATIONS: tuple[tuple[str, type[StoreError], str], ...] = (
 )
 
 
-def text(error: grpc.aio.AioRpcError) -> str:
-    return error.details() or error.code().name
+def text(error: RpcError) -> str:
+    return error.details or error.code.name
 
 
-def is_unreachable(error: grpc.aio.AioRpcError) -> bool:
+def is_unreachable(error: RpcError) -> bool:
     """Whether the member did not answer, so that another should be asked."""
-    return error.code() in UNREACHABLE
+    return error.code in UNREACHABLE
 
 
-def did_nothing(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the request was refused for a passing reason before it was acted on."""
-    return text(error).startswith(NOTHING_DONE)
+def did_nothing(error: RpcError) -> bool:
+    """Whether the request was refused, or not taken, for a passing reason before it was acted on."""
+    return error.untouched or text(error).startswith(NOTHING_DONE)
 
 
-def is_stale_token(error: grpc.aio.AioRpcError) -> bool:
+def is_stale_token(error: RpcError) -> bool:
     return text(error).startswith(STALE_TOKEN)
 
 
-def translated(error: grpc.aio.AioRpcError, member: str) -> StoreError:
+def translated(error: RpcError, member: str) -> StoreError:
     """The store error that an etcd error from `member` means."""
     said = text(error)
     for part, kind, explanation in EXPLANATIONS:

@@ -17,14 +17,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import grpc.aio
-
 from sampan.aio.clock import Clock
+from sampan.aio.grpc import RpcError
 from sampan.aio.tasks import TaskOwner
 from sampan.store.errors import Compacted, FutureRevision, InvalidCommit, LeaseNotFound, StoreError, Unavailable
 from sampan.store.etcd import failures, sequence
 from sampan.store.etcd.compaction import Compaction
-from sampan.store.etcd.connection import Connection, Credentials, Member
+from sampan.store.etcd.connection import Connection
+from sampan.store.etcd.member import Credentials, Member
 from sampan.store.etcd.messages import END, FIRST, RESERVED, Keyspace, pb
 from sampan.store.etcd.stream import Stream
 from sampan.store.etcd.trunk import Trunk
@@ -72,7 +72,7 @@ class EtcdStore:
         retention: Policy | None = None,
         seconds: float = CALL_SECONDS,
         patience: float = PATIENCE_SECONDS,
-        member: Callable[[str, Credentials], Member] = Member,
+        member: Callable[[str, Credentials, Clock], Member] = Member,
     ) -> None:
         self._keyspace = Keyspace(prefix)
         self._clock = clock
@@ -219,7 +219,7 @@ class EtcdStore:
         """The answer to a request that names a revision."""
         try:
             return await answer
-        except grpc.aio.AioRpcError as error:
+        except RpcError as error:
             said = failures.text(error)
             if failures.COMPACTED in said:
                 raise Compacted(await self._oldest()) from None
@@ -311,7 +311,7 @@ class EtcdStore:
     async def _call(self, name: str, request: Any, *, repeatable: bool, lease: int = 0) -> Any:
         try:
             return await self._connection.call(name, request, repeatable=repeatable)
-        except grpc.aio.AioRpcError as error:
+        except RpcError as error:
             if failures.NO_LEASE in failures.text(error):
                 raise LeaseNotFound(lease) from None
             raise failures.translated(error, self._connection.url) from None
@@ -336,15 +336,15 @@ class EtcdStore:
         self._check_open()
         call, member = await self._connection.stream("keep_alive")
         try:
-            await call.write(pb.LeaseKeepAliveRequest(ID=lease))
+            call.write(pb.LeaseKeepAliveRequest(ID=lease))
             answer = await self._clock.wait_for(call.read(), CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
+        except RpcError as error:
             raise await self._connection.stream_failed(error, member) from None
         except TimeoutError:
             raise Unavailable(f"etcd at {member.url} did not renew a lease in time") from None
         finally:
             call.cancel()
-        if answer is grpc.aio.EOF:
+        if answer is None:
             raise Unavailable(f"etcd at {member.url} ended the renewal of a lease")
         if answer.TTL <= 0:
             raise LeaseNotFound(lease)

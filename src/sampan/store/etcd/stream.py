@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-import grpc.aio
-
+from sampan.aio.grpc import RpcError
 from sampan.store.errors import Compacted, Unavailable
-from sampan.store.etcd.connection import Connection, Member
+from sampan.store.etcd.connection import Connection
+from sampan.store.etcd.member import Member
 from sampan.store.etcd.messages import Keyspace, pb
 from sampan.store.interface import Event
 
@@ -47,18 +47,12 @@ class Stream:
         """Raises `Compacted`, or `Unavailable` when the stream ended; it is of no further use then."""
         try:
             return await self._next()
-        except grpc.aio.AioRpcError as error:
+        except RpcError as error:
             assert self._member is not None, "only an open stream fails so"
             raise await self._connection.stream_failed(error, self._member) from None
-        except asyncio.InvalidStateError:
-            raise Unavailable("the stream from etcd has ended") from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                self.close()
-                raise
-            # The call, and not its reader, was cancelled: the connection has left the member.
-            raise Unavailable("the etcd member was left") from None
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._call is not None:
@@ -67,12 +61,12 @@ class Stream:
     async def _next(self) -> Batch:
         if self._call is None:
             self._call, self._member = await self._connection.stream("watch")
-            await self._call.write(self._request)
+            self._call.write(self._request)
         found: list[Event] = []
         while True:
             response = await self._call.read()
-            if response is grpc.aio.EOF:
-                raise Unavailable("etcd ended the watch")
+            if response is None:
+                raise Unavailable("the watch of etcd has ended")
             if response.canceled:
                 raise await self._ended(response)
             if response.created:

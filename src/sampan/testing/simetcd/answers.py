@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc
-
+from sampan.aio.grpc import Code
 from sampan.store.engine import Engine
 from sampan.store.errors import Compacted, FutureRevision, LeaseNotFound, QuotaExceeded, StoreError, Unavailable
 from sampan.store.etcd.messages import ALL, decoded, encoded, pb
@@ -19,18 +18,17 @@ from sampan.store.interface import Compare, Delete, Event, KeyValue, Operation, 
 from sampan.store.log import first_id
 
 LAST = "\U0010ffff"
-Code = grpc.StatusCode
 
 
 class Refused(Exception):
     """etcd's answer is an error: a gRPC status code, and a text."""
 
-    def __init__(self, code: Any, text: str) -> None:
+    def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)
         self.code, self.text = code, text
 
 
-ERRORS: tuple[tuple[type[StoreError], Any, str], ...] = (
+ERRORS: tuple[tuple[type[StoreError], Code, str], ...] = (
     (Compacted, Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"),
     (FutureRevision, Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"),
     (LeaseNotFound, Code.NOT_FOUND, "etcdserver: requested lease not found"),

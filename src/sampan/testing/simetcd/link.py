@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 Mode = Literal["pass", "cut", "hole"]
 KEEPALIVE_SECONDS = 9.0
-"""After so long a silence gRPC gives a connection up, as `store.etcd.connection` asks it to."""
+"""After so long a silence a connection is given up, as `aio.grpc.keepalive` does."""
 SECONDS = 0.002
 
 

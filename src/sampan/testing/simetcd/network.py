@@ -1,4 +1,4 @@
-"""Members, and the two ends of the ways to them: what gRPC gives to `EtcdStore`, without gRPC."""
+"""Members, and the two ends of the ways to them: what `EtcdStore` is given in place of connections."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
-import grpc
-import grpc.aio
-
 from sampan.aio.clock import Clock
-from sampan.store.etcd.connection import Credentials, Member
+from sampan.aio.grpc import Code, RpcError
+from sampan.store.etcd.member import UNARY, Credentials, Member
 from sampan.store.etcd.messages import pb
 from sampan.testing.clock import VirtualClock
 from sampan.testing.simetcd.answers import Answers, Refused
 from sampan.testing.simetcd.link import Broken, Gate, Link, Process
 
-Code = grpc.StatusCode
-UNARY = ("range", "put", "txn", "compact", "grant", "revoke", "status", "authenticate")
 REPEATABLE = ("range", "put", "grant", "status", "authenticate")
 
 
@@ -70,9 +66,9 @@ class Network:
         self.token = "1"
         self._tasks: dict[asyncio.Task[Any], None] = {}
 
-    def way_of(self, process: Process) -> Callable[[str, Credentials], Member]:
+    def way_of(self, process: Process) -> Callable[[str, Credentials, Clock], Member]:
         """What `EtcdStore` of that process takes as `member`."""
-        return lambda url, credentials: Way(self, self.hosts[url], process, credentials)
+        return lambda url, credentials, clock: Way(self, self.hosts[url], process, credentials)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
@@ -84,10 +80,6 @@ class Network:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def failed(code: Any, text: str) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=text)
 
 
 class Way(Member):
@@ -102,18 +94,22 @@ class Way(Member):
         self._closed = False
         self._open: dict[Stream, None] = {}
         host.ways[self.link] = self
-        self.calls = {name: self._unary(name) for name in UNARY}
+        self.calls = {name: self._call(name) for name in UNARY}
         self.calls["watch"] = lambda metadata=(): Stream(self, metadata, self._watch)
         self.calls["keep_alive"] = lambda metadata=(): Stream(self, metadata, self._renew)
 
     def is_ready(self) -> bool:
         return self.link.connected
 
-    async def connect(self, clock: Clock, seconds: float) -> bool:
+    @property
+    def reason(self) -> str:
+        return f"the way is {self.link.mode}"
+
+    async def connect(self, seconds: float) -> bool:
         if self._closed or not self._host.up or self.link.mode == "cut":
             return False
         try:
-            await clock.wait_for(self._handshake(), seconds)
+            await self.process.wait_for(self._handshake(), seconds)
         except (TimeoutError, Broken):
             return False
         self.link.connected = self._host.up and not self._closed
@@ -135,12 +131,12 @@ class Way(Member):
 
     def end_watches(self, refused: Refused) -> None:
         for stream in tuple(self._open):
-            stream.finish(failed(refused.code, refused.text))
+            stream.finish(RpcError(refused.code, refused.text))
 
-    def _unary(self, name: str) -> Callable[..., Any]:
+    def _call(self, name: str) -> Callable[..., Any]:
         async def call(request: Any, *, metadata: Any = (), timeout: float | None = None) -> Any:
             if not self.link.connected:
-                raise failed(Code.UNAVAILABLE, "failed to connect")
+                raise RpcError(Code.UNAVAILABLE, "failed to connect")
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             broken = self.link.end()
             broken.add_done_callback(lambda _: _fail(answer, Code.UNAVAILABLE, "the connection was lost"))
@@ -148,7 +144,7 @@ class Way(Member):
             try:
                 return await self.process.wait_for(answer, timeout)
             except TimeoutError:
-                raise failed(Code.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+                raise RpcError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
             finally:
                 broken.cancel()
 
@@ -231,18 +227,19 @@ class Way(Member):
 
 def _fail(answer: asyncio.Future[Any], code: Any, text: str) -> None:
     if not answer.done():
-        answer.set_exception(failed(code, text))
+        answer.set_exception(RpcError(code, text))
 
 
 class Stream:
-    """A two-way call: `serve(stream, request)` answers what is written; the parts of grpc.aio's that are used."""
+    """A two-way call: `serve(stream, request)` answers what is written."""
 
     def __init__(self, way: Way, metadata: Any, serve: Callable[[Stream, Any], Coroutine[Any, Any, None]]) -> None:
         self.metadata = dict(metadata)
         self._way = way
         self._serve = serve
         self._responses: deque[Any] = deque()
-        self._ended: BaseException | None = None
+        self._ended = False
+        self._error: RpcError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._callbacks: list[Callable[[Stream], Any]] = []
@@ -252,10 +249,9 @@ class Stream:
     def add_done_callback(self, callback: Callable[[Stream], Any]) -> None:
         self._callbacks.append(callback)
 
-    async def write(self, request: Any) -> None:
-        if self._ended is not None:
-            raise asyncio.InvalidStateError("the call has ended")
-        self._task = self._way._network.run(self._answer(request))
+    def write(self, request: Any) -> None:
+        if not self._ended:
+            self._task = self._way._network.run(self._answer(request))
 
     async def _answer(self, request: Any) -> None:
         try:
@@ -265,36 +261,36 @@ class Stream:
                 raise Broken
             await self._serve(self, request)
         except Refused as refused:
-            self.finish(failed(refused.code, refused.text))
+            self.finish(RpcError(refused.code, refused.text))
         except Broken:
-            self.finish(failed(Code.UNAVAILABLE, "the connection was lost"))
+            self.finish(RpcError(Code.UNAVAILABLE, "the connection was lost"))
 
     async def read(self) -> Any:
         while not self._responses:
-            if isinstance(self._ended, asyncio.CancelledError):
-                raise asyncio.CancelledError
-            if self._ended is not None:
-                raise self._ended
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return None
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         return self._responses.popleft()
 
     def put(self, response: Any) -> None:
-        if self._ended is None:
+        if not self._ended:
             self._responses.append(response)
             self._wake()
 
     def cancel(self) -> None:
-        self.finish(asyncio.CancelledError())
+        self.finish(None)
 
     def _lost(self, broken: asyncio.Future[None]) -> None:
         if not broken.cancelled():
-            self.finish(failed(Code.UNAVAILABLE, "the connection was lost"))
+            self.finish(RpcError(Code.UNAVAILABLE, "the connection was lost"))
 
-    def finish(self, reason: BaseException) -> None:
-        if self._ended is not None:
+    def finish(self, error: RpcError | None) -> None:
+        if self._ended:
             return
-        self._ended = reason
+        self._ended, self._error = True, error
         self._responses.clear()
         self._broken.cancel()
         if self._task is not None and self._task is not asyncio.current_task():
