@@ -60,6 +60,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._told_ended: dict[str, int] = {}
+        self._adopted = False
         self._reported: Any = None
         self._backed_off: set[str] = set()
         self._steps = Steps(self, context)
@@ -173,7 +174,8 @@ class PodWorker:
         self.seen = await self._observer.observe()
         ids = [*(c.id for c in self.seen.containers), *(s.id for s in self.seen.sandboxes)]
         self._context.watcher.belongs(ids, self.uid)
-        if self.rounds == 1:
+        if not self._adopted:
+            self._adopted = True
             self._adopt()
         self._prober.watch(self._targets(), self._stopping())
 

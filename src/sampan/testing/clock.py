@@ -70,6 +70,17 @@ class VirtualClock:
             await settle()
         self._now = target
 
+    async def turn(self) -> None:
+        """One turn of the loop; when all tasks wait, the next sleeper is woken: the smallest step there is."""
+        await asyncio.sleep(0)
+        ready: Any = getattr(asyncio.get_running_loop(), "_ready", None)
+        while not ready and self._sleepers:
+            due, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                self._now = max(self._now, due)
+                future.set_result(None)
+                return
+
     async def jump(self, seconds: float) -> None:
         """Lets `seconds` pass at once with nobody running meanwhile, as for a process that was stopped."""
         self._now += seconds

@@ -2,8 +2,8 @@
 
 Containers run until told otherwise: by `exit`, by being stopped, or at once when their command is one of `commands`.
 Images exist when they are in `images`; others can be pulled when they are in `registry`. `fail` makes coming calls
-fail, `go_away` and `come_back` are the runtime's death and return. `calls` has every changing call, for tests to look
-at.
+fail, `go_away` and `come_back` are the runtime's death and return. `calls` has every changing call, and
+`started` the names of containers as they were started, for tests to look at.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class FakeRuntime:
         self.refusals: dict[str, str] = {}
         self.commands: dict[str, int] = {}
         self.calls: list[tuple[str, ...]] = []
+        self.started: list[str] = []
         self.sandboxes: dict[str, Any] = {}
         self.containers: dict[str, Any] = {}
         self.configs: dict[str, Any] = {}
@@ -199,6 +200,7 @@ class FakeRuntime:
             raise
         status.state, status.started_at = pb.CONTAINER_RUNNING, self._now()
         open_log(status)
+        self.started.append(status.metadata.name)
         command = " ".join([*self.configs[container_id].command, *self.configs[container_id].args])
         if command in self.commands:
             self._end(status, self.commands[command], "Error" if self.commands[command] else "Completed")
