@@ -1,13 +1,15 @@
 """The node's life in the API: registered once, alive by its Lease, described by its status.
 
 The Lease in kube-node-lease is renewed every ten seconds and is all that says "alive" (KEP-589). The status is looked
-at as often, but written only when something in it changed, or after five minutes.
+at as often, but written only when something in it changed, or after five minutes. What others do to the Node (its pod
+network, its deletion, that it is called lost) is heard from a watch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +20,7 @@ from sampan.aio.tasks import TaskOwner
 from sampan.api.errors import AlreadyExists, ApiError, NotFound
 from sampan.api.kinds import coordination_v1, core_v1, meta_v1
 from sampan.client.errors import ClientError
+from sampan.client.informer import Informer
 from sampan.client.interface import Client
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.machine import Machine
@@ -29,12 +32,13 @@ HEARTBEAT_FIELDS = ("lastHeartbeatTime",)
 
 
 class Heartbeat:
-    """`describe(known)` gives the node's status now; `on_node` hears of the Node each time it was read."""
+    """`describe(known)` gives the node's status now; `on_node` hears of the Node each time it changed."""
 
     def __init__(
         self,
         client: Client,
         clock: Clock,
+        rng: random.Random,
         config: KubeletConfig,
         machine: Machine,
         *,
@@ -47,6 +51,9 @@ class Heartbeat:
         self._machine = machine
         self._describe = describe
         self._on_node = on_node
+        self._node: Informer[Any] = Informer(
+            client, core_v1.Node, clock, rng, fields=f"metadata.name={config.node_name}"
+        )
         self._changed = asyncio.Event()
         self._written: Any = None
         self._written_at = 0.0
@@ -65,6 +72,7 @@ class Heartbeat:
         while True:
             try:
                 node = await self._register()
+                self._node.observe(node)
                 self._on_node(node)
                 return node
             except (ApiError, ClientError) as error:
@@ -86,7 +94,9 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Renews and reports until cancelled."""
+        self._node.add_handler(self._seen)
         async with TaskOwner("heartbeat") as owner:
+            owner.start(self._node.run, name="node")
             owner.start(self._renew_forever, name="lease")
             owner.start(self._report_forever, name="status")
             await owner.wait()
@@ -148,14 +158,21 @@ class Heartbeat:
         self._unready_checks = min(self._unready_checks + 1, 40)
         return min(self._config.unready_check * 1.3**self._unready_checks, self._config.status_check)
 
+    def _seen(self, _old: Any, node: Any) -> None:
+        """Others write into the Node, too."""
+        if node is not None:
+            self._on_node(node)
+        if node is None or overruled(node, self._written):
+            self.changed()
+
     async def _report(self) -> None:
         status = await self._describe(self._written)
         due = self._clock.monotonic() - self._written_at >= self._config.status_report
+        node = self._node.get(self._config.node_name)
         try:
-            # Others write into the Node, too: its pod network, or that it is lost when it was not heard of.
-            node = await self._client.get(core_v1.Node, self._config.node_name)
-            self._on_node(node)
-            if self._written is None or due or not same(self._written, status) or overruled(node.status, status):
+            if node is None:
+                raise NotFound(f"node {self._config.node_name} was deleted")
+            if due or not same(self._written, status) or overruled(node, status):
                 await self._write(status)
         except NotFound:
             # Somebody deleted the Node of a node that lives: it comes back.
@@ -167,7 +184,7 @@ class Heartbeat:
         patch = {"status": node_patch(status)}
         name = self._config.node_name
         node = await self._client.patch(core_v1.Node, name, None, patch, type="strategic", subresource="status")
-        self._on_node(node)
+        self._node.observe(node)
         self._written, self._written_at = status, self._clock.monotonic()
         self.writes += 1
 
@@ -182,14 +199,16 @@ def node_patch(status: Any) -> dict[str, Any]:
     return patch
 
 
-def same(old: Any, new: Any) -> bool:
+def same(old: Any | None, new: Any) -> bool:
     """Whether nothing but the times of the heartbeat differs."""
-    return stripped(old) == stripped(new)
+    return old is not None and stripped(old) == stripped(new)
 
 
-def overruled(shown: Any, status: Any) -> bool:
-    """Whether the API shows another state for a condition than the kubelet has found."""
-    states = {c.type: c.status for c in (shown.conditions if shown else None) or ()}
+def overruled(node: Any, status: Any) -> bool:
+    """Whether the Node shows another state for a condition than the kubelet has found."""
+    if status is None:
+        return False
+    states = {c.type: c.status for c in (node.status.conditions if node.status else None) or ()}
     return any(states.get(c.type) != c.status for c in status.conditions or ())
 
 

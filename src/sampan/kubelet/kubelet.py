@@ -93,7 +93,7 @@ class Kubelet:
         self.recorder = EventRecorder(client, "kubelet", config.node_name, clock, rng)
         self.publisher = StatusPublisher(client, clock, rng)
         self.heartbeat = Heartbeat(
-            client, clock, config, self._machine, describe=self._describe, on_node=self._node_seen
+            client, clock, rng, config, self._machine, describe=self._describe, on_node=self._node_seen
         )
         self.watcher = RuntimeWatcher(
             runtime,

@@ -18,16 +18,24 @@ from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
 
 
+class CountingApi(FakeApi):
+    reads = 0
+
+    async def get(self, *arguments: Any, **named: Any) -> Any:
+        self.reads += 1
+        return await super().get(*arguments, **named)
+
+
 class World:
     """A heartbeat over a fake API; `ready` is what the node finds of itself."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.clock = VirtualClock()
-        self.api = FakeApi(self.clock, random.Random(1))
+        self.api = CountingApi(self.clock, random.Random(1))
         self.ready = "True"
         config = KubeletConfig(node_name="n", node_ips=("192.0.2.2",), root=tmp_path)
         self.heartbeat = Heartbeat(
-            self.api, self.clock, config, machine(), describe=self.describe, on_node=lambda node: None
+            self.api, self.clock, random.Random(2), config, machine(), describe=self.describe, on_node=lambda node: None
         )
 
     async def describe(self, _known: Any) -> Any:
@@ -54,9 +62,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def test_an_idle_node_writes_its_lease_only(world: World) -> None:
     await world.clock.advance(1)
     before = world.heartbeat.writes, world.heartbeat.renewals
+    reads = world.api.reads
     await world.clock.advance(60)
     assert world.heartbeat.writes == before[0] and world.heartbeat.renewals - before[1] == 6
     assert world.api.peek(coordination_v1.Lease, "n", "kube-node-lease")
+    assert world.api.reads == reads, "what others do to the Node is heard from a watch"
 
 
 async def test_a_node_called_lost_says_that_it_is_not(world: World) -> None:
@@ -64,7 +74,7 @@ async def test_a_node_called_lost_says_that_it_is_not(world: World) -> None:
         node.status.conditions[0].status = "Unknown"
 
     world.api.change(core_v1.Node, "n", None, lost)
-    await world.clock.advance(11)
+    await world.clock.advance(0.1)
     assert world.shown == "True"
 
 
@@ -77,5 +87,5 @@ async def test_a_change_is_told_at_the_next_look(world: World) -> None:
 
 async def test_a_deleted_node_comes_back(world: World) -> None:
     world.api.remove(core_v1.Node, "n")
-    await world.clock.advance(11)
+    await world.clock.advance(0.1)
     assert world.shown == "True"
