@@ -1,6 +1,6 @@
 """Where the time of one create and one get goes, in microseconds a stage, without sockets.
 
-usage: bench/stages.py [--count N]
+usage: bench/stages.py [--count N] [--access masters|roles]
 
 Each stage is wrapped with a clock in this process; what the wrapping itself costs (a microsecond) is in it.
 """
@@ -28,7 +28,11 @@ from sampan.apiserver.server import ApiServer
 from sampan.store.sqlite import SqliteStore
 
 HEADERS = {b"authorization": b"Bearer t", b"content-type": b"application/json", b"user-agent": b"bench/1"}
-PODS = "/api/v1/namespaces/default/pods"
+MASTER = HEADERS | {b"authorization": b"Bearer m"}
+PLACE = "/api/v1/namespaces/default"
+PODS = f"{PLACE}/pods"
+GROUP = "rbac.authorization.k8s.io"
+RBAC = f"/apis/{GROUP}/v1/namespaces/default"
 AT_ONCE = 16
 
 
@@ -60,30 +64,44 @@ def instrument(server: ApiServer, times: Times) -> None:
     server.cache._apply = times.wrap("apply to the cache", server.cache._apply)  # type: ignore[method-assign]
 
 
-async def measure(count: int) -> None:
+async def made(folder: Path, access: str) -> ApiServer:
+    """A server that knows the benchmark: as one who may do everything, or by a role and with service accounts on."""
+    tokens = folder / "tokens"
+    tokens.write_text('t,bench,1,"benchmarks"\nm,master,2,"system:masters"\n')
+    off = () if access == "roles" else ("ServiceAccount",)
+    clock = SystemClock()
+    store = SqliteStore(folder / "store.db", clock, process=True)
+    server = ApiServer(Config(token_file=tokens, disable_plugins=off), store, clock, random.Random(1))
+    await server.start(listen=False)
+    role = {"apiGroup": GROUP, "kind": "ClusterRole", "name": "cluster-admin"}
+    subject = {"apiGroup": GROUP, "kind": "Group", "name": "benchmarks"}
+    binding = {"metadata": {"name": "bench"}, "roleRef": role, "subjects": [subject]}
+    account = {"metadata": {"name": "default"}}
+    for target, body in ((f"{RBAC}/rolebindings", binding), (f"{PLACE}/serviceaccounts", account)):
+        await create(server, target, json.dumps(body).encode(), MASTER)
+    return server
+
+
+async def create(server: ApiServer, target: str, body: bytes, headers: dict[bytes, bytes]) -> None:
+    answer = await server.handle(Exchange(method="POST", target=target, headers=headers, body=body))  # type: ignore[misc]
+    assert answer.status == 201
+
+
+async def measure(count: int, access: str) -> None:
     with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder:
-        tokens = Path(folder) / "tokens"
-        tokens.write_text('t,bench,1,"system:masters"\n')
-        config = Config(token_file=tokens, disable_plugins=("ServiceAccount",))
-        clock = SystemClock()
-        server = ApiServer(config, SqliteStore(Path(folder) / "store.db", clock, process=True), clock, random.Random(1))
-        await server.start(listen=False)
+        server = await made(Path(folder), access)
+        headers = HEADERS if access == "roles" else MASTER
         times = Times()
         instrument(server, times)
         bodies = [json.dumps(pod(f"p{number}")).encode() for number in range(count)]
-
-        async def create(body: bytes) -> None:
-            answer = await server.handle(Exchange(method="POST", target=PODS, headers=HEADERS, body=body))  # type: ignore[misc]
-            assert answer.status == 201
-
         began, used = time.perf_counter(), time.process_time()
         for at in range(0, count, AT_ONCE):
-            await asyncio.gather(*(create(body) for body in bodies[at : at + AT_ONCE]))
+            await asyncio.gather(*(create(server, PODS, body, headers) for body in bodies[at : at + AT_ONCE]))
         show("create", count, time.perf_counter() - began, time.process_time() - used, times)
         times.spent.clear()
         began, used = time.perf_counter(), time.process_time()
         for number in range(count):
-            server.handle(Exchange(method="GET", target=f"{PODS}/p{number}", headers=HEADERS))
+            server.handle(Exchange(method="GET", target=f"{PODS}/p{number}", headers=headers))
         show("get", count, time.perf_counter() - began, time.process_time() - used, times)
         await server.close()
 
@@ -98,7 +116,9 @@ def show(what: str, count: int, elapsed: float, used: float, times: Times) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=4000)
-    uvloop.run(measure(parser.parse_args().count))
+    parser.add_argument("--access", choices=("masters", "roles"), default="masters")
+    options = parser.parse_args()
+    uvloop.run(measure(options.count, options.access))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, ClassVar
 
+from sampan.api import accountvolume
 from sampan.api.kinds import core_v1
 from sampan.apiserver.admission import mountablesecrets
 from sampan.apiserver.admission.plugin import Plugin, forbid
@@ -21,8 +22,6 @@ MIRROR = "kubernetes.io/config.mirror"
 DEFAULT = "default"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
-TOKEN_SECONDS = 3607
-"""An hour and a little: by the seven, tokens that were asked for on a pod's behalf are told from others."""
 ATTEMPTS, PAUSE_SECONDS = 20, 0.05
 
 
@@ -106,7 +105,8 @@ class ServiceAccount(Plugin):
             mount = core_v1.VolumeMount(name=name, mountPath=MOUNT_PATH, readOnly=True)
             container.volumeMounts = [*(container.volumeMounts or ()), mount]
         if not present:
-            spec.volumes = [*(spec.volumes or ()), volume(name)]
+            volume = core_v1.Volume(name=name, projected=accountvolume.projected())
+            spec.volumes = [*(spec.volumes or ()), volume]
 
 
 def refuse(write: Write, why: str) -> None:
@@ -130,17 +130,3 @@ def mirrored(pod: Any) -> str:
         if any(source.serviceAccountToken is not None for source in sources or ()):
             return "a mirror pod may not use ServiceAccountToken volume projections"
     return ""
-
-
-def volume(name: str) -> Any:
-    """Token, CA and namespace in one folder."""
-    token = core_v1.ServiceAccountTokenProjection(path="token", expirationSeconds=TOKEN_SECONDS)
-    ca = core_v1.ConfigMapProjection(name="kube-root-ca.crt", items=[core_v1.KeyToPath(key="ca.crt", path="ca.crt")])
-    field = core_v1.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.namespace")
-    place = core_v1.DownwardAPIProjection(items=[core_v1.DownwardAPIVolumeFile(path="namespace", fieldRef=field)])
-    sources = [
-        core_v1.VolumeProjection(serviceAccountToken=token),
-        core_v1.VolumeProjection(configMap=ca),
-        core_v1.VolumeProjection(downwardAPI=place),
-    ]
-    return core_v1.Volume(name=name, projected=core_v1.ProjectedVolumeSource(sources=sources, defaultMode=0o644))

@@ -8,6 +8,7 @@ import msgspec
 
 from sampan.aio.clock import timestamp
 from sampan.api import errors
+from sampan.api.accountvolume import TOKEN_SECONDS
 from sampan.api.errors import FieldError
 from sampan.api.kinds import authentication_v1
 from sampan.apiserver import decode, managedfields, metadata, stored
@@ -24,8 +25,6 @@ from sampan.apiserver.write import CREATE, Write
 LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
 DEFAULT_SECONDS = 3600
-POD_TOKEN_SECONDS = 3607
-"""What the ServiceAccount admission plugin asks for; nobody else is likely to ask for just this."""
 EXTENDED_SECONDS = 365 * 24 * 3600
 BINDABLE = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "nodes"}
 
@@ -88,7 +87,7 @@ def _lasting(issuing: ServiceAccountIssuing, spec: Any, bound: dict[str, Bound])
     usual = (
         issuing.extend
         and "pod" in bound
-        and spec.expirationSeconds == POD_TOKEN_SECONDS
+        and spec.expirationSeconds == TOKEN_SECONDS
         and set(spec.audiences) <= set(issuing.audiences)
     )
     return EXTENDED_SECONDS if usual else int(spec.expirationSeconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
+from sampan.api import accountvolume
 from sampan.api.names import config_key, label, path_segment, subdomain
 from sampan.api.quantity import parse
 from sampan.api.validation.core.context import Errors
@@ -249,6 +250,8 @@ def downward_file(file: Any, errors: Errors, path: str) -> None:
 
 
 def projected(value: Any, errors: Errors, path: str) -> None:
+    if value == accountvolume.projected():
+        return
     mode(value.defaultMode, errors, f"{path}.defaultMode")
     paths: set[str] = set()
     for index, each in enumerate(value.sources or ()):
