@@ -78,8 +78,17 @@ class KubeletConfig:
     image_backoff_base: float = 10.0
     image_backoff_cap: float = 300.0
     max_parallel_pulls: int = 5
+    serialize_pulls: bool = False
+    """One pull after the other, upstream's default; one slow registry then holds up all."""
+    pull_verification: str = "NeverVerifyPreloadedImages"
+    preloaded_images: Sequence[str] = ()
+    """Repositories (or `path/*`) that "NeverVerifyAllowlistedImages" lets everybody use."""
     image_gc_high_percent: float = 85.0
     image_gc_low_percent: float = 80.0
+    image_gc_youngest: float = 120.0
+    """An image stays for so long although nobody uses it."""
+    image_gc_oldest: float = 0.0
+    """An image that nobody has used for so long goes however much room there is; 0 is never."""
     kept_images: str = "sampan.dev/"
     """Images with this prefix are built on the spot and never collected."""
     log_check: float = 10.0

@@ -20,7 +20,7 @@ from sampan.kubelet.spec import full_name, init_containers
 
 ERROR_SHOWN_SECONDS = 3.0
 """How long a failed pull shows as itself before it shows as being backed off from."""
-BACKED_OFF = {"ErrImagePull": "ImagePullBackOff"}
+BACKED_OFF = dict.fromkeys(("ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed"), "ImagePullBackOff")
 RUNTIME = "containerd"
 
 

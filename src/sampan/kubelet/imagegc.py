@@ -1,7 +1,8 @@
 """Image garbage collection: when the disk is fuller than it should be, images nobody uses go, the longest unused first.
 
-(Kubelet configuration: imageGCHighThresholdPercent, imageGCLowThresholdPercent, imageMinimumGCAge.) When an image was
-last used is known since this kubelet runs; an image it has just seen for the first time counts as used now.
+(Kubelet configuration: imageGCHighThresholdPercent, imageGCLowThresholdPercent, imageMinimumGCAge, imageMaximumGCAge.)
+When an image was last used is known since this kubelet runs; an image it has just seen for the first time counts as
+used now. One that nobody has used for the maximum age goes however much room there is.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.machine import Usage
 
 log = logging.getLogger(__name__)
-YOUNGEST = 120.0
-"""Seconds for which an image stays although nobody uses it."""
+SHORT = (
+    "Failed to garbage collect required amount of images. Attempted to free {} bytes, but only found {} bytes "
+    "eligible to free."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +34,17 @@ class Candidate:
     used: float
 
 
-def to_remove(candidates: Iterable[Candidate], excess: int, now: float) -> list[Candidate]:
-    """Which to remove to free `excess` bytes, the longest unused first."""
+def to_remove(
+    candidates: Iterable[Candidate], excess: int, now: float, *, youngest: float, oldest: float
+) -> list[Candidate]:
+    """Which to remove: the longest unused to free `excess` bytes, and all unused for `oldest` seconds (0: none).
+
+    What was used less than `youngest` seconds ago stays.
+    """
     chosen, freed = [], 0
     for candidate in sorted(candidates, key=lambda c: c.used):
-        if freed >= excess or now - candidate.used < YOUNGEST:
+        unused = now - candidate.used
+        if unused < youngest or (freed >= excess and not 0 < oldest < unused):
             break
         chosen.append(candidate)
         freed += candidate.size
@@ -51,22 +60,37 @@ def excess_bytes(usage: Usage, config: KubeletConfig) -> int:
 
 
 class ImageCollector:
-    """`measure()` gives the usage of the file system that holds the images."""
+    """`measure()` gives the usage of the file system with the images, `shown()` names of images that are mounted as
+    volumes; `event` makes an event on the node."""
 
-    def __init__(self, runtime: Runtime, clock: Clock, config: KubeletConfig, measure: Callable[[], Usage]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        clock: Clock,
+        config: KubeletConfig,
+        measure: Callable[[], Usage],
+        *,
+        shown: Callable[[], set[str]],
+        event: Callable[[str, str, str], None],
+    ) -> None:
         self._runtime = runtime
         self._clock = clock
         self._config = config
         self._measure = measure
+        self._shown = shown
+        self._event = event
         self._used: dict[str, float] = {}
 
     async def collect(self) -> int:
         """Looks once, removing what it must; returns the bytes given back. Raises RuntimeFailure."""
-        spare = await self._spare()
-        excess = excess_bytes(self._measure(), self._config)
-        freed = await self._remove(to_remove(spare, excess, self._clock.now())) if excess else 0
-        if excess:
+        spare, config = await self._spare(), self._config
+        excess, now = excess_bytes(self._measure(), config), self._clock.now()
+        chosen = to_remove(spare, excess, now, youngest=config.image_gc_youngest, oldest=config.image_gc_oldest)
+        freed = await self._remove(chosen)
+        if chosen:
             log.info("images collected wanted=%d freed=%d", excess, freed)
+        if freed < excess:
+            self._event("Warning", "FreeDiskSpaceFailed", SHORT.format(excess, freed))
         return freed
 
     async def collect_all(self) -> int:
@@ -81,6 +105,7 @@ class ImageCollector:
         """The images that no container uses."""
         images = await self._runtime.list_images()
         in_use = {container.image_ref or container.image.image for container in await self._runtime.list_containers()}
+        in_use |= self._shown()
         self._note(images, in_use, self._clock.now())
         return [
             Candidate(id=image.id, size=image.size, used=self._used[image.id])

@@ -1,34 +1,32 @@
-"""Getting images: pull policies, credentials, one pull of an image at a time, and the events that tell of it.
+"""Getting images: pull policies, credentials, records of pulls, and the events that tell of it.
 
 ("Images", image pull policy; the events' words are upstream's, the errors' are the registry's own.)
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.cri.interface import Runtime
-from sampan.cri.messages import pb
+from sampan.kubelet.imagenames import is_name, pull_policy
 from sampan.kubelet.memory import ImageReady
-from sampan.kubelet.pullsecrets import Credential, credentials_in, matching
+from sampan.kubelet.pullrecords import PullRecords
+from sampan.kubelet.pulls import Pulled, Pulls
+from sampan.kubelet.pullsecrets import Credential, credentials_in, documented, matching
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.interface import Objects
 
-NAME = re.compile(
-    r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?/|\[[0-9a-fA-F:]+\](?::\d+)?/)?"
-    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
-    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
-    re.ASCII,
-)
-"""The reference grammar of the distribution project; a bare image id is accepted by the runtime too."""
-
 Tell = Callable[[str, str, str], None]
 """(type, reason, message): makes an event on the container."""
+KNOWN_REFUSALS = {
+    "RegistryUnavailable": "the registry is unavailable",
+    "SignatureValidationFailed": "the signature validation failed",
+}
+"""How a runtime's message begins that says why it has no image, and what upstream makes of it (CRI errors)."""
 
 
 class ImageError(Exception):
@@ -41,62 +39,95 @@ class ImageError(Exception):
 
 
 class Images:
-    """The node's images; at most `parallel` pulls at a time."""
+    """The node's images. `node_credentials` is a docker configuration that every pod's pulls may use."""
 
-    def __init__(self, runtime: Runtime, objects: Objects, clock: Clock, *, parallel: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        objects: Objects,
+        clock: Clock,
+        *,
+        pulls: Pulls,
+        records: PullRecords,
+        node_credentials: Path,
+    ) -> None:
         self._runtime = runtime
         self._objects = objects
         self._clock = clock
-        self._slots = asyncio.Semaphore(parallel)
-        self._pulls: dict[tuple[str, Credential | None], asyncio.Task[str]] = {}
+        self._pulls = pulls
+        self._records = records
+        self._node_credentials = node_credentials
+        self._recovered = False
 
-    async def present(self, container: Any, tell: Tell) -> ImageReady | None:
-        """The image if it is on the node and its policy is content with that; None when it must be pulled.
+    async def present(self, pod: Any, wanted: Any, tell: Tell) -> ImageReady | None:
+        """The image if it is on the node and this pod may use it without asking the registry; None when it must pull.
 
-        Raises ImageError for a name that is none, and for a missing image that may not be pulled; RuntimeFailure.
+        `wanted` has `image` and `imagePullPolicy`. Raises ImageError for a name that is none, and for a missing image
+        that may not be pulled; RuntimeUnavailable.
         """
-        image, policy = container.image or "", container.imagePullPolicy or "IfNotPresent"
-        if not NAME.fullmatch(image):
+        image = wanted.image or ""
+        policy = pull_policy(image, wanted.imagePullPolicy)
+        if not is_name(image):
             wrong = f'couldn\'t parse image name "{image}": invalid reference format'
             text = f'Failed to apply default image tag "{image}": {wrong}'
-            tell("Warning", "InspectFailed", text)
-            raise ImageError("InvalidImageName", text)
+            raise told(tell, "InspectFailed", "InvalidImageName", text)
         if policy == "Always":
             return None
-        found = await self._runtime.image_status(image)
-        if found is not None:
-            tell("Normal", "Pulled", f'Container image "{image}" already present on machine')
+        found = await self._inspect(image, tell)
+        if found is not None and not await self._must_pull(pod, image, found.id):
+            text = f'Container image "{image}" already present on machine and can be accessed by the pod'
+            tell("Normal", "Pulled", text)
             return ImageReady(reference=found.id, details=found)
         if policy == "Never":
+            # The same words for an image that is there for others: nobody shall learn that.
             text = f'Container image "{image}" is not present with pull policy of Never'
-            tell("Warning", "ErrImageNeverPull", text)
-            raise ImageError("ErrImageNeverPull", text)
+            raise told(tell, "ErrImageNeverPull", "ErrImageNeverPull", text)
         return None
 
-    async def pull(self, pod: Any, container: Any, tell: Tell) -> ImageReady:
+    async def _inspect(self, image: str, tell: Tell) -> Any | None:
+        try:
+            return await self._runtime.image_status(image)
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            text = f'Failed to inspect image "{image}": {error}'
+            raise told(tell, "InspectFailed", "ImageInspectError", text) from None
+
+    async def _must_pull(self, pod: Any, image: str, reference: str) -> bool:
+        try:
+            credentials = await self._credentials(pod, image)
+        except VolumeError:
+            credentials = []
+        return self._records.must_pull(image, reference, credentials)
+
+    async def pull(self, pod: Any, wanted: Any, tell: Tell) -> ImageReady:
         """Pulls the image with the pod's credentials; raises ImageError."""
-        image = container.image
+        image = wanted.image
         tell("Normal", "Pulling", f'Pulling image "{image}"')
         asked = self._clock.monotonic()
+        self._records.intend(image)
+        ready = None
         try:
-            reference = await self._pull_with_any(image, await self._credentials(pod, image))
-            found = await self._runtime.image_status(reference) or await self._runtime.image_status(image)
+            pulled, credential = await self._pull_with_any(image, await self._credentials(pod, image))
+            found = await self._runtime.image_status(pulled.reference) or await self._runtime.image_status(image)
+            reference = found.id if found is not None else pulled.reference
+            self._records.pulled(image, reference, credential)
+            ready = ImageReady(reference=pulled.reference, details=found)
         except (RuntimeFailure, VolumeError) as error:
-            text = str(error)
-            tell("Warning", "Failed", f'Failed to pull image "{image}": {text}')
-            tell("Warning", "Failed", "Error: ErrImagePull")
-            raise ImageError("ErrImagePull", text) from None
-        took = self._clock.monotonic() - asked
-        size = f" Image size: {found.size} bytes." if found is not None else ""
-        tell("Normal", "Pulled", f'Successfully pulled image "{image}" in {took:.3g}s.{size}')
-        return ImageReady(reference=reference, details=found)
+            tell("Warning", "Failed", f'Failed to pull image "{image}": {error}')
+            raise refusal(tell, image, str(error)) from None
+        finally:
+            if ready is None:
+                self._records.failed(image)
+        tell("Normal", "Pulled", success(image, pulled, self._clock.monotonic() - asked, found))
+        return ready
 
-    async def _pull_with_any(self, image: str, credentials: list[Credential]) -> str:
+    async def _pull_with_any(self, image: str, credentials: Sequence[Credential]) -> tuple[Pulled, Credential | None]:
         """Tries the credentials in turn, or none where there are none; raises the last failure."""
         failure: RuntimeFailure | None = None
-        for credential in credentials or [None]:  # type: ignore[list-item]
+        for credential in credentials or (None,):
             try:
-                return await self._shared_pull(image, credential)
+                return await self._pulls.pull(image, credential), credential
             except RuntimeUnavailable:
                 raise
             except RuntimeFailure as error:
@@ -104,46 +135,68 @@ class Images:
         assert failure is not None
         raise failure
 
-    async def _shared_pull(self, image: str, credential: Credential | None) -> str:
-        """One pull for all who want the same image with the same credential; it goes on when one of them gives up."""
-        key = (image, credential)
-        task = self._pulls.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._one_pull(image, credential), name=f"pull {image}")
-            self._pulls[key] = task
-            task.add_done_callback(lambda done: self._end_of_pull(key, done))
-        return await asyncio.shield(task)
-
-    def _end_of_pull(self, key: tuple[str, Credential | None], task: asyncio.Task[str]) -> None:
-        self._pulls.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # Seen here, in case nobody waits any more.
-
-    async def _one_pull(self, image: str, credential: Credential | None) -> str:
-        async with self._slots:
-            return await self._runtime.pull_image(image, auth_config(credential), None)
-
     async def _credentials(self, pod: Any, image: str) -> list[Credential]:
+        """The pod's secrets' before the node's, the most specific first."""
         names = [reference.name for reference in pod.spec.imagePullSecrets or () if reference.name]
         secrets = [await self._objects.secret(pod.metadata.namespace, name) for name in names]
-        return matching(image, credentials_in(secret for secret in secrets if secret is not None))
+        own = matching(image, credentials_in(secret for secret in secrets if secret is not None))
+        return [*own, *matching(image, documented(read_bytes(self._node_credentials), None))]
+
+    async def tidy(self) -> None:
+        """Notes what a former kubelet was pulling when it ended, and drops records of images that are gone.
+
+        Raises RuntimeFailure.
+        """
+        now = self._clock.now()
+        listed = await self._runtime.list_images()
+        if not self._recovered:
+            self._records.recover(listed)
+            self._recovered = True
+        self._records.forget_others({image.id for image in listed}, now)
 
     async def close(self) -> None:
-        pulls = list(self._pulls.values())
-        for task in pulls:
-            task.cancel()
-        await asyncio.gather(*pulls, return_exceptions=True)
+        await self._pulls.close()
 
     def statistics(self) -> dict[str, Any]:
-        return {"pulling": sorted(image for image, _ in self._pulls)}
+        return self._pulls.statistics()
 
 
-def auth_config(credential: Credential | None) -> Any:
-    """The registry is left out: the runtime has it from the image, and takes an address only as a URL."""
-    if credential is None:
-        return None
-    return pb.AuthConfig(
-        username=credential.username,
-        password=credential.password,
-        identity_token=credential.identity_token,
-    )
+def told(tell: Tell, event: str, reason: str, text: str) -> ImageError:
+    tell("Warning", event, text)
+    tell("Warning", "Failed", f"Error: {reason}")
+    return ImageError(reason, text)
+
+
+def refusal(tell: Tell, image: str, text: str) -> ImageError:
+    """The error of a failed pull; some of what a runtime says has a reason of its own."""
+    reason, _, rest = text.partition(":")
+    why = KNOWN_REFUSALS.get(reason)
+    if why is None:
+        reason = "ErrImagePull"
+    else:
+        text = f"image pull failed for {image} because {why}" + (f":{rest}" if rest else "")
+    tell("Warning", "Failed", f"Error: {reason}")
+    return ImageError(reason, text)
+
+
+def success(image: str, pulled: Pulled, waited: float, found: Any | None) -> str:
+    size = found.size if found is not None else 0
+    took, whole = duration(pulled.seconds), duration(waited)
+    return f'Successfully pulled image "{image}" in {took} ({whole} including waiting). Image size: {size} bytes.'
+
+
+def duration(seconds: float) -> str:
+    """As Go prints a duration cut to milliseconds: `393ms`, `1.5s`, `2m3.25s`."""
+    if seconds < 1:
+        return f"{int(seconds * 1000)}ms" if seconds >= 0.001 else "0s"
+    minutes, rest = divmod(int(seconds * 1000), 60_000)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else "") + text
+
+
+def read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

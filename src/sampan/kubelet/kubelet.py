@@ -32,6 +32,7 @@ from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers, NodeHandlers
 from sampan.kubelet.heartbeat import Heartbeat
 from sampan.kubelet.imagegc import ImageCollector
+from sampan.kubelet.imagenames import with_tag
 from sampan.kubelet.images import Images
 from sampan.kubelet.machine import Machine, Usage, machine, usage
 from sampan.kubelet.objects import ApiObjects
@@ -39,6 +40,8 @@ from sampan.kubelet.orphans import Orphans
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
+from sampan.kubelet.pullrecords import PullRecords
+from sampan.kubelet.pulls import Pulls
 from sampan.kubelet.resize.decide import Refusal, judged
 from sampan.kubelet.rotation import LogRotation
 from sampan.kubelet.server import KubeletServer
@@ -107,7 +110,16 @@ class Kubelet:
         self._objects = objects
         self._features = RuntimeFeatures()
         self._node_labels: Mapping[str, str] = {}
-        self.images = Images(runtime, objects, clock, parallel=config.max_parallel_pulls)
+        records = PullRecords(
+            config.root / "image_manager",
+            clock,
+            verify=config.pull_verification,
+            allowed=config.preloaded_images,
+        )
+        pulls = Pulls(runtime, clock, parallel=1 if config.serialize_pulls else config.max_parallel_pulls)
+        self.images = Images(
+            runtime, objects, clock, pulls=pulls, records=records, node_credentials=config.root / "config.json"
+        )
         self._services: Informer[Any] = Informer(
             client, core_v1.Service, clock, rng, indexers={"namespace": lambda s: [s.metadata.namespace]}
         )
@@ -116,7 +128,14 @@ class Kubelet:
         )
         self._capacity = node.capacity(config, self._machine, measure(config.root))
         self._allocatable = reservations.allocatable(config, self._capacity)
-        self._collector = ImageCollector(runtime, clock, config, lambda: measure(config.root))
+        self._collector = ImageCollector(
+            runtime,
+            clock,
+            config,
+            lambda: measure(config.root),
+            shown=self._shown_images,
+            event=self._node_event,
+        )
         self.upkeep = Upkeep(
             config,
             self._machine,
@@ -222,6 +241,7 @@ class Kubelet:
         while True:
             if self.watcher.available:
                 try:
+                    await self.images.tidy()
                     await self._orphans.clear()
                     self.upkeep.cgroups.clear(self._known_uids())
                     await self._collector.collect()
@@ -283,6 +303,11 @@ class Kubelet:
         uid = pod.metadata.uid
         others = [worker.pod for worker in self.pods.all() if worker.uid != uid and not worker.is_over()]
         return judged(pod, others, self._allocatable)
+
+    def _shown_images(self) -> set[str]:
+        """The images that pods show as volumes, by the names they give them."""
+        volumes = [volume for worker in self.pods.all() for volume in worker.pod.spec.volumes or ()]
+        return {with_tag(volume.image.reference) for volume in volumes if volume.image and volume.image.reference}
 
     def _node_event(self, type_: str, reason: str, message: str) -> None:
         """An event on the node."""

@@ -11,11 +11,13 @@ import base64
 import binascii
 import contextlib
 import fnmatch
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sampan.kubelet.imagenames import full_name
 from sampan.volumes.payload import secret_data
 
 DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
@@ -24,29 +26,49 @@ KEYS = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/do
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """`registry` is `host[:port][/path]`, perhaps with `*` for a part of the host."""
+    """`registry` is `host[:port][/path]`, perhaps with `*` for a part of the host.
+
+    `secret` is the (uid, namespace, name) of the Secret it is from; None for one that all pods of the node may use.
+    """
 
     registry: str
     username: str = ""
     password: str = ""
     identity_token: str = ""
+    secret: tuple[str, str, str] | None = None
+
+    def coordinates(self) -> dict[str, str]:
+        """Where it is from and what it holds, as a record of a pull names it; {} when not from a Secret."""
+        if self.secret is None:
+            return {}
+        uid, namespace, name = self.secret
+        held = json.dumps([self.username, self.password, self.identity_token]).encode()
+        digest = hashlib.sha256(held).hexdigest()
+        return {"uid": uid, "namespace": namespace, "name": name, "credentialHash": digest}
 
 
 def credentials_in(secrets: Iterable[Any]) -> list[Credential]:
     """All credentials of the secrets; one that cannot be read is passed over, as upstream does."""
     found = []
     for secret in secrets:
-        raw = secret_data(secret).get(KEYS.get(secret.type or "", ""))
-        try:
-            document = json.loads(raw or b"{}")
-        except ValueError:
-            continue
-        entries = document.get("auths", {}) if secret.type == "kubernetes.io/dockerconfigjson" else document
-        found += [credential(registry, entry) for registry, entry in entries.items() if isinstance(entry, dict)]
+        key = KEYS.get(secret.type or "", "")
+        meta = secret.metadata
+        source = (meta.uid or "", meta.namespace or "", meta.name or "") if meta is not None else ("", "", "")
+        found += documented(secret_data(secret).get(key, b""), source, old=key == ".dockercfg")
     return found
 
 
-def credential(registry: str, entry: dict[str, Any]) -> Credential:
+def documented(raw: bytes, source: tuple[str, str, str] | None, *, old: bool = False) -> list[Credential]:
+    """The credentials of a docker configuration: registries under "auths", or at the top in the old form."""
+    try:
+        document = json.loads(raw or b"{}")
+        entries = document if old else document.get("auths") or {}
+        return [credential(name, entry, source) for name, entry in entries.items() if isinstance(entry, dict)]
+    except (ValueError, AttributeError):
+        return []
+
+
+def credential(registry: str, entry: dict[str, Any], source: tuple[str, str, str] | None) -> Credential:
     username, password = entry.get("username", ""), entry.get("password", "")
     if not username and entry.get("auth"):
         with contextlib.suppress(binascii.Error, UnicodeDecodeError):
@@ -56,6 +78,7 @@ def credential(registry: str, entry: dict[str, Any]) -> Credential:
         username=username,
         password=password,
         identity_token=entry.get("identitytoken", ""),
+        secret=source,
     )
 
 
@@ -79,11 +102,3 @@ def fits(registry: str, host: str, path: str) -> bool:
         wanted = host
     same_parts = wanted.count(".") == host.count(".")
     return same_parts and fnmatch.fnmatchcase(host, wanted) and path.startswith(prefix)
-
-
-def full_name(image: str) -> str:
-    """With the registry that a short name means: `nginx` is `docker.io/library/nginx`."""
-    first, slash, _ = image.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return image
-    return f"docker.io/{image}" if slash else f"docker.io/library/{image}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sampan.cri.messages import pb
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.imagegc import Candidate, ImageCollector, excess_bytes, to_remove
@@ -21,10 +23,20 @@ def candidate(name: str, used: float, size: int = 10) -> Candidate:
     return Candidate(id=name, size=size, used=used)
 
 
-def test_the_longest_unused_go_until_it_is_enough() -> None:
+@pytest.mark.parametrize(
+    ("excess", "now", "oldest", "expected"),
+    [
+        (15, 1000.0, 0.0, ["a", "b"]),
+        (15, 135.0, 0.0, ["a"]),
+        (0, 1000.0, 0.0, []),
+        (0, 1000.0, 975.0, ["a", "b"]),
+        (25, 1000.0, 985.0, ["a", "b", "c"]),
+    ],
+    ids=["until it is enough", "not what was used two minutes ago", "none without need", "by age", "by need and age"],
+)
+def test_the_longest_unused_go(excess: int, now: float, oldest: float, expected: list[str]) -> None:
     listed = [candidate("b", 20), candidate("a", 10), candidate("c", 30)]
-    assert [c.id for c in to_remove(listed, 15, 1000.0)] == ["a", "b"]
-    assert [c.id for c in to_remove(listed, 15, 135.0)] == ["a"], "b was in use less than two minutes ago"
+    assert [c.id for c in to_remove(listed, excess, now, youngest=120.0, oldest=oldest)] == expected
 
 
 def test_thresholds() -> None:
@@ -34,12 +46,16 @@ def test_thresholds() -> None:
 
 async def test_images_in_use_pinned_or_our_own_stay() -> None:
     clock = VirtualClock()
-    runtime = FakeRuntime(clock, images=["a:1", "b:1", "used:1", "sampan.dev/pause:1", "pinned:1"])
+    runtime = FakeRuntime(clock, images=["a:1", "b:1", "used:1", "shown:1", "sampan.dev/pause:1", "pinned:1"])
     runtime.images["pinned:1"].pinned = True
     runtime.containers["k"] = pb.ContainerStatus(id="k", image_ref="sha256:used:1")
     full = replace(USAGE, disk_available=1 * GIB)
-    collector = ImageCollector(runtime, clock, CONFIG, lambda: full)
+    events: list[tuple[str, str, str]] = []
+    collector = ImageCollector(
+        runtime, clock, CONFIG, lambda: full, shown=lambda: {"shown:1"}, event=lambda *event: events.append(event)
+    )
     assert await collector.collect() == 0, "all have only just been seen"
+    assert events[0][1] == "FreeDiskSpaceFailed"
     await clock.advance(300)
     assert await collector.collect() == 2 << 20
-    assert set(runtime.images) == {"used:1", "sampan.dev/pause:1", "pinned:1"}
+    assert set(runtime.images) == {"used:1", "shown:1", "sampan.dev/pause:1", "pinned:1"}

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sampan.api.kinds import core_v1
-from sampan.kubelet.images import NAME
-from sampan.kubelet.pullsecrets import credentials_in, full_name, matching
+from sampan.kubelet.imagenames import full_name, is_name, pull_policy, repository, with_tag
+from sampan.kubelet.images import duration
+from sampan.kubelet.pullsecrets import credentials_in, matching
 
 
 @pytest.mark.parametrize(
@@ -28,12 +29,12 @@ from sampan.kubelet.pullsecrets import credentials_in, full_name, matching
     ],
 )
 def test_good_names(name: str) -> None:
-    assert NAME.fullmatch(name)
+    assert is_name(name)
 
 
 @pytest.mark.parametrize("name", ["", "Nginx", "a b", "x:", "x@sha256:zz", "/x", "x/", "x:" + "t" * 129, "-x"])
 def test_bad_names(name: str) -> None:
-    assert not NAME.fullmatch(name)
+    assert not is_name(name)
 
 
 def secret(auths: dict[str, Any], type_: str = "kubernetes.io/dockerconfigjson") -> Any:
@@ -80,3 +81,23 @@ def test_the_old_form_and_nonsense() -> None:
 )
 def test_full_names(short: str, full: str) -> None:
     assert full_name(short) == full
+
+
+@pytest.mark.parametrize(
+    ("image", "asked", "policy", "of", "listed"),
+    [
+        ("nginx", None, "Always", "docker.io/library/nginx", "docker.io/library/nginx:latest"),
+        ("nginx:latest", None, "Always", "docker.io/library/nginx", "docker.io/library/nginx:latest"),
+        ("r:5000/x", None, "Always", "r:5000/x", "r:5000/x:latest"),
+        ("r:5000/x:1", None, "IfNotPresent", "r:5000/x", "r:5000/x:1"),
+        ("x@sha256:" + "a" * 64, None, "IfNotPresent", "docker.io/library/x", "docker.io/library/x@sha256:" + "a" * 64),
+        ("x", "Never", "Never", "docker.io/library/x", "docker.io/library/x:latest"),
+    ],
+)
+def test_what_a_name_means(image: str, asked: str | None, policy: str, of: str, listed: str) -> None:
+    assert (pull_policy(image, asked), repository(image), with_tag(image)) == (policy, of, listed)
+
+
+def test_durations_as_go_prints_them() -> None:
+    shown = [duration(seconds) for seconds in (0, 0.0004, 0.393, 1.5, 61.25, 3600, 7325.5)]
+    assert shown == ["0s", "0s", "393ms", "1.5s", "1m1.25s", "1h0m0s", "2h2m5.5s"]

@@ -22,7 +22,7 @@ class ImageSteps:
         spec: Any = container_by_name(space.pod, name)
         images, before = space.memory.images, space.memory.images.get(name)
         try:
-            ready = await space.context.images.present(spec, self._teller(name))
+            ready = await space.context.images.present(space.pod, spec, self._teller(name))
         except ImageError as error:
             images[name] = self._failure(before, error)
             return
