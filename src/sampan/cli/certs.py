@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from sampan.cli.status import age
 
 if TYPE_CHECKING:
     from sampan.cluster.inspection import Row
+    from sampan.cluster.options import Options
 
-AUTHORITIES = ("ca", "kubelet-ca", "front-proxy-ca")
+ETCD = "etcd-ca"
+AUTHORITIES = ("ca", "kubelet-ca", "front-proxy-ca", ETCD)
 
 
 @click.group("certs")
@@ -95,12 +98,14 @@ def rotate(authority: str, data_dir: str) -> None:
     """Replace an authority in three steps; each run takes one.
 
     First the new one is trusted beside the old, then it signs and every certificate is made anew, then the old one is
-    dropped. Wait about two minutes between the steps, until pods and other machines have taken the last one up.
+    dropped. Wait about two minutes between the steps, until pods and other machines have taken the last one up. For
+    etcd-ca, the members are restarted with each step, one after another.
 
     \b
     Examples:
       sampan certs rotate-ca
       sampan certs rotate-ca --authority kubelet-ca
+      sampan certs rotate-ca --authority etcd-ca
     """
     from sampan.cli import token
     from sampan.cluster import identities, rotation, tokens
@@ -108,9 +113,13 @@ def rotate(authority: str, data_dir: str) -> None:
 
     options, clock = existing(data_dir), SystemClock()
     identities.ensure(options, clock)
+    if authority == ETCD:
+        _take_up(options, clock)
     told = rotation.advance(options.layout.pki, authority, clock)
     identities.ensure(options, clock)
     click.echo(f"{authority}, step {told}")
+    if authority == ETCD:
+        _take_up(options, clock)
     try:
         token.run(options, tokens.publish_again)
     except ClusterError as error:
@@ -118,6 +127,13 @@ def rotate(authority: str, data_dir: str) -> None:
     if rotation.stage(options.layout.pki, authority) != rotation.STEADY:
         again = "" if authority == "ca" else f" --authority {authority}"
         click.echo(f"next, in two minutes: sampan certs rotate-ca{again}")
+
+
+def _take_up(options: Options, clock: SystemClock) -> None:
+    """etcd's members trust what the file of their authority says now."""
+    from sampan.cluster.servers import members
+
+    asyncio.run(members.take_up(options, clock))
 
 
 @command.command("rotate-token-key")

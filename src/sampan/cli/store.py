@@ -1,4 +1,4 @@
-"""`sampan store migrate` and `sampan store rewrite`."""
+"""`sampan store migrate`, `sampan store rewrite` and `sampan store replace-member`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sampan.store.backup import Changes, migrate
 
 @click.group("store")
 def command() -> None:
-    """Move the objects from one store to another, or encrypt them anew."""
+    """Move the objects from one store to another, encrypt them anew, or replace an etcd member."""
 
 
 @command.command("migrate")
@@ -105,3 +105,23 @@ async def rewritten(layout: Layout, encryption: Path, storage: dict[str, Any]) -
         return await rewrite(store)
     finally:
         await store.close()
+
+
+@command.command("replace-member")
+@click.argument("name")
+@DATA_DIR
+def replacement(name: str, data_dir: str) -> None:
+    """Give an etcd member of `sampan up --servers N` a new beginning: its data come from the others.
+
+    For one whose data are damaged, which its log tells. One whose data are gone is replaced by itself. The others have
+    to be a majority; what the member had is put aside, to be deleted when all is well.
+
+    \b
+    Example:
+      sampan store replace-member etcd-2
+    """
+    from sampan.cli.settings import existing
+    from sampan.cluster.servers import members
+
+    aside = members.replace(existing(data_dir), name, SystemClock())
+    click.echo(f"{name} starts anew with the others' data; what it had is in {aside}")

@@ -199,7 +199,7 @@ async def serve_api(options: Options, place: Server | None = None) -> None:
             backups = storage.snapshots(options, disk, clock)
             if backups is not None:
                 tasks.start(backups.run, name="backups", policy="restart")
-            await storage.outlived(store, options, clock, place)
+            await store.broken()
         finally:
             await server.stop()
 

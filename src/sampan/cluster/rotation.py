@@ -21,7 +21,8 @@ from cryptography import x509
 
 from sampan.aio.clock import Clock
 from sampan.cluster.authority import load_key, new_authority, pem, pem_of
-from sampan.cluster.certificates import AUTHORITIES
+from sampan.cluster.certificates import KNOWN_AUTHORITIES
+from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import write_private
 
 STEADY, TRUSTING, REISSUED = "steady", "trusting", "reissued"
@@ -40,7 +41,7 @@ def stage(pki: Path, name: str) -> str:
 
 def trust(pki: Path, name: str, clock: Clock) -> None:
     """Makes the next authority and has it trusted beside the present one."""
-    key, certificate = new_authority(f"{AUTHORITIES[name]}@{int(clock.now())}", clock)
+    key, certificate = new_authority(f"{KNOWN_AUTHORITIES[name]}@{int(clock.now())}", clock)
     write_private(_next_key(pki, name), pem(key))
     write_private(pki / f"{name}.crt", pem_of(*_bundle(pki, name), certificate))
 
@@ -69,7 +70,9 @@ STEPS: dict[str, tuple[Callable[[Path, str, Clock], None], str]] = {
 
 
 def advance(pki: Path, name: str, clock: Clock) -> str:
-    """Takes the next step and tells which it was."""
+    """Takes the next step and tells which it was. Raises ClusterError for an authority that the cluster has not."""
+    if not (pki / f"{name}.crt").exists():
+        raise ClusterError(f"this cluster has no authority {name}: `sampan certs check` shows those it has")
     step, told = STEPS[stage(pki, name)]
     step(pki, name, clock)
     return told

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sampan.aio.clock import Clock
-from sampan.aio.files import Watched
 from sampan.cluster.options import Options
 from sampan.cluster.servers.plan import ETCD_AUTHORITY, ETCD_CLIENT, Plan, Server
 from sampan.store.interface import Store
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
     from sampan.store.backup import Snapshots
     from sampan.store.etcd import Credentials
 
-log = logging.getLogger(__name__)
-LOOK_SECONDS, TURN_SECONDS = 10.0, 20.0
 PASSWORD = "SAMPAN_ETCD_PASSWORD"
 
 
@@ -59,31 +54,6 @@ def credentials(options: Options) -> Credentials | None:
         user=options.etcd_user,
         password=os.environ.get(PASSWORD, ""),
     )
-
-
-async def outlived(store: Store, options: Options, clock: Clock, place: Server | None = None) -> None:
-    """Returns when the process that has the store open has to end, so that its successor opens it anew."""
-    reasons = [asyncio.ensure_future(store.broken()), asyncio.ensure_future(credentials_change(options, clock, place))]
-    try:
-        await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for reason in reasons:
-            reason.cancel()
-
-
-async def credentials_change(options: Options, clock: Clock, place: Server | None = None) -> None:
-    """Returns when the certificate shown to etcd has changed on disk: gRPC reads it once, so the process has to end.
-
-    Servers take turns, so that never all of them are away.
-    """
-    known = credentials(options)
-    named = (known.authority, known.certificate, known.key) if known else ()
-    watched = Watched([path for path in named if path is not None])
-    while not watched.changed():
-        await clock.sleep(LOOK_SECONDS)
-    wait = TURN_SECONDS * (place.number if place else 0)
-    log.warning("the certificate for etcd has changed: this server starts anew in %.0f s", wait)
-    await clock.sleep(wait)
 
 
 def encrypted(options: Options, store: Store, clock: Clock) -> Store:

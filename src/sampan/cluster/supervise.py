@@ -13,7 +13,7 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, SystemClock
 from sampan.cluster import components, renewal
 from sampan.cluster.options import Options
-from sampan.cluster.servers import namespaces
+from sampan.cluster.servers import members, namespaces
 from sampan.cluster.servers.plan import Plan
 from sampan.cluster.supervision.chores import Chore
 from sampan.cluster.supervision.launch import executed, forked, log_to
@@ -37,10 +37,14 @@ def supervise(options: Options) -> None:
     components.preload()
     gc.collect()
     gc.freeze()
-    # A machine that has joined asks the API for its certificates: its agent does.
-    chores = [] if options.joined else [Chore("certificates", lambda: renewal.renew(options, clock), clock)]
-    _supervisor([*programs(options, clock), _guardian(options)], records, clock, *chores).run()
+    _supervisor([*programs(options, clock), _guardian(options)], records, clock, *chores(options, clock)).run()
     records.remove(SUPERVISOR)
+
+
+def chores(options: Options, clock: Clock) -> list[Chore]:
+    """What is done besides. A machine that has joined asks the API for its certificates: its agent does."""
+    found = [] if options.joined else [Chore("certificates", lambda: renewal.renew(options, clock), clock)]
+    return [*found, Chore("members", lambda: members.note(options), clock)] if Plan(options) else found
 
 
 def programs(options: Options, clock: Clock) -> list[Program]:
@@ -48,10 +52,10 @@ def programs(options: Options, clock: Clock) -> list[Program]:
     log = options.layout.log
     plan = Plan(options)
     namespaces.ensure(plan)
-    members = [Program(name=s.etcd, start=executed(plan.etcd_command(s), log / f"{s.etcd}.log")) for s in plan]
-    own = members + [
+    mains = {server.etcd: members.run(server) for server in plan} | components.processes(options)
+    own = [
         Program(name=name, start=forked(name, _main(main, options), log / f"{name}.log"))
-        for name, main in components.processes(options).items()
+        for name, main in mains.items()
     ]
     if options.container_runtime_endpoint:
         return own

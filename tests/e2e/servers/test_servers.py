@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +109,43 @@ def test_a_server_that_hangs_is_left_by_its_clients(cluster: Cluster, web: dict[
         assert "apiserver-2 (172.31.255.3) does not answer" in cluster.sampan("status", check=False).stdout
     finally:
         hung.signal(signal.SIGCONT)
+    scaled(cluster, 2)
+
+
+def well(cluster: Cluster) -> bool:
+    """Every etcd member has a leader, says etcd itself."""
+    pki = cluster.data_dir / "pki"
+    files = {"cacert": "etcd-ca.crt", "cert": "apiserver-etcd-client.crt", "key": "apiserver-etcd-client.key"}
+    endpoints = ",".join(f"https://172.31.255.{host}:2379" for host in (2, 3, 4))
+    told = [f"--{option}={pki / file}" for option, file in files.items()]
+    asked = ["etcdctl", f"--endpoints={endpoints}", *told, "endpoint", "health"]
+    return run(asked, check=False, env={**os.environ, "ETCDCTL_API": "3"}).returncode == 0
+
+
+def test_a_member_that_lost_its_data_gets_them_from_the_others(cluster: Cluster, web: dict[str, Any]) -> None:
+    data = cluster.data_dir / "etcd" / "etcd-3"
+    until(lambda: data.with_name("etcd-3.made").exists(), "the supervisor has seen that the member has data")
+    with writing(cluster):
+        shutil.rmtree(data)
+        cluster.kill("etcd-3")
+        until(lambda: well(cluster), "all members are well again")
+    assert (data / "member" / "wal").is_dir()
+    with writing(cluster):
+        told = cluster.sampan("store replace-member", "etcd-1").stdout
+        assert "starts anew with the others' data" in told
+        until(lambda: (data.with_name("etcd-1") / "member" / "wal").is_dir(), "the member is in its new place")
+        until(lambda: well(cluster), "all members are well again")
+
+
+def test_etcds_authority_is_replaced_while_the_cluster_works(cluster: Cluster, web: dict[str, Any]) -> None:
+    old = (cluster.data_dir / "pki" / "etcd-ca.crt").read_bytes()
+    with writing(cluster):
+        for step in (1, 2, 3):
+            told = cluster.sampan("certs rotate-ca", "--authority", "etcd-ca").stdout
+            assert f"step {step} of 3" in told
+            until(lambda: well(cluster), "all members are well")
+    assert old not in (cluster.data_dir / "pki" / "etcd-ca.crt").read_bytes()
+    scaled(cluster, 3)
     scaled(cluster, 2)
 
 

@@ -30,6 +30,15 @@ def made(tmp_path: Path) -> Options:
     return made
 
 
+@pytest.fixture
+def several(tmp_path: Path) -> Options:
+    """Those of a cluster with three etcd members, none of which runs."""
+    made = completed(Options(data_dir=str(tmp_path / "several"), node_name="n1", node_ip="192.0.2.2", servers=3))
+    options.save(made)
+    identities.ensure(made, SystemClock())
+    return made
+
+
 def invoke(made: Options, *arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(sampan, ["certs", *arguments, "--data-dir", made.data_dir], catch_exceptions=False)
     return result.exit_code, result.output
@@ -118,3 +127,22 @@ def test_files_that_do_not_belong_together_are_not_replaced(made: Options) -> No
 def test_no_cluster_is_told(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="there are no certificates"):
         CliRunner().invoke(sampan, ["certs", "check", "--data-dir", str(tmp_path)], catch_exceptions=False)
+
+
+def test_etcds_authority_is_replaced_as_the_others_are(several: Options) -> None:
+    pki = several.layout.pki
+    old = (pki / "etcd-2.crt").read_bytes()
+    for _ in range(3):
+        before = {name: (pki / f"{name}.crt").read_bytes() for name in ("etcd-2", "apiserver-etcd-client", "etcd-ca")}
+        status, told = invoke(several, "rotate-ca", "--authority", "etcd-ca")
+        after = {name: (pki / f"{name}.crt").read_bytes() for name in before}
+        assert status == 0
+        for name in ("etcd-2", "apiserver-etcd-client"):
+            assert trusted(after[name], before["etcd-ca"]) and trusted(before[name], after["etcd-ca"])
+    assert "complete" in told
+    assert not trusted(old, (pki / "etcd-ca.crt").read_bytes())
+
+
+def test_an_authority_that_the_cluster_has_not(made: Options) -> None:
+    result = CliRunner().invoke(sampan, ["certs", "rotate-ca", "--authority", "etcd-ca", "--data-dir", made.data_dir])
+    assert result.exit_code == 1 and "no authority etcd-ca" in str(result.exception or result.output)

@@ -90,8 +90,11 @@ class Plan:
         """The members' URLs, beginning with that of the same server."""
         return [s.client_url for s in sorted(self.servers, key=lambda s: (s != nearest, s.number))]
 
-    def etcd_command(self, server: Server) -> list[str]:
-        """A member of the cluster: TLS with certificates on both sides, for clients and among members."""
+    def etcd_command(self, server: Server, *, members: str = "") -> list[str]:
+        """A member of the cluster: TLS with certificates on both sides, for clients and among members.
+
+        `members` are those of a cluster that it joins; without, the cluster begins with it, or it has data.
+        """
         pki = self._options.layout.pki
         pair, authority = (pki / f"{server.etcd}.crt", pki / f"{server.etcd}.key"), pki / f"{ETCD_AUTHORITY}.crt"
         return [
@@ -104,7 +107,8 @@ class Plan:
             f"--advertise-client-urls={server.client_url}",
             f"--listen-peer-urls={server.peer_url}",
             f"--initial-advertise-peer-urls={server.peer_url}",
-            f"--initial-cluster={self.members}",
+            f"--initial-cluster={members or self.members}",
+            f"--initial-cluster-state={'existing' if members else 'new'}",
             f"--initial-cluster-token={TOKEN}",
             *_tls("", pair, authority),
             *_tls("peer-", pair, authority),

@@ -12,6 +12,7 @@ import msgspec
 
 from sampan.aio.clock import Clock
 from sampan.aio.grpc import Channel, Streaming
+from sampan.aio.tls import reloading
 from sampan.store.errors import Unavailable
 from sampan.store.etcd.messages import pb
 
@@ -135,13 +136,19 @@ def _place(url: str) -> tuple[str, int, bool]:
 
 
 def _tls(credentials: Credentials) -> ssl.SSLContext:
-    """As etcd wants it: HTTP/2 by ALPN, the member's name or address in its certificate."""
+    """As etcd wants it; files that are renewed are taken up with the next connection."""
+    named = (credentials.authority, credentials.certificate, credentials.key)
     try:
-        context = ssl.create_default_context(cafile=credentials.authority)
-        if credentials.certificate is not None:
-            context.load_cert_chain(credentials.certificate, credentials.key)
+        return reloading(lambda: _context(credentials), [path for path in named if path is not None], server=False)
     except OSError as error:
         raise Unavailable(f"a certificate for etcd cannot be read: {error}") from error
+
+
+def _context(credentials: Credentials) -> ssl.SSLContext:
+    """HTTP/2 by ALPN, and the member's name or address in its certificate."""
+    context = ssl.create_default_context(cafile=credentials.authority)
+    if credentials.certificate is not None:
+        context.load_cert_chain(credentials.certificate, credentials.key)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     return context
