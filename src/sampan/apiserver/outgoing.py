@@ -33,23 +33,22 @@ class Caller:
         self._name = name or None
         self._session: Any = None
 
-    async def get(self, url: str) -> tuple[int, bytes]:
-        """Status and body. Raises Unreachable."""
-        return await self._ask("GET", url, None)
+    async def get(self, url: str, *, token: str = "") -> tuple[int, bytes]:
+        """Status and body; `token` is shown, but to no other server that a redirect names. Raises Unreachable."""
+        return await self._ask("GET", url, None, {"Authorization": f"Bearer {token}"} if token else {})
 
     async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of a POST of JSON; redirects are not followed. Raises Unreachable."""
-        return await self._ask("POST", url, body)
+        return await self._ask("POST", url, body, {"Content-Type": "application/json"})
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _ask(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
+    async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         import aiohttp
 
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             async with self._open().request(
                 method,

@@ -24,7 +24,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 Answer = tuple[int, Any]
 Handler = Callable[[str, Any], Answer]
-"""Path and decoded body to status and JSON."""
+"""Path and decoded body to status and JSON, or bytes that are sent as they are."""
 
 
 def pem(key: Any) -> bytes:
@@ -80,6 +80,7 @@ class Party:
         self.handle = handle
         self.seen: list[Any] = []
         self.asked: list[str] = []
+        self.shown: list[str] = []
         self._authority = authority
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*authority.issue(name))
@@ -100,9 +101,10 @@ class Party:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
                 party.asked.append(self.path)
+                party.shown.append(self.headers.get("Authorization", ""))
                 party.seen.append(body)
                 status, answer = party.handle(self.path, body)
-                data = json.dumps(answer).encode()
+                data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()

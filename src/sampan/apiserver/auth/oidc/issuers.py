@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sampan.aio.clock import Clock
@@ -11,7 +11,8 @@ from sampan.apiserver.auth.bearer import Answer, Audiences
 from sampan.apiserver.auth.claims import issuer
 from sampan.apiserver.auth.configuration.authentication import Issuer, Jwt
 from sampan.apiserver.auth.oidc import verification
-from sampan.apiserver.auth.oidc.keyset import KeySet, Open
+from sampan.apiserver.auth.oidc.distributed import Distributed, Getter
+from sampan.apiserver.auth.oidc.keyset import KeySet
 from sampan.apiserver.auth.oidc.mapping import IdentityMapping
 from sampan.apiserver.auth.oidc.tokens import OidcTokens
 
@@ -25,6 +26,8 @@ class Entry:
     algorithms: Sequence[str] = verification.ALGORITHMS
 
 
+Open = Callable[[str, str], Getter]
+"""Issuer's URL and certificate authority (PEM, "" for the machine's) to who fetches from it."""
 Place = tuple[str, str, str]
 
 
@@ -38,6 +41,7 @@ class Issuers:
         self._tasks: TaskOwner | None = None
         self._keys: dict[Place, KeySet] = {}
         self._ways: dict[str, OidcTokens] = {}
+        self._distributed: list[Distributed] = []
 
     def know(self, token: bytes, wanted: Audiences) -> Answer:
         if not self._ways:
@@ -48,6 +52,7 @@ class Issuers:
     def take(self, entries: Sequence[Entry]) -> None:
         """From now on these are the issuers."""
         before, self._keys = self._keys, {}
+        distributed, self._distributed = self._distributed, []
         ways = {}
         for entry in entries:
             told = entry.jwt.issuer
@@ -61,10 +66,11 @@ class Issuers:
                 now=self._clock.now,
                 implicit=self._implicit,
                 algorithms=entry.algorithms,
+                distributed=self._elsewhere(entry),
             )
         self._ways = ways
-        for keys in before.values():
-            self._spawn(keys.close, "oidc-close")
+        for close in _ends(before.values(), distributed):
+            self._spawn(close, "oidc-close")
 
     def start(self, tasks: TaskOwner) -> None:
         """Ask the issuers for their keys; `tasks` owns whoever does."""
@@ -73,8 +79,8 @@ class Issuers:
             self._spawn(keys.run, "oidc-discovery")
 
     async def close(self) -> None:
-        for keys in self._keys.values():
-            await keys.close()
+        for close in _ends(self._keys.values(), self._distributed):
+            await close()
 
     def statistics(self) -> dict[str, str]:
         """What is wrong with each issuer ("": nothing)."""
@@ -85,6 +91,20 @@ class Issuers:
         self._spawn(keys.run, "oidc-discovery")
         return keys
 
+    def _elsewhere(self, entry: Entry) -> Distributed | None:
+        """Groups of a claim may be elsewhere; an expression takes what is in the token."""
+        told, claim = entry.jwt.issuer, entry.jwt.claimMappings.groups.claim
+        if not claim:
+            return None
+        getter = self._open(told.url, told.certificateAuthority)
+        made = Distributed(claim, getter, self._clock, audiences=told.audiences, algorithms=entry.algorithms)
+        self._distributed.append(made)
+        return made
+
     def _spawn(self, work: Callable[..., object], name: str) -> None:
         if self._tasks is not None:
             self._tasks.start(work, name=name, policy="log")  # type: ignore[arg-type]
+
+
+def _ends(keys: Iterable[KeySet], distributed: Iterable[Distributed]) -> list[Callable[[], Awaitable[None]]]:
+    return [*(one.close for one in keys), *(one.close for one in distributed)]

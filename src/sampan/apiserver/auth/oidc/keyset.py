@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -107,7 +107,3 @@ class KeySet:
         if status != 200:
             raise Unreachable(f"{url}: HTTP {status}")
         return body
-
-
-Open = Callable[[str, str], Getter]
-"""Issuer's URL and certificate authority (PEM, "" for the machine's) to who fetches from it."""

@@ -6,10 +6,11 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.authenticator import Rejected, settled
 from sampan.apiserver.auth.bearer import Answer, Audiences, Known, Outcome, Plain
 from sampan.apiserver.auth.claims import issuer
 from sampan.apiserver.auth.oidc import verification
+from sampan.apiserver.auth.oidc.distributed import Distributed
 from sampan.apiserver.auth.oidc.keyset import KeySet
 from sampan.apiserver.auth.oidc.mapping import IdentityMapping
 from sampan.apiserver.auth.user import User
@@ -32,6 +33,7 @@ class OidcTokens(Plain):
         now: Callable[[], float],
         implicit: Audiences,
         algorithms: Sequence[str] = verification.ALGORITHMS,
+        distributed: Distributed | None = None,
     ) -> None:
         super().__init__(implicit)
         self._url = url
@@ -40,6 +42,7 @@ class OidcTokens(Plain):
         self._keys = keys
         self._now = now
         self._algorithms = tuple(algorithms)
+        self._distributed = distributed
         self._known: dict[bytes, tuple[float, User]] = {}
 
     def know(self, token: bytes, wanted: Audiences) -> Answer:
@@ -59,7 +62,7 @@ class OidcTokens(Plain):
             if waiting is not None:
                 return self._later(waiting, token, text, said, meant)
             raise Rejected(self._why())
-        return Known(self._user(token, claims), meant)
+        return self._found(token, claims, meant)
 
     async def _later(
         self, waiting: Awaitable[None], token: bytes, text: str, said: verification.Head, meant: Audiences
@@ -70,7 +73,19 @@ class OidcTokens(Plain):
             raise Rejected(
                 f"oidc: authenticator not initialized: {self._keys.problem}" if self._keys.problem else UNSIGNED
             )
+        return await settled(self._found(token, claims, meant))
+
+    def _found(self, token: bytes, claims: dict[str, Any], meant: Audiences) -> Answer:
+        """From claims that the issuer has signed."""
+        verification.check(claims, self._audiences, self._now())
+        source = self._distributed.source(claims) if self._distributed is not None else None
+        if self._distributed is not None and source is not None:
+            return self._expanded(token, claims, meant, self._distributed.value(source))
         return Known(self._user(token, claims), meant)
+
+    async def _expanded(self, token: bytes, claims: dict[str, Any], meant: Audiences, value: Awaitable[Any]) -> Outcome:
+        assert self._distributed is not None
+        return Known(self._user(token, claims | {self._distributed.claim: await value}), meant)
 
     def _why(self) -> str:
         """Why a token's signature cannot be said to be good."""
@@ -78,7 +93,6 @@ class OidcTokens(Plain):
 
     def _user(self, token: bytes, claims: dict[str, Any]) -> User:
         now = self._now()
-        verification.check(claims, self._audiences, now)
         user = self._mapping.user(_as_upstream(claims))
         if len(self._known) >= REMEMBERED:
             self._known.clear()
