@@ -34,6 +34,7 @@ NODE = (
         "runtime of your own]",
     ),
     click.option("--cgroup-root", help="Control group above all pods.  [default: kubepods]"),
+    click.option("--kubelet-config", type=ABSOLUTE, help="KubeletConfiguration file for this machine's kubelet."),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
 )
 

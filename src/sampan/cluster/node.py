@@ -18,6 +18,8 @@ from sampan.cluster.options import Options
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Host
 from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.configuration import load as configuration
+from sampan.kubelet.configuration.load import BadConfiguration
 from sampan.kubelet.kubelet import Kubelet
 from sampan.network import cni
 from sampan.network.cni import PodNetwork
@@ -30,6 +32,7 @@ from sampan.network.proxy.daemon import ProxyDaemon
 from sampan.network.routes.component import PodRoutes
 from sampan.network.routes.kernel import remove as remove_routes
 
+HEALTHZ_PORT = 10248
 log = logging.getLogger(__name__)
 
 
@@ -81,7 +84,7 @@ def kubelet(options: Options, client: Client, clock: Clock, rng: random.Random) 
 
 def kubelet_config(options: Options) -> KubeletConfig:
     layout = options.layout
-    return KubeletConfig(
+    made = KubeletConfig(
         node_name=options.node_name,
         node_ips=(options.node_ip,),
         root=layout.kubelet,
@@ -93,7 +96,20 @@ def kubelet_config(options: Options) -> KubeletConfig:
         server_cert=layout.pki / "kubelet-serving.crt",
         server_key=layout.pki / "kubelet-serving.key",
         client_ca=layout.pki / "ca.crt",
+        healthz_port=HEALTHZ_PORT,
     )
+    return configured(made, options.kubelet_config) if options.kubelet_config else made
+
+
+def configured(defaults: KubeletConfig, path: str) -> KubeletConfig:
+    """With what the machine's KubeletConfiguration says. Raises ClusterError."""
+    try:
+        found, warnings = configuration.load(Path(path), defaults)
+    except BadConfiguration as error:
+        raise ClusterError(str(error)) from None
+    for warning in warnings:
+        log.warning("kubelet configuration file=%s remark=%s", path, warning)
+    return found
 
 
 class NodeNetwork:

@@ -37,6 +37,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_root: str = "kubepods"
     nodes: int = 1
     node_cidr: str = "172.31.254.0/24"
+    kubelet_config: str = ""
+    """A KubeletConfiguration for this machine's kubelet."""
     servers: int = 1
     server_cidr: str = "172.31.255.0/27"
     store: str = "sqlite"

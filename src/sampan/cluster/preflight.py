@@ -53,6 +53,7 @@ def check(options: Options, *, running: bool) -> None:
     check_nodes(options, running=running)
     check_admission(options)
     check_identity(options)
+    check_kubelet(options)
     check_store(options)
     if not running:
         check_port(options.bind_address, options.port, "the API server", "--port")
@@ -109,6 +110,14 @@ def check_admission(options: Options) -> None:
         chain.check(*options.admission)
     except (ValueError, OSError) as error:
         raise ClusterError(str(error)) from None
+
+
+def check_kubelet(options: Options) -> None:
+    """A configuration that the kubelet would not start with."""
+    if options.kubelet_config:
+        from sampan.cluster.node import kubelet_config
+
+        kubelet_config(options)
 
 
 def check_identity(options: Options) -> None:

@@ -58,6 +58,23 @@ class KubeletConfig:
     eviction_max_pod_grace: float = 0.0
     eviction_transition: float = 300.0
     eviction_check: float = 10.0
+    cpu_manager_policy: str = "none"
+    cpu_manager_options: Mapping[str, str] = field(default_factory=dict)
+    cpu_manager_reconcile: float = 10.0
+    reserved_cpus: str = ""
+    """Processors that no pod gets for itself, as "0-1,7"; they replace what is reserved of cpu otherwise."""
+    topology_policy: str = "none"
+    shutdown_grace: float = 0.0
+    shutdown_grace_critical: float = 0.0
+    shutdown_grace_by_priority: Sequence[tuple[int, float]] = ()
+    """0 and () leave the machine's shutdown alone."""
+    static_pod_path: Path | None = None
+    static_pod_url: str = ""
+    file_check: float = 20.0
+    http_check: float = 20.0
+    provider_id: str = ""
+    most_images: int = 50
+    """How many images the node's status names; -1 is all."""
 
     bind_address: str = "0.0.0.0"
     port: int | None = 10250
@@ -65,6 +82,9 @@ class KubeletConfig:
     server_cert: Path | None = None
     server_key: Path | None = None
     client_ca: Path | None = None
+    healthz_port: int | None = None
+    """Where /healthz is served without TLS, for whoever watches over the kubelet; 0 and None serve nothing."""
+    healthz_address: str = "127.0.0.1"
 
     lease_seconds: float = 40.0
     lease_renewal: float = 10.0

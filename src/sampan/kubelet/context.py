@@ -16,6 +16,7 @@ from sampan.kubelet.dns import Resolver
 from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers
 from sampan.kubelet.images import Images
+from sampan.kubelet.metrics.instruments import Instruments
 from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.probeschedule import ProbeSchedule
@@ -50,6 +51,7 @@ class NodeContext:
     recorder: Recorder
     publisher: StatusPublisher
     watcher: RuntimeWatcher
+    instruments: Instruments
     sandbox_turns: asyncio.Semaphore
     resolver: Resolver
     node_hosts: str

@@ -35,6 +35,8 @@ from sampan.kubelet.imagegc import ImageCollector
 from sampan.kubelet.imagenames import with_tag
 from sampan.kubelet.images import Images
 from sampan.kubelet.machine import Machine, Usage, machine, usage
+from sampan.kubelet.metrics.instruments import CountedRuntime, Instruments
+from sampan.kubelet.nodeapi import NodeApi
 from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.orphans import Orphans
 from sampan.kubelet.pods import PodWorkers
@@ -76,6 +78,8 @@ class Kubelet:
         measure: Callable[[Path], Usage] = usage,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
+        instruments = Instruments(config.node_name, node.VERSION)
+        runtime = CountedRuntime(runtime, instruments, clock.monotonic)
         self._client = client
         self._runtime = runtime
         self._clock = clock
@@ -147,6 +151,7 @@ class Kubelet:
             changed=self.heartbeat.changed,
             event=self._node_event,
             off_loop=off_loop,
+            instruments=instruments,
         )
         self._context = NodeContext(
             config=config,
@@ -164,6 +169,7 @@ class Kubelet:
             recorder=self.recorder,
             publisher=self.publisher,
             watcher=self.watcher,
+            instruments=instruments,
             sandbox_turns=asyncio.Semaphore(max(FEWEST_TURNS, 2 * self._machine.cpus)),
             resolver=dns.parse(read_text(config.resolv_conf or resolv_conf())),
             node_hosts=read_text(Path("/etc/hosts")),
@@ -177,9 +183,17 @@ class Kubelet:
         self.pods = PodWorkers(self._context, self._owner)
         access = Access(client, clock, config.node_name) if config.server_cert is not None else None
         streaming = Streaming(runtime, self.pods)
-        self.server = KubeletServer(
-            config, clock, self.pods, access=access, streaming=streaming, statistics=self.statistics
+        api = NodeApi(
+            config,
+            clock,
+            self._machine,
+            self.pods,
+            self.upkeep,
+            instruments,
+            measure=lambda: measure(config.root),
+            statistics=self.statistics,
         )
+        self.server = KubeletServer(config, clock, self.pods, access=access, streaming=streaming, api=api)
         self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
         self._rotation = LogRotation(runtime, self.pods, config, clock, self._file_writes)
 

@@ -13,7 +13,6 @@ from sampan.kubelet.machine import Machine, Usage
 from sampan.kubelet.reservations import allocatable
 
 VERSION = f"v1.36.0+sampan{__version__}"
-MOST_IMAGES = 50
 MEMORY = ("insufficient memory available", "sufficient memory available")
 DISK = ("disk pressure", "no disk pressure")
 PIDS = ("insufficient PID available", "sufficient PID available")
@@ -39,7 +38,7 @@ def new_node(config: KubeletConfig, machine: Machine, status: Any) -> Any:
             labels=node_labels(config, machine),
             annotations={"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
         ),
-        spec=core_v1.NodeSpec(taints=taints or None),
+        spec=core_v1.NodeSpec(taints=taints or None, providerID=config.provider_id or None),
         status=status,
     )
 
@@ -73,10 +72,10 @@ def addresses(config: KubeletConfig) -> list[Any]:
     return [*found, core_v1.NodeAddress(type="Hostname", address=config.hostname or config.node_name)]
 
 
-def images(listed: Sequence[Any]) -> list[Any]:
-    """The largest images on the node, from the runtime's Image messages."""
+def images(listed: Sequence[Any], most: int) -> list[Any]:
+    """The largest images on the node, from the runtime's Image messages; -1 is all."""
     named = [(image, [*image.repo_digests, *image.repo_tags]) for image in listed]
-    largest = sorted((pair for pair in named if pair[1]), key=lambda pair: -pair[0].size)[:MOST_IMAGES]
+    largest = sorted((pair for pair in named if pair[1]), key=lambda pair: -pair[0].size)[: most if most >= 0 else None]
     return [core_v1.ContainerImage(names=names, sizeBytes=image.size) for image, names in largest]
 
 
@@ -146,6 +145,6 @@ def node_status(
             pressures, not_ready=not_ready, now=now, known=(known.conditions if known else None) or ()
         ),
         daemonEndpoints=core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint(Port=port)),
-        images=images(listed_images),
+        images=images(listed_images, config.most_images),
         nodeInfo=node_info(machine, runtime_version),
     )

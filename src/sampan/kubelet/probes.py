@@ -10,6 +10,7 @@ is away restarts no container. ("Configure Liveness, Readiness and Startup Probe
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -86,6 +87,8 @@ class Prober:
         self._changed = changed
         self._tell = tell
         self._probes: dict[str, list[Probe]] = {}
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        """Attempts by container, probe and result."""
         self._ending: set[str] = set()
 
     def watch(self, targets: list[Target], ending: set[str] | None = None) -> None:
@@ -144,8 +147,10 @@ class Prober:
         try:
             answer = await ask(self._handlers, probe.spec, probe.target)
         except Unanswered as error:
+            self.counts[spec.name, probe.which, "unknown"] += 1
             self._tell(spec, "Unhealthy", f"{title} probe errored and resulted in unknown state: {error}")
             return None
+        self.counts[spec.name, probe.which, "successful" if answer.ok else "failed"] += 1
         if not answer.ok:
             self._tell(spec, "Unhealthy", f"{title} probe failed: {answer.text}")
         elif answer.warning:

@@ -8,7 +8,6 @@ port-forward) are in `front`, which sees every connection first.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,16 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from sampan.aio.clock import Clock, parse_timestamp
 from sampan.aio.tls import reloading
+from sampan.kubelet import healthz
 from sampan.kubelet.access.delegated import Access, Refused
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.containerconfig import log_path, pod_log_folder
 from sampan.kubelet.front import Front, Serving
 from sampan.kubelet.logs import LogOptions, read
+from sampan.kubelet.nodeapi import NodeApi
 from sampan.kubelet.observed import Container
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.spec import container_by_name
@@ -44,7 +44,7 @@ class KubeletServer:
         *,
         access: Access | None,
         streaming: Streaming,
-        statistics: Callable[[], dict[str, Any]],
+        api: NodeApi,
     ) -> None:
         """`access` None lets everybody in, which is for tests without TLS alone."""
         if access is None and config.server_cert is not None:
@@ -53,25 +53,25 @@ class KubeletServer:
         self._config = config
         self._clock = clock
         self._pods = pods
-        self._statistics = statistics
+        self._instruments = api.instruments
         self._streaming = streaming
         self._streams: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
+        self._healthz_server: asyncio.Server | None = None
         self.port = config.port or 0
         self._routes: list[tuple[str, str, Handler]] = [
             ("GET", "/healthz", self._healthz),
-            ("GET", "/pods", self._list_pods),
             ("GET", "/containerLogs/{namespace}/{pod}/{container}", self._container_logs),
-            ("GET", "/metrics", self._metrics),
-            ("GET", "/statusz", self._statusz),
             ("*", "/exec/{namespace}/{pod}/{container}", self._upgrade_required),
             ("*", "/attach/{namespace}/{pod}/{container}", self._upgrade_required),
             ("*", "/portForward/{namespace}/{pod}", self._upgrade_required),
+            *api.routes,
         ]
 
     async def start(self) -> int:
         """Listens; returns the port (the configured one, or a free one when that is 0), 0 when it is not to listen."""
+        self._healthz_server = await healthz.serve(self._config.healthz_address, self._config.healthz_port)
         if self._config.port is None:
             return 0
         application = web.Application(middlewares=[self._authorize])
@@ -88,8 +88,9 @@ class KubeletServer:
         return self.port
 
     async def close(self) -> None:
-        if self._listening is not None:
-            self._listening.close()
+        for server in (self._listening, self._healthz_server):
+            if server is not None:
+                server.close()
         for task in tuple(self._streams):
             task.cancel()
         await asyncio.gather(*self._streams, return_exceptions=True)
@@ -98,6 +99,9 @@ class KubeletServer:
 
     @web.middleware
     async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = request.match_info.route.resource
+        path = (route.canonical if route is not None else "").strip("/").partition("/{")[0]
+        self._instruments.requests.labels(request.method, path, "readwrite", "false").inc()
         if self._access is not None:
             certificate = request.transport.get_extra_info("peercert") if request.transport else None
             header = request.headers.get("Authorization", "")
@@ -109,26 +113,6 @@ class KubeletServer:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
-
-    async def _list_pods(self, _: web.Request) -> web.Response:
-        items = [msgspec.to_builtins(worker.pod) for worker in self._pods.all()]
-        body = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
-        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
-
-    async def _statusz(self, _: web.Request) -> web.Response:
-        return web.Response(text=json.dumps(self._statistics(), indent=1, default=str), content_type="application/json")
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        workers = list(self._pods.all())
-        running = sum(c.state == "running" for worker in workers for c in worker.seen.containers)
-        sandboxes = sum(s.ready for worker in workers for s in worker.seen.sandboxes)
-        rows = [
-            ("kubelet_running_pods", "gauge", "Number of pods that have a running pod sandbox", sandboxes),
-            ("kubelet_running_containers", "gauge", "Number of containers currently running", running),
-            ("kubelet_desired_pods", "gauge", "Number of pods bound to this node", len(workers)),
-        ]
-        text = "".join(f"# HELP {n} {about}\n# TYPE {n} {kind}\n{n} {value}\n" for n, kind, about, value in rows)
-        return web.Response(text=text)
 
     async def _upgrade_required(self, _: web.Request) -> web.Response:
         """For what asks for a stream without asking for the protocol of one."""

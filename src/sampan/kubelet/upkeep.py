@@ -19,6 +19,7 @@ from sampan.kubelet.eviction.observations import observations
 from sampan.kubelet.eviction.signals import Observation
 from sampan.kubelet.eviction.thresholds import thresholds
 from sampan.kubelet.machine import Machine, Usage
+from sampan.kubelet.metrics.instruments import Instruments
 from sampan.kubelet.stats import cgroupfiles
 from sampan.kubelet.stats.filesystems import RuntimeFilesystems
 from sampan.kubelet.stats.provider import Measuring, OffLoop
@@ -45,6 +46,7 @@ class Upkeep:
         changed: Callable[[], None],
         event: Callable[[str, str, str], None],
         off_loop: OffLoop,
+        instruments: Instruments,
     ) -> None:
         self._config = config
         self._machine = machine
@@ -88,6 +90,7 @@ class Upkeep:
             transition=config.eviction_transition,
             longest_grace=config.eviction_max_pod_grace,
             interval=config.eviction_check,
+            count=lambda signal: instruments.evictions.labels(signal).inc(),
         )
 
     async def begin(self, capacity: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from sampan.kubelet.probes import Prober
 from sampan.kubelet.resize.allocation import Allocation
 from sampan.kubelet.resize.amounts import snapshot
 from sampan.kubelet.spec import container_by_name, full_name, grace_seconds, host_network
+from sampan.kubelet.static.marks import is_static
 from sampan.kubelet.steps.table import Steps
 from sampan.kubelet.steps.workspace import Interrupted
 from sampan.kubelet.watcher import Subscriber
@@ -54,6 +56,7 @@ class PodWorker:
         self.seen: Observed = NOTHING
         self.finished = False
         self.rounds = 0
+        self._began = context.clock.monotonic()
         self.owner = TaskOwner(f"pod {pod.metadata.namespace}/{pod.metadata.name}")
         self._context = context
         self._observer = Observer(context.runtime, self.uid, pod_log_folder(pod, context.config.log_root))
@@ -147,6 +150,7 @@ class PodWorker:
     async def _round(self) -> float | None:
         """Acts until there is nothing to do; returns when to look again."""
         self.rounds += 1
+        began = self._context.clock.monotonic()
         try:
             for _ in range(STEPS_PER_ROUND):
                 self._note_ending()
@@ -168,6 +172,8 @@ class PodWorker:
         except Exception:
             # A mistake of ours in one pod must not take the others down, nor leave this one for ever.
             log.exception("a pod's worker failed pod=%s", self.owner.name)
+        finally:
+            self._context.instruments.rounds.observe(self._context.clock.monotonic() - began)
         return self._context.clock.now() + RUNTIME_RETRY
 
     async def _look(self) -> None:
@@ -307,6 +313,8 @@ class PodWorker:
         status = pod_status(
             pod, self.seen, self.memory, now=now, backoff=config.crash_backoff, host_ips=config.node_ips
         )
+        if self._reported is not None and self._reported.phase == "Pending" and status.phase == "Running":
+            self._context.instruments.starts.observe(self._context.clock.monotonic() - self._began)
         self._reported = status
         self._context.publisher.report(self.pod, status)
         self._tell_backoff(status)
@@ -337,6 +345,16 @@ class PodWorker:
             for container, spec in specs
             if spec is not None and container.id not in self.memory.hooks
         ]
+
+    @property
+    def probed(self) -> Mapping[tuple[str, str, str], int]:
+        """Attempts of probes by container, probe and result."""
+        return self._prober.counts
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the pod comes from elsewhere than the API."""
+        return is_static(self.pod)
 
     def statistics(self) -> dict[str, Any]:
         return {"rounds": self.rounds, "stage": self.memory.stage, "tasks": self.owner.statistics()}

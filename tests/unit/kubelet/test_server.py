@@ -149,7 +149,7 @@ async def test_answers(tmp_path: Path) -> None:
         await n.advance(1)
         status, text = await get(n, "/pods")
         assert (status, text.count('"kind"')) == (200, 3)
-        assert "kubelet_running_containers 1" in (await get(n, "/metrics"))[1]
+        assert 'kubelet_running_containers{container_state="running"} 1' in (await get(n, "/metrics"))[1]
         assert '"node": "n1"' in (await get(n, "/statusz"))[1]
         assert await get(n, "/containerLogs/default/none/c") == (404, 'pod "none" does not exist\n')
         assert (await get(n, "/containerLogs/default/p/x"))[0] == 404

@@ -8,6 +8,7 @@ look. Folders are walked only of pods with a limit on disk.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ from sampan.kubelet.worker import PodWorker
 
 log = logging.getLogger(__name__)
 REASON = "Evicted"
+LOCAL = "ephemeralstorage.local"
+"""What is counted for pods over a limit of their own, which no signal is for."""
 DISRUPTION = "TerminationByKubelet"
 AT_ONCE = 1.0
 """Seconds that a pod gets when a hard threshold is met."""
@@ -32,7 +35,8 @@ CLEANUP_SECONDS = 30.0
 
 class EvictionManager:
     """`observe()` gives the signals now, `measure(which)` what the pods use that it names, `reclaim()` frees disk and
-    returns the bytes. `changed` is called when the node's conditions do, `event` tells of the node."""
+    returns the bytes. `changed` is called when the node's conditions do, `event` tells of the node, `count`
+    of each eviction by its signal."""
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class EvictionManager:
         transition: float,
         longest_grace: float,
         interval: float,
+        count: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._thresholds = thresholds
@@ -60,9 +65,10 @@ class EvictionManager:
         self._transition = transition
         self._longest_grace = longest_grace
         self._interval = interval
+        self._count = count
         self._state = State()
         self.conditions: tuple[str, ...] = ()
-        self.evicted = 0
+        self.evicted: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -104,7 +110,7 @@ class EvictionManager:
         for use in await self._measure(lambda pod: pod.metadata.uid in live and storage.is_bounded(pod)):
             text = storage.excess(use.pod, disk_use(use))
             worker = live[use.pod.metadata.uid]
-            if text and not ranking.is_critical(use.pod) and self._end(worker, text, AT_ONCE):
+            if text and not ranking.is_critical(use.pod) and self._end(worker, text, AT_ONCE, LOCAL):
                 ended.append(worker)
         return ended
 
@@ -124,7 +130,9 @@ class EvictionManager:
         uses = [usage_of(use) for use in await self._measure(lambda pod: pod.metadata.uid in live)]
         for usage in ranking.ranked(uses, SIGNALS[threshold.signal].resource):
             worker = live[usage.pod.metadata.uid]
-            if self._end(worker, ranking.message(threshold, seen, usage), self._grace(threshold, usage.pod)):
+            if self._end(
+                worker, ranking.message(threshold, seen, usage), self._grace(threshold, usage.pod), threshold.signal
+            ):
                 return [worker]
         log.warning("nothing is left to evict signal=%s available=%d", threshold.signal, seen.available)
         return []
@@ -132,12 +140,13 @@ class EvictionManager:
     def _grace(self, threshold: Threshold, pod: Any) -> float:
         return AT_ONCE if threshold.grace is None else min(self._longest_grace, grace_seconds(pod))
 
-    def _end(self, worker: PodWorker, text: str, grace: float) -> bool:
+    def _end(self, worker: PodWorker, text: str, grace: float, signal: str) -> bool:
         if not worker.evict(REASON, text, grace, disruption=DISRUPTION):
             return False
         log.warning("evicting pod=%s why=%s", worker.owner.name, text)
         worker.tell("", "Warning", REASON, text)
-        self.evicted += 1
+        self.evicted[signal] += 1
+        self._count(signal)
         return True
 
     async def _gone(self, evicted: list[PodWorker]) -> None:

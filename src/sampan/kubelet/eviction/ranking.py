@@ -17,9 +17,7 @@ from sampan.kubelet.eviction.signals import SIGNALS, Observation
 from sampan.kubelet.eviction.thresholds import Threshold, amount_of
 from sampan.kubelet.qos import CRITICAL_PRIORITY
 from sampan.kubelet.spec import all_containers
-
-STATIC = "kubernetes.io/config.source"
-MIRROR = "kubernetes.io/config.mirror"
+from sampan.kubelet.static.marks import is_mirror, is_static
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +46,7 @@ class PodUsage:
 
 def is_critical(pod: Any) -> bool:
     """Pods that are never evicted: static ones, and those the node or the cluster cannot be without."""
-    notes = pod.metadata.annotations or {}
-    return MIRROR in notes or notes.get(STATIC, "api") != "api" or (pod.spec.priority or 0) >= CRITICAL_PRIORITY
+    return is_static(pod) or is_mirror(pod) or (pod.spec.priority or 0) >= CRITICAL_PRIORITY
 
 
 def ranked(usages: Iterable[PodUsage], resource: str) -> list[PodUsage]:

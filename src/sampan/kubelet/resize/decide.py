@@ -8,13 +8,13 @@ from typing import Any
 
 from sampan.api import quantity
 from sampan.kubelet.amounts import pod_amounts
-from sampan.kubelet.eviction.ranking import MIRROR, STATIC
 from sampan.kubelet.memory import Memory
 from sampan.kubelet.observed import Container, Observed
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podadmission import counted
 from sampan.kubelet.resize.amounts import POD, RESIZABLE, Amounts, amounts, changed
 from sampan.kubelet.spec import container_by_name
+from sampan.kubelet.static.marks import is_mirror, is_static
 
 DEFERRED, INFEASIBLE = "Deferred", "Infeasible"
 
@@ -34,8 +34,7 @@ def judged(
 
     `exclusive_cpus` says that the pod holds processors of its own, which are not resized.
     """
-    notes = wanted.metadata.annotations or {}
-    if MIRROR in notes or (STATIC in notes and notes[STATIC] != "api"):
+    if is_static(wanted) or is_mirror(wanted):
         return Refusal(INFEASIBLE, "In-place resize of static-pods is not supported")
     if exclusive_cpus:
         text = "In-place resize is not supported for Guaranteed Pods alongside CPU Manager static policy"

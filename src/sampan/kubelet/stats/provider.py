@@ -52,12 +52,15 @@ class Measuring:
         self._off_loop = off_loop
         self.rates = Rates(clock)
 
-    async def pods(self, *, disks: bool = True, of: Callable[[Any], bool] = lambda pod: True) -> list[PodUse]:
-        """What each pod uses that `of` lets through; `disks` False walks no folder and asks no runtime."""
+    async def pods(
+        self, *, disks: bool = True, layers: bool = False, of: Callable[[Any], bool] = lambda pod: True
+    ) -> list[PodUse]:
+        """What each pod uses that `of` lets through; `disks` False walks no folder, and asks the runtime for `layers`
+        alone."""
         chosen = [worker for worker in self._workers() if of(worker.pod)]
-        layers = await self._writable_layers() if disks and chosen else {}
+        writable = await self._writable_layers() if (disks or layers) and chosen else {}
         self.rates.forget_old()
-        found = [self._pod(worker, layers) for worker in chosen]
+        found = [self._pod(worker, writable) for worker in chosen]
         return await self._off_loop(self._with_folders, found) if disks else found
 
     async def _writable_layers(self) -> Mapping[str, DiskSpace]:

@@ -1,0 +1,47 @@
+"""The forms of fields that are lists of objects: pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampan.kubelet.configuration.forms import Form, read_integer, read_text
+
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+def read_taints(value: Any) -> tuple[tuple[str, str, str], ...]:
+    """`registerWithTaints`: (key, value, effect) of each."""
+    if not isinstance(value, list) or len(value) > 100:
+        raise ValueError("must be a list of taints")
+    return tuple(read_taint(item) for item in value)
+
+
+def read_taint(item: Any) -> tuple[str, str, str]:
+    if not isinstance(item, dict) or not item.get("key") or item.get("effect") not in EFFECTS:
+        raise ValueError(f"must have a key, and one of {', '.join(EFFECTS)} as its effect, in each taint")
+    return read_text(item["key"]), read_text(item.get("value", "")), str(item["effect"])
+
+
+def show_taints(taints: Any) -> list[dict[str, str]]:
+    return [{"key": key, "value": value, "effect": effect} for key, value, effect in taints]
+
+
+def read_priorities(value: Any) -> tuple[tuple[int, float], ...]:
+    """`shutdownGracePeriodByPodPriority`: (priority, seconds), the lowest priority first."""
+    if not isinstance(value, list) or len(value) > 100 or not all(isinstance(item, dict) for item in value):
+        raise ValueError("must be a list of priorities with times")
+    pairs = [
+        (read_integer(item.get("priority")), float(read_integer(item.get("shutdownGracePeriodSeconds"))))
+        for item in value
+    ]
+    if len({priority for priority, _ in pairs}) != len(pairs) or any(seconds < 0 for _, seconds in pairs):
+        raise ValueError("must name each priority once, with a time of zero or more")
+    return tuple(sorted(pairs))
+
+
+def show_priorities(pairs: Any) -> list[dict[str, int]]:
+    return [{"priority": priority, "shutdownGracePeriodSeconds": int(seconds)} for priority, seconds in pairs]
+
+
+TAINTS = Form(read_taints, show_taints)
+PRIORITIES = Form(read_priorities, show_priorities)

@@ -1,0 +1,181 @@
+"""What the node's server tells: measurements of made-up cgroups, metrics by upstream's names, the configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sampan.kubelet.cgroup.tree import CgroupTree
+from sampan.kubelet.stats import cgroupfiles, disk, interfaces
+from sampan.kubelet.stats.rates import Rates
+from sampan.kubelet.stats.usage import CpuUse
+from sampan.testing.clock import VirtualClock
+
+from .harness import Node, node
+from .test_server import get
+
+V1 = {
+    "cpuacct/p/cpuacct.usage": "5000000000",
+    "cpuacct/p/cpuacct.stat": "user 300\nsystem 200",
+    "cpu/p/cpu.stat": "nr_periods 7\nnr_throttled 2\nthrottled_time 9",
+    "memory/p/memory.usage_in_bytes": "1000",
+    "memory/p/memory.stat": "total_inactive_file 300\ntotal_rss 500\ntotal_pgfault 4\ntotal_pgmajfault 1",
+    "memory/p/memory.limit_in_bytes": "9223372036854771712",
+    "memory/p/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3",
+    "pids/p/pids.current": "6",
+    "pids/p/pids.max": "max",
+}
+V2 = {
+    "cgroup.controllers": "cpu memory pids",
+    "p/cpu.stat": "usage_usec 5000000\nuser_usec 3000000\nsystem_usec 2000000\nnr_periods 7\nnr_throttled 2",
+    "p/cpu.pressure": "some avg10=1.50 avg60=0.00 avg300=0.00 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5",
+    "p/memory.current": "1000",
+    "p/memory.stat": "inactive_file 300\nanon 500\npgfault 4\npgmajfault 1",
+    "p/memory.max": "4096",
+    "p/memory.events": "low 0\nmax 8\noom_kill 3",
+    "p/pids.current": "6",
+    "p/pids.max": "50",
+}
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(("files", "limit", "most"), [(V1, 0, 0), (V2, 4096, 50)], ids=["v1", "v2"])
+def test_both_versions_tell_the_same(tmp_path: Path, files: dict[str, str], limit: int, most: int) -> None:
+    tree = CgroupTree(written(tmp_path, files))
+    cpu, memory = cgroupfiles.cpu(tree, "/p"), cgroupfiles.memory(tree, "/p")
+    assert cpu is not None
+    assert memory is not None
+    assert (cpu.total, cpu.user, cpu.system, cpu.periods) == (5 * 10**9, 3 * 10**9, 2 * 10**9, 7)
+    assert (memory.usage, memory.working_set, memory.rss, memory.faults, memory.limit) == (1000, 700, 500, 4, limit)
+    assert (cgroupfiles.processes(tree, "/p"), cgroupfiles.most_processes(tree, "/p")) == (6, most)
+    assert cgroupfiles.oom_kills(tree, "/p") == 3
+    assert (cpu.pressure is not None) == (tree.version == 2)
+    assert cgroupfiles.cpu(tree, "/gone") is None
+    assert cgroupfiles.memory(tree, "/gone") is None
+
+
+async def test_rates() -> None:
+    clock = VirtualClock()
+    rates = Rates(clock)
+    assert rates.of("/p", CpuUse(total=1000)) == CpuUse(total=1000)
+    await clock.advance(2)
+    assert rates.of("/p", CpuUse(total=5000)) == CpuUse(total=5000, rate=2000)
+    await clock.advance(0.5)
+    assert rates.of("/p", CpuUse(total=9000)) == CpuUse(total=9000, rate=2000), "too soon for another"
+    assert rates.of("/p", CpuUse(total=1)) == CpuUse(total=1), "another cgroup of that name"
+    await clock.advance(200)
+    rates.forget_old()
+    assert rates.of("/p", CpuUse(total=9000)).rate is None  # type: ignore[union-attr]
+
+
+def test_folders_are_counted_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "f").write_bytes(b"x" * 100_000)
+    (tmp_path / "link").hardlink_to(tmp_path / "a" / "f")
+    (tmp_path / "out").symlink_to("/usr")
+    used, inodes = disk.folder(tmp_path)
+    assert 100_000 <= used < 150_000
+    assert inodes == 4
+    assert disk.folder(tmp_path / "gone") == (0, 0)
+
+
+def test_interfaces() -> None:
+    text = "h\nh\n lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\neth0: 10 2 3 4 0 0 0 0 50 6 7 8 0 0 0 0\n"
+    (found,) = interfaces.interfaces(text)
+    assert (found.name, found.received, found.receive_errors, found.sent, found.send_drops) == ("eth0", 10, 3, 50, 8)
+    assert interfaces.of_process(0) == ()
+
+
+async def with_pod(n: Node) -> None:
+    """A pod that runs, with cgroups as a kernel would show them."""
+    n.pod(containers=[{"name": "c", "livenessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 1}}])
+    await n.advance(5)
+    cgroups = n.kubelet.upkeep.cgroups
+    for name in (cgroups.name(n.get()), cgroups.container(n.get(), n.container().containerID[13:])):
+        written(n.config.cgroup_mount, {path.replace("/p/", f"/{name}/"): text for path, text in V1.items()})
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Any:
+    return node(tmp_path, port=0, bind_address="127.0.0.1")
+
+
+async def test_the_summary(serving: Any) -> None:
+    async with serving as n:
+        await with_pod(n)
+        found = json.loads((await get(n, "/stats/summary"))[1])
+        assert found["node"]["nodeName"] == "n1"
+        for part in ("cpu", "memory", "fs", "rlimit", "runtime", "network", "swap", "systemContainers"):
+            assert part in found["node"]
+        (pod,) = found["pods"]
+        assert pod["podRef"] == {"name": "p", "namespace": "default", "uid": "uid-p"}
+        assert pod["memory"]["workingSetBytes"] == 700
+        assert pod["process_stats"] == {"process_count": 6}
+        (container,) = pod["containers"]
+        assert container["cpu"]["usageCoreNanoSeconds"] == 5 * 10**9
+        assert set(container) >= {"name", "startTime", "cpu", "memory", "rootfs", "logs"}
+        light = json.loads((await get(n, "/stats/summary?only_cpu_and_memory=true"))[1])
+        assert light["pods"][0]["volume"] == []
+
+
+async def test_metrics(serving: Any) -> None:
+    async with serving as n:
+        await with_pod(n)
+        resource = (await get(n, "/metrics/resource"))[1]
+        assert 'container_memory_working_set_bytes{container="c",namespace="default",pod="p"} 700 ' in resource
+        assert "node_cpu_usage_seconds_total " in resource
+        own = (await get(n, "/metrics/cadvisor"))[1]
+        line = next(line for line in own.splitlines() if line.startswith("container_oom_events_total"))
+        assert 'container="c",id="/kubepods/besteffort/poduid-p/c0002",image="' in line
+        assert line.endswith('namespace="default",pod="p"} 3')
+        assert 'probe_type="Liveness",result="successful"}' in (await get(n, "/metrics/probes"))[1]
+        mine = (await get(n, "/metrics"))[1]
+        for name in (
+            'kubelet_runtime_operations_total{operation_type="run_sandbox"} 1.0',
+            'kubelet_node_name{node="n1"} 1.0',
+            'kubelet_active_pods{static="false"} 1.0',
+            "kubelet_pod_start_duration_seconds_count 1.0",
+            'kubelet_http_requests_total{long_running="false",method="GET",path="metrics/cadvisor"',
+        ):
+            assert name in mine, mine
+
+
+async def test_other_answers(serving: Any) -> None:
+    async with serving as n:
+        await with_pod(n)
+        (pod,) = json.loads((await get(n, "/runningpods/"))[1])["items"]
+        assert pod["metadata"] == {"name": "p", "namespace": "default", "uid": "uid-p"}
+        config = json.loads((await get(n, "/configz"))[1])["kubeletconfig"]
+        assert config["kind"] == "KubeletConfiguration"
+        assert config["evictionHard"]["memory.available"] == "100Mi"
+        assert config["authentication"]["anonymous"] == {"enabled": False}
+
+
+async def test_healthz_of_its_own(tmp_path: Path, unused_port: int) -> None:
+    import asyncio
+
+    async with node(tmp_path, healthz_port=unused_port):
+        for path, code in (("/healthz", b"200"), ("/secrets", b"404")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", unused_port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (await reader.read()).split()[1] == code
+            writer.close()
+            await writer.wait_closed()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
