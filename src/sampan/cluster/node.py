@@ -14,6 +14,7 @@ from sampan.aio.tasks import TaskOwner
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.cluster.errors import ClusterError
+from sampan.cluster.gate import GATE
 from sampan.cluster.options import Options
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Host
@@ -25,6 +26,9 @@ from sampan.network import cni
 from sampan.network.cni import PodNetwork
 from sampan.network.dns import interface
 from sampan.network.dns.component import DnsServer
+from sampan.network.policy import packetfilter
+from sampan.network.policy.component import PolicyEnforcer
+from sampan.network.policy.packetfilter import PacketFilter
 from sampan.network.proxy import config as proxyconfig
 from sampan.network.proxy import modes
 from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
@@ -52,6 +56,7 @@ class NodeKubelet:
             rng=rng,
             config=kubelet_config(options),
             on_pod_cidr=self._ranges.put_nowait,
+            guard=GATE.admit,
         )
 
     async def run(self) -> None:
@@ -119,8 +124,9 @@ class NodeNetwork:
         self._clock = clock
         self._rng = rng
         self._informers = Informers(client, clock, rng)
-        self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes] = {
+        self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes | PolicyEnforcer] = {
             "routes": routes(options, clock, rng, self._informers),
+            "policy": policies(options, clock, rng, self._informers),
             "proxy": proxy(options, client, clock, rng, self._informers),
             "dns": dns(options, client, clock, rng, self._informers),
         }
@@ -137,6 +143,15 @@ class NodeNetwork:
 
 def routes(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PodRoutes:
     return PodRoutes(informers=informers, clock=clock, rng=rng, node_name=options.node_name)
+
+
+def policies(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PolicyEnforcer:
+    """Asked by this process's kubelet before each pod."""
+    made = PolicyEnforcer(
+        informers=informers, clock=clock, rng=rng, node_name=options.node_name, packet_filter=PacketFilter()
+    )
+    GATE.keeper = made.admit
+    return made
 
 
 def proxy(
@@ -182,6 +197,7 @@ async def remove_network(options: Options) -> None:
         await backend.remove()
     await interface.remove()
     remove_routes()
+    await packetfilter.remove()
     await cni.remove(pod_network(options, installed_range(options) or options.cluster_cidr))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,3 +64,5 @@ class NodeContext:
     """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""
     admit: Callable[[Any], Rejection | None]
     """Why this node does not take a pod; None when it does."""
+    guard: Callable[[Any, Sequence[str]], Awaitable[None]]
+    """Returns when a pod with those addresses may use the network; raises OSError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,10 @@ FEWEST_TURNS = 4
 RESOLV_CONFS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 
 
+async def unguarded(pod: Any, addresses: Sequence[str]) -> None:
+    """Lets every pod use the network at once."""
+
+
 class Kubelet:
     """`on_pod_cidr` is called with the node's pod network when it is known and when it changes; it makes the CNI
     configuration. `mounter`, `handlers`, `the_machine`, `measure` and `off_loop` are for tests; None
@@ -72,6 +76,7 @@ class Kubelet:
         rng: random.Random,
         config: KubeletConfig,
         on_pod_cidr: Callable[[str], None] = lambda cidr: None,
+        guard: Callable[[Any, Sequence[str]], Awaitable[None]] = unguarded,
         mounter: Mounter | None = None,
         handlers: Handlers | None = None,
         the_machine: Machine | None = None,
@@ -179,6 +184,7 @@ class Kubelet:
             cgroups=self.upkeep.cgroups,
             admit=self._admit,
             allocate=self._allocate,
+            guard=guard,
         )
         self.pods = PodWorkers(self._context, self._owner)
         access = Access(client, clock, config.node_name) if config.server_cert is not None else None

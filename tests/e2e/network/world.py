@@ -35,11 +35,16 @@ class Answer(NamedTuple):
     client: str
 
 
+def inside(namespace: str) -> contextlib.AbstractContextManager[None]:
+    """This thread is in the namespace of that name meanwhile."""
+    return inside_file(Path(f"/run/netns/{namespace}"))
+
+
 @contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
+def inside_file(file: Path) -> Iterator[None]:
     """This thread is in that namespace meanwhile."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with Path("/proc/thread-self/ns/net").open() as home, Path(f"/run/netns/{namespace}").open() as there:
+    with Path("/proc/thread-self/ns/net").open() as home, file.open() as there:
         if libc.setns(there.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
         try:

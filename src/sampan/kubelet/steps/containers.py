@@ -14,7 +14,7 @@ from sampan.kubelet.environment import ConfigError, container_environment
 from sampan.kubelet.hooks import post_start, run_hook
 from sampan.kubelet.memory import ImageReady
 from sampan.kubelet.mounts import container_mounts
-from sampan.kubelet.spec import container_by_name, grace_seconds
+from sampan.kubelet.spec import container_by_name, grace_seconds, host_network
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 from sampan.volumes.errors import VolumeError
 
@@ -38,6 +38,12 @@ class ContainerSteps:
             self._failed(spec.name, "CreateContainerError", str(error))
             return
         await self._start(spec, container_id)
+
+    async def _guarded(self) -> None:
+        """What guards the pod's network must be there before its first packet."""
+        pod, context = self._space.pod, self._space.context
+        if not host_network(pod):
+            await self._space.worker.or_ending(context.guard(pod, self._space.volumes().pod_ips))
 
     async def _create(self, spec: Any, action: actions.StartContainer) -> str:
         """A new instance, not yet started; returns its id."""
@@ -72,6 +78,7 @@ class ContainerSteps:
             swap=context.cgroups.swap,
             target=self._target(spec),
         )
+        await self._guarded()
         sandbox_config = space.sandbox_config(sandbox.attempt)
         make_folder(f"{sandbox_config.log_directory}/{spec.name}")
         container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)

@@ -46,6 +46,12 @@ ROLES: tuple[Any, ...] = (
         rule(READ, "endpoints namespaces services"),
         rule(READ, "endpointslices", "discovery.k8s.io"),
     ),
+    # Who guards a node's pods has to know everybody's addresses and labels.
+    cluster_role(
+        "sampan:network-policy",
+        rule(READ, "namespaces pods nodes"),
+        rule(READ, "networkpolicies", "networking.k8s.io"),
+    ),
 )
 
 BINDINGS: tuple[Any, ...] = (
@@ -60,5 +66,7 @@ BINDINGS: tuple[Any, ...] = (
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
     cluster_binding("sampan:dns", "User system:kube-dns"),
     # Service proxy and DNS of a machine watch as one, by the proxy's certificate.
+    cluster_binding("sampan:node-network-policy", "Group system:nodes", to="sampan:network-policy"),
+    cluster_binding("sampan:network-policy", "User system:kube-proxy"),
     cluster_binding("sampan:proxy-dns", "User system:kube-proxy", to="sampan:dns"),
 )
