@@ -73,11 +73,8 @@ class Pods:
 
     def reached(self, tries: Iterable[Try]) -> set[Try]:
         """Those of the tries that come through."""
-        open_ones: dict[socket.socket, Try] = {}
         found: set[Try] = set()
-        for each in tries:
-            client = self._client(each)
-            open_ones[client] = each
+        open_ones = {client: each for each in tries if (client := self._client(each))}
         deadline = time.monotonic() + SECONDS
         while open_ones and (left := deadline - time.monotonic()) > 0:
             reading = [c for c, each in open_ones.items() if each.protocol == "UDP"]
@@ -91,14 +88,16 @@ class Pods:
             client.close()
         return found
 
-    def _client(self, each: Try) -> socket.socket:
+    def _client(self, each: Try) -> socket.socket | None:
+        """On its way to the target; None when there is no way at all."""
         kind, number = KINDS[each.protocol]
         with inside_file(self._files[each.source]):
             client = socket.socket(socket.AF_INET, kind, number)
         client.setblocking(False)
         target = self.addresses.get(each.target, each.target)
         if client.connect_ex((target, each.port)) not in (0, errno.EINPROGRESS):
-            raise AssertionError(f"{each} cannot even begin")
+            client.close()
+            return None
         if each.protocol == "UDP":
             client.send(b"?")
         return client
