@@ -89,6 +89,8 @@ install_sampan() {
         tail -n 20 "$VENV/pip.log" >&2
         fail "pip could not install Sampan: see above. Check that PyPI can be reached, then run this again"
     }
+    # Bytecode made now is not made at each start where Python may not write it (PYTHONDONTWRITEBYTECODE).
+    "$VENV/bin/python" -m compileall -q -j 0 "$ROOT/src/sampan" || fail "Python could not compile $ROOT/src/sampan: see above"
     # An installation for tests serves a cluster, too.
     echo "$wanted" | tee "$stamp" >"$VENV/.installed"
 }

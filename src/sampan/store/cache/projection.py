@@ -47,15 +47,22 @@ class Projection:
             name: ([attrgetter(".".join(_attribute(part) for part in path.split("."))) for path in field.paths], field)
             for name, field in fields.items()
         }
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct("Selected", tree))
+        self._tree = tree
+        self._decoder: msgspec.json.Decoder[Any] | None = None
 
     def decode(self, data: bytes) -> Any:
         """The struct for `labels` and `value`. What is no object at all has nothing set: readers of others go on."""
+        decoder = self._decoder or self._compiled()
         try:
-            return self._decoder.decode(data)
+            return decoder.decode(data)
         except msgspec.DecodeError as error:
             log.error("stored object cannot be decoded error=%s begins=%r", error, data[:200])
-            return self._decoder.decode(b"{}")
+            return decoder.decode(b"{}")
+
+    def _compiled(self) -> msgspec.json.Decoder[Any]:
+        """Made when it is first needed: it takes a millisecond, and most resources of a young cluster have nothing."""
+        self._decoder = msgspec.json.Decoder(_struct("Selected", self._tree))
+        return self._decoder
 
     @staticmethod
     def labels(decoded: Any) -> Mapping[str, str]:

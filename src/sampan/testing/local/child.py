@@ -16,7 +16,7 @@ from typing import IO
 import msgspec
 
 from sampan.client import kubeconfig
-from sampan.testing.local.parts import Address, Parts
+from sampan.testing.local.address import Address
 from sampan.testing.local.setup import BadSetup, Setup, kubeconfig_file
 
 END_SECONDS = 30.0
@@ -76,7 +76,9 @@ class Child:
 
 
 async def serve(folder: Path, commands: IO[bytes]) -> None:
-    """What the child does."""
+    """What the child does; the test's own process need not load the server for it."""
+    from sampan.testing.local.parts import Parts
+
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), commands)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sampan.testing.local.parts import Address, Parts
+from sampan.testing.local.address import Address
+from sampan.testing.local.parts import Parts
 from sampan.testing.local.setup import Setup
 
 

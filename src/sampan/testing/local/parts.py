@@ -1,4 +1,7 @@
-"""The parts of a test's cluster, in the event loop that runs."""
+"""The parts of a test's cluster, in the event loop that runs.
+
+Whoever tests reaches the server over TLS; its neighbours in the loop hand their requests over without a socket.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import asyncio
 import ipaddress
 import random
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -18,24 +20,17 @@ from sampan.apiserver.server import ApiServer
 from sampan.client import kubeconfig
 from sampan.client.errors import ClientError
 from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig
 from sampan.cluster import certificates, tokenkeys
 from sampan.cluster.layout import write_private
 from sampan.store.opening import open_store
+from sampan.testing.direct import DirectTransport
+from sampan.testing.local.address import Address
 from sampan.testing.local.setup import Setup, kubeconfig_file
 from sampan.testing.nodes import SimulatedNodes
 
 ADMIN = certificates.Identity(file="admin", user="kubernetes-admin", groups=("system:masters",))
 SERVER = certificates.Identity(file="apiserver", user="kube-apiserver", hosts=("127.0.0.1", "localhost"), client=False)
 READY_LOOK_SECONDS = 0.02
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the server is and how to be its administrator."""
-
-    url: str
-    admin: ClientConfig
 
 
 class Parts:
@@ -46,6 +41,7 @@ class Parts:
         self._folder = folder
         self._clock = SystemClock()
         self._stack = AsyncExitStack()
+        self._server: ApiServer | None = None
         self.nodes: SimulatedNodes | None = None
 
     async def __aenter__(self) -> Address:
@@ -102,9 +98,9 @@ class Parts:
             disable_plugins=setup.plugins_off(),
         )
         store = open_store(setup.store, self._clock, path=self._folder / "store.db")
-        server = ApiServer(config, store, self._clock, random.Random())
-        self._stack.push_async_callback(server.close)
-        return await server.start()
+        self._server = ApiServer(config, store, self._clock, random.Random())
+        self._stack.push_async_callback(self._server.close)
+        return await self._server.start()
 
     async def _components(self, address: Address, ca: Path) -> None:
         """Controllers, scheduler and nodes, each with a client of its own."""
@@ -140,17 +136,18 @@ class Parts:
             await self._clock.sleep(READY_LOOK_SECONDS)
 
     async def _client(self, address: Address) -> RestClient:
-        return await self._stack.enter_async_context(RestClient(address.admin, self._clock))
+        client = RestClient(address.admin, self._clock, transport=DirectTransport(lambda: self._server))
+        return await self._stack.enter_async_context(client)
 
     async def _accounts(self, address: Address) -> None:
         """Waits until a pod may be created in `default`."""
         from sampan.api.errors import NotFound
         from sampan.api.kinds import core_v1
 
-        async with RestClient(address.admin, self._clock) as client:
-            while True:
-                try:
-                    await client.get(core_v1.ServiceAccount, "default", "default")
-                    return
-                except (NotFound, ClientError):
-                    await self._clock.sleep(READY_LOOK_SECONDS)
+        client = await self._client(address)
+        while True:
+            try:
+                await client.get(core_v1.ServiceAccount, "default", "default")
+                return
+            except (NotFound, ClientError):
+                await self._clock.sleep(READY_LOOK_SECONDS)

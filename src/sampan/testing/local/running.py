@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sampan.aio.clock import SystemClock
-from sampan.client.rest import RestClient
-from sampan.client.transport import ClientConfig
-from sampan.testing.local.parts import Address
+from sampan.client.config import ClientConfig
+from sampan.testing.local.address import Address
 from sampan.testing.local.setup import BadSetup, Setup, kubeconfig_file
+
+if TYPE_CHECKING:
+    from sampan.client.rest import RestClient
 
 KUBECTL_SECONDS = 120.0
 
@@ -45,6 +47,8 @@ class Cluster:
 
     def client(self) -> RestClient:
         """A new asynchronous client of the administrator's; `async with` it."""
+        from sampan.client.rest import RestClient
+
         return RestClient(self.config, SystemClock())
 
     def kubectl(

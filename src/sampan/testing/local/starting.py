@@ -6,13 +6,15 @@ import asyncio
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sampan.testing.local.child import Child
-from sampan.testing.local.inloop import InLoop
 from sampan.testing.local.running import Cluster
 from sampan.testing.local.setup import Setup
-from sampan.testing.local.thread import Thread
+
+if TYPE_CHECKING:
+    from sampan.testing.local.child import Child
+    from sampan.testing.local.inloop import InLoop
+    from sampan.testing.local.thread import Thread
 
 
 def cluster(**options: Any) -> Starting:
@@ -36,7 +38,7 @@ class Starting:
 
     def __enter__(self) -> Cluster:
         folder = self._made()
-        self._home = (Child if self._setup.process else Thread)(self._setup, folder)
+        self._home = _home(self._setup, folder)
         try:
             return Cluster(self._setup, folder, self._home, self._home.start())
         except BaseException:
@@ -53,6 +55,8 @@ class Starting:
     async def __aenter__(self) -> Cluster:
         if self._setup.process:
             return await asyncio.to_thread(self.__enter__)
+        from sampan.testing.local.inloop import InLoop
+
         folder = self._made()
         self._in_loop = InLoop(self._setup, folder)
         try:
@@ -83,3 +87,14 @@ class Starting:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def _home(setup: Setup, folder: Path) -> Thread | Child:
+    """Where it runs. Only what is needed is loaded: a child loads the server itself, while this process goes on."""
+    if setup.process:
+        from sampan.testing.local.child import Child
+
+        return Child(setup, folder)
+    from sampan.testing.local.thread import Thread
+
+    return Thread(setup, folder)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import uvloop
 
-from sampan.testing.local.parts import Address, Parts
+from sampan.testing.local.address import Address
+from sampan.testing.local.parts import Parts
 from sampan.testing.local.setup import Setup
 
 END_SECONDS = 30.0

@@ -27,7 +27,7 @@ from sampan.testing.nodes.behaviour import BadAnnotation, Behaviour
 from sampan.testing.nodes.binder import Binder
 from sampan.testing.nodes.heartbeats import Heartbeats
 from sampan.testing.nodes.lifecycle import ENDED, Remove, Report, Step, Wait, next_step, phase_of, refused
-from sampan.testing.nodes.machines import Machine
+from sampan.testing.nodes.machine import Machine
 
 FIRST_POD = 0x0A800000
 WORKERS = 16

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sampan import KUBERNETES_VERSION
 from sampan.aio.clock import micro_timestamp, timestamp
 from sampan.api.kinds import coordination_v1, core_v1, meta_v1
+from sampan.testing.nodes.machine import Machine
 
 LEASES = "kube-node-lease"
 LEASE_SECONDS = 40
@@ -16,18 +15,6 @@ SIMULATED = "simulation.sampan.dev/node"
 ZONE = "topology.kubernetes.io/zone"
 FIRST_HOST = 0x0A7F0000
 """10.127.0.0: hosts count up from here, pods from 10.128.0.0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What each node of a fleet has. `zones` are given out in turn; `taints` are `key=value:Effect` or `key:Effect`."""
-
-    cpu: str = "16"
-    memory: str = "64Gi"
-    pods: int = 1100
-    zones: Sequence[str] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    taints: Sequence[str] = ()
 
 
 def host_of(number: int) -> str:

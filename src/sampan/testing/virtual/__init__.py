@@ -5,8 +5,8 @@ without a socket, the store is in memory, and the clock stands still until the t
 from the seed, the faults included, so a seed that failed fails again in exactly the same way: `VirtualCluster.digest`
 of the two runs is equal.
 
-`direct` hands requests over, `network` and `disk` hurt them, `history` remembers what was stored, `cluster` brings
-them together.
+`testing.direct` hands requests over, `network` and `disk` hurt them, `history` remembers what was stored, `cluster`
+brings them together.
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ from sampan.controllers.manager import ControllerManager
 from sampan.scheduler.scheduler import Scheduler
 from sampan.store.memory import MemoryStore
 from sampan.testing.clock import VirtualClock, settle
+from sampan.testing.direct import DirectTransport
 from sampan.testing.nodes import Behaviour, Machine, SimulatedNodes
 from sampan.testing.virtual import disk, network
-from sampan.testing.virtual.direct import DirectTransport
 from sampan.testing.virtual.disk import FaultyStore, StoreFaults
 from sampan.testing.virtual.history import History
 from sampan.testing.virtual.network import FaultyTransport, NetworkFaults
