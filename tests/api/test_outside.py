@@ -197,6 +197,7 @@ def test_main_names_are_upstreams(api: Any) -> None:
         "apiserver_storage_objects": {"resource"},
         "apiserver_storage_size_bytes": set(),
         "etcd_request_duration_seconds_bucket": {"operation", "group", "resource", "le"},
+        "etcd_requests_total": {"operation", "group", "resource"},
         "kubernetes_build_info": {"git_version", "major", "minor", "platform"},
         "process_cpu_seconds_total": set(),
         "process_resident_memory_bytes": set(),

@@ -62,6 +62,7 @@ class Metrics:
         self._long: dict[Key, int] = {}
         self._events: dict[Kind, list[int]] = {}
         self._store: dict[tuple[str, str, str], Histogram] = {}
+        self._store_errors: dict[tuple[str, str, str], int] = {}
 
     def observe(self, request: Request, answer: Answer) -> float:
         """Count a request that has been answered (a watch: that has begun); gives the seconds it took."""
@@ -88,14 +89,15 @@ class Metrics:
         """The one-item list in which watches of a kind count the events they send."""
         return self._events.setdefault(kind, [0])
 
-    def stored(self, operation: str, kind: Kind, seconds: float) -> None:
-        """A commit to the store that was answered after `seconds`."""
-        group, plural = kind.stored[:2]
+    def stored(self, group: str, operation: str, plural: str, seconds: float, failed: bool) -> None:
+        """A request to the store that was answered, or failed, after `seconds`."""
         key = (group, operation, plural)
         durations = self._store.get(key)
         if durations is None:
             durations = self._store[key] = Histogram(STORE_SECONDS)
         durations.observe(seconds)
+        if failed:
+            self._store_errors[key] = self._store_errors.get(key, 0) + 1
 
     def exposition(self) -> bytes:
         """Everything as Prometheus text."""
@@ -140,12 +142,23 @@ class Metrics:
             name = plural if group == "core" else f"{plural}.{group}"
             objects[f'resource="{name}"'] = figures["objects"]
         names = ("group", "operation", "resource")
-        commits = {exposition.labels(names, key): found for key, found in self._store.items()}
-        bytes_ = server.store.statistics().get("file_bytes")
+        seconds = {exposition.labels(names, key): found for key, found in self._store.items()}
+        requests = {key: sum(found.buckets) for key, found in seconds.items()}
+        errors = {exposition.labels(names, key): count for key, count in self._store_errors.items()}
+        statistics = server.store.statistics()
+        bytes_, asked = statistics.get("file_bytes"), statistics.get("revisions_asked")
         sizes = {"": bytes_} if bytes_ is not None else {}
         return [
             *exposition.counts("apiserver_storage_objects", "gauge", "Stored objects by resource.", objects),
-            *exposition.histograms("etcd_request_duration_seconds", "Seconds a commit to the store took.", commits),
+            *exposition.histograms("etcd_request_duration_seconds", "Seconds a request to the store took.", seconds),
+            *exposition.counts("etcd_requests_total", "counter", "Requests to the store.", requests),
+            *exposition.counts("etcd_request_errors_total", "counter", "Those that failed.", errors),
+            *exposition.counts(
+                "apiserver_storage_revisions_asked_total",
+                "counter",
+                "Questions to etcd for its revision, each for all reads that wait.",
+                {} if asked is None else {"": asked},
+            ),
             *exposition.counts("apiserver_storage_size_bytes", "gauge", "Bytes of the store's file.", sizes),
             *exposition.counts(
                 "apiserver_storage_revision", "gauge", "Newest revision the cache holds.", {"": server.cache.revision}

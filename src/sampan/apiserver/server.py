@@ -36,6 +36,7 @@ from sampan.apiserver.http import tls
 from sampan.apiserver.http.exchange import Answer, Exchange, Response
 from sampan.apiserver.http.listener import Listener
 from sampan.apiserver.kubelets import Kubelets
+from sampan.apiserver.measured import MeasuredStore
 from sampan.apiserver.metrics import Metrics, in_flight_kind
 from sampan.apiserver.proxying.backends import Backends
 from sampan.apiserver.request import Request
@@ -60,14 +61,14 @@ class ApiServer:
         self, config: Config, store: Store, clock: Clock, rng: random.Random, registry: Registry | None = None
     ) -> None:
         self.config = config
-        self.store = store
+        self.metrics = Metrics(self)
+        self.store = MeasuredStore(store, clock, self.metrics.stored)
         self.clock = clock
         self.rng = rng
         self.registry = registry or builtin()
-        self.cache = WatchCache(store)
-        self.local = bool(getattr(store, "local", True))
+        self.cache = WatchCache(self.store)
+        self.local = store.local
         self.routes = Routes(self.registry)
-        self.metrics = Metrics(self)
         self.request_log = RequestLog(config.verbosity)
         self.health = Health(self)
         self.documents = Documents(self)

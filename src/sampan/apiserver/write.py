@@ -125,7 +125,7 @@ async def commit(write: Write) -> tuple[Commit | None, bytes]:
         write.abandon()
         return None, stored.splice(kind, data, write.revision) if write.revision else data
     try:
-        outcome = await _timed(write, "update" if write.revision else "create", key, Put(key, data))
+        outcome = await _commit(write, key, Put(key, data))
     except BaseException:
         write.abandon()
         raise
@@ -142,7 +142,7 @@ async def commit_delete(write: Write) -> Commit | None:
         write.abandon()
         return None
     key = write.kind.key(write.namespace, write.name)
-    outcome = await _timed(write, "delete", key, Delete(key))
+    outcome = await _commit(write, key, Delete(key))
     if outcome.succeeded:
         write.succeed()
     else:
@@ -150,14 +150,10 @@ async def commit_delete(write: Write) -> Commit | None:
     return outcome
 
 
-async def _timed(write: Write, name: str, key: str, operation: Put | Delete) -> Commit:
-    """Commit the operation and what goes with it, and count the seconds under `name`."""
-    server = write.request.server
-    began = server.clock.monotonic()
+async def _commit(write: Write, key: str, operation: Put | Delete) -> Commit:
+    """The operation and what goes with it."""
     compares = [Compare(key, write.revision), *write.compares]
-    outcome = await server.store.commit(compares, [operation, *write.operations])
-    server.metrics.stored(name, write.kind, server.clock.monotonic() - began)
-    return outcome
+    return await write.request.server.store.commit(compares, [operation, *write.operations])
 
 
 def lost_beside(write: Write, outcome: Commit) -> bool:

@@ -84,6 +84,7 @@ class EtcdStore:
         self._sequence = sequence.Sequence()
         self._tasks = TaskOwner("etcd")
         self._commits: dict[asyncio.Task[None], None] = {}
+        self._asked = 0
         self._latest: asyncio.Task[int] | None = None
         self._next_latest: asyncio.Task[int] | None = None
         self._beating: asyncio.Task[Any] | None = None
@@ -147,6 +148,7 @@ class EtcdStore:
             await asyncio.wait([before])
         await asyncio.sleep(0)
         self._latest, self._next_latest = self._next_latest, None
+        self._asked += 1
         return await self._now()
 
     async def _now(self) -> int:
@@ -372,6 +374,7 @@ class EtcdStore:
             "watches": len(self._feed),
             "queued": len(self._commits),
             "reconnects": self._trunk.reconnects,
+            "revisions_asked": self._asked,
             "switches": self._connection.switches,
         }
 
