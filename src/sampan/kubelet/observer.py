@@ -1,11 +1,14 @@
 """Asking the runtime about a pod, at the price of what changed.
 
-What cannot change any more is asked once: the status of an ended container, the address of a ready sandbox. What is
-left is two lists, filtered by the pod's uid, and one status for each container that is new or still runs.
+A full look is two lists, filtered by the pod's uid, which cost the runtime something for every container it has. What
+cannot change any more is asked once: the status of an ended or running container, the address of a ready sandbox. What
+a step of ours has just made is asked for alone, and what it has stopped or removed not at all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from sampan.cri.errors import RuntimeNotFound
 from sampan.cri.interface import Runtime
 from sampan.cri.messages import pb
 from sampan.kubelet import labels
-from sampan.kubelet.observed import Container, ContainerState, Observed, Sandbox
+from sampan.kubelet.observed import NOTHING, Container, ContainerState, Observed, Sandbox
 from sampan.kubelet.termination import termination_message
 
 STATES: dict[int, ContainerState] = {0: "created", 1: "running", 2: "exited", 3: "unknown"}
@@ -32,15 +35,46 @@ class Observer:
         self._ended: dict[str, Container] = {}
         self._started: dict[str, Container] = {}
         self._ips: dict[str, tuple[str, ...]] = {}
+        self.seen = NOTHING
 
-    async def observe(self) -> Observed:
-        """Raises RuntimeFailure."""
+    async def observe(self) -> None:
+        """Looks at all of the pod; raises RuntimeFailure."""
         sandboxes = [await self._sandbox(item) for item in await self._runtime.list_sandboxes(self._selector)]
         listed = await self._runtime.list_containers(self._selector)
         found = [await self._container(item) for item in listed]
         containers = [container for container in found if container is not None]
         self._forget({container.id for container in containers}, {sandbox.id for sandbox in sandboxes})
-        return Observed(
+        self._sees(sandboxes, containers)
+
+    async def made_sandbox(self, sandbox_id: str) -> None:
+        """Adds what we have just made; raises RuntimeFailure."""
+        status = await self._runtime.sandbox_status(sandbox_id)
+        ips = addresses(status)
+        if ips:
+            self._ips[sandbox_id] = ips
+        sandbox = self._seen_sandbox(status, status.state == pb.SANDBOX_READY, ips)
+        self._sees([sandbox, *self.seen.sandboxes], self.seen.containers)
+
+    async def started_container(self, container_id: str, sandbox_id: str) -> None:
+        """Adds what we have just started; raises RuntimeFailure."""
+        status = await self._runtime.container_status(container_id)
+        container = self._remembered(seen_container(sandbox_id, status, self._log_folder))
+        self._sees(self.seen.sandboxes, [container, *self.seen.containers])
+
+    def stopped_sandbox(self, sandbox_id: str) -> None:
+        """We have stopped a sandbox in which nothing ran any more."""
+        stopped = [replace(s, ready=False) if s.id == sandbox_id else s for s in self.seen.sandboxes]
+        self._sees(stopped, self.seen.containers)
+
+    def removed_sandbox(self, sandbox_id: str) -> None:
+        """We have removed a sandbox with its containers."""
+        self._sees(
+            [sandbox for sandbox in self.seen.sandboxes if sandbox.id != sandbox_id],
+            [container for container in self.seen.containers if container.sandbox_id != sandbox_id],
+        )
+
+    def _sees(self, sandboxes: Iterable[Sandbox], containers: Iterable[Container]) -> None:
+        self.seen = Observed(
             sandboxes=tuple(sorted(sandboxes, key=lambda s: (-s.attempt, -s.created))),
             containers=tuple(sorted(containers, key=lambda c: (-c.restarts, -c.created))),
         )
@@ -61,10 +95,9 @@ class Observer:
 
     async def _sandbox_ips(self, sandbox_id: str) -> tuple[str, ...]:
         try:
-            network = (await self._runtime.sandbox_status(sandbox_id)).network
+            return addresses(await self._runtime.sandbox_status(sandbox_id))
         except RuntimeNotFound:
             return ()
-        return (network.ip, *(entry.ip for entry in network.additional_ips)) if network.ip else ()
 
     async def _container(self, item: Any) -> Container | None:
         """None when it was removed meanwhile."""
@@ -78,7 +111,9 @@ class Observer:
             status = await self._runtime.container_status(item.id)
         except RuntimeNotFound:
             return None
-        container = seen_container(item, status, self._log_folder)
+        return self._remembered(seen_container(item.pod_sandbox_id, status, self._log_folder))
+
+    def _remembered(self, container: Container) -> Container:
         if container.state == "exited":
             self._ended[container.id] = container
         elif container.state == "running":
@@ -91,15 +126,21 @@ class Observer:
                 del cache[gone]
 
 
-def seen_container(item: Any, status: Any, log_folder: Path) -> Container:
-    """A Container message and its status as a value."""
+def addresses(status: Any) -> tuple[str, ...]:
+    """Of a PodSandboxStatus."""
+    network = status.network
+    return (network.ip, *(entry.ip for entry in network.additional_ips)) if network.ip else ()
+
+
+def seen_container(sandbox_id: str, status: Any, log_folder: Path) -> Container:
+    """A ContainerStatus as a value."""
     notes = status.annotations
     delay = notes.get(labels.RESTART_DELAY)
     ended = status.state == pb.CONTAINER_EXITED
     return Container(
         id=status.id,
         name=status.labels.get(labels.CONTAINER_NAME) or status.metadata.name,
-        sandbox_id=item.pod_sandbox_id,
+        sandbox_id=sandbox_id,
         state=STATES.get(status.state, "unknown"),
         created=status.created_at * NANO,
         started=status.started_at * NANO,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,13 +18,13 @@ import msgspec
 from sampan.aio.clock import parse_timestamp
 from sampan.aio.tasks import TaskOwner
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
-from sampan.kubelet.actions import Action
+from sampan.kubelet.actions import Action, EnsureImage, StartContainer
 from sampan.kubelet.asking import Target
 from sampan.kubelet.containerconfig import pod_log_folder
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.decide import deadline_of, decide
 from sampan.kubelet.memory import Ending, Memory, ProbeResults
-from sampan.kubelet.observed import NOTHING, Observed
+from sampan.kubelet.observed import Observed
 from sampan.kubelet.observer import Observer
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podstatus import known_status, pod_status
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 STEPS_PER_ROUND = 50
 RUNTIME_RETRY = 1.0
 RUNTIME_AWAY = 10.0
+PASSING = (EnsureImage, StartContainer)
+"""What is over in a moment, so that the status in between need not be told."""
 EVENT_LAG = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Seconds after which to look again when the runtime's lists still show a container alive whose end it has told."""
 
@@ -53,13 +55,12 @@ class PodWorker:
         self.allocation = Allocation(pod, context.config.root / "pods" / self.uid)
         self.pod = self.allocation.applied(pod)
         self.memory = Memory(actuated=self.allocation.actuated)
-        self.seen: Observed = NOTHING
         self.finished = False
         self.rounds = 0
         self._began = context.clock.monotonic()
         self.owner = TaskOwner(f"pod {pod.metadata.namespace}/{pod.metadata.name}")
         self._context = context
-        self._observer = Observer(context.runtime, self.uid, pod_log_folder(pod, context.config.log_root))
+        self.observer = Observer(context.runtime, self.uid, pod_log_folder(pod, context.config.log_root))
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._told_ended: dict[str, int] = {}
@@ -76,6 +77,11 @@ class PodWorker:
             changed=self.wake,
             tell=lambda spec, reason, message: self._steps.tell(spec.name, "Warning", reason, message),
         )
+
+    @property
+    def seen(self) -> Observed:
+        """What the runtime has of the pod, as last seen."""
+        return self.observer.seen
 
     # What others tell the worker.
 
@@ -151,17 +157,17 @@ class PodWorker:
         """Acts until there is nothing to do; returns when to look again."""
         self.rounds += 1
         began = self._context.clock.monotonic()
+        in_view = False
         try:
             for _ in range(STEPS_PER_ROUND):
                 self._note_ending()
-                await self._look()
+                await self._look(in_view)
                 pod, now = self._known_pod(), self._context.clock.now()
                 plan = decide(pod, self.seen, self.memory, now, self._context.config.crash_backoff)
-                self._report(pod, now)
+                self._report(pod, now, plan.actions)
                 if not plan.actions or self.finished:
                     return self._soonest(plan.wake_at, now)
-                for action in plan.actions:
-                    await self._act(action)
+                in_view = all([await self._act(action) for action in plan.actions])
             log.warning("a pod is never done pod=%s actions=%s", self.owner.name, plan.actions)
         except RuntimeUnavailable as error:
             # The watcher wakes everybody when it is back.
@@ -176,8 +182,10 @@ class PodWorker:
             self._context.instruments.rounds.observe(self._context.clock.monotonic() - began)
         return self._context.clock.now() + RUNTIME_RETRY
 
-    async def _look(self) -> None:
-        self.seen = await self._observer.observe()
+    async def _look(self, in_view: bool) -> None:
+        """Looks at the pod, `in_view` when all that happened to it since the last look is known."""
+        if not in_view:
+            await self.observer.observe()
         ids = [*(c.id for c in self.seen.containers), *(s.id for s in self.seen.sandboxes)]
         self._context.watcher.belongs(ids, self.uid)
         if not self._adopted:
@@ -196,9 +204,10 @@ class PodWorker:
                 results = ProbeResults(startup=told.started or None, readiness=told.ready or None)
                 self.memory.probes[container.id] = results
 
-    async def _act(self, action: Action) -> None:
+    async def _act(self, action: Action) -> bool:
+        """Carries an action out; returns whether what came of it is in view without another look."""
         log.debug("acting pod=%s action=%s", self.owner.name, action)
-        await self._steps.do(action)
+        return await self._steps.do(action)
 
     async def or_ending(self, work: Any) -> Any:
         """The result of `work`, unless the pod is told to end first: then it is cancelled and Interrupted raised."""
@@ -302,7 +311,11 @@ class PodWorker:
         status = self._reported or self.pod.status
         return status.phase if status else None
 
-    def _report(self, pod: Any, now: float) -> None:
+    def _report(self, pod: Any, now: float, to_come: Sequence[Action]) -> None:
+        """Works out the status and tells it, unless it is the first moment of something that will be told at its end.
+
+        Starting containers takes a moment, and the pod has been told of before: one write instead of two.
+        """
         if self.memory.removed or (self.memory.torn_down and self._reported is not None):
             # Sandboxes are being removed: what is seen now says less than what was reported.
             return
@@ -317,6 +330,9 @@ class PodWorker:
             self._context.instruments.starts.observe(self._context.clock.monotonic() - self._began)
         self._reported = status
         self._context.publisher.report(self.pod, status)
+        first, self._reported = self._reported is None, status
+        if first or not to_come or not all(isinstance(action, PASSING) for action in to_come):
+            self._context.publisher.report(self.pod, status)
         self._tell_backoff(status)
 
     def _tell_backoff(self, status: Any) -> None:

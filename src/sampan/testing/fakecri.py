@@ -3,13 +3,14 @@
 Containers run until told otherwise: by `exit`, by being stopped, or at once when their command is one of `commands`.
 Images exist when they are in `images`; others can be pulled when they are in `registry`. `fail` makes coming calls
 fail, `go_away` and `come_back` are the runtime's death and return. `calls` has every changing call, and
-`started` the names of containers as they were started, for tests to look at.
+`started` the names of containers as they were started, `asked` how often each method was called, for tests to look at.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class FakeRuntime:
         self.commands: dict[str, int] = {}
         self.calls: list[tuple[str, ...]] = []
         self.started: list[str] = []
+        self.asked: Counter[str] = Counter()
         self.sandboxes: dict[str, Any] = {}
         self.containers: dict[str, Any] = {}
         self.configs: dict[str, Any] = {}
@@ -323,6 +325,7 @@ class FakeRuntime:
         return self._sandboxes_of.get(container_id, "")
 
     def _reach(self, method: str) -> None:
+        self.asked[method] += 1
         if self._away:
             raise RuntimeUnavailable("connection refused")
         faults = self._faults.get(method)

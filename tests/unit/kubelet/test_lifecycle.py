@@ -39,6 +39,24 @@ async def test_a_quiet_node_does_nothing(tmp_path: Path) -> None:
         assert {(w.verb, w.plural) for w in n.api.writes[writes:]} == {("update", "leases")}
 
 
+async def test_what_a_pod_costs(tmp_path: Path) -> None:
+    """Each list costs the runtime something for every container it has, each patch the API server and all who watch."""
+    async with node(tmp_path) as n:
+        await n.advance(65)
+        n.runtime.latency = 0.05
+        asked = n.runtime.asked.copy()
+        writes = len(n.api.writes)
+        n.pod()
+        await n.advance(2)
+        assert n.runtime.asked - asked == {
+            **dict.fromkeys(("list_sandboxes", "list_containers", "image_status"), 1),
+            **dict.fromkeys(("run_sandbox", "sandbox_status"), 1),
+            **dict.fromkeys(("create_container", "start_container", "container_status"), 1),
+        }
+        done = [(write.verb, write.plural) for write in n.api.writes[writes:]]
+        assert sorted(done) == [("create", "events")] * 3 + [("patch", "pods")] * 2
+
+
 async def test_deletion_waits_for_the_container_and_leaves_nothing(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         n.runtime.ignores_stop.add("c")

@@ -23,21 +23,21 @@ class ContainerSteps:
     def __init__(self, space: Workspace) -> None:
         self._space = space
 
-    async def start(self, action: actions.StartContainer) -> None:
+    async def start(self, action: actions.StartContainer) -> bool:
         spec: Any = container_by_name(self._space.pod, action.container)
         try:
             container_id = await self._create(spec, action)
         except Interrupted:
-            return
+            return False
         except RuntimeUnavailable:
             raise
         except (ConfigError, VolumeError) as error:
             self._failed(spec.name, "CreateContainerConfigError", str(error))
-            return
+            return False
         except (RuntimeFailure, OSError) as error:
             self._failed(spec.name, "CreateContainerError", str(error))
-            return
-        await self._start(spec, container_id)
+            return False
+        return await self._start(spec, container_id)
 
     async def _guarded(self) -> None:
         """What guards the pod's network must be there before its first packet."""
@@ -100,7 +100,7 @@ class ContainerSteps:
             raise ConfigError(f'target container "{name}" is not running')
         return str(container.id)
 
-    async def _start(self, spec: Any, container_id: str) -> None:
+    async def _start(self, spec: Any, container_id: str) -> bool:
         space = self._space
         try:
             await space.context.runtime.start_container(container_id)
@@ -108,7 +108,7 @@ class ContainerSteps:
             raise
         except RuntimeFailure as error:
             self._failed(spec.name, "RunContainerError", str(error))
-            return
+            return False
         # A restart asks for the image again: its policy may be Always.
         space.memory.images.pop(spec.name, None)
         space.memory.failures.pop(spec.name, None)
@@ -116,6 +116,10 @@ class ContainerSteps:
         if post_start(spec) is not None:
             space.memory.hooks.add(container_id)
             space.run(lambda: self._post_start(spec, container_id), f"postStart {spec.name}")
+        sandbox = space.worker.seen.sandbox
+        assert sandbox is not None
+        await space.worker.observer.started_container(container_id, sandbox.id)
+        return True
 
     async def _post_start(self, spec: Any, container_id: str) -> None:
         space, context = self._space, self._space.context

@@ -17,7 +17,7 @@ class ImageSteps:
     def __init__(self, space: Workspace) -> None:
         self._space = space
 
-    async def ensure(self, action: actions.EnsureImage) -> None:
+    async def ensure(self, action: actions.EnsureImage) -> bool:
         space, name = self._space, action.container
         spec: Any = container_by_name(space.pod, name)
         images, before = space.memory.images, space.memory.images.get(name)
@@ -25,12 +25,13 @@ class ImageSteps:
             ready = await space.context.images.present(space.pod, spec, self._teller(name))
         except ImageError as error:
             images[name] = self._failure(before, error)
-            return
+            return True
         if ready is not None:
             images[name] = ready
-            return
+            return True
         images[name] = ImagePulling(since=space.context.clock.now())
         space.run(lambda: self._pull(spec, before), f"pull {name}")
+        return True
 
     async def _pull(self, spec: Any, before: Any) -> None:
         space = self._space

@@ -18,7 +18,7 @@ class SandboxSteps:
     def __init__(self, space: Workspace) -> None:
         self._space = space
 
-    async def create(self, action: actions.CreateSandbox) -> None:
+    async def create(self, action: actions.CreateSandbox) -> bool:
         space = self._space
         config = space.sandbox_config(action.attempt)
         make_folder(config.log_directory)
@@ -28,20 +28,22 @@ class SandboxSteps:
                 space.worker.allocation.note(POD, amounts(space.pod.spec.resources))
         except CgroupError as error:
             self._failed("FailedCreatePodContainer", f"unable to ensure pod container exists: {error}")
-            return
+            return False
         try:
             sandbox_id = await space.worker.or_ending(self._run_in_turn(config))
         except Interrupted:
-            return
+            return False
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:
             self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
-            return
+            return False
         space.memory.sandbox = None
         space.context.watcher.belongs([sandbox_id], space.worker.uid)
         if action.attempt:
             space.tell("", "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+        await space.worker.observer.made_sandbox(sandbox_id)
+        return True
 
     def _failed(self, reason: str, text: str) -> None:
         space = self._space
@@ -65,7 +67,7 @@ class SandboxSteps:
         finally:
             call.cancel()
 
-    async def stop(self, action: actions.StopSandbox) -> None:
+    async def stop(self, action: actions.StopSandbox) -> bool:
         try:
             await self._space.context.runtime.stop_sandbox(action.id)
         except RuntimeUnavailable:
@@ -73,7 +75,11 @@ class SandboxSteps:
         except RuntimeFailure as error:
             self._space.tell("", "Warning", "FailedKillPod", f"error killing pod: {error}")
             raise
+        self._space.worker.observer.stopped_sandbox(action.id)
+        return True
 
-    async def remove(self, action: actions.RemoveSandbox) -> None:
+    async def remove(self, action: actions.RemoveSandbox) -> bool:
         await self._space.context.runtime.stop_sandbox(action.id)
         await self._space.context.runtime.remove_sandbox(action.id)
+        self._space.worker.observer.removed_sandbox(action.id)
+        return True

@@ -23,10 +23,12 @@ class StopSteps:
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._hooked: set[str] = set()
 
-    async def stop(self, action: actions.StopContainer) -> None:
+    async def stop(self, action: actions.StopContainer) -> bool:
+        """Begins to stop it: nothing has happened yet that a look would show."""
         self._space.memory.stopping.add(action.id)
         self._space.tell(action.container, "Normal", "Killing", action.message)
         self._tasks[action.id] = self._space.run(lambda: self._stop(action), f"stop {action.container}")
+        return True
 
     def interrupt(self) -> None:
         """Lets containers be stopped again, with less grace than they were given."""

@@ -24,7 +24,7 @@ class Steps:
         self._space = space = Workspace(worker, context)
         volumes, sandboxes, containers = VolumeSteps(space), SandboxSteps(space), ContainerSteps(space)
         self._stops = StopSteps(space)
-        self._table: dict[type, Callable[[Any], Awaitable[None]]] = {
+        self._table: dict[type, Callable[[Any], Awaitable[bool | None]]] = {
             actions.SetUpVolumes: volumes.set_up,
             actions.TearDown: volumes.tear_down,
             actions.CreateSandbox: sandboxes.create,
@@ -41,6 +41,9 @@ class Steps:
         self.interrupt_stops = self._stops.interrupt
         self.pod_changed = volumes.changed
 
-    async def do(self, action: actions.Action) -> None:
-        """Raises RuntimeFailure when the runtime is in the way of a step that has no place for its failure."""
-        await self._table[type(action)](action)
+    async def do(self, action: actions.Action) -> bool:
+        """Carries an action out. A step says True when the worker's observer knows already what came of it.
+
+        Raises RuntimeFailure when the runtime is in the way of a step that has no place for its failure.
+        """
+        return bool(await self._table[type(action)](action))

@@ -22,18 +22,19 @@ class VolumeSteps:
         self._stale = asyncio.Event()
         self._following = False
 
-    async def set_up(self, _: actions.SetUpVolumes) -> None:
+    async def set_up(self, _: actions.SetUpVolumes) -> bool:
         space = self._space
         try:
             make_folder(space.folder)
             space.made = await space.worker.or_ending(kinds.set_up(space.volumes()))
         except Interrupted:
-            return
+            return True
         except (VolumeError, OSError) as error:
             self._failed(str(error))
         else:
             space.memory.volumes, space.memory.volumes_ready = None, True
         self._follow()
+        return True
 
     def _failed(self, text: str) -> None:
         memory = self._space.memory
@@ -84,7 +85,7 @@ class VolumeSteps:
         except TimeoutError:
             return
 
-    async def tear_down(self, _: actions.TearDown) -> None:
+    async def tear_down(self, _: actions.TearDown) -> bool:
         space = self._space
         space.context.objects.forget(space.worker.uid)
         try:
@@ -95,3 +96,4 @@ class VolumeSteps:
             raise RuntimeFailure(f"volumes cannot be taken away: {error}") from None
         space.memory.torn_down = True
         self._stale.set()
+        return True

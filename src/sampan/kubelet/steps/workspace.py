@@ -13,6 +13,7 @@ from sampan.kubelet.context import NodeContext
 from sampan.kubelet.dns import resolver_for
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
+from sampan.kubelet.observer import Observer
 from sampan.kubelet.resize.allocation import Allocation
 from sampan.kubelet.spec import ephemeral_containers, host_network, init_containers
 from sampan.volumes.interface import Made, PodVolumes
@@ -32,10 +33,13 @@ class Worker(Protocol):
     pod: Any
     uid: str
     memory: Memory
-    seen: Observed
+    observer: Observer
     owner: TaskOwner
     finished: bool
     allocation: Allocation
+
+    @property
+    def seen(self) -> Observed: ...
 
     def wake(self) -> None: ...
 
