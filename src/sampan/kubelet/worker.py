@@ -328,8 +328,6 @@ class PodWorker:
         )
         if self._reported is not None and self._reported.phase == "Pending" and status.phase == "Running":
             self._context.instruments.starts.observe(self._context.clock.monotonic() - self._began)
-        self._reported = status
-        self._context.publisher.report(self.pod, status)
         first, self._reported = self._reported is None, status
         if first or not to_come or not all(isinstance(action, PASSING) for action in to_come):
             self._context.publisher.report(self.pod, status)
