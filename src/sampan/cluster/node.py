@@ -18,6 +18,7 @@ from sampan.cluster.gate import GATE
 from sampan.cluster.options import Options
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Host
+from sampan.cri.snapshots import Snapshots
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration import load as configuration
 from sampan.kubelet.configuration.load import BadConfiguration
@@ -49,12 +50,14 @@ class NodeKubelet:
         self._rng = rng
         self._ranges: asyncio.Queue[str] = asyncio.Queue()
         self._runtime = CriClient(options.runtime_socket)
+        self._views = Snapshots(options.runtime_socket)
         self._kubelet = Kubelet(
             client=client,
             runtime=self._runtime,
             clock=clock,
             rng=rng,
             config=kubelet_config(options),
+            views=self._views,
             on_pod_cidr=self._ranges.put_nowait,
             guard=GATE.admit,
         )
@@ -69,6 +72,7 @@ class NodeKubelet:
                 await tasks.wait()
         finally:
             await self._runtime.close()
+            await self._views.close()
 
     async def _install_networks(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from sampan.kubelet.dns import Resolver
 from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers
 from sampan.kubelet.images import Images
+from sampan.kubelet.imagevolumes import ImageVolumes
 from sampan.kubelet.metrics.instruments import Instruments
 from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.podadmission import Rejection
@@ -23,7 +24,6 @@ from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.resize.decide import Refusal
 from sampan.kubelet.watcher import RuntimeWatcher
-from sampan.volumes.interface import ImageMounts
 from sampan.volumes.mounter import Mounter
 
 
@@ -46,7 +46,7 @@ class NodeContext:
     images: Images
     objects: ApiObjects
     mounter: Mounter
-    image_mounts: ImageMounts | None
+    image_volumes: ImageVolumes | None
     features: RuntimeFeatures
     recorder: Recorder
     publisher: StatusPublisher

@@ -34,6 +34,7 @@ from sampan.kubelet.heartbeat import Heartbeat
 from sampan.kubelet.imagegc import ImageCollector
 from sampan.kubelet.imagenames import with_tag
 from sampan.kubelet.images import Images
+from sampan.kubelet.imagevolumes import ImageVolumes, Views
 from sampan.kubelet.machine import Machine, Usage, machine, usage
 from sampan.kubelet.metrics.instruments import CountedRuntime, Instruments
 from sampan.kubelet.nodeapi import NodeApi
@@ -64,8 +65,8 @@ async def unguarded(pod: Any, addresses: Sequence[str]) -> None:
 
 class Kubelet:
     """`on_pod_cidr` is called with the node's pod network when it is known and when it changes; it makes the CNI
-    configuration. `mounter`, `handlers`, `the_machine`, `measure` and `off_loop` are for tests; None
-    means the real ones."""
+    configuration. `views` shows images as volumes; None where the runtime cannot. `mounter`, `handlers`,
+    `the_machine`, `measure` and `off_loop` are for tests; None means the real ones."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Kubelet:
         config: KubeletConfig,
         on_pod_cidr: Callable[[str], None] = lambda cidr: None,
         guard: Callable[[Any, Sequence[str]], Awaitable[None]] = unguarded,
+        views: Views | None = None,
         mounter: Mounter | None = None,
         handlers: Handlers | None = None,
         the_machine: Machine | None = None,
@@ -129,6 +131,7 @@ class Kubelet:
         self.images = Images(
             runtime, objects, clock, pulls=pulls, records=records, node_credentials=config.root / "config.json"
         )
+        self._image_volumes = ImageVolumes(self.images, views, self.recorder.event) if views is not None else None
         self._services: Informer[Any] = Informer(
             client, core_v1.Service, clock, rng, indexers={"namespace": lambda s: [s.metadata.namespace]}
         )
@@ -168,7 +171,7 @@ class Kubelet:
             images=self.images,
             objects=objects,
             mounter=self._mounter,
-            image_mounts=None,
+            image_volumes=self._image_volumes,
             features=self._features,
             node_labels=lambda: self._node_labels,
             recorder=self.recorder,
@@ -200,7 +203,14 @@ class Kubelet:
             statistics=self.statistics,
         )
         self.server = KubeletServer(config, clock, self.pods, access=access, streaming=streaming, api=api)
-        self._orphans = Orphans(runtime, self._mounter, self._known_uids, root=config.root, log_root=config.log_root)
+        self._orphans = Orphans(
+            runtime,
+            self._mounter,
+            self._known_uids,
+            self._image_volumes,
+            root=config.root,
+            log_root=config.log_root,
+        )
         self._rotation = LogRotation(runtime, self.pods, config, clock, self._file_writes)
 
     async def run(self) -> None:

@@ -16,6 +16,7 @@ from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
 from sampan.cri.messages import pb
 from sampan.kubelet import labels
+from sampan.kubelet.imagevolumes import ImageVolumes
 from sampan.volumes import kinds
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.mounter import Mounter
@@ -29,11 +30,19 @@ class Orphans:
     """`known()` are the uids of the pods that have a worker."""
 
     def __init__(
-        self, runtime: Runtime, mounter: Mounter, known: Callable[[], set[str]], *, root: Path, log_root: Path
+        self,
+        runtime: Runtime,
+        mounter: Mounter,
+        known: Callable[[], set[str]],
+        image_volumes: ImageVolumes | None,
+        *,
+        root: Path,
+        log_root: Path,
     ) -> None:
         self._runtime = runtime
         self._mounter = mounter
         self._known = known
+        self._image_volumes = image_volumes
         self._pods = root / "pods"
         self._log_root = log_root
 
@@ -75,6 +84,8 @@ class Orphans:
             orphans -= {sandbox.metadata.uid for sandbox in await self._runtime.list_sandboxes()}
         for uid in orphans:
             try:
+                if self._image_volumes is not None:
+                    await self._image_volumes.release(uid, self._pods / uid)
                 await kinds.tear_down(self._pods / uid, self._mounter)
             except (VolumeError, OSError) as error:
                 log.warning("the folder of an orphaned pod could not be removed uid=%s error=%s", uid, error)

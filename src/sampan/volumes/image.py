@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from sampan.volumes.errors import UnsupportedVolume
 from sampan.volumes.interface import Made, PodVolumes
 
+PLUGIN = "kubernetes.io~image"
+
 
 class Image:
     source: ClassVar[str] = "image"
@@ -15,7 +17,7 @@ class Image:
     async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
         if pod.images is None:
             raise UnsupportedVolume("this node's container runtime offers no way to mount an image")
-        path = pod.path("kubernetes.io~image", volume.name)
+        path = pod.path(PLUGIN, volume.name)
         if not pod.mounter.mounted(path):
             path.mkdir(parents=True, exist_ok=True, mode=0o750)
             await pod.images.mount(volume, pod, path)

@@ -24,6 +24,7 @@ from sampan.cri.builtin import pause_image, sample_image
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd, remove_all_sandboxes
 from sampan.cri.oci import import_image
+from sampan.cri.snapshots import Snapshots
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.kubelet import Kubelet
 from sampan.testing.fakeapi import FakeApi
@@ -122,8 +123,14 @@ class Node:
 
     async def start(self) -> None:
         self.runtime = CriClient(str(self.machine.containerd.socket))
+        self.views = Snapshots(str(self.machine.containerd.socket))
         self.kubelet = Kubelet(
-            client=self.api, runtime=self.runtime, clock=self.clock, rng=random.Random(), config=self.config
+            client=self.api,
+            runtime=self.runtime,
+            clock=self.clock,
+            rng=random.Random(),
+            config=self.config,
+            views=self.views,
         )
         self._task = asyncio.create_task(self.kubelet.run())
 
@@ -132,6 +139,7 @@ class Node:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self.runtime.close()
+        await self.views.close()
 
     async def clear(self) -> None:
         """Deletes every pod and waits until the node has let them go."""

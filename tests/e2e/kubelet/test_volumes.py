@@ -9,8 +9,10 @@ import msgspec
 
 from sampan.aio.mounts import MOUNTINFO, points_below
 from sampan.api.kinds import core_v1
+from sampan.cri.oci import import_image
 
-from .harness import Node, eventually
+from .harness import IMAGE, Machine, Node, eventually
+from .layered import LAYERED, layered_image
 from .test_contents import output, shell
 
 
@@ -226,3 +228,42 @@ async def test_files_are_not_deleted_through_a_mount_that_stays(node: Node) -> N
 async def run(*command: str) -> None:
     process = await asyncio.create_subprocess_exec(*command)
     assert await process.wait() == 0
+
+
+async def test_an_image_as_a_volume(node: Node, machine: Machine) -> None:
+    """Two layers and one, whole and in part, read-only; nothing is left when the pod is gone."""
+    await import_image(machine.containerd.socket, layered_image())
+    volumes = [
+        {"name": "one", "image": {"reference": IMAGE}},
+        {"name": "two", "image": {"reference": LAYERED, "pullPolicy": "Never"}},
+        {"name": "part", "image": {"reference": LAYERED, "pullPolicy": "IfNotPresent"}},
+    ]
+    mounts = [
+        {"name": "one", "mountPath": "/one"},
+        {"name": "two", "mountPath": "/two"},
+        {"name": "part", "mountPath": "/part", "subPath": "data"},
+    ]
+    script = "cat /two/data/lower /part/upper; ls /one/bin/sh; touch /one/x /two/x /part/x 2>/dev/null; echo $?"
+    # ctr imports it a moment before CRI knows of it: the volume is tried again.
+    text = await output(node, script, volumes=volumes, container={"volumeMounts": mounts})
+    assert text == "lower\nupper\n/one/bin/sh\n1\n"
+    assert len(await views(machine)) == 3
+    await node.clear()
+    assert await views(machine) == []
+    assert mounted(node) == []
+
+
+async def views(machine: Machine) -> list[str]:
+    """The views that containerd keeps for image volumes."""
+    command = ["ctr", "--address", str(machine.containerd.socket), "--namespace", "k8s.io", "snapshots", "list"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    listed, _ = await process.communicate()
+    return [line for line in listed.decode().splitlines() if line.startswith("sampan-view/")]
+
+
+async def test_an_image_volume_without_its_image_says_why(node: Node) -> None:
+    volumes = [{"name": "v", "image": {"reference": "sampan.dev/none:1", "pullPolicy": "Never"}}]
+    node.pod(volumes=volumes, containers=[shell("sleep 1", volumeMounts=[{"name": "v", "mountPath": "/v"}])])
+    why = 'ErrImageNeverPull: Container image "sampan.dev/none:1" is not present with pull policy of Never'
+    expected = f'FailedMount: MountVolume.SetUp failed for volume "v" : {why}'
+    await eventually(lambda: expected in node.events())

@@ -136,6 +136,7 @@ class Node:
         self.runtime = FakeRuntime(self.clock, images=[IMAGE])
         self.handlers = FakeHandlers(self.clock)
         self.mounter = FakeMounter()
+        self.views: Any = None
         self.cidrs: list[str] = []
         self.config = KubeletConfig(
             **{
@@ -160,6 +161,7 @@ class Node:
             config=self.config,
             on_pod_cidr=self.cidrs.append,
             mounter=self.mounter,
+            views=self.views,
             handlers=self.handlers,
             the_machine=MACHINE,
             measure=lambda path: usage(path),

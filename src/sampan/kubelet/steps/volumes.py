@@ -88,6 +88,8 @@ class VolumeSteps:
     async def tear_down(self, _: actions.TearDown) -> bool:
         space = self._space
         space.context.objects.forget(space.worker.uid)
+        if space.context.image_volumes is not None:
+            await space.context.image_volumes.release(space.worker.uid, space.folder)
         try:
             for name in PARTS:
                 await kinds.tear_down(space.folder / name, space.context.mounter)

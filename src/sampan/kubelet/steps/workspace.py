@@ -86,7 +86,7 @@ class Workspace:
             directory=self.folder,
             objects=self.context.objects,
             mounter=self.context.mounter,
-            images=self.context.image_mounts,
+            images=self.context.image_volumes,
             host_ips=config.node_ips,
             pod_ips=ips,
             allocatable=self.context.allocatable,
