@@ -43,6 +43,12 @@ CLUSTER = (
     click.option("--port", type=click.IntRange(1, 65535), help="Port of the API server.  [default: 6443]"),
     click.option("--service-cidr", help="Network of Service addresses.  [default: 10.96.0.0/16]"),
     click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
+    click.option(
+        "--pod-network",
+        type=click.Choice(["auto", "direct", "vxlan"]),
+        help="How pods' packets go from node to node: by routes over a network that the nodes share (direct), in UDP "
+        "over any (vxlan), or as fits each pair of nodes (auto).  [default: auto]",
+    ),
     click.option("--cluster-domain", help="DNS domain of the cluster.  [default: cluster.local]"),
     *NODE,
 )

@@ -36,6 +36,7 @@ from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
 from sampan.network.proxy.daemon import ProxyDaemon
 from sampan.network.routes.component import PodRoutes
 from sampan.network.routes.kernel import remove as remove_routes
+from sampan.network.routes.mtu import pod_mtu
 
 HEALTHZ_PORT = 10248
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class NodeNetwork:
 
 
 def routes(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PodRoutes:
-    return PodRoutes(informers=informers, clock=clock, rng=rng, node_name=options.node_name)
+    return PodRoutes(informers=informers, clock=clock, rng=rng, node_name=options.node_name, mode=options.pod_network)
 
 
 def policies(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PolicyEnforcer:
@@ -223,4 +224,5 @@ def pod_network(options: Options, pod_cidr: str) -> PodNetwork:
         service_cidr=options.service_cidr,
         configuration=options.cni_configuration,
         state=folder / "state",
+        mtu=pod_mtu(options.pod_network, options.node_ip),
     )

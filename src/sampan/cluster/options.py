@@ -31,6 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     service_cidr: str = "10.96.0.0/16"
     cluster_cidr: str = "10.244.0.0/16"
     cluster_domain: str = "cluster.local"
+    pod_network: str = "auto"
     container_runtime_endpoint: str = ""
     cni_bin_dir: str = "/usr/lib/cni"
     cni_conf_dir: str = ""

@@ -23,7 +23,7 @@ from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
 
 NODE_CONFIG = "sampan-node-config"
-SHARED = ("service_cidr", "cluster_cidr", "cluster_domain")
+SHARED = ("service_cidr", "cluster_cidr", "cluster_domain", "pod_network")
 """The options that a joining machine takes from its cluster."""
 SERVING_AUTHORITIES = "kubelet-ca.crt"
 """Beside them: who signs kubelets' serving certificates."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 
 import pytest
 
@@ -33,6 +34,27 @@ def test_pods_of_all_nodes_reach_each_other_by_their_own_addresses(world: World,
         assert "pod-" in world.asks(f"pod-{one}", f"http://{pods[other]}:8080/")
     for number in pods:
         assert world.fetch(number, f"http://{pods[2]}:8080/")
+
+
+def test_an_agent_dies_and_traffic_flows_on(world: World, pods: dict[int, str]) -> None:
+    """Its successor finds the node on another network, and goes through a tunnel where it went straight before."""
+    way = "172.31.254.1"
+    for command in (
+        ("addr", "flush", "dev", "eth0"),
+        ("addr", "add", "172.31.254.3/32", "dev", "eth0"),
+        ("route", "add", way, "dev", "eth0"),
+        ("route", "add", "default", "via", way),
+        ("route", "add", world.get("node", world.names[2])["spec"]["podCIDR"], "via", way, "proto", "84"),
+    ):
+        world.on(3, "ip", *command)
+    assert "dev eth0" in world.on(3, "ip", "route", "get", pods[2]).stdout
+    first = world.process_of(3, "agent")
+    first.signal(signal.SIGKILL)
+    assert world.fetch(2, f"http://{pods[3]}:8080/")
+    until(lambda: world.process_of(3, "agent").pid != first.pid, "another agent runs")
+    until(lambda: "dev sampan-vxlan" in world.on(3, "ip", "route", "get", pods[2]).stdout, "the tunnel is used")
+    for one, other in ((3, 2), (2, 3), (3, 1), (1, 3)):
+        until(lambda a=one, b=other: world.asks(f"pod-{a}", f"http://{pods[b]}:8080/"), f"{one} reaches {other}")
 
 
 def test_a_second_up_changes_nothing(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sampan.cluster import options
 from sampan.cluster.nodes.plan import Place, Plan
+from sampan.cluster.supervision.processes import Record, Records
 from sampan.testing.machines import Machine
 
 from ..cluster.harness import Cluster, free_port, run, until
@@ -81,6 +82,16 @@ class World(Cluster):
         """Whether the cluster takes the node for ready."""
         conditions = self.get("node", self.names[number])["status"]["conditions"]
         return {c["type"]: c["status"] for c in conditions}["Ready"] == "True"
+
+    def process_of(self, number: int, name: str) -> Record:
+        """A running process of a further node's."""
+        records = Records(self.places[number].layout.run)
+
+        def look() -> Record | None:
+            entry = records.load(name)
+            return entry if entry and entry.alive else None
+
+        return until(look, f"process {name} of node {number} runs")
 
     @contextmanager
     def cut_off(self, number: int) -> Iterator[None]:

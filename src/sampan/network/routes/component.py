@@ -7,9 +7,9 @@ again, and once in a while everything is compared with what the kernel holds, le
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import random
-from collections import defaultdict
 from typing import Any, Protocol
 
 from sampan.aio.backoff import Backoff
@@ -17,23 +17,40 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1
 from sampan.client.informers import Informers
-from sampan.network.netlink.route import Route
-from sampan.network.routes import direct
+from sampan.network.netlink.link import Vxlan
+from sampan.network.routes import direct, vxlan
+from sampan.network.routes.entries import Entry, Route, ordered
 from sampan.network.routes.kernel import Kernel
-from sampan.network.routes.peers import Peer, peer
+from sampan.network.routes.peers import Peer, clash, peer
 
 log = logging.getLogger(__name__)
 COMPARE_SECONDS = 30.0
+AUTO, DIRECT, VXLAN = "auto", "direct", "vxlan"
+MODES = (AUTO, DIRECT, VXLAN)
+"""`auto`: direct to the nodes on a network of this one's, by VXLAN to others."""
+ADVICE = {
+    errno.ENETUNREACH: "it is on no network of this node's: use --pod-network vxlan",
+    errno.EHOSTUNREACH: "it is on no network of this node's: use --pod-network vxlan",
+    errno.EOPNOTSUPP: "this kernel has no VXLAN: `modprobe vxlan`, or use --pod-network direct",
+    errno.EPERM: "run as root (CAP_NET_ADMIN)",
+}
 
 
 class Tables(Protocol):
-    """`add` replaces what leads to the same destination; both raise OSError, and have acted when they return."""
+    """The kernel's. `add` replaces what leads to the same destination; all raise OSError, and have acted when they
+    return."""
 
-    def held(self) -> set[Route]: ...
+    def held(self) -> set[Entry]: ...
 
-    def add(self, entry: Route) -> None: ...
+    def add(self, entry: Entry) -> None: ...
 
-    def delete(self, entry: Route) -> None: ...
+    def delete(self, entry: Entry) -> None: ...
+
+    def near(self, address: str) -> bool: ...
+
+    def underlay_mtu(self, address: str) -> int: ...
+
+    def ensure(self, wanted: Vxlan, addresses: list[str]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -48,15 +65,18 @@ class PodRoutes:
         clock: Clock,
         rng: random.Random,
         node_name: str,
+        mode: str = AUTO,
         tables: Tables | None = None,
     ) -> None:
         self._clock = clock
         self._node_name = node_name
+        self._mode = mode
         self._tables = tables or Kernel()
         self._nodes = informers.of(core_v1.Node)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
+        self._own: Peer | None = None
         self._peers: dict[str, Peer] = {}
-        self._entries: dict[str, frozenset[Route]] = {}
+        self._entries: dict[str, frozenset[Entry]] = {}
         self._pending: set[str] = set()
         self._wake = asyncio.Event()
         self._problems: dict[str, str] = {}
@@ -79,18 +99,27 @@ class PodRoutes:
 
     def statistics(self) -> dict[str, Any]:
         entries = sum(map(len, self._entries.values()))
-        return {"peers": len(self._peers), "entries": entries, "problems": dict(self._problems)}
+        return {"mode": self._mode, "peers": len(self._peers), "entries": entries, "problems": dict(self._problems)}
 
     def _on_node(self, old: Any, new: Any) -> None:
         name = (new or old).metadata.name
-        found = peer(new) if new is not None and name != self._node_name else None
-        if found == self._peers.get(name):
-            return
-        if found is None:
-            del self._peers[name]
-        else:
-            self._peers[name] = found
-        self._pending.add(name)
+        found = peer(new) if new is not None else None
+        if name == self._node_name:
+            self._moved(found)
+        elif found != self._peers.get(name):
+            self._peers.pop(name, None)
+            if found is not None:
+                self._peers[name] = found
+            self._mark({name})
+
+    def _moved(self, own: Peer | None) -> None:
+        """This node has a range or an address, or another than before: all ways begin anew."""
+        if own != self._own:
+            self._own = own
+            self._mark(set(self._peers))
+
+    def _mark(self, names: set[str]) -> None:
+        self._pending |= names
         self._wake.set()
 
     async def _follow(self) -> None:
@@ -99,39 +128,63 @@ class PodRoutes:
             await self._wake.wait()
             self._wake.clear()
             pending, self._pending = self._pending, set()
+            self._ensure_tunnel()
             for name in sorted(pending):
                 self._exchange(name)
             failures = failures + 1 if self._problems else 0
             if failures:
                 await self._clock.sleep(self._backoff.delay(failures))
-                self._pending |= set(self._problems)
-                self._wake.set()
+                self._mark(set(self._problems))
+
+    def _ensure_tunnel(self) -> None:
+        """Also where all peers are near: another may see it otherwise, and send through it."""
+        if self._own is None or self._mode == DIRECT:
+            return
+        try:
+            wanted = vxlan.device(self._own, self._tables.underlay_mtu(self._own.addresses[0]))
+            self._tables.ensure(wanted, [vxlan.inner_address(cidr) for cidr in self._own.ranges])
+        except OSError as error:
+            log.warning("no tunnel to other nodes error=%s", error)
 
     def _exchange(self, name: str) -> None:
         """Makes the entries that lead to one node as they should be."""
         found = self._peers.get(name)
-        wanted = direct.entries(found) if found else frozenset()
         before = self._entries.get(name, frozenset())
         try:
-            for entry in before - wanted:
-                if not self._claimed(entry.destination, name):
+            wanted = self._way(found) if found else frozenset()
+            for entry in reversed(ordered(before - wanted)):
+                if not self._claimed(entry, name):
                     self._tables.delete(entry)
-            for entry in wanted:
+            for entry in ordered(wanted):
                 self._tables.add(entry)
         except OSError as error:
-            self._problems[name] = f"no way to node {name}: {error.strerror}"
-            log.error("no way to the pods of a node node=%s error=%s", name, error)
+            self._failed(name, error)
             return
         self._problems.pop(name, None)
+        self._entries.pop(name, None)
         if wanted:
             self._entries[name] = wanted
-        else:
-            self._entries.pop(name, None)
 
-    def _claimed(self, destination: str, name: str) -> bool:
+    def _failed(self, name: str, error: OSError) -> None:
+        reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
+        self._problems[name] = f"no way to the pods of node {name}: {reason}"
+        log.error("no way to the pods of a node node=%s error=%s", name, reason)
+
+    def _way(self, to: Peer) -> frozenset[Entry]:
+        """The entries by which this node reaches a peer's pods. Raises OSError where its range is ours, too."""
+        if self._own and (reason := clash(to, self._own)):
+            raise OSError(errno.EEXIST, reason)
+        if self._mode == DIRECT or (self._mode == AUTO and self._tables.near(to.addresses[0])):
+            return direct.entries(to)
+        return vxlan.entries(to)
+
+    def _claimed(self, entry: Entry, name: str) -> bool:
         """Whether another node has that range now: its route has replaced the one that is to be deleted."""
-        return any(
-            entry.destination == destination for other, kept in self._entries.items() if other != name for entry in kept
+        return isinstance(entry, Route) and any(
+            isinstance(kept, Route) and kept.destination == entry.destination
+            for other, entries in self._entries.items()
+            for kept in entries
+            if other != name
         )
 
     async def _compare_forever(self) -> None:
@@ -141,13 +194,19 @@ class PodRoutes:
 
     def _compare(self) -> None:
         """What is there and leads to nobody goes; what is missing comes."""
+        self._ensure_tunnel()
         held = self._tables.held()
-        wanted: dict[str, frozenset[Route]] = defaultdict(frozenset)
-        wanted |= {name: direct.entries(found) for name, found in self._peers.items()}
-        for entry in held - frozenset().union(*wanted.values()):
+        wanted = {name: self._wanted(found) for name, found in self._peers.items()}
+        for entry in reversed(ordered(held - frozenset().union(*wanted.values()))):
             self._tables.delete(entry)
         for name, entries in wanted.items():
             if not entries <= held:
-                self._pending.add(name)
-                self._wake.set()
+                self._mark({name})
             self._entries[name] = entries & held
+
+    def _wanted(self, to: Peer) -> frozenset[Entry]:
+        try:
+            return self._way(to)
+        except OSError as error:
+            self._failed(to.name, error)
+            return frozenset()

@@ -38,6 +38,16 @@ def peer(node: Any) -> Peer | None:
     return Peer(name=node.metadata.name, addresses=tuple(addresses.values()), ranges=ranges)
 
 
+def clash(peer: Peer, own: Peer) -> str:
+    """Says which of its ranges is ours, too; "" when none is."""
+    for cidr in peer.ranges:
+        for mine in own.ranges:
+            theirs, ours = ipaddress.ip_network(cidr), ipaddress.ip_network(mine)
+            if theirs.version == ours.version and theirs.overlaps(ours):
+                return f"its range {cidr} overlaps this node's, {mine}: delete one of the two Nodes, to get a new range"
+    return ""
+
+
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)

@@ -13,40 +13,65 @@ import pytest
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.informers import Informers
-from sampan.network.netlink.route import Route
+from sampan.network.netlink.link import Vxlan
 from sampan.network.routes.component import COMPARE_SECONDS, PodRoutes
+from sampan.network.routes.entries import Entry, Forward, Neighbour, Route
+from sampan.network.routes.mtu import reduced
 from sampan.network.routes.peers import peer
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
 
 
 class Tables:
-    """A kernel's routes; those to a gateway in `nowhere` are refused."""
+    """A kernel's tables; what leads to a node in `nowhere` is refused, those in `far` are on other networks."""
 
     def __init__(self) -> None:
-        self.routes: dict[str, Route] = {"10.244.9.0/24": Route("10.244.9.0/24", "192.0.2.99")}
+        self.entries: set[Entry] = {Route("10.244.9.0/24", "192.0.2.99")}
         self.nowhere: set[str] = set()
+        self.far: set[str] = set()
+        self.tunnel: Vxlan | None = None
+        self.no_tunnel = False
         self.changes = 0
 
-    def held(self) -> set[Route]:
-        return set(self.routes.values())
+    def held(self) -> set[Entry]:
+        return set(self.entries)
 
-    def add(self, entry: Route) -> None:
+    def add(self, entry: Entry) -> None:
         self.changes += 1
-        if entry.gateway in self.nowhere:
-            raise OSError(errno.ENETUNREACH, "Network is unreachable")
-        self.routes[entry.destination] = entry
+        if isinstance(entry, Route):
+            if entry.gateway in self.nowhere:
+                raise OSError(errno.ENETUNREACH, "Network is unreachable")
+            self.entries -= {e for e in self.routes if e.destination == entry.destination}
+        if entry.device and not self.tunnel:
+            raise OSError(errno.EOPNOTSUPP, "no")
+        self.entries.add(entry)
 
-    def delete(self, entry: Route) -> None:
+    def delete(self, entry: Entry) -> None:
         self.changes += 1
-        if self.routes.get(entry.destination) == entry:
-            del self.routes[entry.destination]
+        self.entries.discard(entry)
+
+    def near(self, address: str) -> bool:
+        return address not in self.far
+
+    def underlay_mtu(self, address: str) -> int:
+        return 1500
+
+    def ensure(self, wanted: Vxlan, addresses: list[str]) -> None:
+        if self.no_tunnel:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        if self.tunnel and self.tunnel.local != wanted.local:
+            self.entries = {entry for entry in self.entries if not entry.device}
+        self.tunnel = wanted
 
     def close(self) -> None: ...
 
     @property
+    def routes(self) -> set[Route]:
+        return {entry for entry in self.entries if isinstance(entry, Route)}
+
+    @property
     def ways(self) -> dict[str, str]:
-        return {entry.destination: entry.gateway for entry in self.routes.values()}
+        return {entry.destination: entry.gateway for entry in self.routes}
 
 
 def node(name: str, address: str, *ranges: str) -> Any:
@@ -86,7 +111,7 @@ async def setting() -> AsyncIterator[Setting]:
 async def test_ways_lead_to_the_others_and_what_led_to_nobody_is_gone(setting: Setting) -> None:
     assert setting.tables.ways == {"10.244.1.0/24": "192.0.2.2"}
     assert setting.routes.healthy()
-    assert setting.routes.statistics() == {"peers": 1, "entries": 1, "problems": {}}
+    assert setting.routes.statistics() == {"mode": "auto", "peers": 1, "entries": 1, "problems": {}}
 
 
 async def test_a_node_comes_moves_and_goes(setting: Setting) -> None:
@@ -122,16 +147,70 @@ async def test_a_node_that_is_not_reached_is_told_and_tried_again(setting: Setti
     setting.tables.nowhere.add("198.51.100.3")
     setting.api.add(node("n3", "198.51.100.3", "10.244.2.0/24"))
     await setting.clock.advance(0)
-    assert setting.routes.statistics()["problems"] == {"n3": "no way to node n3: Network is unreachable"}
+    assert setting.routes.statistics()["problems"] == {
+        "n3": "no way to the pods of node n3: it is on no network of this node's: use --pod-network vxlan"
+    }
     setting.tables.nowhere.clear()
     await setting.clock.advance(60)
     assert setting.routes.healthy() and "10.244.2.0/24" in setting.tables.ways
 
 
 async def test_a_route_that_somebody_took_away_is_put_back(setting: Setting) -> None:
-    setting.tables.routes.clear()
+    setting.tables.entries.clear()
     await setting.clock.advance(COMPARE_SECONDS + 1)
     assert setting.tables.ways == {"10.244.1.0/24": "192.0.2.2"}
+
+
+async def test_a_node_on_another_network_is_reached_through_a_tunnel(setting: Setting) -> None:
+    setting.tables.far.add("198.51.100.3")
+    setting.api.add(node("n3", "198.51.100.3", "10.244.2.0/24"))
+    await setting.clock.advance(0)
+    tunnel = setting.tables.tunnel
+    assert tunnel is not None and (tunnel.local, tunnel.mtu) == ("192.0.2.1", 1450)
+    hardware = next(entry.hardware for entry in setting.tables.entries if isinstance(entry, Forward))
+    through = {
+        Forward(hardware, "198.51.100.3", "sampan-vxlan"),
+        Neighbour("10.244.2.0", hardware, "sampan-vxlan"),
+        Route("10.244.2.0/24", "10.244.2.0", "sampan-vxlan"),
+    }
+    assert setting.tables.entries == {Route("10.244.1.0/24", "192.0.2.2"), *through}
+    setting.api.change(core_v1.Node, "n1", None, lambda n: setattr(n.status.addresses[0], "address", "192.0.2.10"))
+    await setting.clock.advance(0)
+    assert setting.tables.tunnel is not None and setting.tables.tunnel.local == "192.0.2.10"
+    assert through <= setting.tables.entries, "an address that changes begins all tunnels anew"
+    setting.api.remove(core_v1.Node, "n3")
+    await setting.clock.advance(0)
+    assert setting.tables.entries == {Route("10.244.1.0/24", "192.0.2.2")}
+
+
+async def test_a_kernel_without_tunnels_says_what_to_do(setting: Setting) -> None:
+    setting.tables.no_tunnel, setting.tables.tunnel = True, None
+    setting.tables.far.add("198.51.100.3")
+    setting.api.add(node("n3", "198.51.100.3", "10.244.2.0/24"))
+    await setting.clock.advance(0)
+    assert "this kernel has no VXLAN: `modprobe vxlan`" in setting.routes.statistics()["problems"]["n3"]
+    assert setting.tables.ways == {"10.244.1.0/24": "192.0.2.2"}
+
+
+async def test_a_range_that_is_this_nodes_own_is_refused(setting: Setting) -> None:
+    setting.api.add(node("n3", "192.0.2.3", "10.244.0.128/25"))
+    await setting.clock.advance(0)
+    assert "10.244.0.128/25 overlaps this node's, 10.244.0.0/24" in setting.routes.statistics()["problems"]["n3"]
+    assert setting.tables.ways == {"10.244.1.0/24": "192.0.2.2"}
+
+
+@pytest.mark.parametrize(
+    "mode, address, whole, wanted",
+    [
+        ("direct", "192.0.2.1", 1500, 1500),
+        ("auto", "192.0.2.1", 1500, 1500),
+        ("vxlan", "192.0.2.1", 1500, 1450),
+        ("vxlan", "2001:db8::1", 1500, 1430),
+        ("vxlan", "192.0.2.1", 65536, 8950),
+    ],
+)
+def test_how_large_pods_packets_may_be(mode: str, address: str, whole: int, wanted: int) -> None:
+    assert reduced(mode, address, whole) == wanted
 
 
 def test_what_cannot_be_read_of_a_node_is_left_out() -> None:

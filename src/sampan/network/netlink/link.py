@@ -1,0 +1,116 @@
+"""Interfaces and their addresses as rtnetlink says them. Source: linux/if_link.h, rtnetlink(7)."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from typing import NamedTuple
+
+from sampan.network.netlink.channel import Channel
+from sampan.network.netlink.message import CREATE, EXCLUSIVE, REPLACE, attribute, attributes, nested, number, text
+from sampan.network.netlink.route import family_of
+
+NEW, DELETE, GET = 16, 17, 18
+NEW_ADDRESS, GET_ADDRESS = 20, 22
+BODY = struct.Struct("=BBHiII")
+ADDRESS_BODY = struct.Struct("=BBBBI")
+UP = 1
+AT_ONCE = 0x02
+"""No duplicate is looked for (IFA_F_NODAD)."""
+HARDWARE, NAME, MTU, INFO = 1, 3, 4, 18
+INFO_KIND, INFO_DATA = 1, 2
+VXLAN_ID, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT, VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+ADDRESS, LOCAL = 1, 2
+
+
+class Link(NamedTuple):
+    number: int
+    name: str
+    mtu: int
+    hardware: str
+    kind: str
+    local: str
+    """Where a tunnel begins; "" for others."""
+
+
+class Vxlan(NamedTuple):
+    """A tunnel's end that neither learns nor floods. `hardware` is a MAC address, `local` an address of this node."""
+
+    name: str
+    identifier: int
+    port: int
+    local: str
+    hardware: str
+    mtu: int
+
+
+def links(channel: Channel) -> list[Link]:
+    """All there are."""
+    return [_link(answer.body) for answer in channel.dump(GET, BODY.pack(0, 0, 0, 0, 0, 0))]
+
+
+def add(channel: Channel, device: Vxlan) -> None:
+    """Makes it; raises OSError: 95 (EOPNOTSUPP) where the kernel has none of the kind."""
+    here = ipaddress.ip_address(device.local)
+    data = (
+        number(VXLAN_ID, device.identifier),
+        attribute(VXLAN_LOCAL6 if here.version == 6 else VXLAN_LOCAL, here.packed),
+        attribute(VXLAN_LEARNING, b"\0"),
+        attribute(VXLAN_PORT, struct.pack(">H", device.port)),
+    )
+    body = (
+        BODY.pack(0, 0, 0, 0, 0, 0)
+        + text(NAME, device.name)
+        + attribute(HARDWARE, octets(device.hardware))
+        + number(MTU, device.mtu)
+        + nested(INFO, text(INFO_KIND, "vxlan"), nested(INFO_DATA, *data))
+    )
+    channel.tell(NEW, body, CREATE | EXCLUSIVE)
+
+
+def delete(channel: Channel, index: int) -> None:
+    channel.tell(DELETE, BODY.pack(0, 0, 0, index, 0, 0))
+
+
+def set_up(channel: Channel, index: int, mtu: int) -> None:
+    channel.tell(NEW, BODY.pack(0, 0, 0, index, UP, UP) + number(MTU, mtu))
+
+
+def add_address(channel: Channel, index: int, address: str) -> None:
+    """Alone in its network (/32, /128)."""
+    here = ipaddress.ip_address(address)
+    body = ADDRESS_BODY.pack(family_of(here), here.max_prefixlen, AT_ONCE, 0, index)
+    parts = body + attribute(LOCAL, here.packed) + attribute(ADDRESS, here.packed)
+    channel.tell(NEW_ADDRESS, parts, CREATE | REPLACE)
+
+
+def holder(channel: Channel, address: str) -> int:
+    """The index of the interface that has that address; 0 when none has."""
+    here = ipaddress.ip_address(address)
+    for answer in channel.dump(GET_ADDRESS, ADDRESS_BODY.pack(family_of(here), 0, 0, 0, 0)):
+        family, _, _, _, index = ADDRESS_BODY.unpack_from(answer.body)
+        found = attributes(answer.body[ADDRESS_BODY.size :])
+        if family == family_of(here) and found.get(LOCAL, found.get(ADDRESS)) == here.packed:
+            return int(index)
+    return 0
+
+
+def octets(hardware: str) -> bytes:
+    return bytes.fromhex(hardware.replace(":", ""))
+
+
+def _link(body: bytes) -> Link:
+    index = BODY.unpack_from(body)[3]
+    found = attributes(body[BODY.size :])
+    info = attributes(found.get(INFO, b""))
+    data = attributes(info.get(INFO_DATA, b""))
+    kind = info.get(INFO_KIND, b"").rstrip(b"\0").decode()
+    here = data.get(VXLAN_LOCAL) or data.get(VXLAN_LOCAL6) if kind == "vxlan" else None
+    return Link(
+        number=index,
+        name=found.get(NAME, b"").rstrip(b"\0").decode(),
+        mtu=struct.unpack("=I", found[MTU])[0] if MTU in found else 0,
+        hardware=found.get(HARDWARE, b"").hex(":"),
+        kind=kind,
+        local=str(ipaddress.ip_address(here)) if here else "",
+    )

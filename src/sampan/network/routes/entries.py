@@ -1,0 +1,34 @@
+"""What stands in the kernel's tables for a peer, by the names of interfaces rather than their numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Route(NamedTuple):
+    """Packets to `destination` go to `gateway`; `device` only where it is one of ours."""
+
+    destination: str
+    gateway: str
+    device: str = ""
+
+
+class Neighbour(NamedTuple):
+    address: str
+    hardware: str
+    device: str
+
+
+class Forward(NamedTuple):
+    hardware: str
+    remote: str
+    device: str
+
+
+Entry = Route | Neighbour | Forward
+ORDER: tuple[type[Entry], ...] = (Forward, Neighbour, Route)
+"""Those last through which packets begin to go."""
+
+
+def ordered(entries: frozenset[Entry] | set[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (ORDER.index(type(entry)), entry))
