@@ -32,6 +32,7 @@ VERBS = {
     "kubelet": "Run a kubelet.",
     "proxy": "Run a service proxy.",
     "dns": "Run a DNS server for the cluster's names.",
+    "ingress": "Run an ingress controller.",
     "supervise": "Keep a cluster's processes running (what `up` starts).",
 }
 HIDDEN = {"supervise"}

@@ -6,7 +6,8 @@ import click
 
 from sampan.cli.component import make
 from sampan.cli.settings import ABSOLUTE
-from sampan.network.proxy.config import MODES
+
+MODES = ("nftables", "iptables", "ipvs", "ebpf")
 
 command = make(
     "proxy",

@@ -82,6 +82,13 @@ NODES = (
     click.option("--node-cidr", help="Network of those nodes' addresses.  [default: 172.31.254.0/24]"),
 )
 
+NETWORK = (
+    click.option("--proxy-mode", help="Packet filter: nftables, iptables, ipvs or ebpf.  [default: nftables]"),
+    click.option("--proxy-config", type=ABSOLUTE, help="File with a KubeProxyConfiguration."),
+    click.option("--ingress/--no-ingress", default=None, help="Answer Ingresses here, by haproxy.  [default: no]"),
+    click.option("--ingress-ports", help="Ports for HTTP and for TLS.  [default: 80,443]"),
+)
+
 SERVERS = (
     click.option(
         "--servers",
@@ -115,7 +122,7 @@ SERVERS = (
 
 def server_options(command: Decorated) -> Decorated:
     """Adds the options that say how many servers there are and where they keep the objects."""
-    for option in reversed(SERVERS):
+    for option in reversed((*NETWORK, *SERVERS)):
         command = option(command)
     return command
 

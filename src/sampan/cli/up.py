@@ -42,6 +42,7 @@ def command(data_dir: str, with_sample: bool, **given: Any) -> None:
       sampan up
       sampan up --port 7443 --data-dir /srv/sampan --no-sample
       sampan up --nodes 3
+      sampan up --ingress
       sampan up --servers 3 --snapshot-interval 6h
       sampan up --store etcd=https://10.0.0.1:2379 --etcd-cafile ca.crt --etcd-certfile c.crt --etcd-keyfile c.key
     """

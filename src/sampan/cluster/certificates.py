@@ -42,6 +42,7 @@ COMPONENTS = (
     Identity(file="scheduler", user="system:kube-scheduler"),
     Identity(file="proxy", user="system:kube-proxy"),
     Identity(file="dns", user="system:kube-dns"),
+    Identity(file="ingress", user="sampan:ingress"),
     Identity(file="apiserver-kubelet-client", user="kube-apiserver-kubelet-client"),
     Identity(file=FRONT_PROXY_CLIENT, user=FRONT_PROXY_CLIENT, authority=FRONT_PROXY),
 )

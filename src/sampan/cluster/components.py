@@ -101,6 +101,12 @@ def make_network(options: Options, client: Any, clock: Clock, rng: random.Random
     return node.NodeNetwork(options, client, clock, rng)
 
 
+def make_ingress(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
+    from sampan.cluster import ingress
+
+    return ingress.controller(options, client, clock, rng)
+
+
 def make_certificates(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
     from sampan.cluster.nodecertificates import NodeCertificates
 
@@ -119,6 +125,8 @@ PROXY = Part(name="proxy", identity="proxy", make=make_proxy)
 DNS = Part(name="dns", identity="dns", make=make_dns)
 NETWORK = Part(name="network", identity="proxy", make=make_network)
 
+INGRESS = Part(name="ingress", identity="ingress", make=make_ingress)
+
 CERTIFICATES = Part(name="certificates", identity="kubelet", make=make_certificates)
 
 # What runs on a machine that has joined: its one identity is its node's.
@@ -133,6 +141,7 @@ STANDALONE: dict[str, tuple[Part, ...]] = {
     "kubelet": (KUBELET,),
     "proxy": (PROXY,),
     "dns": (DNS,),
+    "ingress": (INGRESS,),
 }
 
 
@@ -275,7 +284,8 @@ def elected_controllers(options: Options) -> None:
 
 
 def agent(options: Options) -> None:
-    process.run(lambda: run_parts(JOINED if options.joined else STANDALONE["agent"], options))
+    parts = JOINED if options.joined else STANDALONE["agent"]
+    process.run(lambda: run_parts((*parts, INGRESS) if options.ingress else parts, options))
 
 
 def processes(options: Options) -> dict[str, Callable[[Options], None]]:

@@ -15,7 +15,7 @@ from sampan.cluster.options import Options
 from sampan.cluster.servers.plan import Plan
 
 # Who has a kubeconfig of its own, carrying the certificate of that name.
-COMPONENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns")
+COMPONENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns", "ingress")
 
 
 def ensure(options: Options, clock: Clock) -> None:

@@ -46,6 +46,11 @@ class Layout:
         return self.data_dir / "cni"
 
     @property
+    def ingress(self) -> Path:
+        """What haproxy reads."""
+        return self.data_dir / "ingress"
+
+    @property
     def kubelet(self) -> Path:
         return self.data_dir / "kubelet"
 

@@ -13,6 +13,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
+from sampan.cluster import ingress
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.gate import GATE
 from sampan.cluster.options import Options
@@ -31,7 +32,7 @@ from sampan.network.policy import packetfilter
 from sampan.network.policy.component import PolicyEnforcer
 from sampan.network.policy.packetfilter import PacketFilter
 from sampan.network.proxy import config as proxyconfig
-from sampan.network.proxy import modes
+from sampan.network.proxy import machine, modes
 from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
 from sampan.network.proxy.daemon import ProxyDaemon
 from sampan.network.routes.component import PodRoutes
@@ -198,8 +199,11 @@ def dns(
 async def remove_network(options: Options) -> None:
     """Takes away service rules, the DNS interface and the pod network, whoever left them."""
     config = proxy_config(options)
-    for backend in (*modes.chosen(config).values(), *modes.former(config)):
-        await backend.remove()
+    for part in modes.all_parts(config):
+        await part.remove()
+    for family in config.families:
+        await machine.restore(config.settings(family))
+    await ingress.remove(options)
     await interface.remove()
     remove_routes()
     await packetfilter.remove()

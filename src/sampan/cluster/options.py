@@ -61,6 +61,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The service proxy's packet filter; "" for its configuration's, or nftables."""
     proxy_config: str = ""
     """A KubeProxyConfiguration file; "" for none."""
+    ingress: bool = False
+    """Whether this machine answers Ingresses, on `ingress_ports`: for HTTP and for TLS."""
+    ingress_ports: str = "80,443"
     api_server: str = ""
     """Where the API server is of the cluster that this machine has joined; "" on a cluster's first machine."""
 

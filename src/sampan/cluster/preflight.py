@@ -27,6 +27,7 @@ PROGRAMS = {
     "nsenter": "util-linux",
 }
 SERVER_PROGRAMS = {"etcd": "etcd-server"}
+INGRESS_PROGRAMS = {"haproxy": "haproxy"}
 FIXED = (
     "node_name",
     "service_cidr",
@@ -54,11 +55,23 @@ def check(options: Options, *, running: bool) -> None:
     check_admission(options)
     check_identity(options)
     check_kubelet(options)
+    check_network(options)
     check_store(options)
     if not running:
         check_port(options.bind_address, options.port, "the API server", "--port")
         for port, user in NODE_PORTS.items():
             check_port("0.0.0.0", port, f"the {user}", "")
+
+
+def check_network(options: Options) -> None:
+    """The proxy's settings and the ports of Ingresses; nobody else may have these."""
+    from sampan.cluster import ingress, node
+
+    node.proxy_config(options)
+    place = ingress.place(options)
+    if options.ingress and not ingress.running(options):
+        for port in (place.http, place.https):
+            check_port("0.0.0.0", port, "Ingresses", "--ingress-ports")
 
 
 def check_node(options: Options, *, running: bool) -> None:
@@ -78,6 +91,7 @@ def check_root() -> None:
 def check_programs(options: Options, search_path: str | None = None) -> None:
     path = search_path or os.environ.get("PATH", "") + ":" + SEARCH_PATH
     programs = PROGRAMS | (SERVER_PROGRAMS if options.servers > 1 else {})
+    programs = programs | (INGRESS_PROGRAMS if options.ingress else {})
     missing = {package for program, package in programs.items() if not shutil.which(program, path=path)}
     plugins = Path(options.cni_bin_dir)
     if not all((plugins / name).exists() for name in CNI_PLUGINS):

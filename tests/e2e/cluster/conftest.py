@@ -22,7 +22,7 @@ def cluster(whole_machine: None) -> Iterator[Cluster]:
     running = Cluster(DATA_DIR, free_port())
     running.clear()
     try:
-        running.up("--no-sample")
+        running.up("--no-sample", "--ingress", "--ingress-ports", f"{running.http_port},{running.https_port}")
         yield running
     finally:
         running.down()

@@ -35,6 +35,7 @@ class Cluster:
         self.port = port
         self.kubeconfig = data_dir / "admin.kubeconfig"
         self.records = Records(data_dir / "run")
+        self.http_port, self.https_port = free_port(), free_port()
 
     def up(self, *arguments: str) -> str:
         return self.sampan("up", "--port", str(self.port), *arguments).stdout

@@ -37,15 +37,15 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def backend(world: World, mode: str) -> Iterator[Backend]:
-    yield from _backend(mode)
+    yield from _backend(world, mode)
 
 
 @pytest.fixture
 def nftables(world: World) -> Iterator[Backend]:
-    yield from _backend("nftables")
+    yield from _backend(world, "nftables")
 
 
-def _backend(mode: str) -> Iterator[Backend]:
+def _backend(world: World, mode: str) -> Iterator[Backend]:
     made = modes.BACKENDS[mode](SETTINGS)
     yield made
-    made.close()
+    world.run(made.remove())

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from sampan.network import cni
+from sampan.network.proxy import machine
 from sampan.network.proxy.nftables.backend import NftablesBackend
-from sampan.network.proxy.settings import Settings
 
-from .world import CLUSTER, NODE, SERVICES, World
+from .conftest import SETTINGS
+from .world import NODE, World
 
 
 @pytest.fixture
@@ -30,12 +31,13 @@ def test_tear_down_leaves_nothing(bare: World) -> None:
     pod, _ = bare.pod("a", host_ports=[(8088, 8080)])
     bare.serve(pod, 8080, "a")
     assert bare.ask(bare.outside, NODE, 8088).server == "a"
-    backend = NftablesBackend(Settings(cluster_cidr=CLUSTER, service_cidr=SERVICES))
+    backend = NftablesBackend(SETTINGS)
     bare.run(backend.replace({}))
     assert bare.everything() != before
     bare.remove_pod(pod)
     bare.pod("orphan")
     bare.run(backend.remove())
+    bare.run(machine.restore(SETTINGS))
     bare.run(cni.remove(bare.pod_network))
     after = bare.everything()
     assert after["links"] == before["links"]

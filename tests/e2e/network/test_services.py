@@ -10,10 +10,11 @@ import pytest
 from sampan.network.netfilter import RuleSet
 from sampan.network.proxy import modes
 from sampan.network.proxy.backend import Backend, Change, Ports
+from sampan.network.proxy.config import ProxyConfig
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 
 from .conftest import SETTINGS
-from .world import NODE, OUTSIDE, World, inside
+from .world import CLUSTER, NODE, OUTSIDE, SERVICES, World, inside
 
 VIP = "10.96.3.4"
 
@@ -145,15 +146,24 @@ def test_deleted_rules_are_missed_and_written_again(world: World, backend: Backe
 
 def test_a_change_of_mode_leaves_nothing_of_the_old_one(world: World, backend: Backend, mode: str) -> None:
     (a, _, _), addresses = three_pods(world)
-    before = world.everything()["rules"]
+    before = _rules(world.everything()["rules"])
+    config = ProxyConfig(mode=mode, cluster_cidrs=(CLUSTER,), service_cidrs=(SERVICES,))
+    wanted = {"d/web": service(*addresses)}
+    world.run(backend.replace(wanted))
+    alone = _rules(world.everything()["rules"])
     for other in modes.BACKENDS.keys() - {mode}:
         former = modes.BACKENDS[other](SETTINGS)
-        world.run(former.replace({"d/web": service(*addresses)}))
-        world.run(backend.replace({"d/web": service(*addresses)}))
-        world.run(former.remove())
-        assert world.ask(a, VIP, 80).server in "abc"
+        world.run(former.replace(wanted))
+        world.run(backend.replace(wanted))
+        for part in modes.former(config):
+            world.run(part.remove())
+        former.close()
+        assert not world.run(backend.damaged())
+        assert _rules(world.everything()["rules"]) == alone
+        for where, address, port in ((a, VIP, 80), (world.node, "127.0.0.1", 30080), (world.outside, NODE, 30080)):
+            assert world.ask(where, address, port).server in "abc"
     world.run(backend.remove())
-    assert _rules(world.everything()["rules"]) == _rules(before)
+    assert _rules(world.everything()["rules"]) == before
 
 
 def test_source_ranges(world: World, backend: Backend) -> None:

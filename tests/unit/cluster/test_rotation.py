@@ -86,7 +86,7 @@ def test_a_first_step_cut_short_is_taken_again(made: Options) -> None:
 async def test_what_is_wrong_is_told_with_what_to_do(made: Options) -> None:
     pki = made.layout.pki
     status, text = invoke(made, "check")
-    assert status == 0 and "system:node:n1" in text and text.count(" ok") == 13, text
+    assert status == 0 and "system:node:n1" in text and text.count(" ok") == 14, text
     (pki / "admin.key").chmod(0o644)
     (pki / "scheduler.key").write_bytes((pki / "dns.key").read_bytes())
     (pki / "proxy.crt").write_text("nothing")

@@ -79,4 +79,5 @@ def test_families_and_modes() -> None:
     for mode in modes.BACKENDS:
         config = with_mode(BASE, mode)
         assert list(modes.chosen(config)) == ["IPv4", "IPv6"]
-        assert len(modes.former(config)) == 2 * (len(modes.BACKENDS) - 1)
+        assert len(modes.former(config)) == 2 * len(modes.PARTS.keys() - modes.USED[mode])
+        assert len(modes.all_parts(config)) == 2 * len(modes.PARTS)

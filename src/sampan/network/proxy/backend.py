@@ -23,6 +23,12 @@ class Change(NamedTuple):
     new: Ports
 
 
+class Removable(Protocol):
+    """What can be taken away when another mode has taken its place."""
+
+    async def remove(self) -> None: ...
+
+
 class Backend(Protocol):
     async def replace(self, services: Mapping[str, Ports]) -> None:
         """Makes the rules be exactly these, in one atomic step; what worked before and still should keeps working."""
@@ -37,7 +43,7 @@ class Backend(Protocol):
         ...
 
     async def remove(self) -> None:
-        """Deletes every rule of ours; nothing there is no error."""
+        """Deletes every rule of ours; nothing there is no error. What `machine.prepare` has set stays."""
         ...
 
     def close(self) -> None:

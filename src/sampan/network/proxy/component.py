@@ -23,7 +23,7 @@ from sampan.client.cache import key_of
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network.errors import RefusedByKernel, Unusable
-from sampan.network.proxy.backend import Backend, Ports
+from sampan.network.proxy.backend import Backend, Ports, Removable
 from sampan.network.proxy.healthchecks import HealthCheck, health_check
 from sampan.network.proxy.healthserver import HealthChecks, Server
 from sampan.network.proxy.metrics import Metrics
@@ -58,7 +58,7 @@ class ServiceProxy:
         rng: random.Random,
         node_name: str,
         backends: Mapping[str, Backend],
-        former: Sequence[Backend] = (),
+        former: Sequence[Removable] = (),
         local_addresses: frozenset[str] | set[str] = frozenset(),
         zone: str = "",
         informers: Informers | None = None,

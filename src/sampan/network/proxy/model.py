@@ -82,6 +82,12 @@ def service_ports(service: Any, slices: Iterable[Any], view: Viewpoint) -> tuple
     return tuple(port for port in ports if port.frontends)
 
 
+def service_endpoints(port: Any, slices: Iterable[Any], view: Viewpoint) -> tuple[Endpoint, ...]:
+    """The endpoints any traffic to one port of a Service may go to, for who connects to them by itself."""
+    usable = [piece for piece in slices if piece.addressType == view.family]
+    return _in_use(_near(_candidates(port, usable), view))
+
+
 def _is_proxied(service: Any) -> bool:
     spec = service.spec
     if spec is None or spec.type == "ExternalName" or OTHER_PROXY_LABEL in (service.metadata.labels or {}):

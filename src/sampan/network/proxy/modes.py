@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sampan.network.proxy.backend import Backend
+from sampan.network.proxy.backend import Backend, Removable
 from sampan.network.proxy.config import ProxyConfig
+from sampan.network.proxy.ebpf.attachment import Programs
 from sampan.network.proxy.ebpf.backend import EbpfBackend
 from sampan.network.proxy.iptables.backend import IptablesBackend
 from sampan.network.proxy.nftables.backend import NftablesBackend
@@ -17,6 +18,14 @@ BACKENDS: dict[str, Callable[[Settings], Backend]] = {
     "ebpf": EbpfBackend,
 }
 
+# What can be left behind, and which of it belongs to each mode.
+PARTS: dict[str, Callable[[Settings], Removable]] = {
+    "nftables": NftablesBackend,
+    "iptables": IptablesBackend,
+    "programs": Programs,
+}
+USED = {"nftables": {"nftables"}, "iptables": {"iptables"}, "ebpf": {"nftables", "programs"}}
+
 
 def chosen(config: ProxyConfig) -> dict[str, Backend]:
     """The backend of the configured mode for each address family."""
@@ -24,11 +33,14 @@ def chosen(config: ProxyConfig) -> dict[str, Backend]:
     return {family.name: make(config.settings(family)) for family in config.families}
 
 
-def former(config: ProxyConfig) -> list[Backend]:
-    """Backends of all other modes, whose rules may be left from before."""
+def former(config: ProxyConfig) -> list[Removable]:
+    """What modes other than the configured one may have left, without what that uses itself."""
+    used = USED[config.mode]
     return [
-        make(config.settings(family))
-        for mode, make in BACKENDS.items()
-        for family in config.families
-        if mode != config.mode
+        make(config.settings(family)) for name, make in PARTS.items() for family in config.families if name not in used
     ]
+
+
+def all_parts(config: ProxyConfig) -> list[Removable]:
+    """What any mode may have left."""
+    return [make(config.settings(family)) for make in PARTS.values() for family in config.families]

@@ -7,11 +7,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sampan.network import hostroute, sysctl
 from sampan.network.command import Missing, Result, run
 from sampan.network.errors import RefusedByKernel, Unusable
 from sampan.network.netfilter import RuleSet
-from sampan.network.proxy import flows
+from sampan.network.proxy import flows, machine
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.iptables import chains
@@ -19,7 +18,6 @@ from sampan.network.proxy.iptables.table import TABLES, Table
 from sampan.network.proxy.settings import Settings
 
 log = logging.getLogger(__name__)
-ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
 SECONDS_TO_WAIT = "5"
 """How long a program waits for another that holds iptables' lock."""
 UNTOLD_CHECKS = 12
@@ -42,9 +40,7 @@ class IptablesBackend:
         await self._restore(self._table.replace(services, await self._existing()))
         for jump in chains.JUMPS:
             await self._ensure(jump)
-        if self._settings.opens_loopback:
-            sysctl.ensure(ROUTE_LOCALNET, "1")
-        await hostroute.ensure(self._settings.service_cidr)
+        await machine.prepare(self._settings)
         self._generation = self._kernel.generation()
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
@@ -77,9 +73,6 @@ class IptablesBackend:
                 while (await self._run("-t", jump.table, "-D", jump.chain, *jump.rule.split())).code == 0:
                     pass
             await self._restore(self._table.drop_text(existing))
-            await hostroute.remove()
-            if self._settings.opens_loopback:
-                sysctl.ensure(ROUTE_LOCALNET, "0")
         self.close()
 
     def close(self) -> None:

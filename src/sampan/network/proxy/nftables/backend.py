@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sampan.network import hostroute, nft, sysctl
+from sampan.network import nft
 from sampan.network.errors import RefusedByKernel
 from sampan.network.netfilter import RuleSet
-from sampan.network.proxy import flows
+from sampan.network.proxy import flows, machine
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.nftables import affinity, ruleset
@@ -19,8 +19,6 @@ from sampan.network.proxy.settings import Settings
 log = logging.getLogger(__name__)
 UNCOUNTED = {"source-ranges"}
 """Sets of intervals, whose elements the kernel counts in its own way."""
-ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
-"""Without it packets of 127.0.0.0/8 are not routed, and node ports on 127.0.0.1 go nowhere."""
 
 
 class NftablesBackend:
@@ -45,9 +43,7 @@ class NftablesBackend:
             log.warning("replacing the whole table error=%s", error)
             await self._nft.apply(self._table.drop_text() + self._table.replace(services))
             self._repairs += 1
-        if self._settings.opens_loopback:
-            sysctl.ensure(ROUTE_LOCALNET, "1")
-        await hostroute.ensure(self._settings.service_cidr)
+        await machine.prepare(self._settings)
         self._generation = self._kernel.generation()
         await self._forget_clients(services.values())
         await self._cleaner.clean(flows.udp_frontends(services.values()))
@@ -73,11 +69,8 @@ class NftablesBackend:
         return not whole
 
     async def remove(self) -> None:
-        await hostroute.remove()
         if self._existing_chains():
             await self._nft.apply(self._table.drop_text())
-            if self._settings.opens_loopback:
-                sysctl.ensure(ROUTE_LOCALNET, "0")
         self.close()
 
     def close(self) -> None:

@@ -52,6 +52,14 @@ ROLES: tuple[Any, ...] = (
         rule(READ, "namespaces pods nodes"),
         rule(READ, "networkpolicies", "networking.k8s.io"),
     ),
+    cluster_role(
+        "sampan:ingress",
+        rule(READ, "secrets services"),
+        rule(READ, "endpointslices", "discovery.k8s.io"),
+        rule(READ, "ingresses", "networking.k8s.io"),
+        rule(f"create {READ}", "ingressclasses", "networking.k8s.io"),
+        rule("patch", "ingresses/status", "networking.k8s.io"),
+    ),
 )
 
 BINDINGS: tuple[Any, ...] = (
@@ -65,6 +73,7 @@ BINDINGS: tuple[Any, ...] = (
     cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
     cluster_binding("sampan:dns", "User system:kube-dns"),
+    cluster_binding("sampan:ingress", "User sampan:ingress"),
     # Service proxy and DNS of a machine watch as one, by the proxy's certificate.
     cluster_binding("sampan:node-network-policy", "Group system:nodes", to="sampan:network-policy"),
     cluster_binding("sampan:network-policy", "User system:kube-proxy"),

@@ -1,0 +1,154 @@
+"""Follows the API and keeps haproxy's files equal to what it says; fills the Ingresses' status with our address."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sampan.aio.backoff import Backoff
+from sampan.aio.clock import Clock
+from sampan.aio.tasks import TaskOwner
+from sampan.api import errors
+from sampan.api.kinds import core_v1, discovery_v1, meta_v1, networking_v1
+from sampan.client.cache import key_of
+from sampan.client.errors import ClientError
+from sampan.client.informers import Informers
+from sampan.client.interface import Client
+from sampan.network.errors import Unusable
+from sampan.network.ingress import routing
+from sampan.network.ingress.haproxy import Place, render
+from sampan.network.ingress.process import Refused
+from sampan.network.serviceindex import SERVICE_INDEX, services_of
+
+log = logging.getLogger(__name__)
+
+COALESCE_SECONDS = 0.1
+"""Least time between two configurations: each costs haproxy a process."""
+CLASS = "sampan"
+TLS = "type=kubernetes.io/tls"
+
+
+class Server(Protocol):
+    """What serves the files: `process.Haproxy`."""
+
+    async def use(self, files: Mapping[str, bytes]) -> bool: ...
+
+
+class IngressController:
+    """`address`: this node's, for the Ingresses' status; `certificate`: what is shown to who names no host of ours."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        clock: Clock,
+        rng: random.Random,
+        server: Server,
+        place: Place,
+        address: str,
+        certificate: bytes,
+        informers: Informers | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._server = server
+        self._place = place
+        self._address = address
+        self._certificate = certificate
+        self._own_informers = informers is None
+        self._informers = informers or Informers(client, clock, rng)
+        self._services = self._informers.of(core_v1.Service)
+        self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
+        self._ingresses = self._informers.of(networking_v1.Ingress)
+        self._classes = self._informers.of(networking_v1.IngressClass)
+        self._secrets = self._informers.of(core_v1.Secret, fields=TLS)
+        self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
+        self._wake = asyncio.Event()
+        self._problem = "not yet synchronized"
+        self._counts = {"configurations": 0, "refused": 0, "statuses": 0}
+
+    async def run(self) -> None:
+        """Until cancelled; haproxy goes on with what it has."""
+        followed = (self._services, self._slices, self._ingresses, self._classes, self._secrets)
+        for informer in followed:
+            informer.add_handler(self._changed)
+        async with TaskOwner("ingress") as owner:
+            if self._own_informers:
+                self._informers.start(owner)
+            for informer in followed:
+                await informer.synced()
+            await self._ensure_class()
+            owner.start(self._apply_forever, name="apply")
+            await owner.wait()
+
+    def healthy(self) -> bool:
+        return not self._problem
+
+    def statistics(self) -> dict[str, Any]:
+        return {"problem": self._problem, **self._counts}
+
+    def _changed(self, old: Any, new: Any) -> None:
+        self._wake.set()
+
+    async def _ensure_class(self) -> None:
+        """Our class, the default one where there is no other."""
+        if any(one.spec is not None and one.spec.controller == routing.CONTROLLER for one in self._classes.list()):
+            return
+        annotations = {} if self._classes.list() else {routing.DEFAULT_CLASS: "true"}
+        try:
+            await self._client.create(
+                networking_v1.IngressClass(
+                    apiVersion="networking.k8s.io/v1",
+                    kind="IngressClass",
+                    metadata=meta_v1.ObjectMeta(name=CLASS, annotations=annotations),
+                    spec=networking_v1.IngressClassSpec(controller=routing.CONTROLLER),
+                )
+            )
+        except errors.AlreadyExists:
+            return
+
+    async def _apply_forever(self) -> None:
+        failures = 0
+        while True:
+            self._wake.clear()
+            try:
+                await self._apply()
+            except (Refused, Unusable, OSError, errors.ApiError, ClientError) as error:
+                failures += 1
+                self._counts["refused"] += isinstance(error, Refused)
+                self._problem = str(error)
+                log.error("ingress not applied error=%s", error)
+                await self._clock.sleep(self._backoff.delay(failures))
+                continue
+            failures, self._problem = 0, ""
+            await self._clock.sleep(COALESCE_SECONDS)
+            await self._wake.wait()
+
+    async def _apply(self) -> None:
+        classes = self._classes.list()
+        mine = [one for one in self._ingresses.list() if routing.ours(one, classes)]
+        sources = routing.Sources(self._services.get, self._endpoint_slices, self._secrets.get)
+        files = render(routing.routing(mine, sources), self._place, self._certificate)
+        self._counts["configurations"] += await self._server.use(files)
+        for ingress in mine:
+            await self._tell(ingress)
+
+    def _endpoint_slices(self, key: str) -> Any:
+        return self._slices.index(SERVICE_INDEX, key)
+
+    async def _tell(self, ingress: Any) -> None:
+        """Our address in the Ingress's status."""
+        balancer = ingress.status.loadBalancer if ingress.status is not None else None
+        told = [one.ip for one in (balancer.ingress if balancer is not None else None) or ()]
+        if told == [self._address]:
+            return
+        status = {"status": {"loadBalancer": {"ingress": [{"ip": self._address}]}}}
+        namespace, _, name = key_of(ingress).partition("/")
+        try:
+            await self._client.patch(networking_v1.Ingress, name, namespace, status, subresource="status")
+        except errors.NotFound:
+            return
+        self._counts["statuses"] += 1

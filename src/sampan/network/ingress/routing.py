@@ -1,0 +1,159 @@
+"""Which requests go where: a plain function of Ingresses, Services, EndpointSlices and Secrets.
+
+A host stated exactly comes before a wildcard, which stands for one label; a rule without host is for all other hosts.
+Within a host the longest path wins, and of equal ones the exact. `Prefix` is by whole elements: /foo is for /foo, /foo/
+and /foo/bar, not for /foobar; `ImplementationSpecific` is taken as `Prefix`. What no path is for goes to the default
+backend. Of two Ingresses that claim the same host and path the older one has it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sampan.network.proxy.model import Endpoint, Viewpoint, service_endpoints
+
+CONTROLLER = "sampan.dev/ingress"
+DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+
+
+class Path(NamedTuple):
+    """A path of a host. `path` has no slash at its end unless it is exact or the root."""
+
+    path: str
+    exact: bool
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`name` is "" for all other hosts, `*.example.org` for a wildcard."""
+
+    name: str
+    paths: tuple[Path, ...]
+
+
+class Certificate(NamedTuple):
+    """`pem`: certificates and key; `hosts`: for which names it is shown, none for those it is made out to."""
+
+    name: str
+    pem: bytes
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """`backends`: endpoints by the backend's name; `default` is a backend's name, "" for none."""
+
+    hosts: tuple[Host, ...] = ()
+    backends: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the objects that Ingresses name are found, by `namespace/name`; None when there is no such."""
+
+    service: Callable[[str], Any]
+    slices: Callable[[str], Iterable[Any]]
+    secret: Callable[[str], Any]
+
+
+def ours(ingress: Any, classes: Iterable[Any]) -> bool:
+    """Whether it is for us: its class is one of ours, or it has none and the default class is."""
+    mine = {one.metadata.name: one for one in classes if one.spec is not None and one.spec.controller == CONTROLLER}
+    given = ingress.spec.ingressClassName or (ingress.metadata.annotations or {}).get(CLASS_ANNOTATION)
+    if given is not None:
+        return given in mine
+    return any((one.metadata.annotations or {}).get(DEFAULT_CLASS) == "true" for one in mine.values())
+
+
+def routing(ingresses: Iterable[Any], sources: Sources) -> Routing:
+    """What to do for these Ingresses, all of which are ours."""
+    ordered = sorted(ingresses, key=lambda one: (one.metadata.creationTimestamp or "", _key(one, one.metadata.name)))
+    collected = _Collected(sources)
+    for ingress in ordered:
+        collected.add(ingress)
+    return collected.routing()
+
+
+class _Collected:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._paths: dict[str, dict[tuple[str, bool], Path]] = {}
+        self._backends: dict[str, tuple[Endpoint, ...]] = {}
+        self._secrets: dict[str, set[str]] = {}
+        self._default = ""
+
+    def add(self, ingress: Any) -> None:
+        spec = ingress.spec
+        if spec.defaultBackend is not None:
+            name = self._backend(ingress, spec.defaultBackend)
+            self._default = self._default or name
+        for rule in spec.rules or ():
+            paths = self._paths.setdefault((rule.host or "").lower(), {})
+            for given in (rule.http.paths if rule.http is not None else None) or ():
+                found = _path(given, self._backend(ingress, given.backend))
+                paths.setdefault((found.path, found.exact), found)
+        for tls in spec.tls or ():
+            if tls.secretName:
+                hosts = self._secrets.setdefault(_key(ingress, tls.secretName), set())
+                hosts.update(host.lower() for host in tls.hosts or ())
+
+    def routing(self) -> Routing:
+        hosts = tuple(Host(name, tuple(sorted(paths.values()))) for name, paths in sorted(self._paths.items()))
+        return Routing(hosts, dict(sorted(self._backends.items())), tuple(self._certificates()), self._default)
+
+    def _backend(self, ingress: Any, backend: Any) -> str:
+        """The backend's name; one that cannot be had is there without endpoints, so that requests get 503."""
+        reference = backend.service
+        if reference is None:
+            return self._named("none", ())
+        port = reference.port
+        asked = (port.name or port.number) if port is not None else ""
+        key = _key(ingress, reference.name)
+        name = f"{key}/{asked}".replace("/", ":")
+        return self._named(name, self._endpoints(key, asked))
+
+    def _named(self, name: str, endpoints: tuple[Endpoint, ...]) -> str:
+        self._backends[name] = endpoints
+        return name
+
+    def _endpoints(self, key: str, asked: str | int | None) -> tuple[Endpoint, ...]:
+        service = self._sources.service(key)
+        if service is None:
+            return ()
+        port = next((one for one in service.spec.ports or () if asked in (one.name, one.port)), None)
+        return service_endpoints(port, self._sources.slices(key), Viewpoint("")) if port is not None else ()
+
+    def _certificates(self) -> Iterator[Certificate]:
+        for key, hosts in sorted(self._secrets.items()):
+            pem = pem_of(self._sources.secret(key))
+            if pem:
+                yield Certificate(key.replace("/", ":"), pem, tuple(sorted(hosts)))
+
+
+def pem_of(secret: Any) -> bytes:
+    """Certificates and key of a Secret of type kubernetes.io/tls in one text; b"" when it has not both."""
+    data = (secret.data if secret is not None else None) or {}
+    try:
+        parts = [base64.b64decode(data[name], validate=True).strip() for name in ("tls.crt", "tls.key")]
+    except (KeyError, TypeError, binascii.Error):
+        return b""
+    return b"\n".join([*parts, b""]) if all(parts) else b""
+
+
+def _path(given: Any, backend: str) -> Path:
+    path = given.path or "/"
+    if given.pathType == "Exact":
+        return Path(path, True, backend)
+    return Path(path.rstrip("/") or "/", False, backend)
+
+
+def _key(ingress: Any, name: str) -> str:
+    return f"{ingress.metadata.namespace}/{name}"

@@ -1,0 +1,181 @@
+"""haproxy as it runs: requests from outside to pods, by host and path, over TLS, through changes."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import shutil
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sampan.network.ingress.certificate import self_signed
+from sampan.network.ingress.haproxy import Place, render
+from sampan.network.ingress.process import Haproxy, Refused, user
+from sampan.network.ingress.routing import Certificate, Host, Routing
+from sampan.network.ingress.routing import Path as UrlPath
+from sampan.network.proxy.model import Endpoint
+
+from .world import NODE, World, inside
+
+ROUTES = (
+    Host("", (UrlPath("/", False, "else"),)),
+    Host("*.example.org", (UrlPath("/", False, "wild"),)),
+    Host(
+        "shop.example.org",
+        (UrlPath("/", False, "root"), UrlPath("/cart", False, "cart"), UrlPath("/cart/pay", True, "pay")),
+    ),
+    Host("empty.example.org", (UrlPath("/", False, "none"), UrlPath("/known", True, "root"))),
+    Host("paths.example.org", (UrlPath("/known", True, "root"),)),
+)
+# host, path -> who answers, or the status
+REQUESTS = {
+    ("shop.example.org", "/"): "root",
+    ("SHOP.example.org:80", "/a?b=c"): "root",
+    ("shop.example.org", "/cart"): "cart",
+    ("shop.example.org", "/cart/"): "cart",
+    ("shop.example.org", "/cart/x/y?z=/"): "cart",
+    ("shop.example.org", "/cartoon"): "root",
+    ("shop.example.org", "/cart/pay"): "pay",
+    ("shop.example.org", "/cart/pay/"): "cart",
+    ("other.example.org", "/"): "wild",
+    ("a.b.example.org", "/"): "else",
+    ("example.org", "/cart"): "else",
+    ("", "/"): "else",
+    ("empty.example.org", "/"): 503,
+    ("paths.example.org", "/unknown"): 404,
+}
+
+
+class Setting:
+    """A pod for each backend, and haproxy on the node."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world = world
+        self.place = Place(folder=str(folder / "ingress"), user=user())
+        self.server = Haproxy(self.place)
+        self.endpoints = {name: self.pod(name) for name in ("else", "wild", "root", "cart", "pay")}
+        self.default = self_signed("default.invalid", time.time())
+
+    def pod(self, name: str) -> Endpoint:
+        namespace, address = self.world.pod(name)
+        with inside(namespace):
+            server = HTTPServer((address, 8080), _answering(name))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return Endpoint(address, 8080)
+
+    def use(self, routing: Routing) -> None:
+        self.world.run(self.server.use(render(routing, self.place, self.default)))
+
+    def routing(self, **backends: tuple[Endpoint, ...]) -> Routing:
+        known = {name: (endpoint,) for name, endpoint in self.endpoints.items()}
+        return Routing(ROUTES, {**known, "none": (), **backends})
+
+    def get(self, host: str, path: str, context: ssl.SSLContext | None = None) -> Any:
+        """The answer as JSON, or the status when there is another than 200."""
+        with inside(self.world.outside), contextlib.closing(self._connected(host, context)) as connection:
+            connection.putrequest("GET", path, skip_host=True)
+            if host:
+                connection.putheader("Host", host)
+            connection.endheaders()
+            response = connection.getresponse()
+            return json.loads(response.read()) if response.status == 200 else response.status
+
+    def _connected(self, host: str, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(NODE, 443 if context else 80, timeout=5)
+        connection.connect()
+        if context is not None:
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
+        return connection
+
+
+def _answering(name: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"server": name, **{key.lower(): value for key, value in self.headers.items()}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    return Handler
+
+
+@pytest.fixture
+def setting(world: World, tmp_path: Path) -> Iterator[Setting]:
+    if shutil.which("haproxy") is None:
+        pytest.fail("no haproxy: run the tests with scripts/test, which installs it")
+    setting = Setting(world, tmp_path)
+    try:
+        yield setting
+    finally:
+        world.run(setting.server.remove())
+
+
+def test_hosts_and_paths(setting: Setting) -> None:
+    setting.use(setting.routing())
+    answers = {request: setting.get(*request) for request in REQUESTS}
+    found = {request: answer if isinstance(answer, int) else answer["server"] for request, answer in answers.items()}
+    assert found == REQUESTS
+    headers = setting.get("shop.example.org", "/")
+    assert (headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("198.51.100.2", "http")
+    assert headers["host"] == headers["x-forwarded-host"] == "shop.example.org"
+
+
+def test_tls_by_name(setting: Setting) -> None:
+    shop, wild = self_signed("shop.example.org", time.time()), self_signed("*.example.org", time.time())
+    certificates = (Certificate("d:shop", shop, ("shop.example.org",)), Certificate("d:wild", wild, ()))
+    routing = setting.routing()
+    setting.use(Routing(routing.hosts, routing.backends, certificates))
+    for name, pem in (("shop.example.org", shop), ("other.example.org", wild)):
+        context = ssl.create_default_context(cadata=pem[: pem.index(b"-----BEGIN PRIVATE")].decode())
+        assert setting.get(name, "/", context)["x-forwarded-proto"] == "https"
+    nobody = ssl.create_default_context(cadata=setting.default[: setting.default.index(b"-----BEGIN PRIV")].decode())
+    nobody.check_hostname = False
+    assert setting.get("example.net", "/", nobody)["server"] == "else"
+
+
+def test_changes_drop_no_request(setting: Setting) -> None:
+    setting.use(setting.routing())
+    errors, answers, ended = [], [], threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            try:
+                answers.append(setting.get("shop.example.org", "/")["server"])
+            except (OSError, TypeError) as error:
+                errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    master = setting.server.running()
+    for name in ("cart", "pay", "cart", "wild"):
+        setting.use(setting.routing(root=(setting.endpoints[name],)))
+        count = len(answers)
+        while name not in answers[count:]:
+            assert thread.is_alive() and len(answers) < count + 5000
+    ended.set()
+    thread.join()
+    assert errors == []
+    assert setting.server.running() == master
+
+
+def test_what_haproxy_refuses_changes_nothing(setting: Setting) -> None:
+    setting.use(setting.routing())
+    broken = Routing(ROUTES, {"root": (Endpoint("not an address", 1),)})
+    with pytest.raises(Refused, match="server root"):
+        setting.use(broken)
+    assert setting.get("shop.example.org", "/")["server"] == "root"
+    again = Haproxy(setting.place)
+    assert again.running() == setting.server.running(), "the successor of a process that was killed finds it"
+    setting.world.run(again.use(render(setting.routing(), setting.place, setting.default)))
+    assert setting.get("shop.example.org", "/")["server"] == "root"

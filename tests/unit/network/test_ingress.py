@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from sampan.api.kinds import core_v1, networking_v1
+from sampan.api.registry import builtin
+from sampan.codec import json, yaml
+from sampan.network.ingress import routing
+from sampan.network.ingress.component import IngressController
+from sampan.network.ingress.haproxy import Place, maps, render
+from sampan.network.ingress.process import Refused
+from sampan.network.ingress.routing import Routing, Sources, ours
+from sampan.network.serviceindex import services_of
+from sampan.testing.clock import VirtualClock
+from sampan.testing.fakeapi import FakeApi
+
+from .objects import endpoint_slice, service
+
+PLACE = Place(folder="/x")
+INGRESS = """
+{metadata: {name: shop, namespace: default, creationTimestamp: "2026-01-01T00:00:00Z"}, spec: {
+  ingressClassName: sampan, tls: [{hosts: [Shop.example.org], secretName: shop}],
+  rules: [
+    {host: shop.example.org, http: {paths: [
+      {path: /, pathType: Prefix, backend: {service: {name: web, port: {name: http}}}},
+      {path: /api/, pathType: ImplementationSpecific, backend: {service: {name: web, port: {number: 80}}}},
+      {path: /gone, pathType: Exact, backend: {service: {name: gone, port: {number: 80}}}}]}},
+    {host: "*.example.org", http: {paths: [
+      {pathType: Prefix, backend: {resource: {kind: Bucket, name: b}}}]}}]}}
+"""
+OTHER = """
+{metadata: {name: other, namespace: default, creationTimestamp: "2026-01-02T00:00:00Z"}, spec: {
+  ingressClassName: sampan, defaultBackend: {service: {name: web, port: {number: 80}}},
+  rules: [{host: shop.example.org, http: {paths: [
+      {path: /, pathType: Prefix, backend: {service: {name: gone, port: {number: 80}}}},
+      {path: /new, pathType: Exact, backend: {service: {name: web, port: {number: 80}}}}]}}]}}
+"""
+
+
+def ingress(text: str = INGRESS) -> Any:
+    return builtin().kind("networking.k8s.io/v1", "Ingress").decode(
+        json.encode({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", **yaml.decode(text)})
+    )  # fmt: skip
+
+
+def secret(**data: bytes) -> Any:
+    encoded = {name.replace("_", "."): base64.b64encode(value).decode() for name, value in data.items()}
+    found = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "shop", "namespace": "default"}}
+    return builtin().kind("v1", "Secret").decode(json.encode({**found, "type": "kubernetes.io/tls", "data": encoded}))
+
+
+def sources(*objects: Any) -> Sources:
+    def find(kind: type) -> Any:
+        known = {f"{one.metadata.namespace}/{one.metadata.name}": one for one in objects if isinstance(one, kind)}
+        return known.get
+
+    def slices(key: str) -> list[Any]:
+        return [one for one in objects if hasattr(one, "addressType") and key in services_of(one)]
+
+    return Sources(find(core_v1.Service), slices, find(core_v1.Secret))
+
+
+ALL = sources(service("web"), endpoint_slice("web", "10.244.0.2", "10.244.1.2"), secret(tls_crt=b"C", tls_key=b"K"))
+
+
+def test_routing() -> None:
+    found = routing.routing([ingress(OTHER), ingress()], ALL)
+    assert maps(found) == {
+        "hosts": "shop.example.org 2\n",
+        "wildcards": ".example.org 1\n",
+        "exact": "2/gone default:gone:80\n2/new default:web:80\n",
+        "prefixes": "1/ none\n2/ default:web:http\n2/api/ default:web:80\n",
+    }
+    assert found.default == "default:web:80"
+    endpoints = {name: [one.address for one in found.backends[name]] for name in found.backends}
+    assert endpoints == {
+        "default:gone:80": [],
+        "default:web:80": ["10.244.0.2", "10.244.1.2"],
+        "default:web:http": ["10.244.0.2", "10.244.1.2"],
+        "none": [],
+    }
+    assert found.certificates == (("default:shop", b"C\nK\n", ("shop.example.org",)),)
+    files = render(found, PLACE, b"D")
+    assert files["certificates.list"].endswith(b"/x/default:shop.pem shop.example.org\n")
+    assert b"server 2 10.244.1.2:8080" in files["haproxy.cfg"]
+
+
+@pytest.mark.parametrize("broken", [{}, {"tls_crt": b"C"}, {"tls_crt": b"C", "tls_key": b""}])
+def test_a_secret_that_is_none_shows_no_certificate(broken: dict[str, bytes]) -> None:
+    assert routing.routing([ingress()], sources(secret(**broken))).certificates == ()
+
+
+def ingress_class(name: str, controller: str, default: bool = False) -> Any:
+    annotations = {routing.DEFAULT_CLASS: "true"} if default else {}
+    found = {"kind": "IngressClass", "apiVersion": "networking.k8s.io/v1", "spec": {"controller": controller}}
+    named = {**found, "metadata": {"name": name, "annotations": annotations}}
+    return builtin().kind("networking.k8s.io/v1", "IngressClass").decode(json.encode(named))
+
+
+def test_whose_it_is() -> None:
+    mine, default = ingress_class("sampan", routing.CONTROLLER), ingress_class("sampan", routing.CONTROLLER, True)
+    given, none = ingress(), ingress("{metadata: {name: a, namespace: d}, spec: {}}")
+    annotated = ingress(
+        "{metadata: {name: a, namespace: d, annotations: {kubernetes.io/ingress.class: sampan}}, spec: {}}"
+    )
+    assert ours(given, [mine])
+    assert ours(annotated, [mine])
+    assert not ours(none, [mine])
+    assert ours(none, [default])
+    assert not ours(given, [ingress_class("sampan", "example.org/other")])
+
+
+class FakeHaproxy:
+    def __init__(self) -> None:
+        self.files: Mapping[str, bytes] = {}
+        self.refuse = False
+
+    async def use(self, files: Mapping[str, bytes]) -> bool:
+        if self.refuse:
+            raise Refused("no")
+        changed, self.files = files != self.files, files
+        return changed
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.api = FakeApi(self.clock)
+        self.server = FakeHaproxy()
+        self.controller = IngressController(
+            client=self.api, clock=self.clock, rng=random.Random(1), server=self.server, place=PLACE,
+            address="192.0.2.1", certificate=b"D",
+        )  # fmt: skip
+
+    def status(self) -> list[str]:
+        found = self.api.peek(networking_v1.Ingress, "shop", "default").status
+        return [one.ip for one in found.loadBalancer.ingress] if found and found.loadBalancer else []
+
+
+@pytest.fixture
+async def setting() -> AsyncIterator[Setting]:
+    setting = Setting()
+    task = asyncio.create_task(setting.controller.run())
+    await setting.clock.advance(1)
+    yield setting
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_files_and_status_follow_the_api(setting: Setting) -> None:
+    (own,) = setting.api.all(networking_v1.IngressClass)
+    assert (own.metadata.name, own.metadata.annotations) == ("sampan", {routing.DEFAULT_CLASS: "true"})
+    assert Routing().default == ""
+    setting.api.add(ingress(), service("web"), endpoint_slice("web", "10.244.0.2"), secret(tls_crt=b"C", tls_key=b"K"))
+    await setting.clock.advance(1)
+    assert b"server 1 10.244.0.2:8080" in setting.server.files["haproxy.cfg"]
+    assert setting.server.files["default:shop.pem"] == b"C\nK\n"
+    assert setting.status() == ["192.0.2.1"]
+    assert setting.controller.healthy()
+    await setting.api.delete(networking_v1.Ingress, "shop", "default")
+    await setting.clock.advance(1)
+    assert b"10.244.0.2" not in setting.server.files["haproxy.cfg"]
+
+
+async def test_what_is_refused_is_tried_again(setting: Setting) -> None:
+    setting.server.refuse = True
+    setting.api.add(ingress())
+    await setting.clock.advance(1)
+    assert not setting.controller.healthy()
+    assert setting.status() == []
+    setting.server.refuse = False
+    await setting.clock.advance(30)
+    assert setting.controller.healthy()
+    assert setting.status() == ["192.0.2.1"]
