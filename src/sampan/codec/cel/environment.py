@@ -14,24 +14,31 @@ from typing import Any
 
 from sampan.codec.cel import tree
 from sampan.codec.cel.errors import CelError, EvaluationError
+from sampan.codec.cel.library import UNFINISHED
+from sampan.codec.cel.types import of_text as _type
 
+_BASIC = re.compile(r"(?<![.\w])[A-Z]+(?![.\w])")
 MAXIMUM_CHARACTERS = 64 * 1024
-_LIST = re.compile(r"list\((.+)\)")
-_MAP = re.compile(r"map\((\w+), *(.+)\)")
 
 
 class Environment:
     """The variables that expressions may use, and their types: `string`, `int`, `bool`, `double`, `dyn`, `list(T)`,
-    `map(K, V)`, or the name of a message (`messages.Messages.type`).
+    `map(K, V)`, or the name of a message (`messages.Messages.type`). All have Kubernetes' functions (`library`).
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         from cel_expr_python import cel
         from cel_expr_python.ext import ext_optional, ext_strings
 
+        from sampan.codec.cel.declaring import declared
+
+        own = declared()
         self._environment = cel.NewEnv(
+            config=cel.NewEnvConfigFromYaml(own.config),
             variables={name: _type(text) for name, text in variables.items()},
-            extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()],
+            extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional(), own.extension],
+            functions=own.functions,
+            function_impls=own.implementations,
         )
 
     def compile(self, source: str, *, returns: Sequence[str] = ()) -> Program:
@@ -44,6 +51,8 @@ class Environment:
             compiled = self._environment.compile(source)
         except RuntimeError as error:
             raise CelError(_told(error)) from None
+        if tree.calls(tree.parse(compiled.serialize()), UNFINISHED):
+            raise CelError("transformMap and transformMapEntry are not supported")
         kind = _name(compiled.return_type())
         if kind.startswith("optional"):
             raise CelError("evaluates to an optional value: end it with .orValue(...)")
@@ -79,19 +88,9 @@ class Program:
         return tree.parse(self._compiled.serialize())
 
 
-def _type(text: str) -> Any:
-    from cel_expr_python import cel
-
-    if found := _LIST.fullmatch(text):
-        return cel.Type.List(_type(found[1]))
-    if found := _MAP.fullmatch(text):
-        return cel.Type.Map(_type(found[1]), _type(found[2]))
-    return getattr(cel.Type, text.upper(), None) or cel.Type(text)
-
-
 def _name(kind: Any) -> str:
-    """The library's `LIST<STRING>` as the language's `list(string)`."""
-    return str(kind).lower().replace("<", "(").replace(">", ")")
+    """The library's `LIST<STRING>` as the language's `list(string)`; names of messages stay as they are."""
+    return _BASIC.sub(lambda found: found[0].lower(), str(kind)).replace("<", "(").replace(">", ")")
 
 
 def _told(error: Exception) -> str:

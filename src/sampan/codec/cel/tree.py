@@ -42,6 +42,11 @@ def selects(node: Node, variable: str, field: str) -> bool:
     return any(selects(child, variable, field) for child in node.children)
 
 
+def calls(node: Node, functions: frozenset[str]) -> bool:
+    """Whether one of the functions is called anywhere."""
+    return (node.kind == CALL and node.name in functions) or any(calls(child, functions) for child in node.children)
+
+
 def _expression(data: bytes) -> Node:
     for kind, body in _fields(data):
         if kind in _READERS:

@@ -1,0 +1,78 @@
+"""Kubernetes' functions (`library`) as the implementation of the language takes them.
+
+Types are looked at when an expression is compiled; when it is evaluated, functions are told apart by the sort of their
+parameters alone, and all lists, all maps and all messages are of one sort. So of overloads that differ in nothing else,
+one is given its implementation, which is that of all; more would be refused. A name that the language has already can
+only be extended, by an extension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from sampan.codec.cel import library
+from sampan.codec.cel.library import addresses, compared
+from sampan.codec.cel.library.function import Function
+from sampan.codec.cel.types import of_text
+
+
+class Declared(NamedTuple):
+    """What an environment is made with."""
+
+    config: str
+    extension: Any
+    functions: list[Any]
+    implementations: dict[str, Callable[..., Any]]
+
+
+@cache
+def declared() -> Declared:
+    """Once for all environments: they are alike in this."""
+    from cel_expr_python import cel
+
+    addresses.values()
+    compared.values()
+    config = "extensions:\n" + "".join(f"- name: {name}\n" for name in library.COMMUNITY)
+    extending = [function for function in library.FUNCTIONS if function.also]
+    own = [function for function in library.FUNCTIONS if not function.also]
+    return Declared(
+        config,
+        cel.CelExtension("kubernetes", _declarations(_apart(extending), with_implementations=True)),
+        _declarations(own, with_implementations=False),
+        {_identifier(function): function.of for function in _apart(own)},
+    )
+
+
+def _declarations(functions: list[Function], *, with_implementations: bool) -> list[Any]:
+    from cel_expr_python import cel
+
+    by_name: dict[str, list[Any]] = {}
+    for function in functions:
+        given = {"impl": function.of} if with_implementations else {}
+        overload = cel.Overload(
+            _identifier(function),
+            of_text(function.returns),
+            [of_text(parameter) for parameter in function.parameters],
+            function.member,
+            **given,
+        )
+        by_name.setdefault(function.name, []).append(overload)
+    return [cel.FunctionDecl(name, overloads) for name, overloads in by_name.items()]
+
+
+def _apart(functions: list[Function]) -> list[Function]:
+    """Those that are told apart when evaluated."""
+    found: dict[Any, Function] = {}
+    for function in functions:
+        found.setdefault((function.name, function.member, tuple(map(_sort, function.parameters))), function)
+    return list(found.values())
+
+
+def _sort(parameter: str) -> str:
+    return "message" if "." in parameter else parameter.partition("(")[0]
+
+
+def _identifier(function: Function) -> str:
+    return "_".join((function.name, *function.parameters)).replace(".", "_").replace("(", "_").replace(")", "")

@@ -1,0 +1,24 @@
+"""Kubernetes' own functions for expressions, beside the language's: one file a library, all of one shape.
+
+Each has `TYPES`, its values with their fields, as protobuf messages whose packages and names are upstream's (`net.IP`,
+`kubernetes.Quantity`), and `FUNCTIONS`. Values are kept in their canonical text, so that what is the same is equal.
+https://kubernetes.io/docs/reference/using-api/cel/#cel-options-language-features-and-libraries
+"""
+
+from __future__ import annotations
+
+from sampan.codec.cel.library import addresses, lists, quantities, regexes, semver, urls
+from sampan.codec.cel.library.function import Function
+
+FUNCTIONS: tuple[Function, ...] = (
+    *addresses.FUNCTIONS,
+    *lists.FUNCTIONS,
+    *quantities.FUNCTIONS,
+    *regexes.FUNCTIONS,
+    *semver.FUNCTIONS,
+    *urls.FUNCTIONS,
+)
+COMMUNITY = ("sets", "lists", "two-var-comprehensions")
+"""Libraries that come with the language's implementation, by its names for them."""
+UNFINISHED = frozenset({"cel.@mapInsert"})
+"""What these declare and cannot evaluate: `transformMap` and `transformMapEntry` are made of it."""
