@@ -70,7 +70,8 @@ class KubeletConfig:
     """0 and () leave the machine's shutdown alone."""
     static_pod_path: Path | None = None
     static_pod_url: str = ""
-    file_check: float = 20.0
+    file_check: float = 1.0
+    """Upstream looks every 20 seconds, and is told of changes in between; a look costs a listing of the folder."""
     http_check: float = 20.0
     provider_id: str = ""
     most_images: int = 50

@@ -48,6 +48,7 @@ from sampan.kubelet.pulls import Pulls
 from sampan.kubelet.resize.decide import Refusal, judged
 from sampan.kubelet.rotation import LogRotation
 from sampan.kubelet.server import KubeletServer
+from sampan.kubelet.static.node import NodeStaticPods
 from sampan.kubelet.stats.provider import OffLoop
 from sampan.kubelet.streaming import Streaming
 from sampan.kubelet.upkeep import Upkeep
@@ -101,6 +102,7 @@ class Kubelet:
         self._owner = TaskOwner("kubelet", clock=clock, backoff=Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.2))
         self._writes: FileWrites | None = None
         self._version = ""
+        self._node: Any = None
         config.root.mkdir(parents=True, exist_ok=True)
         self._mounter.share(config.root)
 
@@ -190,6 +192,9 @@ class Kubelet:
             guard=guard,
         )
         self.pods = PodWorkers(self._context, self._owner)
+        self.static = NodeStaticPods(
+            config, client, clock, self.pods, listed=self._pod_informer.list, node=lambda: self._node
+        )
         access = Access(client, clock, config.node_name) if config.server_cert is not None else None
         streaming = Streaming(runtime, self.pods)
         api = NodeApi(
@@ -222,12 +227,14 @@ class Kubelet:
             self._owner.start(self._probes.run, name="probes", policy="restart")
             self._owner.start(self._services.run, name="services", policy="restart")
             await self.upkeep.begin(self._capacity)
+            self.static.start(self._owner)
             await self.heartbeat.register()
             self._owner.start(self.heartbeat.run, name="heartbeat", policy="restart")
             self._owner.start(self._pod_informer.run, name="pods", policy="restart")
             await self._services.synced()
             await self._pod_informer.synced()
-            self._pod_informer.add_handler(self.pods.changed)
+            self.static.synced()
+            self._pod_informer.add_handler(self.static.changed)
             self._pod_informer.add_handler(self.publisher.seen)
             self._owner.start(self._rotation.run, name="log rotation", policy="restart")
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
@@ -258,6 +265,7 @@ class Kubelet:
         await self.recorder.close()
         if self._writes is not None:
             self._writes.close()
+        await self.static.close()
         await self.upkeep.close()
         if isinstance(self._handlers, NodeHandlers):
             await self._handlers.close()
@@ -269,7 +277,7 @@ class Kubelet:
 
     async def _housekeep(self) -> None:
         while True:
-            if self.watcher.available:
+            if self.watcher.available and self.static.sources.ready:
                 try:
                     await self.images.tidy()
                     await self._orphans.clear()
@@ -280,9 +288,10 @@ class Kubelet:
             await self._clock.sleep(self._config.housekeeping)
 
     def _known_uids(self) -> set[str]:
-        return self.pods.uids() | {pod.metadata.uid for pod in self._pod_informer.list()}
+        return self.pods.uids() | self.static.sources.uids() | {pod.metadata.uid for pod in self._pod_informer.list()}
 
     def _node_seen(self, seen: Any) -> None:
+        self._node = seen
         self._node_labels = seen.metadata.labels or {}
         cidr = seen.spec.podCIDR if seen.spec else None
         if cidr and cidr != self._pod_cidr:

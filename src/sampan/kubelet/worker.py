@@ -54,6 +54,8 @@ class PodWorker:
         """As the API has it; `pod` is as this node runs it, with the resources that are allocated."""
         self.allocation = Allocation(pod, context.config.root / "pods" / self.uid)
         self.pod = self.allocation.applied(pod)
+        self.mirror: Any = None
+        """Of a static pod: its image in the API, once there is one."""
         self.memory = Memory(actuated=self.allocation.actuated)
         self.finished = False
         self.rounds = 0
@@ -121,6 +123,14 @@ class PodWorker:
         self.memory.removed = True
         self._note_ending()
         self.wake()
+
+    def mirrored(self, mirror: Any) -> None:
+        """What the API shows of a static pod: its status is told there. None when nothing is shown (any more)."""
+        if self.mirror is not None and (mirror is None or mirror.metadata.uid != self.mirror.metadata.uid):
+            self._context.publisher.forget(self.mirror.metadata.uid)
+        self.mirror = mirror
+        if mirror is not None and self._reported is not None:
+            self._context.publisher.report(mirror, self._reported)
 
     def wake(self) -> None:
         self._wake.set()
@@ -329,8 +339,10 @@ class PodWorker:
         if self._reported is not None and self._reported.phase == "Pending" and status.phase == "Running":
             self._context.instruments.starts.observe(self._context.clock.monotonic() - self._began)
         first, self._reported = self._reported is None, status
-        if first or not to_come or not all(isinstance(action, PASSING) for action in to_come):
-            self._context.publisher.report(self.pod, status)
+        shown = self.mirror if self.is_static else self.pod
+        telling = first or not to_come or not all(isinstance(action, PASSING) for action in to_come)
+        if telling and shown is not None:
+            self._context.publisher.report(shown, status)
         self._tell_backoff(status)
 
     def _tell_backoff(self, status: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from sampan.api import quantity
 from sampan.api.kinds import core_v1
 from sampan.kubelet.stats import cgroupfiles
 
-from .harness import Machine, Node, eventually
+from .harness import IMAGE, Machine, Node, eventually
 
 MIB = 1 << 20
 
@@ -146,3 +147,27 @@ async def test_resize_in_place(node: Node) -> None:
         assert tree.read("cpu", own, quota).split()[0] == str(quantity.milli(cpu) * 100)
     assert node.container().restartCount == 0
     assert not [c for c in node.get().status.conditions if "Resize" in c.type]
+
+
+async def test_a_static_pod(machine: Machine) -> None:
+    """A file's pod runs and shows; it goes with the file, and leaves no cgroup."""
+    node = Node(machine)
+    manifests = node.folder / "manifests"
+    manifests.mkdir()
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "s"}}
+    manifest = {**pod, "spec": {"containers": [burn("sleep 1000", image=IMAGE)], "terminationGracePeriodSeconds": 1}}
+    (manifests / "s.json").write_text(json.dumps(manifest))
+    node.config = replace(node.config, static_pod_path=manifests)
+    await node.start()
+    try:
+        await node.running("s-n1")
+        assert "Hello" not in await node.log("s-n1")
+        cgroups, made = node.kubelet.upkeep.cgroups, node.get("s-n1")
+        made.metadata.uid = made.metadata.annotations["kubernetes.io/config.hash"]
+        assert cgroups.tree.folder("memory", cgroups.name(made)).is_dir()
+        (manifests / "s.json").unlink()
+        await node.gone("s-n1")
+        await eventually(lambda: not list(node.kubelet.pods.all()))
+        assert not cgroups.tree.folder("memory", cgroups.name(made)).exists()
+    finally:
+        await node.stop()
