@@ -15,7 +15,7 @@ from sampan.aio.clock import timestamp
 from sampan.api import defaults
 from sampan.api.registry import Kind
 from sampan.api.schema.compact import compact
-from sampan.api.strategy import groups
+from sampan.api.strategy import gates, groups
 from sampan.api.strategy.habits import DEFAULT, Strategy
 
 
@@ -35,6 +35,7 @@ def prepare_create(kind: Kind, obj: Any) -> None:
         defaults.apply_to(obj)
     if strategy.generation:
         meta.generation = 1
+    gates.drop_disabled(kind, obj, None)
     if strategy.create is not None:
         strategy.create(obj)
 
@@ -49,6 +50,8 @@ def prepare_update(kind: Kind, new: Any, old: Any, subresource: str = "", *, now
         _only_subresource(strategy, new, old, subresource)
     elif "status" in kind.subresources and strategy.drops_status_on_update:
         new.status = old.status
+    if not subresource:
+        gates.drop_disabled(kind, new, old)
     if strategy.update is not None and not subresource:
         strategy.update(new, old)
     if (stamp := strategy.stamps.get(subresource)) is not None:

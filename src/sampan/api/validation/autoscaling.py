@@ -5,15 +5,16 @@ Source: API reference v1.36; KEP-853.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sampan.api.errors import FieldError
-from sampan.api.names import path_segment
+from sampan.api.names import label, path_segment
 from sampan.api.quantity import parse
 from sampan.api.validation.numbers import not_negative
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
+from sampan.api.validation.resources import container_resource_name
 from sampan.api.validation.rule import Rule
-from sampan.api.validation.selectors import label_selector
 
 GROUP = "autoscaling"
 Errors = list[FieldError]
@@ -32,10 +33,34 @@ LONGEST_WINDOW = 3600
 LONGEST_PERIOD = 1800
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tolerated:
+    """What is let pass: the least `minReplicas`, the target's apiVersion, those of described objects."""
+
+    least: int = 1
+    target_version: bool = False
+    object_versions: bool = False
+
+
 def create(obj: Any, errors: Errors) -> None:
-    spec = obj.spec
-    if spec.minReplicas is not None and spec.minReplicas < 1:
-        text = "must be greater than or equal to 1"
+    judge(obj.spec, Tolerated(), errors)
+
+
+def update(new: Any, old: Any, errors: Errors) -> None:
+    """What the old object had already is let pass."""
+    before, after = old.spec.scaleTargetRef, new.spec.scaleTargetRef
+    known = [metric.object.describedObject for metric in old.spec.metrics or () if metric.object is not None]
+    tolerated = Tolerated(
+        least=0 if old.spec.minReplicas == 0 else 1,
+        target_version=(before.apiVersion, before.kind) == (after.apiVersion, after.kind),
+        object_versions=any(version_problem(one.apiVersion or "", group_needed=False) for one in known),
+    )
+    judge(new.spec, tolerated, errors)
+
+
+def judge(spec: Any, tolerated: Tolerated, errors: Errors) -> None:
+    if spec.minReplicas is not None and spec.minReplicas < tolerated.least:
+        text = f"must be greater than or equal to {tolerated.least}"
         errors.append(invalid("spec.minReplicas", spec.minReplicas, text))
     most = spec.maxReplicas or 0
     if most == 0:
@@ -44,16 +69,16 @@ def create(obj: Any, errors: Errors) -> None:
         errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     if spec.minReplicas is not None and most < spec.minReplicas:
         errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    target_reference(spec.scaleTargetRef, errors, "spec.scaleTargetRef")
-    metrics(spec.metrics or (), spec.minReplicas, errors)
+    scaled = spec.scaleTargetRef
+    target_reference(scaled, errors, "spec.scaleTargetRef")
+    if not tolerated.target_version:
+        group_needed = scaled.kind != "ReplicationController"
+        version(scaled.apiVersion, errors, "spec.scaleTargetRef.apiVersion", group_needed=group_needed)
+    metrics(spec.metrics or (), spec.minReplicas, tolerated, errors)
     if spec.behavior is not None:
         for field in ("scaleUp", "scaleDown"):
             if getattr(spec.behavior, field) is not None:
                 rules(getattr(spec.behavior, field), errors, f"spec.behavior.{field}")
-
-
-def update(new: Any, old: Any, errors: Errors) -> None:
-    create(new, errors)
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:
@@ -68,44 +93,66 @@ def target_reference(reference: Any, errors: Errors, path: str) -> None:
             errors.append(required(f"{path}.{field}"))
         else:
             errors.extend(each_invalid(f"{path}.{field}", value, path_segment(value)))
-    version = reference.apiVersion or ""
-    if not version or ("/" not in version and version != "v1"):
-        errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
 
 
-def metrics(given: Any, least: int | None, errors: Errors) -> None:
+def version(text: str | None, errors: Errors, path: str, *, group_needed: bool) -> None:
+    if problem := version_problem(text or "", group_needed=group_needed):
+        errors.append(invalid(path, text or "", problem))
+
+
+def version_problem(text: str, *, group_needed: bool) -> str:
+    """What is wrong with an apiVersion; empty when nothing is. The core group, which has no name, may not do."""
+    if text.count("/") > 1:
+        return f"unexpected GroupVersion string: {text}"
+    group, slash, _ = text.partition("/")
+    return "apiVersion must specify API group" if group_needed and not (slash and group) else ""
+
+
+def metrics(given: Any, least: int | None, tolerated: Tolerated, errors: Errors) -> None:
     outside = False
     for index, metric in enumerate(given):
         path = f"spec.metrics[{index}]"
-        metric_source(metric, errors, path)
+        metric_source(metric, tolerated, errors, path)
         outside = outside or metric.type in ("Object", "External")
     if least == 0 and not outside:
         text = "must specify at least one Object or External metric to support scaling to zero replicas"
         errors.append(forbidden("spec.metrics", text))
 
 
-def metric_source(metric: Any, errors: Errors, path: str) -> None:
+def metric_source(metric: Any, tolerated: Tolerated, errors: Errors, path: str) -> None:
+    """Of several sources the first is judged, and all but the one of that type are refused."""
     kind = metric.type or ""
     if not kind:
         errors.append(required(f"{path}.type", "must specify a metric source type"))
     if kind not in SOURCES:
         errors.append(not_supported(f"{path}.type", kind, SOURCES))
-    given = [f for f in SOURCES.values() if getattr(metric, f) is not None]
-    for extra in given[1:]:
-        errors.append(forbidden(f"{path}.{extra}", "must populate the given metric source only"))
-    if kind not in SOURCES:
+    given = [field for field in JUDGES if getattr(metric, field) is not None]
+    if given:
+        field = given[0]
+        JUDGES[field](getattr(metric, field), errors, f"{path}.{field}")
+        if field == "object" and not tolerated.object_versions:
+            named = metric.object.describedObject.apiVersion
+            version(named, errors, f"{path}.object.describedObject.apiVersion", group_needed=False)
+    wanted = SOURCES.get(kind)
+    if wanted is None:
         errors.append(not_supported(f"{path}.type", kind, SOURCES))
-        return
-    field = SOURCES[kind]
-    if getattr(metric, field) is None:
-        errors.append(required(f"{path}.{field}", "must populate information for the given metric source"))
-    else:
-        JUDGES[kind](getattr(metric, field), errors, f"{path}.{field}")
+    elif wanted not in given:
+        errors.append(required(f"{path}.{wanted}", "must populate information for the given metric source"))
+    if len(given) > 1:
+        errors.extend(
+            forbidden(f"{path}.{extra}", "must populate the given metric source only")
+            for extra in given
+            if extra != wanted
+        )
 
 
 def resource(source: Any, errors: Errors, path: str) -> None:
     if not source.name:
         errors.append(required(f"{path}.name", "must specify a resource name"))
+    resource_target(source, errors, path)
+
+
+def resource_target(source: Any, errors: Errors, path: str) -> None:
     target(source.target, errors, f"{path}.target")
     utilization, average = source.target.averageUtilization, source.target.averageValue
     if utilization is None and average is None:
@@ -117,9 +164,15 @@ def resource(source: Any, errors: Errors, path: str) -> None:
 
 
 def container_resource(source: Any, errors: Errors, path: str) -> None:
+    if not source.name:
+        errors.append(required(f"{path}.name", "must specify a resource name"))
+    else:
+        container_resource_name(source.name, errors, f"{path}.name")
     if not source.container:
         errors.append(required(f"{path}.container", "must specify a container"))
-    resource(source, errors, path)
+    else:
+        errors.extend(each_invalid(f"{path}.container", source.container, label(source.container)))
+    resource_target(source, errors, path)
 
 
 def pods(source: Any, errors: Errors, path: str) -> None:
@@ -150,12 +203,13 @@ def external(source: Any, errors: Errors, path: str) -> None:
 
 
 JUDGES: dict[str, Any] = {
-    "ContainerResource": container_resource,
-    "External": external,
-    "Object": described,
-    "Pods": pods,
-    "Resource": resource,
+    "object": described,
+    "external": external,
+    "pods": pods,
+    "resource": resource,
+    "containerResource": container_resource,
 }
+"""In the order in which they are looked for."""
 
 
 def identifier(metric: Any, errors: Errors, path: str) -> None:
@@ -163,7 +217,6 @@ def identifier(metric: Any, errors: Errors, path: str) -> None:
         errors.append(required(f"{path}.name", "must specify a metric name"))
     else:
         errors.extend(each_invalid(f"{path}.name", metric.name, path_segment(metric.name)))
-    label_selector(metric.selector, errors, f"{path}.selector")
 
 
 def target(given: Any, errors: Errors, path: str) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from sampan.api.errors import FieldError
-from sampan.api.names import qualified
+from sampan.api.names import config_key, qualified
 from sampan.api.validation.metadata import immutable
 from sampan.api.validation.numbers import not_negative
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
@@ -80,5 +80,5 @@ def update_candidate(new: Any, old: Any, errors: Errors) -> None:
 
 RULES: dict[str, Rule] = {
     "Lease": Rule(create=create_lease, update=update_lease),
-    "LeaseCandidate": Rule(create=create_candidate, update=update_candidate, any_version=True),
+    "LeaseCandidate": Rule(name=config_key, create=create_candidate, update=update_candidate, any_version=True),
 }

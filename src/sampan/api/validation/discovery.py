@@ -6,7 +6,7 @@ from typing import Any
 
 from sampan.api.errors import FieldError
 from sampan.api.names import label, label_value, qualified, subdomain
-from sampan.api.validation.metadata import immutable
+from sampan.api.validation.metadata import immutable, labels
 from sampan.api.validation.network import PROTOCOLS, address_problem, parse_address, routable
 from sampan.api.validation.problems import (
     duplicate,
@@ -51,14 +51,19 @@ def endpoints(given: Any, kind: str, errors: Errors) -> None:
     for index, endpoint in enumerate(given):
         path = f"endpoints[{index}]"
         addresses(endpoint.addresses or (), kind, errors, f"{path}.addresses")
-        for key in endpoint.deprecatedTopology or {}:
-            errors.extend(each_invalid(f"{path}.deprecatedTopology", key, qualified(key)))
-        if endpoint.hostname is not None:
-            errors.extend(each_invalid(f"{path}.hostname", endpoint.hostname, label(endpoint.hostname)))
         if endpoint.nodeName is not None:
             errors.extend(each_invalid(f"{path}.nodeName", endpoint.nodeName, subdomain(endpoint.nodeName)))
+        topology(endpoint.deprecatedTopology or {}, errors, f"{path}.deprecatedTopology")
+        if endpoint.hostname is not None:
+            errors.extend(each_invalid(f"{path}.hostname", endpoint.hostname, label(endpoint.hostname)))
         if endpoint.hints is not None:
             hints(endpoint.hints, errors, f"{path}.hints")
+
+
+def topology(given: dict[str, str], errors: Errors, path: str) -> None:
+    if len(given) > TOPOLOGY_LABELS:
+        errors.append(too_many(path, len(given), TOPOLOGY_LABELS))
+    labels(given, errors, path)
 
 
 def addresses(given: Any, kind: str, errors: Errors, path: str) -> None:

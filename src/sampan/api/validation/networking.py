@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sampan.api.errors import FieldError
@@ -34,31 +35,44 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 NEEDS_PORT = "port name or number is required"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tolerated:
+    """What an Ingress may keep because it had it: wrong names of secrets, wrong rules for wildcard hosts."""
+
+    secrets: bool = False
+    wildcard_rules: bool = False
+
+
 def create_ingress(obj: Any, errors: Errors) -> None:
     spec = obj.spec
+    ingress_spec(spec, Tolerated(), errors)
     annotated = (obj.metadata.annotations or {}).get(CLASS_ANNOTATION)
     if annotated is not None and spec.ingressClassName not in (None, annotated):
         text = "must match `ingressClassName` when both are specified"
-        errors.append(invalid(f"metadata.annotations[{CLASS_ANNOTATION}]", annotated, text))
-    ingress_spec(spec, errors)
+        errors.append(invalid(f"annotations.{CLASS_ANNOTATION}", annotated, text))
 
 
 def update_ingress(new: Any, old: Any, errors: Errors) -> None:
-    ingress_spec(new.spec, errors)
+    wildcards = [rule for rule in old.spec.rules or () if "*" in (rule.host or "")]
+    tolerated = Tolerated(
+        secrets=any(tls.secretName and subdomain(tls.secretName) for tls in old.spec.tls or ()),
+        wildcard_rules=any(wrong_value(rule) for rule in wildcards),
+    )
+    ingress_spec(new.spec, tolerated, errors)
 
 
-def ingress_spec(spec: Any, errors: Errors) -> None:
+def ingress_spec(spec: Any, tolerated: Tolerated, errors: Errors) -> None:
     if not spec.rules and spec.defaultBackend is None:
         text = "either `defaultBackend` or `rules` must be specified"
         errors.append(invalid("spec", spec.rules, text))
     if spec.defaultBackend is not None:
         backend(spec.defaultBackend, errors, "spec.defaultBackend")
     for index, rule in enumerate(spec.rules or ()):
-        ingress_rule(rule, errors, f"spec.rules[{index}]")
+        ingress_rule(rule, tolerated, errors, f"spec.rules[{index}]")
     for index, tls in enumerate(spec.tls or ()):
         for number, host in enumerate(tls.hosts or ()):
             errors.extend(each_invalid(f"spec.tls[{index}].hosts[{number}]", host, host_name(host)))
-        if tls.secretName:
+        if tls.secretName and not tolerated.secrets:
             errors.extend(each_invalid(f"spec.tls[{index}].secretName", tls.secretName, subdomain(tls.secretName)))
     if spec.ingressClassName is not None:
         errors.extend(each_invalid("spec.ingressClassName", spec.ingressClassName, subdomain(spec.ingressClassName)))
@@ -77,13 +91,23 @@ def host_name(host: str) -> tuple[str, ...]:
     )
 
 
-def ingress_rule(rule: Any, errors: Errors, path: str) -> None:
+def ingress_rule(rule: Any, tolerated: Tolerated, errors: Errors, path: str) -> None:
     host = rule.host or ""
     if host:
         if parse_address(host) is not None:
             errors.append(invalid(f"{path}.host", host, "must be a DNS name, not an IP address"))
-        elif wrong := host_name(host):
-            errors.extend(each_invalid(f"{path}.host", host, wrong))
+        errors.extend(each_invalid(f"{path}.host", host, host_name(host)))
+    if not (tolerated.wildcard_rules and "*" in host):
+        rule_value(rule, errors, path)
+
+
+def wrong_value(rule: Any) -> bool:
+    errors: Errors = []
+    rule_value(rule, errors, "")
+    return bool(errors)
+
+
+def rule_value(rule: Any, errors: Errors, path: str) -> None:
     if rule.http is None:
         return
     if not rule.http.paths:
@@ -119,14 +143,7 @@ def backend(given: Any, errors: Errors, path: str) -> None:
     if given.resource is not None and given.service is not None:
         errors.append(invalid(path, "", "cannot set both resource and service backends"))
     elif given.resource is not None:
-        if not given.resource.name:
-            errors.append(required(f"{path}.resource.name"))
-        if not given.resource.kind:
-            errors.append(required(f"{path}.resource.kind"))
-        if given.resource.apiGroup:
-            errors.extend(
-                each_invalid(f"{path}.resource.apiGroup", given.resource.apiGroup, subdomain(given.resource.apiGroup))
-            )
+        local_reference(given.resource, errors, f"{path}.resource")
     elif given.service is not None:
         service_backend(given.service, errors, path)
     else:
@@ -180,13 +197,14 @@ def domain_prefixed(text: str, errors: Errors, path: str) -> None:
         errors.append(invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")'))
         return
     errors.extend(each_invalid(path, domain, subdomain(domain)))
-    if not all(c.isascii() and (c.isalnum() or c in "-._~!$&'()*+,;=:@/%") for c in rest):
+    if not all(c.isascii() and (c.isalnum() or c in "-._~!$&'()*+,;=:/%") for c in rest):
         errors.append(
             invalid(path, rest, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')")
         )
 
 
-def class_parameters(given: Any, errors: Errors, path: str) -> None:
+def local_reference(given: Any, errors: Errors, path: str) -> None:
+    """A reference to an object of any kind."""
     if given.apiGroup is not None:
         errors.extend(each_invalid(f"{path}.apiGroup", given.apiGroup, subdomain(given.apiGroup)))
     for field in ("kind", "name"):
@@ -195,13 +213,17 @@ def class_parameters(given: Any, errors: Errors, path: str) -> None:
             errors.append(required(f"{path}.{field}"))
         else:
             errors.extend(each_invalid(f"{path}.{field}", value, path_segment(value)))
+
+
+def class_parameters(given: Any, errors: Errors, path: str) -> None:
+    local_reference(given, errors, path)
     scope = given.scope
     if scope is None:
         errors.append(required(f"{path}.scope"))
     elif scope not in SCOPES:
         errors.append(not_supported(f"{path}.scope", scope, SCOPES))
     elif scope == "Namespace":
-        if not given.namespace:
+        if given.namespace is None:
             text = "`parameters.scope` is set to 'Namespace'"
             errors.append(required(f"{path}.namespace", text))
         else:
@@ -211,9 +233,8 @@ def class_parameters(given: Any, errors: Errors, path: str) -> None:
 
 
 def update_class(new: Any, old: Any, errors: Errors) -> None:
-    if new.spec.parameters is not None:
-        class_parameters(new.spec.parameters, errors, "spec.parameters")
     immutable(new.spec.controller, old.spec.controller, errors, "spec.controller")
+    create_class(new, errors)
 
 
 def create_policy(obj: Any, errors: Errors) -> None:
@@ -268,11 +289,10 @@ def policy_peer(each: Any, errors: Errors, path: str) -> None:
             given += 1
             label_selector(getattr(each, field), errors, f"{path}.{field}")
     if each.ipBlock is not None:
+        ip_block(each.ipBlock, errors, f"{path}.ipBlock")
         if given:
             errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
-        given += 1
-        ip_block(each.ipBlock, errors, f"{path}.ipBlock")
-    if not given:
+    elif not given:
         errors.append(required(path, "must specify a peer"))
 
 
@@ -280,17 +300,18 @@ def ip_block(block: Any, errors: Errors, path: str) -> None:
     if not block.cidr:
         errors.append(required(f"{path}.cidr"))
         return
-    before = len(errors)
     cidr(block.cidr, errors, f"{path}.cidr")
-    if len(errors) > before:
+    parsed = parse_network(block.cidr)
+    if parsed is None:
         return
-    whole = parse_network(block.cidr).network
+    whole = parsed.network
     for index, text in enumerate(block.except_ or ()):
         part = parse_network(text)
         here = f"{path}.except[{index}]"
+        cidr(text, errors, here)
         if part is None:
-            cidr(text, errors, here)
-        elif part.version != whole.version or not part.network.subnet_of(whole) or part.network == whole:
+            continue
+        if part.version != whole.version or not part.network.subnet_of(whole) or part.network == whole:
             errors.append(invalid(here, text, "must be a strict subset of `cidr`"))
 
 
@@ -299,11 +320,14 @@ def create_service_cidr(obj: Any, errors: Errors) -> None:
     if not given:
         errors.append(required("spec.cidrs", "at least one CIDR required"))
         return
-    parsed = [parse_network(text) for text in given]
-    families = [p.version for p in parsed if p is not None]
-    if len(given) > 2 or len(families) != len(set(families)):
+    if len(given) > 2:
+        errors.append(invalid("spec.cidrs", given, "may only hold up to 2 values"))
+        return
+    families = {parsed.version for parsed in map(parse_network, given) if parsed is not None}
+    if len(families) < len(given) == 2:
         text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
         errors.append(invalid("spec.cidrs", given, text))
+        return
     for index, text in enumerate(given):
         cidr(text, errors, f"spec.cidrs[{index}]")
 
@@ -311,7 +335,7 @@ def create_service_cidr(obj: Any, errors: Errors) -> None:
 def update_service_cidr(new: Any, old: Any, errors: Errors) -> None:
     """A second family may be added; what is there stays."""
     now, before = new.spec.cidrs or [], old.spec.cidrs or []
-    if len(now) < len(before):
+    if len(now) != len(before) and (len(now), len(before)) != (2, 1):
         errors.append(invalid("spec.cidrs", now, IMMUTABLE))
         return
     for index, text in enumerate(before):

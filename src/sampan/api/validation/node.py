@@ -31,10 +31,15 @@ def create(obj: Any, errors: Errors) -> None:
 
 
 def tolerations(given: Any, errors: Errors, path: str) -> None:
-    """As a pod's, and each only once."""
+    """As a pod's, and each only once, for however long."""
+    seen: set[tuple[str | None, ...]] = set()
     for index, each in enumerate(given):
         toleration(each, errors, f"{path}[{index}]")
-        if any(each == other for other in given[:index]):
+    for index, each in enumerate(given):
+        key = (each.key, each.operator, each.value, each.effect)
+        if key not in seen:
+            seen.add(key)
+        else:
             errors.append(duplicate(f"{path}[{index}]", internal(each)))
 
 

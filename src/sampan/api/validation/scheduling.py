@@ -27,6 +27,9 @@ def create_priority(obj: Any, errors: Errors) -> None:
         elif value != SYSTEM[name]:
             text = "priority class names with 'system-' prefix are reserved for system use only. error: "
             errors.append(forbidden("metadata.name", f"{text}value of {name} PriorityClass must be {SYSTEM[name]}"))
+        elif obj.globalDefault:
+            text = "priority class names with 'system-' prefix are reserved for system use only. error: "
+            errors.append(forbidden("metadata.name", f"{text}globalDefault of {name} PriorityClass must be false"))
     elif value > HIGHEST:
         errors.append(forbidden("value", f"maximum allowed value of a user defined priority is {HIGHEST}"))
     if obj.preemptionPolicy is not None and obj.preemptionPolicy not in PREEMPTION:

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import msgspec
+import pytest
 
 from sampan.api import defaults, registry, strategy, validation
 
@@ -178,3 +179,80 @@ def test_what_a_kubelet_may_not_say() -> None:
         "status.podIPs[1]",
         "status.podIPs",
     ]
+
+
+def ingress(*, host: str = "*.x.io", path: str = "/", secret: str = "s") -> Document:
+    backend = {"service": {"name": "s", "port": {"number": 80}}}
+    paths = [{"path": path, "pathType": "Prefix", "backend": backend}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "i", "namespace": "n", "uid": "u"},
+        "spec": {"rules": [{"host": host, "http": {"paths": paths}}], "tls": [{"secretName": secret}]},
+    }
+
+
+def autoscaler(
+    *, least: int = 1, version: str = "apps/v1", kind: str = "Deployment", described: str = "v1"
+) -> Document:
+    metric = {
+        "describedObject": {"apiVersion": described, "kind": "Service", "name": "s"},
+        "metric": {"name": "m"},
+        "target": {"type": "Value", "value": "1"},
+    }
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "a", "namespace": "n", "uid": "u"},
+        "spec": {
+            "minReplicas": least,
+            "maxReplicas": 3,
+            "scaleTargetRef": {"apiVersion": version, "kind": kind, "name": "d"},
+            "metrics": [{"type": "Object", "object": metric}],
+        },
+    }
+
+
+def service_cidr(*cidrs: str) -> Document:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "c", "uid": "u"},
+        "spec": {"cidrs": list(cidrs)},
+    }
+
+
+ABSOLUTE = 'spec.rules[0].http.paths[0].path: Invalid value: "no": must be an absolute path'
+NO_GROUP = 'spec.scaleTargetRef.apiVersion: Invalid value: "v1": apiVersion must specify API group'
+KEPT_OR_NOT = {
+    "a wrong wildcard rule may stay": (ingress(path="no"), ingress(path="no"), []),
+    "and may not come": (ingress(), ingress(path="no"), [ABSOLUTE]),
+    "nor stay elsewhere": (ingress(path="no"), ingress(host="x.io", path="no"), [ABSOLUTE]),
+    "a wrong secret's name may stay": (ingress(secret="No_Name"), ingress(secret="No_Name"), []),
+    "no replicas stay where there were none": (autoscaler(least=0), autoscaler(least=0), []),
+    "and not come either": (
+        autoscaler(),
+        autoscaler(least=0),
+        ["spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"],
+    ),
+    "a target without group may stay": (autoscaler(version="v1"), autoscaler(version="v1"), []),
+    "and not come": (autoscaler(), autoscaler(version="v1"), [NO_GROUP]),
+    "nor be another kind's": (autoscaler(version="v1", kind="X"), autoscaler(version="v1"), [NO_GROUP]),
+    "an odd version of an object may stay": (autoscaler(described="a/b/c"), autoscaler(described="d/e/f"), []),
+    "a second family may be added": (service_cidr("10.0.0.0/24"), service_cidr("10.0.0.0/24", "fd00::/64"), []),
+    "one may not be taken away": (
+        service_cidr("10.0.0.0/24", "fd00::/64"),
+        service_cidr("10.0.0.0/24"),
+        ['spec.cidrs: Invalid value: ["10.0.0.0/24"]: field is immutable'],
+    ),
+    "nor two be added": (
+        service_cidr("10.0.0.0/24"),
+        service_cidr("10.0.0.0/24", "fd00::/64", "fd01::/64"),
+        ['spec.cidrs: Invalid value: ["10.0.0.0/24","fd00::/64","fd01::/64"]: field is immutable'],
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), KEPT_OR_NOT.values(), ids=list(KEPT_OR_NOT))
+def test_what_was_wrong_before_may_stay(old: Document, new: Document, expected: list[str]) -> None:
+    assert told(old, new) == expected

@@ -1,0 +1,85 @@
+"""Fields that upstream v1.36 does not take, as their feature gates are off unless someone turns them on.
+
+Such a field is dropped from what a client sends, without a word, before it is judged; it stays where the object has it
+already (upstream: `dropDisabledFields` of each kind). The table says which they are.
+In a path `[]` goes through the elements of a list, `{}` through the values of a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sampan.api.registry import Kind
+
+GANGS = "schedulingGroup"
+GROUPS = ("schedulingConstraints", "resourceClaims", "disruptionMode", "priorityClassName", "priority")
+"""TopologyAwareWorkloadScheduling, DRAWorkloadResourceClaims and, the other three, WorkloadAwarePreemption."""
+LISTS = ("bools", "ints", "strings", "versions")
+"""DRAListTypeAttributes."""
+
+
+def _under(place: str, *fields: str) -> tuple[str, ...]:
+    return tuple(f"{place}.{field}" for field in fields)
+
+
+def _template(place: str) -> tuple[str, ...]:
+    """GenericWorkload: the group that a pod is scheduled with."""
+    return _under(f"{place}.spec", GANGS)
+
+
+OFF: dict[tuple[str, str], tuple[str, ...]] = {
+    ("", "Pod"): (f"spec.{GANGS}",),
+    ("", "PodTemplate"): _template("template"),
+    ("", "ReplicationController"): _template("spec.template"),
+    ("apps", "DaemonSet"): _template("spec.template"),
+    ("apps", "Deployment"): _template("spec.template"),
+    ("apps", "ReplicaSet"): _template("spec.template"),
+    ("apps", "StatefulSet"): _template("spec.template"),
+    ("batch", "CronJob"): _template("spec.jobTemplate.spec.template"),
+    ("batch", "Job"): _template("spec.template"),
+    # CoordinatedLeaderElection
+    ("coordination.k8s.io", "Lease"): _under("spec", "strategy", "preferredHolder"),
+    # DRANodeAllocatableResources, beside the lists
+    ("resource.k8s.io", "ResourceSlice"): (
+        "spec.devices[].nodeAllocatableResourceMappings",
+        *_under("spec.devices[].attributes{}", *LISTS),
+        "spec.devices[].basic.nodeAllocatableResourceMappings",
+        *_under("spec.devices[].basic.attributes{}", *LISTS),
+    ),
+    ("scheduling.k8s.io", "PodGroup"): _under("spec", *GROUPS),
+    ("scheduling.k8s.io", "Workload"): _under("spec.podGroupTemplates[]", *GROUPS),
+    # VolumeLimitScaling
+    ("storage.k8s.io", "CSIDriver"): _under("spec", "preventPodSchedulingIfMissing"),
+}
+
+
+def drop_disabled(kind: Kind, new: Any, old: Any) -> None:
+    """Drops them from `new`, in place; `old` is the object so far, None for a new one."""
+    for path in OFF.get((kind.group, kind.kind), ()):
+        *places, field = path.split(".")
+        if old is None or not any(_given(holder, field) for holder in _holders(old, places)):
+            for holder in _holders(new, places):
+                if _given(holder, field):
+                    setattr(holder, field, None)
+
+
+def _given(holder: Any, field: str) -> bool:
+    return getattr(holder, field, None) is not None
+
+
+def _holders(obj: Any, places: list[str]) -> Iterator[Any]:
+    """The structs that a path leads to."""
+    if obj is None:
+        return
+    if not places:
+        yield obj
+        return
+    name = places[0]
+    found = getattr(obj, name.rstrip("[]{}"), None)
+    if name.endswith("{}"):
+        found = [*(found or {}).values()]
+    elif not name.endswith("[]"):
+        found = [found]
+    for each in found or ():
+        yield from _holders(each, places[1:])
