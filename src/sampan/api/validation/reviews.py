@@ -9,10 +9,12 @@ from sampan.api.errors import FieldError
 from sampan.api.kinds import meta_v1
 from sampan.api.validation.problems import invalid, required
 from sampan.api.validation.rule import Rule
+from sampan.api.validation.selectors import label_requirement, operator_and_values
 
 GROUP = "authorization.k8s.io"
 Errors = list[FieldError]
 
+NOT_BOTH = "may not specified at the same time as requirements"
 ONE_OF = "cannot be specified in combination with nonResourceAttributes"
 EXACTLY_ONE = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 SHORTEST_SECONDS = 600
@@ -34,15 +36,44 @@ def attributes(spec: Any, errors: Errors) -> None:
         errors.append(invalid("spec.resourceAttributes", None, EXACTLY_ONE))
 
 
+def selectors_of(spec: Any, errors: Errors) -> None:
+    """The selectors of what is asked about, as text or taken apart (KEP-4601)."""
+    wanted = spec.resourceAttributes
+    for name, judge in (("fieldSelector", field_requirement), ("labelSelector", known_label_requirement)):
+        selector = getattr(wanted, name) if wanted is not None else None
+        if selector is None:
+            continue
+        here = f"spec.resourceAttributes.{name}"
+        if selector.rawSelector and selector.requirements:
+            errors.append(invalid(f"{here}.rawSelector", selector.rawSelector, NOT_BOTH))
+        if not selector.rawSelector and not selector.requirements:
+            text = f"when {here} is specified, requirements or rawSelector is required"
+            errors.append(required(f"{here}.requirements", text))
+        for index, requirement in enumerate(selector.requirements or ()):
+            judge(requirement, errors, f"{here}.requirements[{index}]")
+
+
+def field_requirement(requirement: Any, errors: Errors, path: str) -> None:
+    if not requirement.key:
+        errors.append(required(f"{path}.key", "must be specified"))
+    operator_and_values(requirement, errors, path, any_operator=True)
+
+
+def known_label_requirement(requirement: Any, errors: Errors, path: str) -> None:
+    label_requirement(requirement, errors, path, any_operator=True)
+
+
 def subject_access(obj: Any, errors: Errors) -> None:
     attributes(obj.spec, errors)
     if not obj.spec.user and not obj.spec.groups:
         errors.append(required("spec.user", "at least one of user or group must be specified"))
+    selectors_of(obj.spec, errors)
     empty_metadata(obj, errors)
 
 
 def self_subject_access(obj: Any, errors: Errors) -> None:
     attributes(obj.spec, errors)
+    selectors_of(obj.spec, errors)
     empty_metadata(obj, errors)
 
 

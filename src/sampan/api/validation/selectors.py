@@ -26,7 +26,18 @@ def label_selector(selector: Any, errors: Errors, path: str, *, any_values: bool
         label_requirement(requirement, errors, f"{path}.matchExpressions[{index}]", any_values)
 
 
-def label_requirement(requirement: Any, errors: Errors, path: str, any_values: bool = False) -> None:
+def label_requirement(
+    requirement: Any, errors: Errors, path: str, any_values: bool = False, *, any_operator: bool = False
+) -> None:
+    operator_and_values(requirement, errors, path, any_operator=any_operator)
+    values = requirement.values or ()
+    errors.extend(each_invalid(f"{path}.key", requirement.key or "", qualified(requirement.key or "")))
+    if not any_values:
+        _label_values(values, errors, path)
+
+
+def operator_and_values(requirement: Any, errors: Errors, path: str, *, any_operator: bool = False) -> None:
+    """`any_operator` lets pass what only newer clients know."""
     operator, values = requirement.operator or "", requirement.values or ()
     if operator in ("In", "NotIn"):
         if not values:
@@ -34,11 +45,8 @@ def label_requirement(requirement: Any, errors: Errors, path: str, any_values: b
     elif operator in ("Exists", "DoesNotExist"):
         if values:
             errors.append(forbidden(f"{path}.values", VALUES_FORBIDDEN))
-    else:
+    elif not any_operator:
         errors.append(invalid(f"{path}.operator", operator, UNKNOWN_OPERATOR))
-    errors.extend(each_invalid(f"{path}.key", requirement.key or "", qualified(requirement.key or "")))
-    if not any_values:
-        _label_values(values, errors, path)
 
 
 def _label_values(values: Any, errors: Errors, path: str) -> None:
