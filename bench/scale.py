@@ -217,8 +217,8 @@ class Stream(asyncio.Protocol):
 
 async def together(
     servers: list[Server], count: int, seconds: float, part: float
-) -> tuple[list[Load], list[Load], int]:
-    """The mixed load while `count` nodes watch their pods; how many of them still did at the end."""
+) -> tuple[list[Load], list[Load], int, float]:
+    """The mixed load while `count` nodes watch their pods; how many of them still did, and the servers' CPU seconds."""
     loop, context, streams = asyncio.get_running_loop(), insecure(), set[Stream]()
     opened = []
     for begin in range(0, count, OPENED_AT_ONCE):
@@ -229,11 +229,12 @@ async def together(
             port = servers[number % len(servers)].port
             some.append(loop.create_connection(partial(Stream, request, streams), "127.0.0.1", port, ssl=context))
         opened += await asyncio.gather(*some)
+    before = sum(server.cpu() for server in servers)
     writes, reads = await load(servers, seconds, part)
-    held = len(streams)
+    held, used = len(streams), sum(server.cpu() for server in servers) - before
     for transport, _ in opened:
         transport.abort()
-    return writes, reads, held
+    return writes, reads, held, used
 
 
 def load_rows(name: str, loads: list[Load], rows: list[Row], notes: list[str]) -> None:
@@ -364,10 +365,11 @@ def main() -> None:
         load_rows("reads", reads, rows, notes)
     if "together" in wanted:
         with several(arguments.store, arguments.servers) as servers:
-            before = [server.cpu() for server in servers]
-            writes, reads, streams = uvloop.run(together(servers, arguments.watches, arguments.seconds, arguments.part))
-            used = [server.cpu() - earlier for server, earlier in zip(servers, before, strict=True)]
-            notes.append(f"servers: {', '.join(f'{s.memory():.0f} MB' for s in servers)}; {sum(used):.1f} s of CPU")
+            writes, reads, streams, used = uvloop.run(
+                together(servers, arguments.watches, arguments.seconds, arguments.part)
+            )
+            memory = ", ".join(f"{server.memory():.0f} MB" for server in servers)
+            notes.append(f"servers: {memory}; {used:.1f} s of CPU for the load, {used / arguments.seconds:.2f} cores")
         load_rows("writes", writes, rows, notes)
         load_rows("reads", reads, rows, notes)
         rows.append(Row("watch streams open meanwhile", "-", arguments.watches, streams, "1/s", False))

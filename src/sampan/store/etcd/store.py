@@ -42,6 +42,7 @@ COMPACT_SECONDS = 300.0
 PAGE = 4096
 """Keys asked for at once, so that no answer is of any size."""
 PATIENCE_SECONDS = 0.02
+CLOSED = "the store is closed"
 
 
 class Outcome(NamedTuple, Generic[T]):
@@ -85,8 +86,9 @@ class EtcdStore:
         self._tasks = TaskOwner("etcd")
         self._commits: dict[asyncio.Task[None], None] = {}
         self._asked = 0
-        self._latest: asyncio.Task[int] | None = None
-        self._next_latest: asyncio.Task[int] | None = None
+        self._asking: list[asyncio.Future[int]] = []
+        """Who wants to know etcd's revision."""
+        self._question: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[Any] | None = None
         self._refusal: str | None = "the store has not been started"
 
@@ -107,14 +109,15 @@ class EtcdStore:
             self._tasks.start(self._compaction(self._retention).run, name="compaction")
 
     async def close(self) -> None:
-        self._refusal = self._refusal or "the store is closed"
+        self._refusal = self._refusal or CLOSED
         while self._commits:
             await asyncio.wait(self._commits)
-        reads = [task for task in (self._latest, self._next_latest, self._beating) if task is not None]
+        reads = [task for task in (self._question, self._beating) if task is not None]
         for task in reads:
             task.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
-        self._latest = self._next_latest = self._beating = None
+        _refuse(self._asking, Unavailable(CLOSED))
+        self._asking, self._beating = [], None
         await self._tasks.close()
         self._trunk.release()
         self._feed.close()
@@ -135,21 +138,38 @@ class EtcdStore:
     async def latest(self) -> int:
         """See `Store`. Calls that wait at one moment share one question to etcd, asked after the last of them."""
         self._check_open()
-        if self._next_latest is None:
-            self._next_latest = asyncio.get_running_loop().create_task(self._ask_latest(self._latest))
-            self._next_latest.add_done_callback(_look_at)
-        revision = await asyncio.shield(self._next_latest)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        self._asking.append(future)
+        if self._question is None:
+            self._question = loop.create_task(self._ask(), name="etcd/latest")
+        return await future
+
+    async def _ask(self) -> None:
+        """Asks as long as somebody wants to know; who comes while a question is under way waits for the next."""
+        try:
+            while self._asking:
+                await asyncio.sleep(0)
+                asking, self._asking = self._asking, []
+                await self._answer(asking)
+        finally:
+            self._question = None
+
+    async def _answer(self, asking: list[asyncio.Future[int]]) -> None:
+        self._asked += 1
+        try:
+            revision = await self._now()
+        except asyncio.CancelledError:
+            _refuse(asking, Unavailable(CLOSED))
+            raise
+        except Exception as error:
+            _refuse(asking, error)
+            return
         if revision > self.revision:
             self._see_past(revision)
-        return revision
-
-    async def _ask_latest(self, before: asyncio.Task[int] | None) -> int:
-        if before is not None:
-            await asyncio.wait([before])
-        await asyncio.sleep(0)
-        self._latest, self._next_latest = self._next_latest, None
-        self._asked += 1
-        return await self._now()
+        for future in asking:
+            if not future.done():
+                future.set_result(revision)
 
     async def _now(self) -> int:
         """etcd's present revision."""
@@ -386,7 +406,8 @@ def _check(operations: Sequence[Operation]) -> None:
         raise InvalidCommit("a commit may change a key only once")
 
 
-def _look_at(task: asyncio.Task[int]) -> None:
-    """Takes note of a failure that nobody may be left to be told of."""
-    if not task.cancelled():
-        task.exception()
+def _refuse(futures: Sequence[asyncio.Future[int]], error: Exception) -> None:
+    """Tells all who still wait."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

@@ -49,6 +49,24 @@ async def test_a_read_sees_what_another_server_acknowledged_before(opened: Open)
         await cache.close()
 
 
+async def test_reads_that_wait_share_one_question(opened: Open) -> None:
+    async with opened() as one, opened() as other:
+        asked = one.statistics()["revisions_asked"]
+        for _ in range(10):
+            first = [asyncio.ensure_future(one.latest()) for _ in range(500)]
+            await asyncio.sleep(0)
+            written = await other.commit([], [Put("/a", b"")])
+            later = await asyncio.gather(*(one.latest() for _ in range(500)))
+            assert min(later) >= written.revision
+            await asyncio.gather(*first)
+        assert one.statistics()["revisions_asked"] - asked <= 30
+        left = [asyncio.ensure_future(one.latest()) for _ in range(3)]
+        await asyncio.sleep(0)
+        await one.close()
+        for failure in await asyncio.gather(*left, return_exceptions=True):
+            assert isinstance(failure, Unavailable)
+
+
 async def test_others_keys_do_not_hold_up_reads_nor_show(opened: Open, etcd_url: str) -> None:
     async with opened(prefix="/tenant") as store, opened() as other:
         watch = store.watch("", "\U0010ffff", from_revision=store.revision)
