@@ -28,6 +28,7 @@ from sampan.network import cni
 from sampan.network.cni import PodNetwork
 from sampan.network.dns import interface
 from sampan.network.dns.component import DnsServer
+from sampan.network.dns.metrics import PORT as DNS_METRICS_PORT
 from sampan.network.policy import packetfilter
 from sampan.network.policy.component import PolicyEnforcer
 from sampan.network.policy.packetfilter import PacketFilter
@@ -193,6 +194,7 @@ def dns(
         addresses=(options.dns_ip,),
         zone=options.cluster_domain,
         networks=(options.cluster_cidr, options.service_cidr),
+        metrics=("127.0.0.1", DNS_METRICS_PORT),
     )
 
 

@@ -98,7 +98,7 @@ async def test_what_is_wrong_is_told_with_what_to_do(made: Options) -> None:
     assert (status, text) == (0, "renewed: scheduler, proxy\n")
     clock = VirtualClock(SystemClock().now())
     await clock.jump(366 * DAY)
-    assert sum("has ended" in row.state for row in inspection.inspect(pki, clock).certificates) == 10
+    assert sum("has ended" in row.state for row in inspection.inspect(pki, clock).certificates) == 11
     with pytest.raises(ClusterError, match="there is no certificate nobody"):
         invoke(made, "renew", "nobody")
 

@@ -13,8 +13,8 @@ import dnslib
 import pytest
 
 from sampan.aio.clock import SystemClock
-from sampan.api.kinds import core_v1
-from sampan.network.dns import DnsServer
+from sampan.api.kinds import core_v1, meta_v1
+from sampan.network.dns import DnsServer, customization, metrics
 from sampan.network.dns.server import Busy
 from sampan.testing.fakeapi import FakeApi
 
@@ -116,3 +116,48 @@ async def test_one_client_cannot_have_all_connections(setting: Setting) -> None:
 async def test_a_taken_port_is_told(setting: Setting) -> None:
     with pytest.raises(Busy, match="in use by another DNS server"):
         await setting.make(setting.server.bound_port).run()
+
+
+async def test_customized_by_a_config_map(setting: Setting) -> None:
+    def config_map(**data: str) -> object:
+        metadata = meta_v1.ObjectMeta(name="kube-dns", namespace="kube-system")
+        return core_v1.ConfigMap(kind="ConfigMap", apiVersion="v1", metadata=metadata, data=data)
+
+    setting.resolvers.servers["198.51.100.7.5353"] = "x.corp.example. 60 IN A 192.0.2.7"
+    hosts = "192.0.2.8 printer.lan printer # the one upstairs\nnonsense\n"
+    setting.api.add(config_map(stubDomains='{"corp.example": ["198.51.100.7:5353"]}', hosts=hosts))
+    await until(lambda: "198.51.100.7:5353" in setting.server.statistics()["upstream"]["servers"])
+    assert str((await setting.ask("x.corp.example")).a.rdata) == "192.0.2.7"
+    assert str((await setting.ask("printer")).a.rdata) == "192.0.2.8"
+    assert str((await setting.ask("8.2.0.192.in-addr.arpa", "PTR")).rr[0].rdata) == "printer.lan."
+    assert str((await setting.ask("x.org")).a.rdata) == "192.0.2.80"
+    await setting.api.delete(core_v1.ConfigMap, "kube-dns", "kube-system")
+    await until(lambda: "198.51.100.7:5353" not in setting.server.statistics()["upstream"]["servers"])
+
+
+async def test_metrics(setting: Setting) -> None:
+    await setting.ask("web.default.svc.cluster.local")
+    await setting.ask("web.default.svc.cluster.local", tcp=True)
+    await setting.ask("x.org")
+    text = metrics.answer(setting.server.statistics(), True, "/metrics").body
+    for line in (
+        'coredns_dns_requests_total{proto="udp"} 2.0',
+        'coredns_dns_requests_total{proto="tcp"} 1.0',
+        "coredns_forward_requests_total 1.0",
+        "coredns_kubernetes_services 2.0",
+    ):
+        assert line in text
+    assert metrics.answer(setting.server.statistics(), False, "/ready").status == 503
+    assert metrics.answer(setting.server.statistics(), False, "/health").status == 200
+    assert metrics.answer(setting.server.statistics(), True, "/else").status == 404
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("stubDomains", "[]"), ("stubDomains", '{"a": "1.2.3.4"}'), ("upstreamNameservers", '["here"]'),
+     ("upstreamNameservers", '["1.2.3.4:x"]'), ("upstreamNameservers", "{")],
+)  # fmt: skip
+def test_a_wrong_value_is_told_and_left_out(key: str, value: str) -> None:
+    found = customization.read(core_v1.ConfigMap(data={key: value}))
+    assert (found.stubs, found.upstreams) == ({}, None)
+    assert found.problems[0].startswith(key)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import struct
 
@@ -96,6 +97,16 @@ async def test_a_server_that_failed_rests() -> None:
     await setting.clock.advance(60)
     await setting.ask(encode_name("third.org") + QUESTION[-4:], within=1)
     assert setting.servers_asked()[3:] == ["a", "b"]
+
+
+async def test_stub_domains_have_servers_of_their_own() -> None:
+    setting = Setting(a=ADDRESS, b=ADDRESS, c=ADDRESS)
+    stubs = {encode_name("corp.example"): ["b"], encode_name("deep.corp.example"): ["c"]}
+    setting.forwarder.use(["a"], stubs)
+    for name in ("example.org", "corp.example", "www.corp.example", "x.deep.corp.example", "notcorp.example"):
+        with contextlib.suppress(NoAnswer):
+            await setting.ask(encode_name(name) + QUESTION[-4:], within=1)
+    assert setting.servers_asked() == ["a", "b", "b", "c", "a"]
 
 
 async def test_truncated_is_asked_for_by_tcp() -> None:

@@ -148,3 +148,19 @@ def test_unknown_types_near_letters_are_not_mixed_up() -> None:
 def test_impossible_names(text: str) -> None:
     with pytest.raises(ValueError, match="is not a DNS name"):
         encode_name(text)
+
+
+@pytest.mark.parametrize("size", [0, 512, 1232, 65535])
+def test_a_plain_edns_query_takes_the_fast_way_to_the_same_answer(size: int) -> None:
+    record = dnslib.DNSRecord.parse(question())
+    record.add_ar(dnslib.EDNS0(udp_len=size))
+    answering = responder(*(f"10.244.0.{number}" for number in range(100)))
+    fast = answering.immediate(bytes(record.pack()))
+    assert (answering.fast, answering.read) == (1, 0)
+    assert isinstance(fast, bytes)
+    parsed = dnslib.DNSRecord.parse(fast)
+    assert len(fast) <= max(min(size, 1232), 512)
+    assert parsed.header.tc == 1 and parsed.ar[0].rtype == wire.OPT
+    record.ar[0].rdata = [dnslib.EDNSOption(10, b"cookie00")]
+    answering.immediate(bytes(record.pack()))
+    assert (answering.fast, answering.read) == (1, 1)

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sampan.api.kinds import core_v1, discovery_v1
+from sampan.network.httpserver import Answer, Close
 from sampan.network.proxy import ServiceProxy
 from sampan.network.proxy.healthchecks import HealthCheck, reply
-from sampan.network.proxy.healthserver import Answer, Close, HealthChecks
+from sampan.network.proxy.healthserver import HealthChecks
 from sampan.network.proxy.httpd import health_answer, metrics_answer
 from sampan.network.proxy.triggers import ANNOTATION
 from sampan.testing.clock import VirtualClock

@@ -19,7 +19,9 @@ from sampan.api.kinds import core_v1, discovery_v1
 from sampan.client.cache import key_of
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
-from sampan.network.dns import interface
+from sampan.network import httpserver
+from sampan.network.dns import customization, interface
+from sampan.network.dns import metrics as counted
 from sampan.network.dns.cache import AnswerCache
 from sampan.network.dns.exchange import SocketExchange
 from sampan.network.dns.forwarding import Exchange, Forwarder, nameservers
@@ -34,13 +36,16 @@ log = logging.getLogger(__name__)
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 REREAD_SECONDS = 10.0
+HOSTS = "hosts"
+"""The owner in the zone of the names an administrator has added; services' have a slash."""
 
 
 class DnsServer:
     """`addresses` and `port`: where to answer; `interface_name`: made with those addresses, "" to use what is there;
     `networks`: pod and service ranges, whose addresses nobody outside is asked for; `upstreams`: servers for other
     names, None for those of `resolv_conf`, read again when it changes;
-    `informers`: those of the process, started by their owner; None for own ones."""
+    `informers`: those of the process, started by their owner; None for own ones; `metrics`: where they are answered,
+    None for nowhere."""
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class DnsServer:
         resolv_conf: Path = RESOLV_CONF,
         exchange: Exchange | None = None,
         informers: Informers | None = None,
+        metrics: httpserver.Place | None = None,
     ) -> None:
         self._clock = clock
         self._addresses = tuple(addresses)
@@ -65,7 +71,8 @@ class DnsServer:
         self._interface = interface_name
         self._upstreams = upstreams
         self._resolv_conf = resolv_conf
-        self._resolv_text: str | None = None
+        self._used: tuple[list[str], dict[bytes, list[str]]] | None = None
+        self._customized = asyncio.Event()
         self.zone = Zone(
             zone, ttl=ttl, serial=int(clock.now()) & 0xFFFFFFFF, server_addresses=addresses, networks=networks
         )
@@ -77,6 +84,11 @@ class DnsServer:
         self._services = self._informers.of(core_v1.Service)
         self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
         self._namespaces = self._informers.of(core_v1.Namespace)
+        self._custom = self._informers.of(
+            core_v1.ConfigMap, namespace=customization.NAMESPACE, fields=f"metadata.name={customization.NAME}"
+        )
+        self._customization = customization.read(None)
+        self._metrics = metrics
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._synced = False
         self._listening = asyncio.Event()
@@ -90,6 +102,7 @@ class DnsServer:
                 await self._open(owner)
                 self._follow_api(owner)
                 owner.start(self._follow_resolv_conf, name="resolvers", policy="restart")
+                owner.start(self._answer_metrics, name="metrics")
                 await owner.wait()
             finally:
                 self._forwarder.close()
@@ -133,6 +146,7 @@ class DnsServer:
         self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
         self._namespaces.add_handler(self._on_namespace)
+        self._custom.add_handler(self._on_custom)
         if self._own_informers:
             self._informers.start(owner)
         owner.start(self._wait_for_sync, name="sync", policy="log")
@@ -163,19 +177,39 @@ class DnsServer:
         slices = self._slices.index(SERVICE_INDEX, key)
         self.zone.replace(key, service_records(service, slices, self.zone.name) if service else frozenset())
 
+    def _on_custom(self, old: Any, new: Any) -> None:
+        self._customization = customization.read(new)
+        for problem in self._customization.problems:
+            log.error("configmap %s/%s is wrong problem=%s", customization.NAMESPACE, customization.NAME, problem)
+        self.zone.replace(HOSTS, self._customization.hosts)
+        self._customized.set()
+
     async def _follow_resolv_conf(self) -> None:
         while True:
-            if self._upstreams is not None:
-                text = "\n".join(f"nameserver {address}" for address in self._upstreams)
-            else:
-                text = self._read_resolv_conf()
-            if text != self._resolv_text:
-                self._resolv_text = text
-                servers = nameservers(text, self._addresses)
-                self._forwarder.use(servers)
-                log.info("resolvers for other names servers=%s", ",".join(servers) or "none")
-                await self._forwarder.find_loops()
-            await self._clock.sleep(REREAD_SECONDS)
+            self._customized.clear()
+            await self._use_servers()
+            try:
+                await self._clock.wait_for(self._customized.wait(), REREAD_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _use_servers(self) -> None:
+        """Those to ask for other names: given, customized, or the machine's own."""
+        stubs, upstreams = self._customization.stubs, self._customization.upstreams
+        given = self._upstreams if upstreams is None else upstreams
+        servers = nameservers(self._read_resolv_conf(), self._addresses) if given is None else list(given)
+        if (servers, stubs) == self._used:
+            return
+        self._used = servers, stubs
+        self._forwarder.use(servers, stubs)
+        log.info("resolvers for other names servers=%s stub_domains=%d", ",".join(servers) or "none", len(stubs))
+        await self._forwarder.find_loops()
+
+    async def _answer_metrics(self) -> None:
+        def answer(path: str) -> httpserver.Reply:
+            return counted.answer(self.statistics(), self.healthy(), path)
+
+        await httpserver.serve(self._metrics, answer, self._clock)
 
     def _read_resolv_conf(self) -> str:
         try:

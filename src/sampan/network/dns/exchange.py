@@ -18,7 +18,7 @@ class SocketExchange:
         loop = asyncio.get_running_loop()
         received: asyncio.Future[bytes] = loop.create_future()
         transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Waiting(query[:2], received), remote_addr=(server, self._port)
+            lambda: _Waiting(query[:2], received), remote_addr=self._place(server)
         )
         try:
             transport.sendto(query)
@@ -27,7 +27,7 @@ class SocketExchange:
             transport.close()
 
     async def tcp(self, server: str, query: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection(server, self._port)
+        reader, writer = await asyncio.open_connection(*self._place(server))
         try:
             writer.write(struct.pack(">H", len(query)) + query)
             length = struct.unpack(">H", await reader.readexactly(2))[0]
@@ -36,6 +36,13 @@ class SocketExchange:
             raise ConnectionResetError("closed in the middle of an answer") from error
         finally:
             writer.close()
+
+    def _place(self, server: str) -> tuple[str, int]:
+        """`192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
+        host, _, port = server.rpartition(":")
+        if port.isdecimal() and (host.endswith("]") or ":" not in host) and host:
+            return host.strip("[]"), int(port)
+        return server.strip("[]"), self._port
 
 
 class _Waiting(asyncio.DatagramProtocol):

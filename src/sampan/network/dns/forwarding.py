@@ -13,7 +13,7 @@ import ipaddress
 import logging
 import random
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,14 +78,20 @@ class Forwarder:
         self._rng = rng
         self._cache = cache
         self._servers: list[Upstream] = []
+        self._stubs: dict[bytes, list[Upstream]] = {}
         self._under_way: dict[bytes, asyncio.Task[Message]] = {}
         self._probes: dict[bytes, Upstream] = {}
         self._counts = {"asked": 0, "failed": 0, "shared": 0, "refused": 0}
 
-    def use(self, addresses: Iterable[str]) -> None:
-        """Asks these servers from now on, in this order."""
-        known = {server.address: server for server in self._servers}
-        self._servers = [known.get(address) or Upstream(address) for address in addresses]
+    def use(self, addresses: Iterable[str], stubs: Mapping[bytes, Iterable[str]] | None = None) -> None:
+        """Asks these servers from now on, in this order; for names in the domains `stubs` (wire form) those there."""
+        known = {server.address: server for server in self._all()}
+
+        def upstreams(given: Iterable[str]) -> list[Upstream]:
+            return [known.setdefault(address, Upstream(address)) for address in given]
+
+        self._servers = upstreams(addresses)
+        self._stubs = {domain: upstreams(given) for domain, given in (stubs or {}).items()}
 
     def cached(self, question: bytes) -> tuple[Message, int] | None:
         """What is known already, with its age in seconds; `question` in lower case."""
@@ -110,7 +116,7 @@ class Forwarder:
 
     async def find_loops(self) -> None:
         """Asks every server for a name nobody else would ask for; `is_probe` catches it coming back."""
-        for server in self._servers:
+        for server in self._all():
             name = wire.encode_name(f"{self._rng.getrandbits(60):x}.{self._rng.getrandbits(60):x}")
             self._probes[name] = server
             try:
@@ -138,7 +144,7 @@ class Forwarder:
         now = self._clock.monotonic()
         servers = {
             server.address: "loop" if server.loops else "resting" if server.resting_until > now else "used"
-            for server in self._servers
+            for server in self._all()
         }
         return {"servers": servers, "underWay": len(self._under_way), **self._counts, "cache": self._cache.statistics()}
 
@@ -150,7 +156,7 @@ class Forwarder:
     async def _ask_servers(self, question: bytes) -> Message:
         self._counts["asked"] += 1
         failed: Message | None = None
-        for server in self._order():
+        for server in self._order(question[:-4]):
             try:
                 answer = await self._try(server, question)
             except (OSError, TimeoutError, Broken) as error:
@@ -166,10 +172,17 @@ class Forwarder:
             raise NoAnswer("no server answered")
         return failed
 
-    def _order(self) -> list[Upstream]:
+    def _all(self) -> list[Upstream]:
+        """Every server once."""
+        groups = (self._servers, *self._stubs.values())
+        return list({server.address: server for group in groups for server in group}.values())
+
+    def _order(self, name: bytes) -> list[Upstream]:
         """Whom to ask, one after the other: those that work, then those that rest; each again while tries are left."""
         now = self._clock.monotonic()
-        usable = [server for server in self._servers if not server.loops]
+        domain = next((suffix for suffix in wire.ancestors(name) if suffix in self._stubs), None)
+        servers = self._servers if domain is None else self._stubs[domain]
+        usable = [server for server in servers if not server.loops]
         ordered = sorted(usable, key=lambda server: server.resting_until > now)
         return (ordered * TRIES)[:TRIES] if len(ordered) < TRIES else ordered
 

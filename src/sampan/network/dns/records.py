@@ -47,6 +47,20 @@ def service_records(service: Any, slices: Iterable[Any], zone: str) -> frozenset
     return frozenset(_with_address(name, spec))
 
 
+def host_records(lines: str) -> frozenset[Record]:
+    """Addresses and names as in hosts(5), the address's first name at the address; lines that are none are left out."""
+    found = set()
+    for line in lines.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        try:
+            owners = [encode_name(name) for name in names]
+            found |= {address_record(owner, address) for owner in owners}
+            found |= {Record(pointer_name(address), PTR, owner) for owner in owners[:1]}
+        except ValueError:
+            continue
+    return frozenset(found)
+
+
 def address_record(name: bytes, address: str) -> Record:
     parsed = ipaddress.ip_address(address)
     return Record(name, A if parsed.version == 4 else AAAA, parsed.packed)

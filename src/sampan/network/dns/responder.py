@@ -16,7 +16,7 @@ from sampan.network.dns.zone import Zone
 
 ONE_QUESTION = b"\x00\x01\x00\x00\x00\x00"
 PLAIN, WITH_OPT = b"\x00\x00", b"\x00\x01"
-OPT_START = b"\x00\x00\x29"
+OPT_START, NO_OPTIONS = b"\x00\x00\x29", b"\x00\x00"
 
 
 class Responder:
@@ -40,6 +40,10 @@ class Responder:
             if len(data) == end and data[10:12] == PLAIN:
                 self.fast += 1
                 return answer.respond(data, end, False, 512, self._turn)
+            if data[10:12] == WITH_OPT and _is_plain_opt(data[end:]):
+                self.fast += 1
+                size = data[end + 3] << 8 | data[end + 4]
+                return answer.respond(data, end, True, min(max(size, 512), wire.UDP_SIZE), self._turn)
         return self._read(data, tcp)
 
     def _read(self, data: bytes, tcp: bool) -> bytes | Query | None:
@@ -57,3 +61,8 @@ class Responder:
             return query
         self._turn += 1
         return self._zone.lookup(query.name, query.type).to(query, tcp=tcp, turn=self._turn)
+
+
+def _is_plain_opt(data: bytes) -> bool:
+    """An OPT record of version 0 without options, and nothing behind it: what resolvers that speak EDNS send."""
+    return len(data) == 11 and data[:3] == OPT_START and not data[6] and data[9:] == NO_OPTIONS

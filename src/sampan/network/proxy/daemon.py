@@ -9,6 +9,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
+from sampan.network import httpserver
 from sampan.network.proxy import httpd, modes
 from sampan.network.proxy.component import ServiceProxy
 from sampan.network.proxy.config import ProxyConfig
@@ -55,10 +56,10 @@ class ProxyDaemon:
         def answer(path: str) -> Any:
             return httpd.health_answer(self.proxy, self._clock, path)
 
-        await httpd.serve(self._config.health, answer, self._clock)
+        await httpserver.serve(self._config.health, answer, self._clock)
 
     async def _metrics(self) -> None:
         def answer(path: str) -> Any:
             return httpd.metrics_answer(self.proxy, self._config.mode, path)
 
-        await httpd.serve(self._config.metrics, answer, self._clock)
+        await httpserver.serve(self._config.metrics, answer, self._clock)

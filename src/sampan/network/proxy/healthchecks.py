@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from sampan.network.httpserver import Reply
+
 
 class HealthCheck(NamedTuple):
     """`local`: ready endpoints of the Service on this node."""
@@ -18,12 +20,6 @@ class HealthCheck(NamedTuple):
     namespace: str
     name: str
     local: int
-
-
-class Reply(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: str
 
 
 def health_check(service: Any, slices: Iterable[Any], node_name: str) -> HealthCheck | None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from sampan.network.proxy.healthchecks import HealthCheck, Reply, reply
+from sampan.network.httpserver import Answer, Close, Reply
+from sampan.network.proxy.healthchecks import HealthCheck, reply
 
 log = logging.getLogger(__name__)
-
-Answer = Callable[[str], Reply]
-"""From a request's path to what is answered."""
-Close = Callable[[], Awaitable[None]]
 
 
 class Server(Protocol):

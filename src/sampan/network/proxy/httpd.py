@@ -1,43 +1,17 @@
-"""The proxy's own HTTP: health for load balancers and machines, metrics for those who count. Plain GET, no TLS."""
+"""What the proxy answers by HTTP: health for load balancers and machines, metrics for those who count."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 from collections.abc import Sequence
 
-from aiohttp import web
 from prometheus_client import generate_latest
 
 from sampan.aio.clock import Clock, micro_timestamp
+from sampan.network.httpserver import NOT_FOUND, TEXT, Answer, Close, Reply, listen
 from sampan.network.proxy.component import ServiceProxy
-from sampan.network.proxy.healthchecks import Reply
-from sampan.network.proxy.healthserver import Answer, Close
 
-log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 5.0
 JSON = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
-NOT_FOUND = Reply(404, {}, "404 page not found\n")
-
-
-async def listen(addresses: Sequence[str], port: int, answer: Answer) -> Close:
-    """Answers GET at these addresses ("" for all); raises OSError when one cannot be had."""
-
-    async def handle(request: web.BaseRequest) -> web.Response:
-        found = answer(request.path)
-        return web.Response(status=found.status, headers=found.headers, text=found.body)
-
-    server = web.Server(handle, access_log=None)
-    loop = asyncio.get_running_loop()
-    listening = await loop.create_server(server, list(addresses) if any(addresses) else None, port)
-
-    async def close() -> None:
-        listening.close()
-        await server.shutdown(1.0)
-
-    return close
 
 
 class NodePortServer:
@@ -72,21 +46,4 @@ def metrics_answer(proxy: ServiceProxy, mode: str, path: str) -> Reply:
         "/statusz": lambda: json.dumps(proxy.statistics(), indent=1),
     }
     found = answers.get(path)
-    return Reply(200, {"Content-Type": "text/plain; charset=utf-8"}, found()) if found else NOT_FOUND
-
-
-async def serve(place: tuple[str, int] | None, answer: Answer, clock: Clock) -> None:
-    """Answers there until cancelled; a place that is taken is tried again, for another proxy may be going away."""
-    if place is None:
-        return
-    while True:
-        try:
-            close = await listen([place[0]], place[1], answer)
-        except OSError as error:
-            log.warning("cannot answer there address=%s port=%d error=%s", *place, error)
-            await clock.sleep(RETRY_SECONDS)
-            continue
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            await close()
+    return Reply(200, TEXT, found()) if found else NOT_FOUND

@@ -44,6 +44,7 @@ ROLES: tuple[Any, ...] = (
     cluster_role(
         "sampan:dns",
         rule(READ, "endpoints namespaces services"),
+        rule(READ, "configmaps", names="kube-dns"),
         rule(READ, "endpointslices", "discovery.k8s.io"),
     ),
     # Who guards a node's pods has to know everybody's addresses and labels.
