@@ -105,3 +105,18 @@ def test_a_component_that_dies_is_told_of() -> None:
         await cluster.kill("scheduler")
 
     simulate(story, nodes=1)
+
+
+def test_an_idle_cluster_of_one_node_writes_little() -> None:
+    """Six kB a second are allowed; a small write is under 16 (`tests/unit/store/sqlite/test_size.py`)."""
+
+    async def story(cluster: VirtualCluster) -> int:
+        await cluster.client.create(deployment(3))
+        await cluster.until(lambda: complete(cluster, 3), seconds=60)
+        await cluster.pass_time(600)
+        before = len(cluster.history.lines)
+        await cluster.pass_time(3600)
+        return len(cluster.history.lines) - before
+
+    writes = simulate(story, nodes=1, keep_history=True)
+    assert writes * 16e3 / 3600 < 6e3

@@ -21,6 +21,8 @@ EXAMPLES = """examples:
   python -m sampan.testing.faults --target etcd --seeds 10      real etcd members, one run after another
   python -m sampan.testing.faults --list                        every fault of every target
 """
+PROGRESS = 250
+"""Seeds after which a word is said."""
 
 
 def main() -> None:
@@ -39,10 +41,12 @@ def main() -> None:
         tries = [(target, arguments.seed) for target in targets]
     jobs = arguments.jobs if set(targets) <= set(VIRTUAL) else 1
     begun, failed = time.monotonic(), 0
-    for (target, _), verdict in zip(tries, _verdicts(tries, arguments.fault, jobs), strict=True):
+    for done, verdict in enumerate(_verdicts(tries, arguments.fault, jobs), start=1):
         if verdict.problems or alone:
-            tell(target, verdict)
+            tell(tries[done - 1][0], verdict)
         failed += bool(verdict.problems)
+        if done % PROGRESS == 0:
+            print(f"{done} of {len(tries)} seeds, {failed} failed, {time.monotonic() - begun:.0f} s", flush=True)
     print(f"{len(tries)} seeds on {', '.join(targets)}, {failed} failed, {time.monotonic() - begun:.0f} s")
     sys.exit(bool(failed))
 
