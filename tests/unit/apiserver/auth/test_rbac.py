@@ -93,6 +93,34 @@ def test_a_binding_allows_from_the_moment_it_is_there_until_it_goes() -> None:
     assert authorizer.decide(EVE, question) == (Decision.NO_OPINION, "")
 
 
+@pytest.mark.parametrize("order", [["p1", "p2", ""], ["", "p2", "p1"], ["p2", "p1", ""]])
+def test_what_is_remembered_for_all_names_is_so_for_all(order: list[str]) -> None:
+    """A rule that names an object answers for that one, whoever was asked about before."""
+    index = Index()
+    authorizer = RbacAuthorizer(index)
+    role(index, {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["p1"]}, name="one")
+    role(index, {"verbs": ["get"], "apiGroups": [""], "resources": ["nodes"]}, name="all")
+    bind(index, USER, to="one", name="a")
+    bind(index, USER, to="all", name="b")
+    for name in order * 2:
+        found = authorizer.decide(EVE, asked("get", "pods", name=name))[0]
+        assert found is (Decision.ALLOW if name == "p1" else Decision.NO_OPINION), name
+        assert authorizer.decide(EVE, asked("get", "nodes", name=name))[0] is Decision.ALLOW
+        assert authorizer.decide(EVE, asked("delete", "nodes", name=name))[0] is Decision.NO_OPINION
+    role(index, {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}, name="one")
+    assert all(authorizer.decide(EVE, asked("get", "pods", name=n))[0] is Decision.ALLOW for n in order)
+
+
+def test_a_thousand_objects_are_remembered_as_one() -> None:
+    index = Index()
+    authorizer = RbacAuthorizer(index)
+    role(index, PODS)
+    bind(index, USER)
+    for number in range(1000):
+        assert authorizer.decide(EVE, asked("get", "pods", name=f"p{number}"))[0] is Decision.ALLOW
+    assert authorizer.remembered == 1
+
+
 def test_a_role_binding_reaches_its_namespace_only() -> None:
     index = Index()
     authorizer = RbacAuthorizer(index)

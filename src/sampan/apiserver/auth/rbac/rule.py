@@ -42,12 +42,20 @@ class Rule:
 
     def allows(self, asked: Attributes) -> bool:
         """Whether the rule takes the request in."""
+        return self.covers(asked) and not (self._names and not asked.path and asked.name not in self._names)
+
+    def names_objects(self, asked: Attributes) -> bool:
+        """Whether it is the object's name that the rule's answer hangs on."""
+        return bool(self._names) and not asked.path and self.covers(asked)
+
+    def covers(self, asked: Attributes) -> bool:
+        """Whether the rule is about such requests, whatever the object's name."""
         verbs = self._verbs
         if asked.verb not in verbs and ALL not in verbs:
             return False
         if asked.path:
             return asked.path in self._paths or (bool(self._prefixes) and asked.path.startswith(self._prefixes))
-        return self._takes_group(asked.group) and self._takes_resource(asked) and self._takes_name(asked.name)
+        return self._takes_group(asked.group) and self._takes_resource(asked)
 
     def _takes_group(self, group: str) -> bool:
         return group in self._groups or ALL in self._groups
@@ -59,9 +67,6 @@ class Rule:
         if not asked.subresource:
             return asked.resource in resources
         return f"{asked.resource}/{asked.subresource}" in resources or f"*/{asked.subresource}" in resources
-
-    def _takes_name(self, name: str) -> bool:
-        return not self._names or name in self._names
 
 
 def from_struct(rule: Any) -> PolicyRule:
