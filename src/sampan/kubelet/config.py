@@ -48,6 +48,8 @@ class KubeletConfig:
     kube_reserved_cgroup: str = ""
     system_reserved_cgroup: str = ""
     enforce_node_allocatable: Sequence[str] = ("pods",)
+    allowed_unsafe_sysctls: Sequence[str] = ()
+    """Names, or beginnings of names with `*`, of namespaced sysctls that pods may set besides the safe ones."""
     pod_pids_limit: int = 16384
     """-1 is no limit. Upstream sets none unless told, and one pod can then use up a node's process ids."""
     cpu_cfs_quota: bool = True

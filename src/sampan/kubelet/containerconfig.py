@@ -34,7 +34,10 @@ def log_path(container: str, restarts: int) -> str:
     return f"{container}/{restarts}.log"
 
 
-def sandbox_config(pod: Any, *, attempt: int, resolver: Resolver, config: KubeletConfig) -> Any:
+def sandbox_config(
+    pod: Any, *, attempt: int, resolver: Resolver, config: KubeletConfig, users: int | None = None
+) -> Any:
+    """`users` is the first of the node's user ids that are the pod's own, None when it has none."""
     meta = pod.metadata
     hostname, _ = pod_hostname(pod, config.cluster_domain)
     sysctls = pod.spec.securityContext.sysctls if pod.spec.securityContext else None
@@ -48,7 +51,7 @@ def sandbox_config(pod: Any, *, attempt: int, resolver: Resolver, config: Kubele
         annotations=meta.annotations or {},
         linux=pb.LinuxPodSandboxConfig(
             cgroup_parent=cgroup_parent(pod, driver=config.cgroup_driver, root=config.cgroup_root),
-            security_context=sandbox_security(pod),
+            security_context=sandbox_security(pod, users),
             sysctls={s.name: s.value for s in sysctls or ()},
         ),
     )
@@ -89,8 +92,10 @@ def container_config(
     node_memory: int,
     swap: str = "",
     target: str = "",
+    users: int | None = None,
 ) -> Any:
-    """`image` is the runtime's Image message, `target` the id of the container that a debugging one looks into.
+    """`image` is the runtime's Image message, `target` the id of the container that a debugging one looks into,
+    `users` as for the sandbox.
 
     Raises ConfigError.
     """
@@ -125,6 +130,6 @@ def container_config(
         tty=bool(container.tty),
         linux=pb.LinuxContainerConfig(
             resources=container_resources(pod, container, node_memory, swap=swap),
-            security_context=container_security(pod, container, image, config.root / "seccomp", target),
+            security_context=container_security(pod, container, image, config.root / "seccomp", target, users),
         ),
     )

@@ -23,6 +23,7 @@ from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.resize.decide import Refusal
+from sampan.kubelet.userids import UserIds
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import Mounter
 
@@ -48,6 +49,7 @@ class NodeContext:
     mounter: Mounter
     image_volumes: ImageVolumes | None
     features: RuntimeFeatures
+    user_ids: UserIds
     recorder: Recorder
     publisher: StatusPublisher
     watcher: RuntimeWatcher

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sampan.api.kinds import core_v1
+
 
 class RuntimeFeatures:
     """Each question is answered for a runtime handler ("" is the default one)."""
@@ -30,3 +32,16 @@ class RuntimeFeatures:
 
     def supplemental_groups_policy(self) -> bool:
         return self._groups_policy
+
+    def of_node(self) -> tuple[list[Any], Any]:
+        """What a Node's status says of it: `runtimeHandlers` and `features`."""
+        handlers = [
+            core_v1.NodeRuntimeHandler(
+                name=name,
+                features=core_v1.NodeRuntimeHandlerFeatures(
+                    recursiveReadOnlyMounts=known.recursive_read_only_mounts, userNamespaces=known.user_namespaces
+                ),
+            )
+            for name, known in sorted(self._handlers.items())
+        ]
+        return handlers, core_v1.NodeFeatures(supplementalGroupsPolicy=self._groups_policy)

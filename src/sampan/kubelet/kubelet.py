@@ -23,7 +23,7 @@ from sampan.client.informer import Informer
 from sampan.client.interface import Client
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
-from sampan.kubelet import dns, node, podadmission, reservations
+from sampan.kubelet import dns, node, podadmission, podsecurity, reservations
 from sampan.kubelet.access.delegated import Access
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.context import NodeContext
@@ -52,6 +52,7 @@ from sampan.kubelet.static.node import NodeStaticPods
 from sampan.kubelet.stats.provider import OffLoop
 from sampan.kubelet.streaming import Streaming
 from sampan.kubelet.upkeep import Upkeep
+from sampan.kubelet.userids import UserIds
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import KernelMounter, Mounter
 
@@ -175,6 +176,7 @@ class Kubelet:
             mounter=self._mounter,
             image_volumes=self._image_volumes,
             features=self._features,
+            user_ids=UserIds(config.root / "pods"),
             node_labels=lambda: self._node_labels,
             recorder=self.recorder,
             publisher=self.publisher,
@@ -324,6 +326,7 @@ class Kubelet:
             port=self.server.port,
             now=self._clock.now(),
             pressures=self.upkeep.eviction.conditions,
+            features=self._features,
             known=known,
         )
 
@@ -336,7 +339,13 @@ class Kubelet:
 
     def _admit(self, pod: Any) -> podadmission.Rejection | None:
         others = [worker.pod for worker in self.pods.all() if not worker.is_over()]
-        return podadmission.judged(pod, others, self._allocatable, self.upkeep.eviction.conditions)
+        judged = podadmission.judged(pod, others, self._allocatable, self.upkeep.eviction.conditions)
+        return judged or podsecurity.refused(
+            pod,
+            unsafe_sysctls=self._config.allowed_unsafe_sysctls,
+            apparmor=self._machine.apparmor,
+            groups_policy=self._features.supplemental_groups_policy(),
+        )
 
     def _allocate(self, pod: Any) -> Refusal | None:
         uid = pod.metadata.uid

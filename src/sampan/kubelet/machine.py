@@ -23,6 +23,8 @@ class Machine:
     machine_id: str
     system_uuid: str
     boot_id: str
+    apparmor: bool = False
+    """Whether the kernel enforces AppArmor profiles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ def machine(root: Path = Path("/")) -> Machine:
         machine_id=text(root / "etc/machine-id"),
         system_uuid=text(root / "sys/class/dmi/id/product_uuid") or text(root / "etc/machine-id"),
         boot_id=text(root / "proc/sys/kernel/random/boot_id"),
+        apparmor=text(root / "sys/module/apparmor/parameters/enabled").startswith("Y"),
     )
 
 

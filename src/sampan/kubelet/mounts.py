@@ -11,6 +11,7 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import hosts_text, pod_hostname
+from sampan.kubelet.security import id_mapping
 from sampan.volumes import subpath
 from sampan.volumes.interface import Made, PodVolumes
 
@@ -27,11 +28,15 @@ def container_mounts(
     node_hosts: str,
     *,
     recursive: bool,
+    users: int | None = None,
 ) -> list[Any]:
-    """The Mount messages; `made` are the pod's volumes by name. `recursive`: whether the runtime makes what is
-    mounted in a volume read-only, too. Raises ConfigError, VolumeError and OSError."""
+    """The Mount messages; `made` are the pod's volumes by name.
+
+    `recursive`: whether the runtime can make what is mounted in a volume read-only, too; `users`: where the pod's own
+    user ids begin on the node. Raises ConfigError, VolumeError and OSError.
+    """
     mounts = [
-        volume_mount(spec, index, made, pod, environment, recursive=recursive)
+        volume_mount(spec, index, made, pod, environment, recursive=recursive, users=users)
         for index in range(len(spec.volumeMounts or ()))
     ]
     if not any(mount.mountPath == HOSTS for mount in spec.volumeMounts or ()):
@@ -47,6 +52,7 @@ def volume_mount(
     environment: Mapping[str, str],
     *,
     recursive: bool,
+    users: int | None,
 ) -> Any:
     """One of the container's volumeMounts; a subPath is first bound to a place that no container can change."""
     mount = spec.volumeMounts[index]
@@ -63,6 +69,8 @@ def volume_mount(
         readonly=bool(mount.readOnly) or volume.read_only,
         propagation=PROPAGATIONS[mount.mountPropagation or "None"],
         recursive_read_only=is_recursive(mount, recursive),
+        uidMappings=id_mapping(users),
+        gidMappings=id_mapping(users),
     )
 
 

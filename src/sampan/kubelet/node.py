@@ -9,6 +9,7 @@ from sampan import __version__
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.machine import Machine, Usage
 from sampan.kubelet.reservations import allocatable
 
@@ -134,9 +135,11 @@ def node_status(
     now: float,
     pressures: Sequence[str] = (),
     known: Any = None,
+    features: RuntimeFeatures | None = None,
 ) -> Any:
     """The whole status the kubelet writes; `pressures` are the conditions eviction found, `known` the API's status."""
     whole = capacity(config, machine, usage)
+    handlers, of_node = (features or RuntimeFeatures()).of_node()
     return core_v1.NodeStatus(
         addresses=addresses(config),
         capacity=whole,
@@ -147,4 +150,6 @@ def node_status(
         daemonEndpoints=core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint(Port=port)),
         images=images(listed_images, config.most_images),
         nodeInfo=node_info(machine, runtime_version),
+        runtimeHandlers=handlers or None,
+        features=of_node,
     )

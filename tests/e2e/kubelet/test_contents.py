@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from sampan.api.kinds import core_v1, meta_v1
+from sampan.kubelet.spec import full_name
 
 from .harness import Node, eventually
 
@@ -158,7 +159,8 @@ async def test_root_is_refused_where_it_must_not_be(node: Node) -> None:
         )
 
     await eventually(refused)
-    assert node.container().state.waiting.message == "container has runAsNonRoot and image will run as root"
+    told = f'container has runAsNonRoot and image will run as root (pod: "{full_name(node.get())}", container: c)'
+    assert node.container().state.waiting.message == told
 
 
 async def test_processes_are_shared_when_asked(node: Node) -> None:

@@ -12,10 +12,8 @@ from sampan.api.kinds import core_v1
 from sampan.cri.messages import pb
 from sampan.kubelet.cgroup.names import cgroup_parent
 from sampan.kubelet.cgroup.removal import remove_tree
-from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.qos import oom_score, qos_class
 from sampan.kubelet.resources import container_resources
-from sampan.kubelet.security import container_security, sandbox_security
 
 GIB = 1 << 30
 IMAGE = pb.Image(id="sha256:i")
@@ -98,58 +96,3 @@ def test_removing_a_pods_cgroup(tmp_path: Path) -> None:
         "memory/kubepods/besteffort",
     ]
     assert not list(tmp_path.rglob("poda"))
-
-
-def security(container: dict[str, Any] | None = None, image: Any = IMAGE, **context: Any) -> Any:
-    made = pod({"securityContext": container or {}}, securityContext=context)
-    return container_security(made, made.spec.containers[0], image, Path("/seccomp"))
-
-
-def test_the_containers_word_wins_over_the_pods() -> None:
-    found = security({"runAsUser": 5, "allowPrivilegeEscalation": False}, runAsUser=1, runAsGroup=2, fsGroup=7)
-    assert (found.run_as_user.value, found.run_as_group.value) == (5, 2)
-    assert list(found.supplemental_groups) == [7]
-    assert found.no_new_privs
-    assert "/proc/kcore" in found.masked_paths
-
-
-def test_privileged_hides_nothing() -> None:
-    found = security({"privileged": True})
-    assert found.privileged
-    assert not found.masked_paths
-    made = pod({"securityContext": {"privileged": True}}, hostPID=True, shareProcessNamespace=True)
-    assert sandbox_security(made).privileged
-    assert sandbox_security(made).namespace_options.pid == pb.NODE
-
-
-def test_seccomp() -> None:
-    profile = pb.SecurityProfile
-    assert security().seccomp.profile_type == profile.Unconfined
-    assert security(seccompProfile={"type": "RuntimeDefault"}).seccomp.profile_type == profile.RuntimeDefault
-    local = security({"seccompProfile": {"type": "Localhost", "localhostProfile": "a/b.json"}}).seccomp
-    assert (local.profile_type, local.localhost_ref) == (profile.Localhost, "/seccomp/a/b.json")
-
-
-@pytest.mark.parametrize(
-    ("image", "context", "problem"),
-    [
-        (pb.Image(), {}, "container has runAsNonRoot and image will run as root"),
-        (pb.Image(uid=pb.Int64Value(value=0)), {}, "container has runAsNonRoot and image will run as root"),
-        (pb.Image(username="app"), {}, r"image has non-numeric user \(app\), cannot verify user is non-root"),
-        (pb.Image(), {"runAsUser": 0}, "container's runAsUser breaks non-root policy"),
-        (pb.Image(uid=pb.Int64Value(value=9)), {}, ""),
-        (pb.Image(username="app"), {"runAsUser": 9}, ""),
-    ],
-)
-def test_run_as_non_root(image: Any, context: dict[str, Any], problem: str) -> None:
-    if problem:
-        with pytest.raises(ConfigError, match=problem):
-            security({"runAsNonRoot": True}, image, **context)
-    else:
-        security({"runAsNonRoot": True}, image, **context)
-
-
-def test_the_images_user() -> None:
-    assert security(image=pb.Image(uid=pb.Int64Value(value=9))).run_as_user.value == 9
-    assert security(image=pb.Image(username="app")).run_as_username == "app"
-    assert security(runAsGroup=3).run_as_user.value == 0, "a group needs a user, and root is who it would be"

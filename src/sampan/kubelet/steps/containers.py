@@ -70,6 +70,7 @@ class ContainerSteps:
                 context.config,
                 context.node_hosts,
                 recursive=context.features.recursive_read_only(),
+                users=space.users(),
             ),
             image=image.details,
             termination_file=termination_file(space.folder, spec.name, action.restarts),
@@ -77,6 +78,7 @@ class ContainerSteps:
             node_memory=context.memory,
             swap=context.cgroups.swap,
             target=self._target(spec),
+            users=space.users(),
         )
         await self._guarded()
         sandbox_config = space.sandbox_config(sandbox.attempt)

@@ -8,6 +8,7 @@ from typing import Any
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions
 from sampan.kubelet.cgroup.manager import CgroupError
+from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.resize.amounts import POD, amounts
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 
@@ -20,7 +21,11 @@ class SandboxSteps:
 
     async def create(self, action: actions.CreateSandbox) -> bool:
         space = self._space
-        config = space.sandbox_config(action.attempt)
+        try:
+            config = space.sandbox_config(action.attempt)
+        except ConfigError as error:
+            self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            return False
         make_folder(config.log_directory)
         try:
             await space.context.cgroups.ensure(space.pod)

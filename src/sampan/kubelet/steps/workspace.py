@@ -11,11 +11,13 @@ from sampan.kubelet import containerconfig
 from sampan.kubelet.asking import Target
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.dns import resolver_for
+from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.observer import Observer
 from sampan.kubelet.resize.allocation import Allocation
 from sampan.kubelet.spec import ephemeral_containers, host_network, init_containers
+from sampan.kubelet.userids import UserIdsError
 from sampan.volumes.interface import Made, PodVolumes
 
 RETRY_BASE = 1.0
@@ -98,7 +100,20 @@ class Workspace:
         resolver = resolver_for(
             self.pod, node=self.context.resolver, cluster_servers=config.cluster_dns, domain=config.cluster_domain
         )
-        return containerconfig.sandbox_config(self.pod, attempt=attempt, resolver=resolver, config=config)
+        return containerconfig.sandbox_config(
+            self.pod, attempt=attempt, resolver=resolver, config=config, users=self.users()
+        )
+
+    def users(self) -> int | None:
+        """The first of the node's user ids that are the pod's own, None when it uses the node's; raises ConfigError."""
+        if self.pod.spec.hostUsers is not False:
+            return None
+        if not self.context.features.user_namespaces():
+            raise ConfigError('RuntimeClass handler "" does not support user namespaces')
+        try:
+            return self.context.user_ids.block(self.worker.uid)
+        except UserIdsError as error:
+            raise ConfigError(str(error)) from None
 
     def target(self, spec: Any, container_id: str) -> Target:
         """A container as hooks see it."""

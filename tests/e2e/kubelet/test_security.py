@@ -1,0 +1,121 @@
+"""Security contexts as the kernel sees them, and pods that this node refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sampan.kubelet.machine import machine
+
+from .harness import Node, eventually
+from .test_contents import output, shell
+
+STATUS = "grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status | cut -f 2 | tr '\\n' ' '"
+NET_RAW = 1 << 13
+
+
+@pytest.mark.parametrize(
+    ("context", "no_new_privileges", "seccomp", "capabilities"),
+    [
+        ({}, "0", "0", None),
+        ({"seccompProfile": {"type": "RuntimeDefault"}, "allowPrivilegeEscalation": False}, "1", "2", None),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]}}, "0", "0", NET_RAW),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]}, "runAsUser": 7}, "0", "0", 0),
+        ({"capabilities": {"add": ["ALL"]}, "allowPrivilegeEscalation": True}, "0", "0", "all"),
+        ({"privileged": True, "seccompProfile": {"type": "Unconfined"}}, "0", "0", "all"),
+    ],
+    ids=["plain", "strict", "one", "one without root", "all", "privileged"],
+)
+async def test_what_a_process_may(
+    node: Node, context: dict[str, Any], no_new_privileges: str, seccomp: str, capabilities: Any
+) -> None:
+    effective, privileges, filters = (await output(node, STATUS, container={"securityContext": context})).split()
+    assert (privileges, filters) == (no_new_privileges, seccomp)
+    wanted = bounding_set() if capabilities == "all" else capabilities
+    if wanted is not None:
+        assert int(effective, 16) == wanted
+
+
+def bounding_set() -> int:
+    """The capabilities that anything on this machine can have."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapBnd"))
+
+
+async def test_a_profile_of_the_nodes_own(node: Node) -> None:
+    folder = node.folder / "kubelet" / "seccomp" / "mine"
+    folder.mkdir(parents=True)
+    rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}
+    (folder / "no-mkdir.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    profile = {"type": "Localhost", "localhostProfile": "mine/no-mkdir.json"}
+    script = "mkdir /tmp/x 2>&1; :"
+    text = await output(node, script, container={"securityContext": {"seccompProfile": profile}})
+    assert "Operation not permitted" in text
+
+
+async def test_safe_sysctls_are_the_pods_own(node: Node) -> None:
+    wanted = [{"name": "net.ipv4.ip_local_port_range", "value": "2000 3000"}]
+    text = await output(node, "cat /proc/sys/net/ipv4/ip_local_port_range", securityContext={"sysctls": wanted})
+    assert text.split() == ["2000", "3000"]
+
+
+@pytest.mark.parametrize(
+    ("context", "reason", "message"),
+    [
+        (
+            {"sysctls": [{"name": "net.core.somaxconn", "value": "9"}]},
+            "SysctlForbidden",
+            'forbidden sysctl: "net.core.somaxconn" not allowlisted',
+        ),
+        (
+            {"appArmorProfile": {"type": "RuntimeDefault"}},
+            "AppArmor",
+            "Cannot enforce AppArmor: AppArmor is not enabled on the host",
+        ),
+        (
+            {"supplementalGroupsPolicy": "Strict"},
+            "SupplementalGroupsPolicyNotSupported",
+            "SupplementalGroupsPolicy=Strict is not supported in this node",
+        ),
+    ],
+    ids=["sysctl", "AppArmor", "groups"],
+)
+async def test_pods_that_are_refused(node: Node, context: dict[str, Any], reason: str, message: str) -> None:
+    """None of them where this machine can do what they ask."""
+    node.pod(containers=[shell("exit 0")], restartPolicy="Never", securityContext=context)
+    status = await node.ended()
+    if reason == "AppArmor" and machine().apparmor:
+        assert status.phase == "Succeeded"
+    else:
+        assert (status.phase, status.reason) == ("Failed", reason)
+        assert message in status.message
+
+
+async def test_user_namespaces_are_refused_where_the_runtime_has_none(node: Node) -> None:
+    node.pod(containers=[shell("sleep 1")], hostUsers=False)
+    text = (
+        'FailedCreatePodSandBox: Failed to create pod sandbox: RuntimeClass handler "" does not support user namespaces'
+    )
+    await eventually(lambda: text in node.events())
+
+
+async def test_what_is_masked(node: Node) -> None:
+    script = "cat /proc/timer_list /proc/keys 2>/dev/null | wc -c; (echo 0 > /proc/sys/kernel/panic) 2>&1"
+    masked, told = (await output(node, f"{script} | tail -n 1; :")).split("\n", 1)
+    assert masked == "0"
+    assert "Read-only" in told or "read-only" in told
+
+
+async def test_the_group_of_a_volume_that_has_it_already(node: Node) -> None:
+    """fsGroupChangePolicy: OnRootMismatch leaves alone what is right at its root."""
+    context = {"runAsUser": 1000, "fsGroup": 2000, "fsGroupChangePolicy": "OnRootMismatch"}
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    script = "stat -c %g /v; touch /v/x && stat -c %g /v/x; id -G"
+    text = await output(
+        node, script, volumes=[{"name": "v", "emptyDir": {}}], securityContext=context, container=container
+    )
+    assert text.splitlines()[:2] == ["2000", "2000"]
+    assert "2000" in text.splitlines()[2].split()
