@@ -13,9 +13,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sampan.codec.cel import library
-from sampan.codec.cel.library import addresses, compared
+from sampan.codec.cel.library import addresses, values
 from sampan.codec.cel.library.function import Function
-from sampan.codec.cel.types import of_text
+from sampan.codec.cel.typenames import of_text
 
 
 class Declared(NamedTuple):
@@ -33,7 +33,7 @@ def declared() -> Declared:
     from cel_expr_python import cel
 
     addresses.values()
-    compared.values()
+    values.values()
     config = "extensions:\n" + "".join(f"- name: {name}\n" for name in library.COMMUNITY)
     extending = [function for function in library.FUNCTIONS if function.also]
     own = [function for function in library.FUNCTIONS if not function.also]

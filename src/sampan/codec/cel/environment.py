@@ -15,7 +15,7 @@ from typing import Any
 from sampan.codec.cel import tree
 from sampan.codec.cel.errors import CelError, EvaluationError
 from sampan.codec.cel.library import UNFINISHED
-from sampan.codec.cel.types import of_text as _type
+from sampan.codec.cel.typenames import of_text as _type
 
 _BASIC = re.compile(r"(?<![.\w])[A-Z]+(?![.\w])")
 MAXIMUM_CHARACTERS = 64 * 1024

@@ -1,7 +1,7 @@
 """Kubernetes' own functions for expressions, beside the language's: one file a library, all of one shape.
 
-Each has `TYPES`, its values with their fields, as protobuf messages whose packages and names are upstream's (`net.IP`,
-`kubernetes.Quantity`), and `FUNCTIONS`. Values are kept in their canonical text, so that what is the same is equal.
+Each has its `FUNCTIONS`. Values are protobuf messages whose packages and names are upstream's (`net.IP`,
+`kubernetes.Quantity`), and are kept in their canonical text, so that what is the same is equal.
 https://kubernetes.io/docs/reference/using-api/cel/#cel-options-language-features-and-libraries
 """
 

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from sampan.api.quantity import LARGEST, parse
-from sampan.codec.cel.library.compared import QUANTITY, compare, is_greater, is_less, values
 from sampan.codec.cel.library.function import Function, asked
+from sampan.codec.cel.library.order import compare, is_greater, is_less
+from sampan.codec.cel.library.values import QUANTITY, values
 
 
 def quantity(text: str) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sampan.codec.cel.library.compared import SEMVER, compare, is_greater, is_less, values
 from sampan.codec.cel.library.function import Function, asked
+from sampan.codec.cel.library.order import compare, is_greater, is_less
+from sampan.codec.cel.library.values import SEMVER, values
 
 NUMBER = r"(?:0|[1-9][0-9]*)"
 IDENTIFIER = rf"(?:{NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"

@@ -6,8 +6,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
-from sampan.codec.cel.library.compared import URL, values
 from sampan.codec.cel.library.function import Function, asked
+from sampan.codec.cel.library.values import URL, values
 
 FORM = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://(?:[^/?@]*@)?([^/?]*))?([^?]*)(?:\?(.*))?", re.DOTALL)
 HOST = re.compile(r"(\[[0-9A-Fa-f:.%A-Za-z_~-]*\]|[^\[\]:<>\"\\^`{|}\s]*)(?::([0-9]*))?")

@@ -1,25 +1,9 @@
-"""Values that are compared, quantities and versions: their messages, and the functions both have."""
+"""Comparing quantities, and versions: functions that both have."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cache
 from typing import Any
-
-from sampan.codec.cel.messages import Messages
-
-QUANTITY, SEMVER, URL = "kubernetes.Quantity", "kubernetes.Semver", "kubernetes.URL"
-TYPES = {
-    "Quantity": {"text": "string"},
-    "Semver": {"text": "string"},
-    "URL": {"scheme": "string", "host": "string", "path": "string", "query": "string"},
-}
-
-
-@cache
-def values() -> Messages:
-    """Makes values of these types."""
-    return Messages("kubernetes", TYPES)
 
 
 def compare(one: Any, other: Any) -> int:
