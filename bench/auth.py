@@ -28,7 +28,7 @@ from sampan.apiserver.config import Config
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
 from sampan.apiserver.server import ApiServer
-from sampan.cluster.certificates import ensure_service_account_key
+from sampan.cluster import tokenkeys
 from sampan.store.memory import MemoryStore
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
@@ -45,7 +45,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         (folder / "tokens").write_text('admin,admin,1,"system:masters"\n')
-        ensure_service_account_key(folder)
+        tokenkeys.ensure(folder)
         config = Config(token_file=folder / "tokens", service_account_key=folder / "sa.key")
         clock = SystemClock()
         self.server = ApiServer(config, MemoryStore(clock), clock, random.Random(1))

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-KNOWN = frozenset({(3, 11), (3, 12), (3, 13), (3, 14)})
+KNOWN = frozenset({(3, 11), (3, 12), (3, 13)})
 FIRST = object.__basicsize__
 """Where an SSLContext has its SSL_CTX*."""
 SECOND = FIRST + ctypes.sizeof(ctypes.c_void_p)
