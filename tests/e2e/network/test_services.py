@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from sampan.network import nft
+from sampan.network.errors import Unusable
 from sampan.network.netfilter import RuleSet
 from sampan.network.proxy import modes
 from sampan.network.proxy.backend import Backend, Change, Ports
 from sampan.network.proxy.config import ProxyConfig
+from sampan.network.proxy.ipvs.backend import IpvsBackend
+from sampan.network.proxy.ipvs.plan import State
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 
-from .conftest import SETTINGS
+from .conftest import RUNNABLE, SETTINGS
 from .world import CLUSTER, NODE, OUTSIDE, SERVICES, World, inside
 
 VIP = "10.96.3.4"
@@ -151,7 +156,7 @@ def test_a_change_of_mode_leaves_nothing_of_the_old_one(world: World, backend: B
     wanted = {"d/web": service(*addresses)}
     world.run(backend.replace(wanted))
     alone = _rules(world.everything()["rules"])
-    for other in modes.BACKENDS.keys() - {mode}:
+    for other in {*RUNNABLE} - {mode}:
         former = modes.BACKENDS[other](SETTINGS)
         world.run(former.replace(wanted))
         world.run(backend.replace(wanted))
@@ -237,3 +242,13 @@ def _rules(listing: str) -> set[str]:
     return {line for line in listing.splitlines() if "counter" not in line and line.startswith("\t\t")} - {
         line for line in listing.splitlines() if " hook " in line
     }
+
+
+def test_the_table_beside_ipvs_is_one_the_kernel_takes(world: World) -> None:
+    port = replace(service("10.244.7.2")[0], guarded=("203.0.113.9",), source_ranges=("198.51.100.0/24",))
+    steps = State(SETTINGS, "lo", "rr").replace({"d/web": (port,)}, [NODE], [])
+    world.run(nft.apply(steps.rules))
+    world.command("bash", "-c", f"ip -batch - <<'END'\n{steps.addresses}END")
+    assert VIP in world.command("nft", "list", "set", "ip", "sampan-ipvs", "cluster")
+    with pytest.raises(Unusable, match="modprobe ip_vs"):
+        world.run(IpvsBackend(SETTINGS).replace({}))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sampan.network.proxy.backend import Backend, Removable
 from sampan.network.proxy.config import ProxyConfig
 from sampan.network.proxy.ebpf.attachment import Programs
 from sampan.network.proxy.ebpf.backend import EbpfBackend
 from sampan.network.proxy.iptables.backend import IptablesBackend
+from sampan.network.proxy.ipvs.backend import IpvsBackend
 from sampan.network.proxy.nftables.backend import NftablesBackend
 from sampan.network.proxy.settings import Settings
 
 BACKENDS: dict[str, Callable[[Settings], Backend]] = {
     "nftables": NftablesBackend,
     "iptables": IptablesBackend,
+    "ipvs": IpvsBackend,
     "ebpf": EbpfBackend,
 }
 
@@ -22,14 +25,18 @@ BACKENDS: dict[str, Callable[[Settings], Backend]] = {
 PARTS: dict[str, Callable[[Settings], Removable]] = {
     "nftables": NftablesBackend,
     "iptables": IptablesBackend,
+    "ipvs": IpvsBackend,
     "programs": Programs,
 }
-USED = {"nftables": {"nftables"}, "iptables": {"iptables"}, "ebpf": {"nftables", "programs"}}
+USED = {"nftables": {"nftables"}, "iptables": {"iptables"}, "ipvs": {"ipvs"}, "ebpf": {"nftables", "programs"}}
 
 
 def chosen(config: ProxyConfig) -> dict[str, Backend]:
     """The backend of the configured mode for each address family."""
-    make = BACKENDS[config.mode]
+    if config.mode == "ipvs":
+        make: Callable[[Settings], Backend] = partial(IpvsBackend, scheduler=config.scheduler)
+    else:
+        make = BACKENDS[config.mode]
     return {family.name: make(config.settings(family)) for family in config.families}
 
 
