@@ -62,6 +62,14 @@ class StopContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class RunPreStop:
+    """Begin the preStop hook of an instance whose turn to stop comes later. Not waited for."""
+
+    id: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveContainer:
     """Remove an ended instance and its log."""
 
@@ -87,6 +95,7 @@ Action = (
     | EnsureImage
     | StartContainer
     | StopContainer
+    | RunPreStop
     | RemoveContainer
     | Resize
     | Finish

@@ -43,7 +43,7 @@ def sandbox_config(
     sysctls = pod.spec.securityContext.sysctls if pod.spec.securityContext else None
     return pb.PodSandboxConfig(
         metadata=pb.PodSandboxMetadata(name=meta.name, namespace=meta.namespace, uid=meta.uid, attempt=attempt),
-        hostname="" if host_network(pod) else hostname[:64],
+        hostname="" if host_network(pod) else hostname,
         log_directory=str(pod_log_folder(pod, config.log_root)),
         dns_config=pb.DNSConfig(servers=resolver.servers, searches=resolver.searches, options=resolver.options),
         port_mappings=() if host_network(pod) else port_mappings(pod),

@@ -31,6 +31,7 @@ from sampan.kubelet.actions import (
     RemoveContainer,
     RemoveSandbox,
     Resize,
+    RunPreStop,
     SetUpVolumes,
     StartContainer,
     StopContainer,
@@ -47,6 +48,7 @@ from sampan.kubelet.spec import (
     ephemeral_containers,
     grace_seconds,
     init_containers,
+    pre_stop,
     spec_hash,
 )
 
@@ -335,7 +337,15 @@ class Decision:
         left = max(since + grace - self.now, SHORTEST_GRACE if grace else 0.0)
         for container in others or last:
             yield from self._stop(container, f"Stopping container {container.name}", grace=left)
+        yield from self._pre_stop([container for container in alive if container not in (others or last)])
         return bool(alive)
+
+    def _pre_stop(self, waiting: list[Container]) -> Iterator[Action]:
+        """Hooks run at the beginning of the end; their sidecars stop when it is their turn (KEP-753)."""
+        for container in waiting:
+            spec = container_by_name(self.pod, container.name)
+            if container.id not in self.memory.prestopped and spec is not None and pre_stop(spec) is not None:
+                yield RunPreStop(container.id, container.name)
 
     def _stop(self, container: Container, message: str, grace: float | None = None) -> Iterator[Action]:
         if container.id in self.memory.stopping:

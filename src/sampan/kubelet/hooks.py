@@ -12,14 +12,6 @@ NO_LIMIT = 0.0
 HTTP_SECONDS = 60.0
 
 
-def post_start(spec: Any) -> Any | None:
-    return spec.lifecycle.postStart if spec.lifecycle else None
-
-
-def pre_stop(spec: Any) -> Any | None:
-    return spec.lifecycle.preStop if spec.lifecycle else None
-
-
 async def run_hook(handlers: Handlers, clock: Clock, hook: Any, target: Target) -> Answer:
     """Carries out a hook to its end; a command may take as long as it likes, whoever calls sets the limit."""
     if hook.sleep is not None:

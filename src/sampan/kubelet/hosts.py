@@ -7,6 +7,7 @@ from typing import Any
 
 HEADER = "# Kubernetes-managed hosts file."
 HOST_HEADER = "# Kubernetes-managed hosts file (host network)."
+MOST_LETTERS = 64
 ALIAS_HEADER = "# Entries added by HostAliases."
 LOCAL = (
     "127.0.0.1\tlocalhost",
@@ -31,13 +32,24 @@ def hosts_text(pod: Any, *, ips: Sequence[str], hostname: str, domain: str, node
     return "\n".join(lines) + "\n"
 
 
+class HostnameError(Exception):
+    """The kernel takes no host name of that length."""
+
+
 def pod_hostname(pod: Any, cluster_domain: str) -> tuple[str, str]:
-    """The pod's host name, at most 63 letters, and the domain it lives in ("" without a subdomain)."""
+    """The pod's host name and the domain it lives in ("" without a subdomain); raises HostnameError."""
     name = (pod.spec.hostname or pod.metadata.name)[:63].rstrip("-.")
     subdomain = pod.spec.subdomain
     domain = f"{subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}" if subdomain else ""
     if getattr(pod.spec, "hostnameOverride", None):
         return pod.spec.hostnameOverride, ""
     if pod.spec.setHostnameAsFQDN and domain:
-        return f"{name}.{domain}", domain
+        return checked(f"{name}.{domain}"), domain
     return name, domain
+
+
+def checked(name: str) -> str:
+    if len(name) <= MOST_LETTERS:
+        return name
+    failed = f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {name} is too long"
+    raise HostnameError(f"{failed} ({MOST_LETTERS} is the max, {len(name)} characters requested)")

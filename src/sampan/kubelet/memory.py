@@ -74,6 +74,8 @@ class Memory:
     probes: dict[str, ProbeResults] = field(default_factory=dict)
     hooks: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
+    prestopped: set[str] = field(default_factory=set)
+    """Whose preStop hook was begun ahead of their stop."""
     ending: Ending | None = None
     actuated: dict[str, Any] = field(default_factory=dict)
     """What was last set on containers (by id) and on the pod (""), where that is not what they were made with."""

@@ -36,15 +36,17 @@ def pod_status(
     init = [statuses.of(spec, init=True) for spec in init_containers(pod)]
     apps = [statuses.of(spec) for spec in app_containers(pod)]
     round_ = wanted_round(pod, seen)
-    phase = ending.phase if ending and ending.phase else phase_of(pod, init, apps, over=over, again=round_.number > 0)
+    # A phase that is the last means that nothing runs any more: whoever replaces the pod relies on it.
+    told = ending if ending and ending.phase and not seen.any_alive else None
+    phase = told.phase if told else phase_of(pod, init, apps, over=over, again=round_.number > 0)
     ips = pod_ips(pod, seen, memory, host_ips)
     sandbox_ready = bool(ips) and seen.sandbox is not None and seen.sandbox.ready
     known = pod.status or core_v1.PodStatus()
     return core_v1.PodStatus(
         observedGeneration=pod.metadata.generation,
         phase=phase,
-        reason=(ending.reason if ending else "") or known.reason,
-        message=(ending.message if ending else "") or known.message,
+        reason=(told.reason if told else "") or known.reason,
+        message=(told.message if told else "") or known.message,
         conditions=[
             *conditions_of(pod, phase, init, apps, sandbox_ready=sandbox_ready, round_=round_, now=now),
             *resizing(pod, seen, memory, known.conditions or (), now),

@@ -57,3 +57,13 @@ def grace_seconds(pod: Any, container: Any | None = None, probes: ProbeResults |
         if result is False and probe is not None and probe.terminationGracePeriodSeconds is not None:
             return float(probe.terminationGracePeriodSeconds)
     return grace
+
+
+def post_start(container: Any) -> Any | None:
+    """The hook that runs when the container has started."""
+    return container.lifecycle.postStart if container.lifecycle else None
+
+
+def pre_stop(container: Any) -> Any | None:
+    """The hook that runs before the container is told to stop."""
+    return container.lifecycle.preStop if container.lifecycle else None

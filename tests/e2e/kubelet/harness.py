@@ -30,6 +30,8 @@ from sampan.kubelet.kubelet import Kubelet
 from sampan.testing.fakeapi import FakeApi
 
 IMAGE = "sampan.dev/sample:1"
+LOG_BYTES = 1 << 20
+"""Small, so that a log is rotated soon."""
 
 
 class Machine:
@@ -116,6 +118,8 @@ class Node:
             cgroup_root=machine.cgroup_root,
             bind_address="127.0.0.1",
             port=0,
+            log_check=0.5,
+            log_max_bytes=LOG_BYTES,
         )
         self.runtime: CriClient
         self.kubelet: Kubelet

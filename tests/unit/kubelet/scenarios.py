@@ -79,6 +79,7 @@ def memory_of(case: dict[str, Any], pod: Any) -> Memory:
     memory.resize_pending = tuple(given["resize_pending"]) if "resize_pending" in given else None
     for field in ("volumes", "sandbox", "resize_error"):
         setattr(memory, field, failure(given.get(field)))
+    memory.prestopped = set(given.get("prestopped", ()))
     memory.hooks, memory.stopping = set(given.get("hooks", ())), set(given.get("stopping", ()))
     memory.images = {name: image(value) for name, value in given.get("images", {}).items()}
     memory.failures = {name: failure(value) for name, value in given.get("failures", {}).items()}

@@ -156,6 +156,26 @@ async def test_a_pre_stop_hook_uses_up_grace(tmp_path: Path) -> None:
         assert n.get() is None
 
 
+async def test_the_hooks_of_sidecars_run_with_the_others_and_their_stops_in_turn(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.handlers.takes |= {"exec app": 4, "exec side": 6}
+        hooks = {name: {"preStop": {"exec": {"command": [name]}}} for name in ("app", "side")}
+        n.pod(
+            initContainers=[{"name": "s", "restartPolicy": "Always", "lifecycle": hooks["side"]}],
+            containers=[{"name": "c", "lifecycle": hooks["app"]}],
+        )
+        await n.advance(1)
+        began = n.clock.monotonic()
+        await n.delete()
+        await n.advance(5)
+        assert sorted(n.handlers.asked) == [(began, "exec app"), (began, "exec side")]
+        assert n.runtime.called("stop_container") == [("stop_container", "c", "26")]
+        assert n.get() is not None
+        await n.advance(2)
+        assert n.runtime.called("stop_container")[1:] == [("stop_container", "s", "24")]
+        assert n.get() is None
+
+
 async def test_a_deadline_ends_the_pod_as_failed(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         n.pod(activeDeadlineSeconds=20)

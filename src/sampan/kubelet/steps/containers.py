@@ -11,10 +11,10 @@ from typing import Any
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions, containerconfig
 from sampan.kubelet.environment import ConfigError, container_environment
-from sampan.kubelet.hooks import post_start, run_hook
+from sampan.kubelet.hooks import run_hook
 from sampan.kubelet.memory import ImageReady
 from sampan.kubelet.mounts import container_mounts
-from sampan.kubelet.spec import container_by_name, grace_seconds, host_network
+from sampan.kubelet.spec import container_by_name, grace_seconds, host_network, post_start
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 from sampan.volumes.errors import VolumeError
 

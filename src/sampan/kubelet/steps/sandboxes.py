@@ -9,6 +9,7 @@ from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions
 from sampan.kubelet.cgroup.manager import CgroupError
 from sampan.kubelet.environment import ConfigError
+from sampan.kubelet.hosts import HostnameError
 from sampan.kubelet.resize.amounts import POD, amounts
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 
@@ -23,7 +24,7 @@ class SandboxSteps:
         space = self._space
         try:
             config = space.sandbox_config(action.attempt)
-        except ConfigError as error:
+        except (ConfigError, HostnameError) as error:
             self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return False
         make_folder(config.log_directory)

@@ -8,9 +8,8 @@ from typing import Any
 
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
-from sampan.kubelet.handlers import Answer
-from sampan.kubelet.hooks import pre_stop, run_hook
-from sampan.kubelet.spec import container_by_name
+from sampan.kubelet.hooks import run_hook
+from sampan.kubelet.spec import container_by_name, pre_stop
 from sampan.kubelet.steps.workspace import RETRY_BASE, Workspace
 
 SHORTEST_GRACE = 2.0
@@ -21,13 +20,19 @@ class StopSteps:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         self._tasks: dict[str, asyncio.Task[Any]] = {}
-        self._hooked: set[str] = set()
+        self._hooks: dict[str, asyncio.Task[Any]] = {}
 
     async def stop(self, action: actions.StopContainer) -> bool:
         """Begins to stop it: nothing has happened yet that a look would show."""
         self._space.memory.stopping.add(action.id)
         self._space.tell(action.container, "Normal", "Killing", action.message)
         self._tasks[action.id] = self._space.run(lambda: self._stop(action), f"stop {action.container}")
+        return True
+
+    async def pre_stop(self, action: actions.RunPreStop) -> bool:
+        """Begins the hook of a container that is stopped later."""
+        self._space.memory.prestopped.add(action.id)
+        self._begin_hook(action.id, action.container)
         return True
 
     def interrupt(self) -> None:
@@ -51,18 +56,33 @@ class StopSteps:
 
     async def _pre_stop(self, action: actions.StopContainer) -> float:
         """Runs the hook if there is one, once for each container; returns the seconds of grace that are left."""
-        space, clock = self._space, self._space.context.clock
-        spec = container_by_name(space.pod, action.container)
-        hook = pre_stop(spec) if spec is not None and action.prestop else None
-        if hook is None or action.grace <= 0 or action.id in self._hooked:
+        clock = self._space.context.clock
+        if action.grace <= 0 or not action.prestop:
             return action.grace
-        self._hooked.add(action.id)
+        hook = self._hooks.get(action.id) or self._begin_hook(action.id, action.container)
+        if hook is None:
+            return action.grace
         began = clock.monotonic()
-        running = run_hook(space.context.handlers, clock, hook, space.target(spec, action.id))
         try:
-            answer = await clock.wait_for(running, action.grace)
+            await clock.wait_for(asyncio.shield(hook), action.grace)
         except TimeoutError:
-            answer = Answer(False, f"not finished within {action.grace:g}s")
-        if not answer.ok:
-            space.tell(action.container, "Warning", "FailedPreStopHook", f"PreStopHook failed: {answer.text}")
+            self._hook_failed(action.container, f"not finished within {action.grace:g}s")
+            hook.cancel()
         return max(action.grace - (clock.monotonic() - began), SHORTEST_GRACE)
+
+    def _begin_hook(self, container_id: str, name: str) -> asyncio.Task[Any] | None:
+        spec = container_by_name(self._space.pod, name)
+        if spec is None or pre_stop(spec) is None:
+            return None
+        task: asyncio.Task[Any] = self._space.run(lambda: self._run_hook(spec, container_id), f"preStop {name}")
+        self._hooks[container_id] = task
+        return task
+
+    async def _run_hook(self, spec: Any, container_id: str) -> None:
+        context = self._space.context
+        answer = await run_hook(context.handlers, context.clock, pre_stop(spec), self._space.target(spec, container_id))
+        if not answer.ok:
+            self._hook_failed(spec.name, answer.text)
+
+    def _hook_failed(self, container: str, text: str) -> None:
+        self._space.tell(container, "Warning", "FailedPreStopHook", f"PreStopHook failed: {text}")

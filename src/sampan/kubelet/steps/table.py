@@ -33,6 +33,7 @@ class Steps:
             actions.EnsureImage: ImageSteps(space).ensure,
             actions.StartContainer: containers.start,
             actions.StopContainer: self._stops.stop,
+            actions.RunPreStop: self._stops.pre_stop,
             actions.RemoveContainer: containers.remove,
             actions.Resize: ResizeStep(space).resize,
             actions.Finish: FinishStep(space).finish,
