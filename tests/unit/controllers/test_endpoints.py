@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
-from sampan.controllers.endpoints import packing
+from sampan.controllers.endpoints import facts, packing
 from sampan.controllers.endpoints.legacy import EndpointsController
 from sampan.controllers.endpoints.mirroring import EndpointSliceMirroringController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from tests.unit.controllers.harness import World, defaulted, meta, pod, world
+
+
+def node(name: str) -> Any:
+    return core_v1.Node(metadata=meta_v1.ObjectMeta(name=name, labels={"topology.kubernetes.io/zone": "z1"}))
+
+
+@asynccontextmanager
+async def served(*controllers: Any) -> AsyncIterator[World]:
+    """A world with the node on which the pods are."""
+    async with world(*controllers) as w:
+        w.api.add(node("node-1"))
+        await w.settle()
+        yield w
 
 
 def service(name: str = "web", **spec: Any) -> Any:
@@ -40,9 +57,7 @@ def conditions(w: World) -> dict[str, tuple[bool, bool, bool]]:
 
 
 async def test_a_slice_says_who_serves_and_where() -> None:
-    async with world(EndpointSliceController) as w:
-        zone = {"topology.kubernetes.io/zone": "z1"}
-        w.api.add(core_v1.Node(metadata=meta_v1.ObjectMeta(name="node-1", labels=zone)))
+    async with served(EndpointSliceController) as w:
         w.api.add(running(1), running(2, ready=False), pod("no-address"), running(3, labels={"app": "db"}))
         await w.api.create(service())
         await w.settle()
@@ -55,7 +70,7 @@ async def test_a_slice_says_who_serves_and_where() -> None:
 
 
 async def test_a_terminating_pod_serves_but_is_not_ready() -> None:
-    async with world(EndpointSliceController) as w:
+    async with served(EndpointSliceController) as w:
         w.api.add(running(1), running(2))
         await w.api.create(service())
         await w.settle()
@@ -67,8 +82,47 @@ async def test_a_terminating_pod_serves_but_is_not_ready() -> None:
         assert list(conditions(w)) == ["web-002"]
 
 
+HINTS = [
+    (None, "z1", "n", None),
+    ("PreferClose", "z1", "n", (["z1"], [])),
+    ("PreferSameZone", "z1", "n", (["z1"], [])),
+    ("PreferSameZone", None, "n", None),
+    ("PreferSameNode", "z1", "n", (["z1"], ["n"])),
+    ("PreferSameNode", None, "n", ([], ["n"])),
+    ("PreferSameNode", None, None, None),
+]
+
+
+@pytest.mark.parametrize(("distribution", "zone", "on", "expected"), HINTS)
+def test_hints_follow_the_traffic_distribution(distribution: Any, zone: Any, on: Any, expected: Any) -> None:
+    one = running(1)
+    one.spec.nodeName = on
+    made = facts.hints(service(trafficDistribution=distribution), one, zone)
+    found = made and ([z.name for z in made.forZones or ()], [n.name for n in made.forNodes or ()])
+    assert found == expected
+
+
+async def test_a_pod_whose_node_is_not_known_is_nowhere() -> None:
+    async with served(EndpointSliceController) as w:
+        lost = running(2)
+        lost.spec.nodeName = "node-2"
+        w.api.add(running(1), lost)
+        await w.api.create(service())
+        await w.api.create(service("regardless", publishNotReadyAddresses=True))
+        await w.settle()
+        found = {
+            (one.metadata.labels["kubernetes.io/service-name"], endpoint.targetRef.name)
+            for one in slices(w)
+            for endpoint in one.endpoints
+        }
+        assert found == {("web", "web-001"), ("regardless", "web-001"), ("regardless", "web-002")}
+        w.api.add(node("node-2"))
+        await w.settle(6.0)
+        assert sum(len(one.endpoints) for one in slices(w)) == 4
+
+
 async def test_nothing_is_written_when_nothing_that_matters_changed() -> None:
-    async with world(EndpointSliceController, EndpointsController) as w:
+    async with served(EndpointSliceController, EndpointsController) as w:
         w.api.add(running(1), running(2))
         await w.api.create(service())
         await w.settle()
@@ -81,7 +135,7 @@ async def test_nothing_is_written_when_nothing_that_matters_changed() -> None:
 
 
 async def test_one_pod_more_or_less_writes_one_slice() -> None:
-    async with world(EndpointSliceController) as w:
+    async with served(EndpointSliceController) as w:
         w.api.add(*(running(n) for n in range(250)))
         await w.api.create(service())
         await w.settle()
@@ -97,7 +151,7 @@ async def test_one_pod_more_or_less_writes_one_slice() -> None:
 
 
 async def test_named_ports_group_pods_by_number() -> None:
-    async with world(EndpointSliceController, EndpointsController) as w:
+    async with served(EndpointSliceController, EndpointsController) as w:
         for number, port in ((1, 8080), (2, 9090), (3, None)):
             made = running(number)
             ports = [core_v1.ContainerPort(name="web", containerPort=port)] if port else []
@@ -112,7 +166,7 @@ async def test_named_ports_group_pods_by_number() -> None:
 
 
 async def test_a_service_without_pods_keeps_one_empty_slice() -> None:
-    async with world(EndpointSliceController) as w:
+    async with served(EndpointSliceController) as w:
         await w.api.create(service())
         await w.settle()
         (one,) = slices(w)
@@ -127,7 +181,7 @@ async def test_a_service_without_pods_keeps_one_empty_slice() -> None:
 
 
 async def test_services_without_selector_and_external_names_are_left_alone() -> None:
-    async with world(EndpointSliceController, EndpointsController) as w:
+    async with served(EndpointSliceController, EndpointsController) as w:
         w.api.add(running(1))
         await w.api.create(service("manual", selector=None))
         await w.api.create(service("elsewhere", type="ExternalName", clusterIP=None))
@@ -136,7 +190,7 @@ async def test_services_without_selector_and_external_names_are_left_alone() -> 
 
 
 async def test_headless_services_name_their_pods() -> None:
-    async with world(EndpointSliceController) as w:
+    async with served(EndpointSliceController) as w:
         made = running(1)
         made.spec.hostname, made.spec.subdomain = "db-0", "web"
         w.api.add(made)
@@ -148,7 +202,7 @@ async def test_headless_services_name_their_pods() -> None:
 
 
 async def test_a_changed_selector_and_unready_addresses_are_followed() -> None:
-    async with world(EndpointSliceController) as w:
+    async with served(EndpointSliceController) as w:
         w.api.add(running(1), running(2, ready=False, labels={"app": "db"}))
         await w.api.create(service())
         await w.settle()
@@ -161,7 +215,7 @@ async def test_a_changed_selector_and_unready_addresses_are_followed() -> None:
 
 
 async def test_endpoints_follow_and_go_with_their_service() -> None:
-    async with world(EndpointsController) as w:
+    async with served(EndpointsController) as w:
         w.api.add(running(1), running(2, ready=False))
         await w.api.create(service())
         await w.settle()
@@ -175,7 +229,7 @@ async def test_endpoints_follow_and_go_with_their_service() -> None:
 
 
 async def test_a_stale_cache_makes_no_second_slice() -> None:
-    async with world(EndpointSliceController) as w:
+    async with served(EndpointSliceController) as w:
         w.api.add(running(1))
         await w.settle()
         w.api.fail("create", "endpointslices", after=True)
@@ -200,7 +254,7 @@ def test_packing_takes_the_fullest_slice_that_has_room() -> None:
 
 
 async def test_endpoints_written_by_hand_are_mirrored() -> None:
-    async with world(EndpointSliceMirroringController, EndpointSliceController, EndpointsController) as w:
+    async with served(EndpointSliceMirroringController, EndpointSliceController, EndpointsController) as w:
         await w.api.create(service("db", selector=None))
         subset = core_v1.EndpointSubset(
             addresses=[core_v1.EndpointAddress(ip="192.0.2.1"), core_v1.EndpointAddress(ip="2001:db8::1")],
@@ -223,7 +277,7 @@ async def test_endpoints_written_by_hand_are_mirrored() -> None:
 
 
 async def test_endpoints_that_ask_not_to_be_mirrored_are_not() -> None:
-    async with world(EndpointSliceMirroringController) as w:
+    async with served(EndpointSliceMirroringController) as w:
         await w.api.create(service("db", selector=None))
         subset = core_v1.EndpointSubset(addresses=[core_v1.EndpointAddress(ip="192.0.2.1")])
         skip = {"endpointslice.kubernetes.io/skip-mirror": "true"}

@@ -110,9 +110,9 @@ def reference(pod: Any) -> Any:
 def hints(service: Any, pod: Any, zone: str | None) -> Any:
     """Where a Service with a traffic distribution wants this endpoint used."""
     distribution = service.spec.trafficDistribution
-    if not distribution or not zone:
+    if not distribution:
         return None
-    near = [discovery_v1.ForZone(name=zone)]
-    if distribution == "PreferSameNode" and pod.spec.nodeName:
-        return discovery_v1.EndpointHints(forZones=near, forNodes=[discovery_v1.ForNode(name=pod.spec.nodeName)])
-    return discovery_v1.EndpointHints(forZones=near)
+    zones = [discovery_v1.ForZone(name=zone)] if zone else None
+    node = pod.spec.nodeName if distribution == "PreferSameNode" else None
+    nodes = [discovery_v1.ForNode(name=node)] if node else None
+    return discovery_v1.EndpointHints(forZones=zones, forNodes=nodes) if zones or nodes else None

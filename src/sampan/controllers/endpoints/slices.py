@@ -21,6 +21,8 @@ SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 HEADLESS = "service.kubernetes.io/headless"
 MANAGER = "endpointslice-controller.k8s.io"
+MISSING_NODE_SECONDS = 5.0
+"""When to look again at pods whose node is not known."""
 PLAIN = frozenset({SERVICE_NAME, MANAGED_BY, HEADLESS})
 
 
@@ -55,7 +57,9 @@ class EndpointSliceController(Controller):
                 await self.write.delete(one)
         for address_type in types:
             await self._reconcile_type(service, address_type, [s for s in existing if s.addressType == address_type])
-        return None
+        return (
+            MISSING_NODE_SECONDS if any(self._is_lost(service, pod) for pod in self.members.pods_of(service)) else None
+        )
 
     async def _reconcile_type(self, service: Any, address_type: str, existing: list[Any]) -> None:
         packing = pack(existing, self._desired(service, address_type))
@@ -71,10 +75,17 @@ class EndpointSliceController(Controller):
     def _desired(self, service: Any, address_type: str) -> dict[facts.Ports, list[Any]]:
         desired: dict[facts.Ports, list[Any]] = {}
         for pod in self.members.pods_of(service):
+            if self._is_lost(service, pod):
+                continue
             made = facts.endpoint(service, pod, address_type, self._zone(pod))
             if made is not None:
                 desired.setdefault(facts.ports(service, pod), []).append(made)
         return desired
+
+    def _is_lost(self, service: Any, pod: Any) -> bool:
+        """Its node is not there (yet, or any more): nobody knows where the pod is, unless it is wanted regardless."""
+        known = self.nodes.get(pod.spec.nodeName or "") is not None
+        return not known and bool(facts.addresses(pod)) and not service.spec.publishNotReadyAddresses
 
     def _zone(self, pod: Any) -> str | None:
         node = self.nodes.get(pod.spec.nodeName or "")

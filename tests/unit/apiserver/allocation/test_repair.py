@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sampan.apiserver.allocation import records
-from sampan.apiserver.allocation.repair import Held, Missing, Record, wrong
+from sampan.apiserver.allocation.repair import Held, Missing, Record, Twice, not_recorded, twice, wrong
+from sampan.store import keys
 from sampan.store.interface import Delete, Put
 from tests.unit.apiserver.admission.harness import Api, api
 
@@ -31,7 +32,7 @@ def test_each_kind_of_difference() -> None:
     found = {"strange": Record("strange", 7, "b/other"), "free": Record("free", 8, "a/gone")}
     found["twice"] = Record("twice", 9, "a/db")
     differences = list(wrong([web, db, late], found))
-    assert differences == [Missing("missing", 0, web), Missing("strange", 7, web), found["free"]]
+    assert differences == [Twice("twice", late), Missing("missing", 0, web), Missing("strange", 7, web), found["free"]]
 
 
 def service(name: str, **spec: Any) -> dict[str, Any]:
@@ -64,6 +65,47 @@ async def test_lost_and_forgotten_records_are_repaired() -> None:
         again["spec"]["ports"][0]["nodePort"] = 30999
         assert (await server("POST", SERVICES, again))[0] == 201
         assert server.server.allocation_repair.repaired == 4
+        about = {
+            "ClusterIPNotAllocated": f"Cluster IP [IPv4]: {address} is not allocated; repairing",
+            "PortNotAllocated": f"Port {port} is not allocated; repairing",
+            "IPAddressNotAllocated": "IPAddress: 10.96.7.7 for Service default/gone appears to have leaked: "
+            "cleaning up",
+        }
+        assert await told(server) == about
+
+
+async def told(server: Api) -> dict[str, str]:
+    _, listed = await server("GET", "/api/v1/namespaces/default/events", None)
+    return {one["reason"]: one["message"] for one in listed["items"]}
+
+
+TOLD = [
+    (not_recorded(Missing(records.address_key("10.0.0.1"), 7, held("a/web"))), "has a wrong reference; repairing"),
+    (twice(Twice(records.address_key("10.0.0.1"), held("a/web"))), "assigned to multiple services"),
+    (twice(Twice(records.port_key(30000), held("a/web"))), "Port 30000 was assigned to multiple services"),
+]
+
+
+@pytest.mark.parametrize(("event", "text"), TOLD)
+def test_what_cannot_be_mended_is_told(event: Any, text: str) -> None:
+    assert text in event.message
+    assert (event.involvedObject.kind, event.involvedObject.name, event.metadata.namespace) == ("Service", "web", "a")
+
+
+async def test_a_trouble_that_stays_is_told_once() -> None:
+    async with api() as server:
+        made = await server.make(SERVICES, service("web"))
+        copied = {**made, "metadata": {**made["metadata"], "name": "zzz", "uid": "other"}}
+        copied["metadata"].pop("resourceVersion")
+        key = keys.key("", "services", "default", "zzz")
+        await server.server.store.commit([], [Put(key, json.dumps(copied).encode())])
+        for _ in range(2):
+            await server.server.cache.fresh()
+            await server.server.allocation_repair.once()
+        await server.server.cache.fresh()
+        (event,) = (await server("GET", "/api/v1/namespaces/default/events", None))[1]["items"]
+        assert (event["reason"], event["involvedObject"]["name"]) == ("ClusterIPAlreadyAllocated", "zzz")
+        assert event["source"] == {"component": "ipallocator-repair-controller"}
 
 
 async def test_a_healthy_store_is_not_written_to() -> None:
