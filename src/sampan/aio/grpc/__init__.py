@@ -14,7 +14,7 @@ in: `channel` connects, `connection` has the calls of one connection, `sending` 
 from __future__ import annotations
 
 from sampan.aio.grpc.call import Streaming
-from sampan.aio.grpc.channel import Channel
-from sampan.aio.grpc.errors import Code, RpcError
+from sampan.aio.grpc.channel import MOST_BYTES, Channel
+from sampan.aio.grpc.errors import Code, RpcError, TooLarge
 
-__all__ = ["Channel", "Code", "RpcError", "Streaming"]
+__all__ = ["MOST_BYTES", "Channel", "Code", "RpcError", "Streaming", "TooLarge"]

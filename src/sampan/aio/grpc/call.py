@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sampan.aio.grpc.errors import Code, RpcError
+from sampan.aio.grpc.errors import Code, RpcError, TooLarge
 from sampan.aio.grpc.headers import Head
 
 WINDOW = 1 << 20
@@ -66,7 +66,7 @@ class Call:
             raise RpcError(Code.INTERNAL, "the answer is compressed, which was not asked for")
         size = int.from_bytes(prefix[1:PREFIX], "big")
         if size > self.most:
-            raise RpcError(Code.RESOURCE_EXHAUSTED, f"the answer has {size} bytes, of which {self.most} are taken")
+            raise TooLarge(size, self.most)
         return size
 
     def messages(self, found: list[bytes], size: int) -> int:

@@ -15,7 +15,7 @@ from sampan.aio.tasks import TaskOwner
 
 LOOK_SECONDS = 0.2
 """How late the end of a call's time may be noticed."""
-MOST_BYTES = 1 << 29
+MOST_BYTES = 64 << 20
 CLOSED = "the channel is closed"
 
 

@@ -33,3 +33,10 @@ class RpcError(Exception):
         self.code = code
         self.details = details
         self.untouched = untouched
+
+
+class TooLarge(RpcError):
+    """An answer that was not taken: ask for less of it."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, f"the answer has {size} bytes, of which {most} are taken")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sampan.aio.clock import Clock
-from sampan.aio.grpc import Channel, Streaming
+from sampan.aio.grpc import MOST_BYTES, Channel, Streaming
 from sampan.aio.tls import reloading
 from sampan.store.errors import Unavailable
 from sampan.store.etcd.messages import pb
@@ -56,17 +56,17 @@ STREAMS = {
 class Member:
     """The member at one endpoint, `http://host:port` or `https://host:port`.
 
-    `calls` take a request, `metadata` and `timeout` in seconds; those that are streams take `metadata` alone. They
-    raise `RpcError`.
+    Answers of more than `most` bytes are refused. `calls` take a request, `metadata` and `timeout` in seconds; those
+    that are streams take `metadata` alone. They raise `RpcError`.
     """
 
     calls: dict[str, Any]
 
-    def __init__(self, url: str, credentials: Credentials, clock: Clock) -> None:
+    def __init__(self, url: str, credentials: Credentials, clock: Clock, *, most: int = MOST_BYTES) -> None:
         self.url = url
         self.streams: dict[Any, None] = {}
         host, port, secure = _place(url)
-        self._channel = Channel(host, port, tls=_tls(credentials) if secure else None, clock=clock)
+        self._channel = Channel(host, port, tls=_tls(credentials) if secure else None, clock=clock, most=most)
         self.calls = {name: self._unary(procedure) for name, procedure in UNARY.items()}
         self.calls |= {name: self._stream(procedure) for name, procedure in STREAMS.items()}
 

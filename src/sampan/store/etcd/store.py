@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sampan.aio.clock import Clock
-from sampan.aio.grpc import RpcError
+from sampan.aio.grpc import RpcError, TooLarge
 from sampan.aio.tasks import TaskOwner
 from sampan.store.errors import Compacted, FutureRevision, InvalidCommit, LeaseNotFound, StoreError, Unavailable
 from sampan.store.etcd import failures, sequence
@@ -39,8 +39,8 @@ BEAT = RESERVED + "beat"
 CALL_SECONDS = 10.0
 """More than etcd's own limit of about seven for deciding a request."""
 COMPACT_SECONDS = 300.0
-PAGE = 4096
-"""Keys asked for at once, so that no answer is of any size."""
+PAGE, FEWER = 4096, 16
+"""Keys asked for at once, and the part of them that is asked for when that is too much for one answer."""
 PATIENCE_SECONDS = 0.02
 CLOSED = "the store is closed"
 
@@ -235,12 +235,21 @@ class EtcdStore:
         return Range(items, count > len(items), count, revision)
 
     async def _read(self, request: Any) -> Any:
-        return await self._about(request.revision, self._connection.call("range", request, repeatable=True))
+        """The answer, to fewer keys when it would be too large for so many."""
+        while True:
+            try:
+                return await self._about(request.revision, self._connection.call("range", request, repeatable=True))
+            except TooLarge as error:
+                if request.limit == 1:
+                    raise failures.translated(error, self._connection.url) from None
+                request.limit = max((request.limit or PAGE) // FEWER, 1)
 
     async def _about(self, revision: int, answer: Awaitable[T]) -> T:
         """The answer to a request that names a revision."""
         try:
             return await answer
+        except TooLarge:
+            raise
         except RpcError as error:
             said = failures.text(error)
             if failures.COMPACTED in said:

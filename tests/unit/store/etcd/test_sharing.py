@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from sampan.store import keys
 from sampan.store.cache import WatchCache
 from sampan.store.errors import LeaseNotFound, Unavailable
 from sampan.store.etcd import EtcdStore
+from sampan.store.etcd.member import Member
 from sampan.store.interface import Compare, Put
 from sampan.testing import etcd
 
@@ -107,3 +109,17 @@ async def test_nobody_there_is_said_with_the_endpoints() -> None:
     store = EtcdStore([f"http://127.0.0.1:{port}"], SystemClock(), seconds=0.3)
     with pytest.raises(Unavailable, match=f"127.0.0.1:{port}.*check that etcd runs"):
         await store.start()
+
+
+async def test_what_is_too_much_for_one_answer_comes_in_several(opened: Open) -> None:
+    values = {f"/{n:03}": bytes([n]) * 9000 for n in range(100)}
+    async with opened() as other:
+        await other.commit([], [Put("/~huge", bytes(60_000))])
+        await asyncio.gather(*(other.commit([], [Put(key, value)]) for key, value in values.items()))
+    async with opened(member=partial(Member, most=50_000)) as store:
+        for limit in (0, 100, 30):
+            found = await store.range("/", "/~", limit=limit)
+            assert {item.key: item.value for item in found.items} == dict(list(values.items())[: limit or 100])
+            assert (found.count, found.more) == (100, limit == 30)
+        with pytest.raises(Unavailable, match="of which 50000 are taken"):
+            await store.get("/~huge")

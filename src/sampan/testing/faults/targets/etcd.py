@@ -65,7 +65,7 @@ class Etcd(Incarnations):
         for n in range(STORES):
             store = EtcdStore([*urls[n:], *urls[:n]], self.clock, seconds=5)
             self._stores.append(store)
-            await store.start()
+            await self._begin(store)
 
     async def close(self) -> None:
         for store in self._stores:
@@ -164,6 +164,10 @@ class Etcd(Incarnations):
         """One of the servers ends and begins again; its watches and calls break off."""
         store = rng.choice(self._stores)
         await store.close()
+        await self._begin(store)
+
+    async def _begin(self, store: EtcdStore) -> None:
+        """Members may be electing, or the machine be busy."""
         while True:
             try:
                 await store.start()
