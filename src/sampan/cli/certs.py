@@ -50,16 +50,19 @@ def check(data_dir: str, output: str) -> None:
     """
     from pathlib import Path
 
-    from sampan.cluster import inspection
+    from sampan.cluster import inspection, tokenkeys
     from sampan.cluster.layout import Layout
 
-    report = inspection.inspect(Layout(Path(data_dir)).pki, SystemClock())
+    pki = Layout(Path(data_dir)).pki
+    report = inspection.inspect(pki, SystemClock())
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
         click.echo(table(report.authorities, "AUTHORITY"))
         click.echo()
         click.echo(table(report.certificates, "CERTIFICATE"))
+        if tokenkeys.is_changing(pki):
+            click.echo("\nthe key of tokens is being replaced; next: sampan certs rotate-token-key")
         for problem in report.problems:
             click.secho(f"problem: {problem}", err=True, fg="red")
     sys.exit(bool(report.problems))

@@ -49,6 +49,11 @@ def stage(pki: Path) -> str:
     return SIGNING if len(known) > 1 else STEADY
 
 
+def is_changing(pki: Path) -> bool:
+    """Whether there is a step left to take; a machine that has joined a cluster has no such key."""
+    return (pki / PUBLIC).exists() and stage(pki) != STEADY
+
+
 def believe(pki: Path) -> None:
     """Makes the next key and has its signatures believed beside the present one's."""
     following = ec.generate_private_key(ec.SECP256R1())

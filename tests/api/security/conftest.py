@@ -75,7 +75,13 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def kubelet(api: Any) -> Iterator[Backend]:
+def kubelet(kubelets: ssl.SSLContext) -> Iterator[Backend]:
+    with serving(kubelets) as made:
+        yield made
+
+
+@pytest.fixture
+def kubelets(api: Any) -> ssl.SSLContext:
     """With a certificate that the API server takes for a kubelet's, asking for one of its."""
     pki = Path(api.data) / "pki"
     serving_authority = Authority(pki, SystemClock(), "kubelet-ca")
@@ -84,8 +90,7 @@ def kubelet(api: Any) -> Iterator[Backend]:
     context.load_cert_chain(*files)
     context.load_verify_locations(pki / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
-    with serving(context) as made:
-        yield made
+    return context
 
 
 @contextmanager

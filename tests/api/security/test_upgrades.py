@@ -24,7 +24,8 @@ from .test_proxies import node
 class Echo:
     """A WebSocket server that answers with what it is told; `asked` keeps how it was asked. It refuses `/refuse`."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self.asked: list[Request] = []
         self._listening = socket.create_server((host, 0))
         self.host, self.port = self._listening.getsockname()
@@ -41,8 +42,12 @@ class Echo:
         with suppress(OSError):
             while True:
                 connection, _ = self._listening.accept()
-                with connection:
-                    self._talk(connection)
+                with connection, suppress(ssl.SSLError):
+                    if self._context is None:
+                        self._talk(connection)
+                    else:
+                        with self._context.wrap_socket(connection, server_side=True) as secured:
+                            self._talk(secured)
 
     def _talk(self, connection: socket.socket) -> None:
         spoken = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
@@ -101,6 +106,27 @@ def test_websockets_to_a_pod_and_to_a_service(api: Any, namespace: str, echo: Ec
         assert (headers[b"x-mine"], headers[b"x-forwarded-for"]) == (b"1", b"127.0.0.1")
         assert b"authorization" not in headers
         assert one.subprotocols == ["chat"]
+
+
+def test_a_websocket_to_a_nodes_kubelet(api: Any, echo: Echo, kubelets: ssl.SSLContext) -> None:
+    """Over TLS, with this server's certificate and the kubelet's checked; one of somebody else is not spoken to."""
+    kubelet = Echo(echo.host, kubelets)
+    try:
+        node(api, "upgrading", kubelet.host, kubelet.port)
+        talk(opened(api, "/api/v1/nodes/upgrading/proxy/exec/ns/p/c"))
+        assert [one.target for one in kubelet.asked] == ["/exec/ns/p/c"]
+    finally:
+        kubelet.close()
+    other = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    other.load_cert_chain(api.data / "pki" / "apiserver.crt", api.data / "pki" / "apiserver.key")
+    stranger = Echo(echo.host, other)
+    try:
+        node(api, "strange", stranger.host, stranger.port)
+        with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+            opened(api, "/api/v1/nodes/strange/proxy/exec/ns/p/c")
+        assert (refused.value.status_code, stranger.asked) == (503, [])
+    finally:
+        stranger.close()
 
 
 def test_they_are_counted_while_they_last(api: Any, namespace: str, echo: Echo) -> None:

@@ -73,6 +73,15 @@ def inlined(kubeconfig: Path) -> bytes:
     return files.load(kubeconfig).ca or b""
 
 
+def test_a_key_of_tokens_that_is_being_replaced_is_told(made: Options) -> None:
+    for step, told in (("1 of 3", True), ("2 of 3", True), ("3 of 3", False)):
+        assert step in invoke(made, "rotate-token-key")[1]
+        status, text = invoke(made, "check")
+        assert (status, "next: sampan certs rotate-token-key" in text) == (0, told)
+    (made.layout.pki / "sa.pub").unlink()
+    assert "rotate-token-key" not in invoke(made, "check")[1]
+
+
 def test_a_first_step_cut_short_is_taken_again(made: Options) -> None:
     pki, clock = made.layout.pki, VirtualClock()
     before = (pki / "ca.crt").read_bytes()
