@@ -20,6 +20,7 @@ VERBS = {
     "kubectl": "Run kubectl against this cluster.",
     "image": "Build a container image from files, or import one.",
     "certs": "Look at certificates, renew them, replace an authority.",
+    "network": "Show who reaches whom, and what is in the way.",
     "nodes": "Simulate nodes, by the thousand, against any API server.",
     "backup": "Save all objects to a file, while serving.",
     "restore": "Make the objects those of a backup.",

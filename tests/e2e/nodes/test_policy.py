@@ -154,6 +154,16 @@ def test_a_pods_first_packet_is_guarded(world: World, pods: Pods) -> None:
         assert world.kubectl("logs", *where).stdout.splitlines()[-1] == "refused"
 
 
+def test_a_node_that_was_cut_off_learns_what_it_missed(world: World, pods: Pods) -> None:
+    world.kubectl("delete", "networkpolicy", "tested", "-n", HERE, "--ignore-not-found")
+    asked = [t for t in EVERYWHERE if to_web(t) and t.port == HTTP]
+    until(lambda: pods.reached(asked) == set(asked), "without a policy all get in")
+    with world.cut_off(3):
+        world.apply(policy(podSelector=WEB, ingress=[]))
+        assert pods.reached(asked) == {t for t in asked if t.source == "stranger"}, "those on its own node"
+    until(lambda: pods.reached(asked) == set(), "the node has heard of the policy")
+
+
 def test_rules_that_somebody_removed_come_back_and_foreign_ones_stay(world: World, pods: Pods) -> None:
     world.apply(policy(podSelector=WEB, ingress=[]))
     asked = [t for t in EVERYWHERE if to_web(t) and t.port == HTTP]

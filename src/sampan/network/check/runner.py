@@ -1,0 +1,173 @@
+"""The check brought about: pods made on every node, their output read, everything removed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from sampan.aio.clock import Clock
+from sampan.api.errors import AlreadyExists, ApiError, NotFound
+from sampan.api.kinds import core_v1, meta_v1
+from sampan.client.interface import Client
+from sampan.network.check.plan import NODE, NODE_PORT, POD, POD_PORT, SERVE, Asked, Member, Place, Told, read, script
+
+NAMESPACE = "sampan-network-check"
+IMAGE = "sampan.dev/sample:1"
+LABEL = "network.sampan.dev/check"
+PATIENCE_SECONDS, POLL_SECONDS = 60.0, 0.2
+MOST_NODES = 20
+
+
+class Raw(Client, Protocol):
+    """A client that also reads what is no object: logs."""
+
+    async def raw(self, method: str, path: str) -> bytes: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    asked: Asked
+    told: Told
+    absent: tuple[str, ...]
+    """Why nodes took no part."""
+
+
+class Check:
+    """`nodes`: those that take part, all that are ready when empty. `domain`: the cluster's."""
+
+    def __init__(self, client: Raw, clock: Clock, *, nodes: Sequence[str], outside: str, domain: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._names = set(nodes)
+        self._outside = outside
+        self._domain = domain
+        self._absent: list[str] = []
+
+    async def run(self) -> Outcome:
+        """Raises ApiError and Unreachable."""
+        nodes = await self._nodes()
+        async with self._namespace():
+            members, service = await self._serve(nodes)
+            name = f"kubernetes.default.svc.{self._domain}"
+            asked = Asked(members=tuple(members), service=service, name=name, outside=self._outside)
+            told = Told()
+            questions = (self._ask(asked, each.node, kind, told) for each in members for kind in (POD, NODE))
+            await asyncio.gather(*questions)
+        return Outcome(asked=asked, told=told, absent=tuple(self._absent))
+
+    async def _nodes(self) -> list[Any]:
+        found = [n for n in (await self._client.list(core_v1.Node)).items if self._wanted(n)]
+        if len(found) > MOST_NODES:
+            self._absent.append(
+                f"{len(found) - MOST_NODES} of {len(found)} nodes were not looked at: name some with --node"
+            )
+        return found[:MOST_NODES]
+
+    def _wanted(self, node: Any) -> bool:
+        name = node.metadata.name
+        if self._names and name not in self._names:
+            return False
+        conditions = {c.type: c.status for c in (node.status.conditions or ())}
+        if conditions.get("Ready") != "True":
+            self._absent.append(f"node {name} is not ready: see `sampan status`")
+            return False
+        return True
+
+    @contextlib.asynccontextmanager
+    async def _namespace(self) -> AsyncIterator[None]:
+        """One of our own, where no policy isolates; what an interrupted check has left goes first."""
+        labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+        made = core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=NAMESPACE, labels=labels))
+        await self._gone(AlreadyExists, lambda: self._client.create(made))
+        try:
+            yield
+        finally:
+            await asyncio.shield(self._client.delete(core_v1.Namespace, NAMESPACE))
+
+    async def _gone(self, refusal: type[ApiError], act: Callable[[], Any]) -> None:
+        """Does it once an earlier one has gone away."""
+        deadline = self._clock.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                await act()
+                return
+            except refusal:
+                if self._clock.monotonic() > deadline:
+                    raise
+                with contextlib.suppress(NotFound):
+                    await self._client.delete(core_v1.Namespace, NAMESPACE)
+                await self._clock.sleep(POLL_SECONDS)
+
+    async def _serve(self, nodes: Sequence[Any]) -> tuple[list[Member], str]:
+        """Those nodes whose pods answer, and the address of the Service of all."""
+        ports = [core_v1.ServicePort(port=80, targetPort=POD_PORT)]
+        spec = core_v1.ServiceSpec(selector={LABEL: POD}, ports=ports)
+        metadata = meta_v1.ObjectMeta(name="check", namespace=NAMESPACE)
+        service: Any = await self._client.create(core_v1.Service(metadata=metadata, spec=spec))
+        found = await asyncio.gather(*(self._member(node) for node in nodes))
+        return [each for each in found if each], service.spec.clusterIP
+
+    async def _member(self, node: Any) -> Member | None:
+        name = node.metadata.name
+        for kind, port in ((POD, POD_PORT), (NODE, NODE_PORT)):
+            await self._client.create(pod(f"serve-{kind}", name, kind, f"PORT={port}; {SERVE}"))
+        answering = [await self._until(f"serve-{kind}-{name}", ("Running",)) for kind in (POD, NODE)]
+        if None in answering:
+            return None
+        inside, host = (each.status.podIP for each in answering)
+        return Member(node=name, address=host, pod=inside, ranges=tuple(node.spec.podCIDRs or ()))
+
+    async def _ask(self, asked: Asked, node: str, kind: str, told: Told) -> None:
+        await self._client.create(pod(f"ask-{kind}", node, kind, script(asked, kind)))
+        if await self._until(f"ask-{kind}-{node}", ("Succeeded", "Failed")) is not None:
+            path = f"/api/v1/namespaces/{NAMESPACE}/pods/{quote(f'ask-{kind}-{node}')}/log"
+            output = (await self._client.raw("GET", path)).decode(errors="replace")
+            read(asked, Place(kind, node), output, told)
+
+    async def _until(self, name: str, phases: Sequence[str]) -> Any:
+        """The pod in one of these phases; None, and why is noted, when it does not get there."""
+        deadline = self._clock.monotonic() + PATIENCE_SECONDS
+        while True:
+            found: Any = await self._client.get(core_v1.Pod, name, NAMESPACE)
+            if found.status.phase in phases and (found.status.podIP or phases != ("Running",)):
+                return found
+            if self._clock.monotonic() > deadline or found.status.phase in ("Succeeded", "Failed"):
+                self._absent.append(f"the check's pod on node {found.spec.nodeName} does not start: {why(found)}")
+                return None
+            await self._clock.sleep(POLL_SECONDS)
+
+
+def why(pod: Any) -> str:
+    """The first reason that its status gives."""
+    for container in pod.status.containerStatuses or ():
+        waiting = container.state.waiting if container.state else None
+        if waiting and waiting.reason:
+            return f"{waiting.reason} {waiting.message or ''}".strip()
+    return pod.status.message or pod.status.phase or "no word of it from its kubelet"
+
+
+def pod(role: str, node: str, kind: str, command: str) -> Any:
+    """One that runs a shell command on that node: in the pod network, or in the node's own, where it sees the node."""
+    host = kind == NODE
+    container = core_v1.Container(name="check", image=IMAGE, command=["sh", "-c", command])
+    spec = core_v1.PodSpec(
+        nodeName=node,
+        containers=[container],
+        hostNetwork=host or None,
+        restartPolicy="Never",
+        terminationGracePeriodSeconds=0,
+        tolerations=[core_v1.Toleration(operator="Exists")],
+        automountServiceAccountToken=False,
+        dnsPolicy="ClusterFirstWithHostNet" if host else "ClusterFirst",
+    )
+    if host:
+        container.securityContext = core_v1.SecurityContext(privileged=True)
+        container.volumeMounts = [core_v1.VolumeMount(name="host", mountPath="/host", readOnly=True)]
+        spec.volumes = [core_v1.Volume(name="host", hostPath=core_v1.HostPathVolumeSource(path="/"))]
+    labels = {LABEL: kind} if role.startswith("serve") else {}
+    metadata = meta_v1.ObjectMeta(name=f"{role}-{node}", namespace=NAMESPACE, labels=labels)
+    return core_v1.Pod(metadata=metadata, spec=spec)

@@ -1,0 +1,60 @@
+"""`sampan network check` on three nodes: all well, then with faults put in its way, each of which it must name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .world import World
+
+
+def check(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return world.sampan("network check", "--outside", "", *arguments, check=False)
+
+
+def findings(world: World) -> list[str]:
+    done = check(world, "-o", "json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return [str(finding) for finding in document["findings"]]
+
+
+@contextmanager
+def dropping(world: World, number: int, chain: str, rule: str = "") -> Iterator[None]:
+    """A firewall of somebody else's on that node."""
+    for words in ("add table inet wall", f"add chain inet wall guard {{ {chain} }}"):
+        world.on(number, "nft", words)
+    if rule:
+        world.on(number, "nft", f"add rule inet wall guard {rule}")
+    try:
+        yield
+    finally:
+        world.on(number, "nft", "delete table inet wall")
+
+
+def test_all_is_well(world: World) -> None:
+    done = check(world)
+    assert done.returncode == 0 and done.stdout.endswith("Everybody reaches everybody.\n"), done.stdout + done.stderr
+    assert f"to pod {world.names[3]}" in done.stdout and "FAILED" not in done.stdout
+
+
+def test_a_firewall_and_forwarding_turned_off_are_named(world: World) -> None:
+    off = "net.ipv4.conf.eth0.forwarding"
+    world.on(2, "sysctl", "-qw", f"{off}=0")
+    try:
+        with dropping(world, 3, "type filter hook forward priority 0; policy drop;"):
+            found = findings(world)
+    finally:
+        world.on(2, "sysctl", "-qw", f"{off}=1")
+    assert f"node {world.names[2]} does not forward packets from eth0: `sysctl -w {off}=1`" in found[0]
+    assert f"chain guard of table inet wall on node {world.names[3]} drops what pods send" in found[1]
+    assert any(f"pods on node {world.names[1]} to {world.names[3]}: no packet gets through" in text for text in found)
+
+
+def test_large_packets_that_get_lost_are_named(world: World) -> None:
+    with dropping(world, 3, "type filter hook prerouting priority -300;", "iifname eth0 meta length > 1200 drop"):
+        found = findings(world)
+    assert any(f"to {world.names[3]} large packets get lost" in text for text in found), found
