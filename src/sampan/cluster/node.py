@@ -193,7 +193,7 @@ def dns(
         rng=rng,
         addresses=(options.dns_ip,),
         zone=options.cluster_domain,
-        networks=(options.cluster_cidr, options.service_cidr),
+        networks=tuple(cidr for _, cidr in options.networks),
         metrics=("127.0.0.1", DNS_METRICS_PORT),
     )
 
@@ -218,7 +218,7 @@ def installed_range(options: Options) -> str:
         written = json.loads((options.cni_configuration / cni.FILE_NAME).read_text())
     except FileNotFoundError:
         return ""
-    return str(written["plugins"][0]["ipam"]["ranges"][0][0]["subnet"])
+    return ",".join(str(chosen[0]["subnet"]) for chosen in written["plugins"][0]["ipam"]["ranges"])
 
 
 def pod_network(options: Options, pod_cidr: str) -> PodNetwork:

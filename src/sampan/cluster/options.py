@@ -78,6 +78,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return enable, disable, Path(file) if file else None
 
     @property
+    def networks(self) -> tuple[tuple[str, str], ...]:
+        """(option, range) for pods' and services' addresses, each of one or of both families."""
+        named = (("--cluster-cidr", self.cluster_cidr), ("--service-cidr", self.service_cidr))
+        return tuple((option, cidr.strip()) for option, cidrs in named for cidr in cidrs.split(","))
+
+    @property
     def joined(self) -> bool:
         """Whether the cluster's authorities and API server are another machine's."""
         return bool(self.api_server)

@@ -40,7 +40,7 @@ FIXED = (
 )
 """What of a cluster's options cannot be changed."""
 MIGRATE = {"store": "; `sampan store migrate` takes the objects to another store"}
-CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "loopback")
+CNI_PLUGINS = ("bridge", "ptp", "host-local", "portmap", "bandwidth", "loopback")
 NODE_PORTS = {10250: "kubelet"}
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,6 +50,7 @@ def check(options: Options, *, running: bool) -> None:
     check_root()
     check_programs(options)
     check_options(options)
+    check_networks(options)
     check_servers(options)
     check_nodes(options, running=running)
     check_admission(options)
@@ -187,10 +188,35 @@ def check_servers(options: Options) -> None:
     network = _ipv4(options.server_cidr, "--server-cidr")
     if network.num_addresses < count + 4:
         raise ClusterError(f"--server-cidr {options.server_cidr} has no room for {count} servers: use a /28 or larger")
-    for option in ("service_cidr", "cluster_cidr"):
-        if network.overlaps(ipaddress.ip_network(getattr(options, option))):
-            name = f"--{option.replace('_', '-')}"
+    for name, cidr in options.networks:
+        if _overlap(network, ipaddress.ip_network(cidr)):
             raise ClusterError(f"--server-cidr {network} lies in {name}: choose another network")
+
+
+def check_networks(options: Options) -> None:
+    """Pods' and services' addresses: readable, nobody's twice, and not those of this machine's network."""
+    known: list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]] = []
+    for name, cidr in options.networks:
+        try:
+            network = ipaddress.ip_network(cidr)
+        except ValueError as error:
+            raise ClusterError(f"{name} {cidr}: {error}") from None
+        for other, before in known:
+            if _overlap(network, before):
+                raise ClusterError(f"{name} {network} and {other} {before} overlap: choose another network for one")
+            if name == other and network.version == before.version:
+                raise ClusterError(f"{name} {options.cluster_cidr}: one network of each address family, not two of one")
+        if ipaddress.ip_address(options.node_ip) in network:
+            raise ClusterError(
+                f"this machine's own address, {options.node_ip}, lies in {name} {network}: choose another network"
+            )
+        known.append((name, network))
+
+
+def _overlap(
+    one: ipaddress.IPv4Network | ipaddress.IPv6Network, other: ipaddress.IPv4Network | ipaddress.IPv6Network
+) -> bool:
+    return one.version == other.version and one.overlaps(other)
 
 
 def check_nodes(options: Options, *, running: bool) -> None:
@@ -203,9 +229,8 @@ def check_nodes(options: Options, *, running: bool) -> None:
     network = _ipv4(options.node_cidr, "--node-cidr")
     if network.num_addresses < count + 2:
         raise ClusterError(f"--node-cidr {network} has no room for {count} nodes: use a /24 or larger")
-    for option in ("service_cidr", "cluster_cidr", "server_cidr"):
-        if network.overlaps(ipaddress.ip_network(getattr(options, option))):
-            name = f"--{option.replace('_', '-')}"
+    for name, cidr in (*options.networks, ("--server-cidr", options.server_cidr)):
+        if _overlap(network, ipaddress.ip_network(cidr)):
             raise ClusterError(f"--node-cidr {network} and {name} overlap: choose another network")
     made = stored.load(options.layout)
     if running and made is not None and made.node_ip != options.node_ip:

@@ -11,6 +11,7 @@ from sampan.controllers.context import Context
 from sampan.controllers.reconciler import Controller, Permanent
 
 Network = IPv4Network | IPv6Network
+IPV6_MASK_SIZE = 64
 
 
 class Ranges:
@@ -60,42 +61,51 @@ class NodeIpamController(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        cidr = self.config.cluster_cidr
-        self.ranges = Ranges(cidr, self.config.node_mask_size) if cidr else None
+        named = [cidr.strip() for cidr in self.config.cluster_cidr.split(",") if cidr.strip()]
+        self.ranges = [Ranges(cidr, IPV6_MASK_SIZE if ":" in cidr else self.config.node_mask_size) for cidr in named]
         self.nodes = self.informer(core_v1.Node)
         self._waiting: set[str] = set()
-        if self.ranges is not None:
+        if self.ranges:
             self.nodes.add_handler(self._node_changed)
 
     def _node_changed(self, old: Any, new: Any) -> None:
-        assert self.ranges is not None
         if new is None:
-            for cidr in cidrs(old):
-                self.ranges.free(cidr, old.metadata.name)
+            self._free(cidrs(old), old.metadata.name)
             while self._waiting:
                 self.queue.add(self._waiting.pop())
             return
         for cidr in cidrs(new):
-            self.ranges.take(cidr, new.metadata.name)
+            self._take(cidr, new.metadata.name)
         if not cidrs(new):
             self.queue.add(new.metadata.name)
 
     async def reconcile(self, key: str) -> float | None:
         node = self.nodes.get(key)
-        if node is None or self.ranges is None or cidrs(node) or node.metadata.deletionTimestamp is not None:
+        if node is None or not self.ranges or cidrs(node) or node.metadata.deletionTimestamp is not None:
             return None
-        cidr = self.ranges.next_free()
-        if cidr is None:
+        chosen = [cidr for cidr in (ranges.next_free() for ranges in self.ranges) if cidr]
+        if len(chosen) < len(self.ranges):
             self._waiting.add(key)
             self.events.event(node, "Normal", "CIDRNotAvailable", f"Node {key} status is now: CIDRNotAvailable")
-            raise Permanent(f"all {self.ranges.count} pod networks of {self.config.cluster_cidr} are taken")
-        self.ranges.take(cidr, key)
+            fewest = min(ranges.count for ranges in self.ranges)
+            raise Permanent(f"all {fewest} pod networks of {self.config.cluster_cidr} are taken")
+        for cidr in chosen:
+            self._take(cidr, key)
         try:
-            await self.write.patch(node, {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
+            await self.write.patch(node, {"spec": {"podCIDR": chosen[0], "podCIDRs": chosen}})
         except Exception:
-            self.ranges.free(cidr, key)
+            self._free(chosen, key)
             raise
         return None
+
+    def _take(self, cidr: str, owner: str) -> None:
+        for ranges in self.ranges:
+            ranges.take(cidr, owner)
+
+    def _free(self, given: Iterable[str], owner: str) -> None:
+        for cidr in given:
+            for ranges in self.ranges:
+                ranges.free(cidr, owner)
 
 
 def cidrs(node: Any) -> Iterable[str]:

@@ -295,7 +295,7 @@ class Kubelet:
     def _node_seen(self, seen: Any) -> None:
         self._node = seen
         self._node_labels = seen.metadata.labels or {}
-        cidr = seen.spec.podCIDR if seen.spec else None
+        cidr = ",".join(seen.spec.podCIDRs or ([seen.spec.podCIDR] if seen.spec.podCIDR else [])) if seen.spec else ""
         if cidr and cidr != self._pod_cidr:
             self._pod_cidr = cidr
             self._on_pod_cidr(cidr)

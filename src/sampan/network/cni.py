@@ -6,7 +6,7 @@ there is not translated back, unless br_netfilter is loaded, which not every ker
 through a service needs hairpin mode. Routing has neither problem, floods nothing, and costs the same per packet.
 
 `ptp` gives the host's end of every pair the gateway address with a /32, by which those interfaces are known as ours.
-Packets that leave the cluster are masqueraded by a table of our own, `ip sampan-cni`; the plugins need no iptables
+Packets that leave the cluster are masqueraded by a table of our own, `sampan-cni`; the plugins need no iptables
 except for hostPorts (`portmap`).
 Source: CNI specification 1.0.0; containernetworking-plugins 1.1 ("ptp", "host-local", "portmap").
 """
@@ -28,10 +28,16 @@ from sampan.network.command import run
 log = logging.getLogger(__name__)
 
 PLUGIN_FOLDER = Path("/usr/lib/cni")
-PLUGINS = ("ptp", "host-local", "portmap", "loopback")
+PLUGINS = ("ptp", "host-local", "portmap", "bandwidth", "loopback")
 FILE_NAME = "10-sampan.conflist"
-TABLE = "ip sampan-cni"
+FAMILIES = {4: ("ip", "0.0.0.0/0", "224.0.0.0/4"), 6: ("ip6", "::/0", "ff00::/8")}
+"""IP version -> nft's family, everything, and multicast."""
+TABLE = "sampan-cni"
+SWITCHES = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 PORTMAP_CHAINS = ("CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-MASQ", "CNI-HOSTPORT-SETMARK")
+
+
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Unfit(Exception):
@@ -40,8 +46,9 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PodNetwork:
-    """`pod_cidr`: this node's pods; `cluster_cidr`: all pods; `service_cidr`: services; `configuration`: the folder the
-    runtime reads CNI files from; `state`: a folder for address leases, ours alone; `mtu`: bytes, 0 for the kernel's."""
+    """`pod_cidr`: this node's pods; `cluster_cidr`: all pods; `service_cidr`: services. Each is one range or, with a
+    comma, one of each address family, the main one first. `configuration`: the folder the runtime reads CNI files from;
+    `state`: a folder for address leases, ours alone; `mtu`: bytes, 0 for the kernel's."""
 
     pod_cidr: str
     cluster_cidr: str
@@ -51,9 +58,19 @@ class PodNetwork:
     mtu: int = 0
 
     @property
-    def gateway(self) -> str:
-        """The first address of the range, which the host's end of every pair has."""
-        return str(ipaddress.ip_network(self.pod_cidr)[1])
+    def ranges(self) -> list[Range]:
+        """This node's pods."""
+        return split(self.pod_cidr)
+
+
+def split(cidrs: str) -> list[Range]:
+    """The ranges in a text with commas."""
+    return [ipaddress.ip_network(cidr.strip()) for cidr in cidrs.split(",")]
+
+
+def gateway(pods: Range) -> str:
+    """The first address of a range, which the host's end of every pair has."""
+    return str(pods[1])
 
 
 def render(network: PodNetwork) -> dict[str, Any]:
@@ -63,37 +80,49 @@ def render(network: PodNetwork) -> dict[str, Any]:
         "ipMasq": False,
         "ipam": {
             "type": "host-local",
-            "ranges": [[{"subnet": network.pod_cidr, "gateway": network.gateway}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
+            "ranges": [[{"subnet": str(pods), "gateway": gateway(pods)}] for pods in network.ranges],
+            "routes": [{"dst": FAMILIES[pods.version][1]} for pods in network.ranges],
             "dataDir": str(network.state),
         },
     }
     if network.mtu:
         ptp["mtu"] = network.mtu
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
-    return {"cniVersion": "1.0.0", "name": "sampan", "plugins": [ptp, portmap]}
+    bandwidth = {"type": "bandwidth", "capabilities": {"bandwidth": True}}
+    return {"cniVersion": "1.0.0", "name": "sampan", "plugins": [ptp, portmap, bandwidth]}
 
 
 def masquerade_text(network: PodNetwork) -> str:
-    """nft text for the table that hides pods behind the node outside the cluster; replaces what it held before."""
-    inside = ", ".join(dict.fromkeys((network.cluster_cidr, network.service_cidr)))
+    """nft text for the tables that hide pods behind the node outside the cluster; replaces what they held before."""
+    return "".join(_masquerade(network, pods) for pods in network.ranges)
+
+
+def _masquerade(network: PodNetwork, pods: Range) -> str:
+    family, _, multicast = FAMILIES[pods.version]
+    known = [each for cidrs in (network.cluster_cidr, network.service_cidr) for each in split(cidrs)]
+    inside = ", ".join(dict.fromkeys(str(each) for each in known if each.version == pods.version))
     return (
-        f"table {TABLE} {{\n"
+        f"table {family} {TABLE} {{\n"
         "  chain postrouting { type nat hook postrouting priority srcnat + 5; policy accept; }\n}\n"
-        f"flush table {TABLE}\n"
-        f"table {TABLE} {{\n  chain postrouting {{\n"
-        f"    ip saddr {network.pod_cidr} ip daddr != {{ {inside}, 224.0.0.0/4 }} masquerade fully-random\n"
+        f"flush table {family} {TABLE}\n"
+        f"table {family} {TABLE} {{\n  chain postrouting {{\n"
+        f"    {family} saddr {pods} {family} daddr != {{ {inside}, {multicast} }} masquerade fully-random\n"
         "  }\n}\n"
     )
 
 
 def check(network: PodNetwork) -> None:
     """Raises Unfit with what to do when ranges clash or plugins are missing."""
-    pods, cluster = ipaddress.ip_network(network.pod_cidr), ipaddress.ip_network(network.cluster_cidr)
-    if not pods.subnet_of(cluster):  # type: ignore[arg-type]
-        raise Unfit(f"pod range {pods} is not within --cluster-cidr {cluster}: delete the Node to get a new range")
-    if cluster.overlaps(ipaddress.ip_network(network.service_cidr)):
-        raise Unfit(f"--cluster-cidr {cluster} and --service-cidr {network.service_cidr} overlap: choose another")
+    cluster, services = split(network.cluster_cidr), split(network.service_cidr)
+    for pods in network.ranges:
+        if not any(pods.version == each.version and pods.subnet_of(each) for each in cluster):  # type: ignore[arg-type]
+            raise Unfit(
+                f"pod range {pods} is not within --cluster-cidr {network.cluster_cidr}: delete its Node"
+            )
+    for one in cluster:
+        for other in services:
+            if one.version == other.version and one.overlaps(other):
+                raise Unfit(f"--cluster-cidr {one} and --service-cidr {other} overlap: choose another")
     missing = [name for name in PLUGINS if not (PLUGIN_FOLDER / name).exists()]
     if missing:
         lacking = f"CNI plugins {', '.join(missing)} are not in {PLUGIN_FOLDER}"
@@ -107,9 +136,10 @@ async def install(network: PodNetwork) -> list[str]:
     OSError or Unusable.
     """
     check(network)
-    sysctl.ensure("net.ipv4.ip_forward", "1")
+    for pods in network.ranges:
+        sysctl.ensure(SWITCHES[pods.version], "1")
     await nft.apply(masquerade_text(network))
-    remarks = await forwarding.allow(network.cluster_cidr)
+    remarks = [remark for cidr in split(network.cluster_cidr) for remark in await forwarding.allow(str(cidr))]
     network.state.mkdir(parents=True, exist_ok=True)
     network.configuration.mkdir(parents=True, exist_ok=True)
     remarks += _foreign_configurations(network)
@@ -121,10 +151,12 @@ async def remove(network: PodNetwork) -> None:
     """Undoes `install` and what the plugins left: interfaces, table, leases, configuration; none there is no error."""
     (network.configuration / FILE_NAME).unlink(missing_ok=True)
     shutil.rmtree(network.state, ignore_errors=True)
-    for name in await _host_ends(network.pod_cidr):
+    for name in await _host_ends(network.ranges[0]):
         await run(("ip", "link", "delete", name))
-    await nft.apply(f"add table {TABLE}\ndelete table {TABLE}\n")
-    await forwarding.withdraw(network.cluster_cidr)
+    for family, _, _ in FAMILIES.values():
+        await nft.apply(f"add table {family} {TABLE}\ndelete table {family} {TABLE}\n")
+    for cidr in split(network.cluster_cidr):
+        await forwarding.withdraw(str(cidr))
     await hostroute.remove()
     await _remove_portmap_chains()
 
@@ -143,11 +175,12 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-async def _host_ends(pod_cidr: str) -> list[str]:
+async def _host_ends(pods: Range) -> list[str]:
     """The veth interfaces with a single address out of the pods' range: the host's ends of our pods' pairs."""
-    listing = await run(("ip", "-o", "-4", "addr", "show", "to", pod_cidr))
+    listing = await run(("ip", "-o", f"-{pods.version}", "addr", "show", "to", str(pods)))
     lines = (line.split() for line in listing.output.splitlines())
-    return sorted({line[1] for line in lines if line[1].startswith("veth") and line[3].endswith("/32")})
+    alone = f"/{pods.max_prefixlen}"
+    return sorted({line[1] for line in lines if line[1].startswith("veth") and line[3].endswith(alone)})
 
 
 async def _remove_portmap_chains() -> None:

@@ -14,50 +14,54 @@ from sampan.network.command import run
 from sampan.network.netfilter import Chain, RuleSet
 
 COMMENT = "sampan pods"
+FAMILIES = {False: ("iptables", "ip"), True: ("ip6tables", "ip6")}
+"""Whether addresses have colons -> the program for them, and nft's word for their family."""
 
 
 async def allow(cluster_cidr: str) -> list[str]:
     """Makes room where it is needed; returns remarks about what was found, one line each."""
     remarks = []
-    if await _iptables_drops():
+    program, family = FAMILIES[":" in cluster_cidr]
+    if await _iptables_drops(program):
         for rule in _rules(cluster_cidr):
-            known = await run(("iptables", "-w", "-C", "FORWARD", *rule))
+            known = await run((program, "-w", "-C", "FORWARD", *rule))
             if known.code:
-                await run(("iptables", "-w", "-I", "FORWARD", "1", *rule))
-        remarks.append(f"iptables' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
+                await run((program, "-w", "-I", "FORWARD", "1", *rule))
+        remarks.append(f"{program}' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
     rule_set = RuleSet()
     chains = rule_set.chains()
     rule_set.close()
-    for chain in dropping_chains(chains, "forward"):
-        if chain != ("ip", "filter", "FORWARD"):
+    for chain in dropping_chains(chains, "forward", family):
+        if chain != (family, "filter", "FORWARD"):
             remarks.append(f"nftables chain {' '.join(chain)} drops what is forwarded: accept {cluster_cidr} there")
-    for chain in dropping_chains(chains, "input"):
+    for chain in dropping_chains(chains, "input", family):
         remarks.append(f"chain {' '.join(chain)} drops what comes in: accept {cluster_cidr} there, for DNS and the API")
     return remarks
 
 
 async def withdraw(cluster_cidr: str) -> None:
     """Takes our rules out again."""
-    if shutil.which("iptables") is None:
+    program, _ = FAMILIES[":" in cluster_cidr]
+    if shutil.which(program) is None:
         return
     for rule in _rules(cluster_cidr):
-        while (await run(("iptables", "-w", "-D", "FORWARD", *rule))).code == 0:
+        while (await run((program, "-w", "-D", "FORWARD", *rule))).code == 0:
             pass
 
 
-def dropping_chains(chains: Iterable[Chain], hook: str) -> list[tuple[str, str, str]]:
-    """(family, table, name) of those on a hook ("forward", "input") that drop IPv4 packets by default."""
+def dropping_chains(chains: Iterable[Chain], hook: str, family: str = "ip") -> list[tuple[str, str, str]]:
+    """(family, table, name) of those on a hook ("forward", "input") that drop packets of that family by default."""
     return [
         (chain.family, chain.table, chain.name)
         for chain in chains
-        if chain.hook == hook and chain.drops and chain.family in ("ip", "inet")
+        if chain.hook == hook and chain.drops and chain.family in (family, "inet")
     ]
 
 
-async def _iptables_drops() -> bool:
-    if shutil.which("iptables") is None:
+async def _iptables_drops(program: str) -> bool:
+    if shutil.which(program) is None:
         return False
-    listing = await run(("iptables", "-w", "-S", "FORWARD"))
+    listing = await run((program, "-w", "-S", "FORWARD"))
     return listing.output.startswith("-P FORWARD DROP")
 
 

@@ -35,7 +35,7 @@ def end(namespace: str, own: Peer, other: Peer) -> Kernel:
     with inside(namespace):
         kernel = Kernel()
         kernel.ensure(vxlan.device(own, kernel.underlay_mtu(own.addresses[0])), addresses(own))
-        for entry in vxlan.entries(other):
+        for entry in vxlan.entries(other, other.ranges):
             kernel.add(entry)
     return kernel
 
@@ -66,8 +66,8 @@ def greet(server: socket.socket) -> None:
 def test_packets_go_through_a_tunnel_of_both_families(nodes: World) -> None:
     one, other = end(nodes.node, ONE, OTHER), end(nodes.outside, OTHER, ONE)
     try:
-        assert one.held() == vxlan.entries(OTHER)
-        assert other.held() == vxlan.entries(ONE)
+        assert one.held() == vxlan.entries(OTHER, OTHER.ranges)
+        assert other.held() == vxlan.entries(ONE, ONE.ranges)
         nodes.serve(nodes.outside, 8080, "other")
         assert nodes.ask(nodes.node, "10.244.2.0", 8080) == ("other", "10.244.1.0")
         assert carried(nodes.node, "10.244.2.0") == 1450
@@ -78,10 +78,10 @@ def test_packets_go_through_a_tunnel_of_both_families(nodes: World) -> None:
             assert ask6(nodes.node, "fd00:2::", 8081) == b"hello"
         again = vxlan.device(ONE, 1500)
         one.ensure(again, addresses(ONE))
-        assert one.held() == vxlan.entries(OTHER), "what is there stays"
+        assert one.held() == vxlan.entries(OTHER, OTHER.ranges), "what is there stays"
         one.ensure(again._replace(local="198.51.100.9"), addresses(ONE))
         assert one.held() == set(), "an end elsewhere is a new one"
-        for entry in vxlan.entries(ONE):
+        for entry in vxlan.entries(ONE, ONE.ranges):
             other.delete(entry)
             other.delete(entry)
         assert other.held() == set()

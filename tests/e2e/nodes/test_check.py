@@ -10,6 +10,8 @@ from typing import Any
 
 from .world import World
 
+LARGE_TO_PODS = "iifname eth0 ip daddr 10.244.0.0/16 meta length > 1200 drop"
+
 
 def check(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
     return world.sampan("network check", "--outside", "", *arguments, check=False)
@@ -55,6 +57,6 @@ def test_a_firewall_and_forwarding_turned_off_are_named(world: World) -> None:
 
 
 def test_large_packets_that_get_lost_are_named(world: World) -> None:
-    with dropping(world, 3, "type filter hook prerouting priority -300;", "iifname eth0 meta length > 1200 drop"):
+    with dropping(world, 3, "type filter hook prerouting priority -300;", LARGE_TO_PODS):
         found = findings(world)
     assert any(f"to {world.names[3]} large packets get lost" in text for text in found), found

@@ -133,3 +133,19 @@ def test_further_nodes_for_a_running_machine_without_a_network(options: Options)
     preflight.check_nodes(wanted, running=False)
     with pytest.raises(ClusterError, match="further nodes cannot reach"):
         preflight.check_nodes(wanted, running=True)
+
+
+@pytest.mark.parametrize(
+    "given, complaint",
+    [
+        ({"cluster_cidr": "10.96.0.0/12"}, "--service-cidr 10.96.0.0/16 and --cluster-cidr 10.96.0.0/12 overlap"),
+        ({"cluster_cidr": "192.0.2.0/24"}, "this machine's own address, 192.0.2.2, lies in --cluster-cidr"),
+        ({"cluster_cidr": "10.244.0.0/16,10.245.0.0/16"}, "one network of each address family"),
+        ({"service_cidr": "somewhere"}, "--service-cidr somewhere"),
+        ({"cluster_cidr": "10.244.0.1/16"}, "host bits set"),
+    ],
+)
+def test_networks_that_clash(options: Options, given: dict[str, object], complaint: str) -> None:
+    preflight.check_networks(msgspec.structs.replace(options, cluster_cidr="10.244.0.0/16,fd00::/48"))
+    with pytest.raises(ClusterError, match=complaint):
+        preflight.check_networks(msgspec.structs.replace(options, **given))

@@ -16,7 +16,7 @@ def network(**changes: object) -> cni.PodNetwork:
 
 def test_configuration() -> None:
     plugins = cni.render(network(mtu=1400))["plugins"]
-    assert [plugin["type"] for plugin in plugins] == ["ptp", "portmap"]
+    assert [plugin["type"] for plugin in plugins] == ["ptp", "portmap", "bandwidth"]
     assert plugins[0]["mtu"] == 1400
     assert plugins[0]["ipam"] == {
         "type": "host-local",
@@ -30,6 +30,19 @@ def test_configuration() -> None:
 def test_masquerades_only_what_leaves_the_cluster() -> None:
     text = cni.masquerade_text(network())
     assert "ip saddr 10.244.7.0/24 ip daddr != { 10.244.0.0/16, 10.96.0.0/16, 224.0.0.0/4 } masquerade" in text
+
+
+def test_both_address_families() -> None:
+    both = network(
+        pod_cidr="10.244.7.0/24,fd00:10:7::/64",
+        cluster_cidr="10.244.0.0/16,fd00:10::/32",
+        service_cidr="10.96.0.0/16",
+    )
+    cni.check(both)
+    ipam = cni.render(both)["plugins"][0]["ipam"]
+    assert ipam["ranges"][1] == [{"subnet": "fd00:10:7::/64", "gateway": "fd00:10:7::1"}]
+    assert ipam["routes"] == [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    assert "ip6 saddr fd00:10:7::/64 ip6 daddr != { fd00:10::/32, ff00::/8 } masquerade" in cni.masquerade_text(both)
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ async def remove(plan: Plan) -> None:
 
 def masquerade_text(options: Options) -> str:
     """nft text for the table that hides further nodes behind this machine outside the cluster."""
-    networks = (options.node_cidr, options.cluster_cidr, options.service_cidr, options.server_cidr)
-    inside = ", ".join(dict.fromkeys(networks))
+    networks = (options.node_cidr, *(cidr for _, cidr in options.networks), options.server_cidr)
+    inside = ", ".join(cidr for cidr in dict.fromkeys(networks) if ":" not in cidr)
     return (
         f"table {TABLE} {{\n"
         "  chain postrouting { type nat hook postrouting priority srcnat + 5; policy accept; }\n}\n"

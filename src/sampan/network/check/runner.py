@@ -20,6 +20,7 @@ IMAGE = "sampan.dev/sample:1"
 LABEL = "network.sampan.dev/check"
 PATIENCE_SECONDS, POLL_SECONDS = 60.0, 0.2
 MOST_NODES = 20
+NOT_STARTED = "the check's pods on node {node} do not start ({why}): see `sampan status`, and the agent's log there"
 
 
 class Raw(Client, Protocol):
@@ -57,7 +58,7 @@ class Check:
             told = Told()
             questions = (self._ask(asked, each.node, kind, told) for each in members for kind in (POD, NODE))
             await asyncio.gather(*questions)
-        return Outcome(asked=asked, told=told, absent=tuple(self._absent))
+        return Outcome(asked=asked, told=told, absent=tuple(dict.fromkeys(self._absent)))
 
     async def _nodes(self) -> list[Any]:
         found = [n for n in (await self._client.list(core_v1.Node)).items if self._wanted(n)]
@@ -136,7 +137,7 @@ class Check:
             if found.status.phase in phases and (found.status.podIP or phases != ("Running",)):
                 return found
             if self._clock.monotonic() > deadline or found.status.phase in ("Succeeded", "Failed"):
-                self._absent.append(f"the check's pod on node {found.spec.nodeName} does not start: {why(found)}")
+                self._absent.append(NOT_STARTED.format(node=found.spec.nodeName, why=why(found)))
                 return None
             await self._clock.sleep(POLL_SECONDS)
 

@@ -175,8 +175,10 @@ class PodRoutes:
         if self._own and (reason := clash(to, self._own)):
             raise OSError(errno.EEXIST, reason)
         if self._mode == DIRECT or (self._mode == AUTO and self._tables.near(to.addresses[0])):
-            return direct.entries(to)
-        return vxlan.entries(to)
+            straight = direct.entries(to)
+            rest = tuple(cidr for cidr in to.ranges if all(Route(cidr, a) not in straight for a in to.addresses))
+            return straight | vxlan.entries(to, rest) if rest and self._mode == AUTO else straight
+        return vxlan.entries(to, to.ranges)
 
     def _claimed(self, entry: Entry, name: str) -> bool:
         """Whether another node has that range now: its route has replaced the one that is to be deleted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 
 from sampan.network.netlink.link import Vxlan
 from sampan.network.routes.entries import Entry, Forward, Neighbour, Route
@@ -21,10 +22,11 @@ OVERHEAD = {4: 50, 6: 70}
 """Bytes that each packet grows by, by the version of the nodes' addresses."""
 
 
-def entries(peer: Peer) -> frozenset[Entry]:
+def entries(peer: Peer, ranges: Sequence[str]) -> frozenset[Entry]:
+    """For those of its ranges."""
     hardware = hardware_address(peer.ranges[0])
     found: set[Entry] = {Forward(hardware, peer.addresses[0], DEVICE)}
-    for cidr in peer.ranges:
+    for cidr in ranges:
         inside = inner_address(cidr)
         found |= {Neighbour(inside, hardware, DEVICE), Route(cidr, inside, DEVICE)}
     return frozenset(found)
