@@ -70,7 +70,8 @@ class NodeKubelet:
         backoff = Backoff(base=1.0, cap=60.0, rng=self._rng, jitter=0.2)
         try:
             async with TaskOwner("node", clock=self._clock, backoff=backoff) as tasks:
-                tasks.start(self._install_networks, name="pod network", policy="restart")
+                if not self._options.foreign_network:
+                    tasks.start(self._install_networks, name="pod network", policy="restart")
                 tasks.start(self._kubelet.run, name="kubelet")
                 await tasks.wait()
         finally:
@@ -132,11 +133,13 @@ class NodeNetwork:
         self._rng = rng
         self._informers = Informers(client, clock, rng)
         self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes | PolicyEnforcer] = {
-            "routes": routes(options, clock, rng, self._informers),
             "policy": policies(options, clock, rng, self._informers),
             "proxy": proxy(options, client, clock, rng, self._informers),
             "dns": dns(options, client, clock, rng, self._informers),
         }
+
+        if not options.foreign_network:
+            self._parts["routes"] = routes(options, clock, rng, self._informers)
 
     async def run(self) -> None:
         """Until cancelled; a part that fails is started again without the other."""

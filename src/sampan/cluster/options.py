@@ -84,6 +84,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return tuple((option, cidr.strip()) for option, cidrs in named for cidr in cidrs.split(","))
 
     @property
+    def foreign_network(self) -> bool:
+        """Whether another CNI plugin than ours makes the pods' network."""
+        return self.pod_network == "none"
+
+    @property
     def joined(self) -> bool:
         """Whether the cluster's authorities and API server are another machine's."""
         return bool(self.api_server)

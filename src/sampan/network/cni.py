@@ -116,9 +116,7 @@ def check(network: PodNetwork) -> None:
     cluster, services = split(network.cluster_cidr), split(network.service_cidr)
     for pods in network.ranges:
         if not any(pods.version == each.version and pods.subnet_of(each) for each in cluster):  # type: ignore[arg-type]
-            raise Unfit(
-                f"pod range {pods} is not within --cluster-cidr {network.cluster_cidr}: delete its Node"
-            )
+            raise Unfit(f"pod range {pods} is not within --cluster-cidr {network.cluster_cidr}: delete its Node")
     for one in cluster:
         for other in services:
             if one.version == other.version and one.overlaps(other):

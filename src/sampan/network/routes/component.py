@@ -25,9 +25,8 @@ from sampan.network.routes.peers import Peer, clash, peer
 
 log = logging.getLogger(__name__)
 COMPARE_SECONDS = 30.0
-AUTO, DIRECT, VXLAN = "auto", "direct", "vxlan"
-MODES = (AUTO, DIRECT, VXLAN)
-"""`auto`: direct to the nodes on a network of this one's, by VXLAN to others."""
+AUTO, DIRECT = "auto", "direct"
+"""`auto`: direct to the nodes on a network of this one's, by VXLAN to others; every other mode: by VXLAN to all."""
 ADVICE = {
     errno.ENETUNREACH: "it is on no network of this node's: use --pod-network vxlan",
     errno.EHOSTUNREACH: "it is on no network of this node's: use --pod-network vxlan",
