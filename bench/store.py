@@ -30,7 +30,7 @@ from sampan.store import keys
 from sampan.store.cache import ResourceCache, WatchCache, Watcher
 from sampan.store.etcd import Credentials, EtcdStore
 from sampan.store.etcd.member import Member
-from sampan.store.etcd.messages import pb
+from sampan.store.etcd.messages import Keyspace, pb
 from sampan.store.interface import Compare, Put, Store
 from sampan.store.memory import MemoryStore
 from sampan.store.sqlite import SqliteStore
@@ -140,7 +140,7 @@ async def repeated(call: Callable[[int], Awaitable[Any]], workers: int, seconds:
 
 
 async def plain_rows(directory: Path, seconds: float) -> Rows:
-    """etcd without Sampan: the puts and ranges of its own `benchmark` program, from a client as small as can be."""
+    """etcd without Sampan: creates as Sampan makes them, the puts and ranges of etcd's own `benchmark` program."""
     rows: Rows = []
     if not etcd.available():
         return rows
@@ -148,9 +148,16 @@ async def plain_rows(directory: Path, seconds: float) -> Rows:
         member = Member(await served(stack, directory), Credentials(), SystemClock())
         stack.push_async_callback(member.close)
         assert await member.connect(5), member.reason
-        put, get = partial(member.calls["put"], timeout=10), partial(member.calls["range"], timeout=10)
-        value = pod("x")
+        put, txn, get = (partial(member.calls[name], timeout=10) for name in ("put", "txn", "range"))
+        value, everything, run = pod("x"), Keyspace(""), os.urandom(4).hex()
+
+        def created() -> Any:
+            key = f"/plain/{run}/{next(numbers)}"
+            return everything.transaction((Compare(key, 0),), (Put(key, value),))
+
+        numbers = count()
         for name, call in (
+            ("create", lambda n: txn(created())),
             ("put", lambda n: put(pb.PutRequest(key=b"/plain/%d" % (n % PODS), value=value))),
             ("range", lambda n: get(pb.RangeRequest(key=b"/plain/%d" % (n % 100)))),
         ):
