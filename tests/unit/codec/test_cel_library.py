@@ -13,6 +13,7 @@ def plain() -> Environment:
     return Environment({})
 
 
+ISIP = "l.all(x, [1, 2, 3, 4, 5].all(y, " + " && ".join(["isIP('2001:db8::1')"] * 7) + "))"
 TRUE = """
 [1, 2, 3].isSorted() && !['b', 'a'].isSorted() && [1.0].isSorted()
 [1, 3, 2].min() == 1 && ['b', 'a'].max() == 'b'
@@ -114,6 +115,16 @@ def test_what_is_refused_when_compiled(plain: Environment, source: str, says: st
     with pytest.raises(CelError) as raised:
         plain.compile(source)
     assert says in str(raised.value)
+
+
+@pytest.mark.parametrize("source", ["l.all(x, big.find('b*c') == '')", "l.map(x, l.sum()).size() > 0", ISIP])
+def test_what_costs_too_much_ends_soon(source: str) -> None:
+    environment = Environment({"l": "list(int)", "big": "string"})
+    given = {"l": list(range(1500)), "big": "b" * 50_000}
+    program = environment.compile(source)
+    with pytest.raises(EvaluationError, match="costs too much"):
+        program.evaluate(given)
+    assert program.evaluate(given | {"l": [0], "big": "b"}) is True
 
 
 def test_types_keep_their_names(plain: Environment) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sampan.codec.cel import library
 from sampan.codec.cel.library import addresses, values
 from sampan.codec.cel.library.function import Function
+from sampan.codec.cel.library.meter import metered
 from sampan.codec.cel.typenames import of_text
 
 
@@ -41,7 +42,7 @@ def declared() -> Declared:
         config,
         cel.CelExtension("kubernetes", _declarations(_apart(extending), with_implementations=True)),
         _declarations(own, with_implementations=False),
-        {_identifier(function): function.of for function in _apart(own)},
+        {_identifier(function): metered(function.of) for function in _apart(own)},
     )
 
 
@@ -50,7 +51,7 @@ def _declarations(functions: list[Function], *, with_implementations: bool) -> l
 
     by_name: dict[str, list[Any]] = {}
     for function in functions:
-        given = {"impl": function.of} if with_implementations else {}
+        given = {"impl": metered(function.of)} if with_implementations else {}
         overload = cel.Overload(
             _identifier(function),
             of_text(function.returns),

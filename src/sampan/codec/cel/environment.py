@@ -14,7 +14,7 @@ from typing import Any
 
 from sampan.codec.cel import tree
 from sampan.codec.cel.errors import CelError, EvaluationError
-from sampan.codec.cel.library import UNFINISHED
+from sampan.codec.cel.library import UNFINISHED, meter
 from sampan.codec.cel.typenames import of_text as _type
 
 _BASIC = re.compile(r"(?<![.\w])[A-Z]+(?![.\w])")
@@ -71,6 +71,7 @@ class Program:
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
         """The value, in Python's types. Raises EvaluationError."""
+        meter.begin()
         try:
             value = self._compiled.eval(data=variables)
             if value.type().name() == "ERROR":
