@@ -179,8 +179,10 @@ class Pipe(asyncio.Protocol):
             self._data = self._data[at:]
 
 
-async def load(servers: list[Server], seconds: float, part: float = 1.0) -> tuple[list[Load], list[Load]]:
-    """The writes and the reads of a mixed load, shared out evenly."""
+async def load(
+    servers: list[Server], seconds: float, part: float = 1.0, readers: int = READERS
+) -> tuple[list[Load], list[Load]]:
+    """The writes and the reads of a mixed load, shared out evenly; `readers` connections take turns with the reads."""
     create_map(servers[0], 1000)
     get = f"GET {MAPS}/w1000 HTTP/1.1\r\n{AUTHORIZATION}\r\n".encode()
 
@@ -193,7 +195,7 @@ async def load(servers: list[Server], seconds: float, part: float = 1.0) -> tupl
     writes = [Load(1000 * part / share, create) for _ in servers]
     reads = [Load(10_000 * part / share, lambda _: get) for _ in servers]
     runs = [each.run(server.port, WRITERS // share, seconds) for each, server in zip(writes, servers, strict=True)]
-    runs += [each.run(server.port, READERS // share, seconds) for each, server in zip(reads, servers, strict=True)]
+    runs += [each.run(server.port, readers // share, seconds) for each, server in zip(reads, servers, strict=True)]
     await asyncio.gather(*runs)
     return writes, reads
 
@@ -216,7 +218,7 @@ class Stream(asyncio.Protocol):
 
 
 async def together(
-    servers: list[Server], count: int, seconds: float, part: float
+    servers: list[Server], count: int, seconds: float, part: float, readers: int
 ) -> tuple[list[Load], list[Load], int, float]:
     """The mixed load while `count` nodes watch their pods; how many of them still did, and the servers' CPU seconds."""
     loop, context, streams = asyncio.get_running_loop(), insecure(), set[Stream]()
@@ -230,7 +232,7 @@ async def together(
             some.append(loop.create_connection(partial(Stream, request, streams), "127.0.0.1", port, ssl=context))
         opened += await asyncio.gather(*some)
     before = sum(server.cpu() for server in servers)
-    writes, reads = await load(servers, seconds, part)
+    writes, reads = await load(servers, seconds, part, readers)
     held, used = len(streams), sum(server.cpu() for server in servers) - before
     for transport, _ in opened:
         transport.abort()
@@ -349,6 +351,7 @@ def main() -> None:
     parser.add_argument("--rows", default="watches,load,list")
     parser.add_argument("--store", default="sqlite", help="sqlite, or etcd: one for the run")
     parser.add_argument("--part", type=float, default=1.0, help="part of that load, for a machine with less to give")
+    parser.add_argument("--readers", type=int, default=READERS, help="connections for the reads of the row `together`")
     parser.add_argument("--servers", type=int, default=1, help="API servers for the row `together`")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
@@ -366,7 +369,7 @@ def main() -> None:
     if "together" in wanted:
         with several(arguments.store, arguments.servers) as servers:
             writes, reads, streams, used = uvloop.run(
-                together(servers, arguments.watches, arguments.seconds, arguments.part)
+                together(servers, arguments.watches, arguments.seconds, arguments.part, arguments.readers)
             )
             memory = ", ".join(f"{server.memory():.0f} MB" for server in servers)
             notes.append(f"servers: {memory}; {used:.1f} s of CPU for the load, {used / arguments.seconds:.2f} cores")
