@@ -35,6 +35,11 @@ NODE = (
     ),
     click.option("--cgroup-root", help="Control group above all pods.  [default: kubepods]"),
     click.option("--kubelet-config", type=ABSOLUTE, help="KubeletConfiguration file for this machine's kubelet."),
+    click.option(
+        "--registry-mirrors",
+        callback=lambda ctx, option, text: checked_mirrors(ctx, option, text),
+        help="REGISTRY=URL,... to fetch images from, before the registry itself; http:// URLs do without TLS.",
+    ),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
 )
 
@@ -64,6 +69,16 @@ def as_seconds(ctx: click.Context, parameter: click.Parameter, text: str) -> flo
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise click.BadParameter(f"{text!r} is no duration: write it as 15s, 1h30m or 500ms", ctx, parameter)
     return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
+
+
+def checked_mirrors(ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    from sampan.cri import registries
+
+    try:
+        registries.parse(text or "")
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, parameter) from None
+    return text
 
 
 def node_options(command: Decorated) -> Decorated:

@@ -36,6 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cni_bin_dir: str = "/usr/lib/cni"
     cni_conf_dir: str = ""
     cgroup_root: str = "kubepods"
+    registry_mirrors: str = ""
+    """`REGISTRY=URL,...`: what our containerd tries before a registry itself."""
     nodes: int = 1
     node_cidr: str = "172.31.254.0/24"
     kubelet_config: str = ""

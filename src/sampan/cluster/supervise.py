@@ -19,6 +19,7 @@ from sampan.cluster.supervision.chores import Chore
 from sampan.cluster.supervision.launch import executed, forked, log_to
 from sampan.cluster.supervision.processes import Records, record
 from sampan.cluster.supervision.supervisor import Program, Supervisor
+from sampan.cri import registries
 from sampan.cri.containerd import Containerd
 
 SUPERVISOR = "supervisor"
@@ -59,7 +60,12 @@ def programs(options: Options, clock: Clock) -> list[Program]:
     ]
     if options.container_runtime_endpoint:
         return own
-    runtime = Containerd(options.layout.data_dir, clock=clock, cni_bin_dir=Path(options.cni_bin_dir))
+    runtime = Containerd(
+        options.layout.data_dir,
+        clock=clock,
+        cni_bin_dir=Path(options.cni_bin_dir),
+        mirrors=registries.parse(options.registry_mirrors),
+    )
     runtime.prepare()
     start = executed(runtime.command(), log / f"{CONTAINERD}.log")
     return [Program(name=CONTAINERD, start=start, outlives=True), *own]

@@ -21,6 +21,7 @@ from pathlib import Path
 from sampan.aio.clock import Clock
 from sampan.aio.mounts import unmount_below
 from sampan.aio.removal import remove_tree
+from sampan.cri import registries
 from sampan.cri.builtin import PAUSE_IMAGE
 from sampan.cri.client import CriClient
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
@@ -111,6 +112,7 @@ class Containerd:
         cni_bin_dir: Path = Path("/usr/lib/cni"),
         binary: str = "containerd",
         sandbox_image: str = PAUSE_IMAGE,
+        mirrors: registries.Mirrors | None = None,
     ) -> None:
         self.directory = data_dir / "containerd"
         self.socket = self.directory / "containerd.sock"
@@ -121,6 +123,7 @@ class Containerd:
         self._cni_bin_dir = cni_bin_dir
         self._binary = binary
         self._sandbox_image = sandbox_image
+        self._mirrors = mirrors or {}
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -129,7 +132,7 @@ class Containerd:
         return "systemd" if self._host.systemd else "cgroupfs"
 
     def prepare(self) -> None:
-        """Makes the folders and writes config.toml."""
+        """Makes the folders and writes config.toml and the registries' mirrors."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.cni_conf_dir.mkdir(parents=True, exist_ok=True)
         text = render(
@@ -140,6 +143,7 @@ class Containerd:
             sandbox_image=self._sandbox_image,
         )
         self.config_path.write_text(text)
+        registries.write(self.directory / "certs.d", self._mirrors)
 
     def command(self) -> list[str]:
         """The process to supervise, once `prepare` was called."""

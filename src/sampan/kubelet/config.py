@@ -48,6 +48,8 @@ class KubeletConfig:
     kube_reserved_cgroup: str = ""
     system_reserved_cgroup: str = ""
     enforce_node_allocatable: Sequence[str] = ("pods",)
+    seccomp_default: bool = False
+    """Whether containers that name no profile get the runtime's, instead of none."""
     allowed_unsafe_sysctls: Sequence[str] = ()
     """Names, or beginnings of names with `*`, of namespaced sysctls that pods may set besides the safe ones."""
     pod_pids_limit: int = 16384

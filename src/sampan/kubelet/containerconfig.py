@@ -130,6 +130,8 @@ def container_config(
         tty=bool(container.tty),
         linux=pb.LinuxContainerConfig(
             resources=container_resources(pod, container, node_memory, swap=swap),
-            security_context=container_security(pod, container, image, config.root / "seccomp", target, users),
+            security_context=container_security(
+                pod, container, image, config.root / "seccomp", target, users, confined=config.seccomp_default
+            ),
         ),
     )

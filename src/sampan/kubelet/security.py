@@ -80,10 +80,17 @@ def sandbox_security(pod: Any, users: int | None = None) -> Any:
 
 
 def container_security(
-    pod: Any, container: Any, image: Any, seccomp_root: Path, target: str = "", users: int | None = None
+    pod: Any,
+    container: Any,
+    image: Any,
+    seccomp_root: Path,
+    target: str = "",
+    users: int | None = None,
+    *,
+    confined: bool = False,
 ) -> Any:
     """The container's LinuxContainerSecurityContext; `image` is the runtime's Image message, `target` and `users` as
-    in `namespaces`. Raises ConfigError."""
+    in `namespaces`; `confined`: with the runtime's seccomp profile where none is named. Raises ConfigError."""
     privileged = is_privileged(container)
     own = container.securityContext
     user = effective(pod, container, "runAsUser")
@@ -107,7 +114,7 @@ def container_security(
         no_new_privs=own is not None and own.allowPrivilegeEscalation is False,
         masked_paths=() if unmasked else MASKED_PATHS,
         readonly_paths=() if unmasked else READONLY_PATHS,
-        seccomp=seccomp(pod, container, seccomp_root),
+        seccomp=seccomp(pod, container, seccomp_root, confined and not privileged),
         apparmor=apparmor(pod, container),
         selinux_options=selinux(effective(pod, container, "seLinuxOptions")),
     )
@@ -164,9 +171,10 @@ def capabilities(given: Any) -> Any:
     return pb.Capability(add_capabilities=given.add or (), drop_capabilities=given.drop or ())
 
 
-def seccomp(pod: Any, container: Any, root: Path) -> Any:
+def seccomp(pod: Any, container: Any, root: Path, confined: bool) -> Any:
     profile = effective(pod, container, "seccompProfile")
-    return security_profile(profile, root, default=pb.SecurityProfile.Unconfined)
+    default = pb.SecurityProfile.RuntimeDefault if confined else pb.SecurityProfile.Unconfined
+    return security_profile(profile, root, default=default)
 
 
 def apparmor(pod: Any, container: Any) -> Any:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sampan.api.kinds import core_v1, meta_v1
+from sampan.cri import registries
+from sampan.cri.oci import File, ImageConfig, build_image, import_image
+from sampan.kubelet.imagegc import ImageCollector
+from sampan.kubelet.machine import usage
 
 from .harness import IMAGE, Machine, Node, eventually
 
@@ -26,24 +33,31 @@ auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}
 PASSWORDS = "me:$2b$05$HTWEEPUqE4Mg19QfKQWSSOeO0bLBWvWkivMKqyXrX9zbboc9lu2bK\n"
 
 
-@pytest.fixture(scope="session")
-def registry(machine: Machine) -> Iterator[str]:
-    """The address of a registry that holds the sample image."""
-    folder = machine.folder / "registry"
-    folder.mkdir()
+@contextmanager
+def serving(folder: Path, config: str) -> Iterator[str]:
+    """A registry that keeps its images in the folder; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    (folder / "htpasswd").write_text(PASSWORDS)
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder, address=address))
+    (folder / "config.yml").write_text(config.format(folder=folder, address=address))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
-        push(machine.containerd.socket, f"{address}/team/app:1")
         yield address
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def registry(machine: Machine) -> Iterator[str]:
+    """The address of a registry that holds the sample image and wants a password."""
+    folder = machine.folder / "registry"
+    folder.mkdir()
+    (folder / "htpasswd").write_text(PASSWORDS)
+    with serving(folder, CONFIG) as address:
+        push(machine.containerd.socket, f"{address}/team/app:1")
+        yield address
 
 
 def push(containerd: Path, reference: str) -> None:
@@ -87,3 +101,73 @@ async def test_with_a_wrong_one(node: Node, registry: str) -> None:
     node.pod(containers=[app(registry)], imagePullSecrets=[{"name": "registry"}])
     await eventually(lambda: (s := node.container()) is not None and s.state.waiting.reason == "ErrImagePull")
     assert "401 Unauthorized" in node.container().state.waiting.message
+
+
+@pytest.fixture(scope="session")
+def mirror(machine: Machine) -> Iterator[str]:
+    """A registry that needs no password and holds an image of its own."""
+    folder = machine.folder / "mirror"
+    folder.mkdir()
+    config = CONFIG[: CONFIG.index("auth:")]
+    with serving(folder, config) as address:
+        push(machine.containerd.socket, f"{address}/team/open:1")
+        yield address
+
+
+async def test_from_a_mirror_of_a_registry_that_cannot_be_reached(node: Node, machine: Machine, mirror: str) -> None:
+    mirrors = {"r.invalid:5000": [f"http://{mirror}"]}
+    registries.write(machine.containerd.directory / "certs.d", mirrors)
+    node.pod(containers=[{"name": "c", "image": "r.invalid:5000/team/open:1"}])
+    await node.running()
+    told = next(event for event in node.events() if "Successfully pulled" in event)
+    assert "including waiting). Image size: " in told
+
+
+async def test_an_image_is_there_only_for_those_who_had_the_key(node: Node, registry: str) -> None:
+    """KEP-2535: the image is on the node, and the registry decides for every pod that shows no key it knows."""
+    credentials(node, registry, "secret")
+    image = {"name": "c", "image": f"{registry}/team/app:1", "imagePullPolicy": "IfNotPresent"}
+    node.pod(containers=[{**image, "imagePullPolicy": "Always"}], imagePullSecrets=[{"name": "registry"}])
+    await node.running()
+    node.pod("thief", containers=[image])
+    node.pod("sly", containers=[{**image, "imagePullPolicy": "Never"}])
+    node.pod("friend", containers=[image], imagePullSecrets=[{"name": "registry"}])
+    await node.running("friend")
+    await eventually(lambda: waiting(node, "thief") in ("ErrImagePull", "ImagePullBackOff"))
+    await eventually(lambda: waiting(node, "sly") == "ErrImageNeverPull")
+    assert any("already present on machine and can be accessed by the pod" in event for event in node.events())
+    assert len(list((node.folder / "kubelet/image_manager/pulled").iterdir())) == 1
+
+
+def waiting(node: Node, pod: str) -> str:
+    status = node.container(pod=pod)
+    return status.state.waiting.reason if status is not None and status.state.waiting is not None else ""
+
+
+async def test_collecting_an_image_gives_its_space_back(node: Node, machine: Machine) -> None:
+    """The layers go from containerd's folder, not only the name from its list."""
+    name, size = "sampan.dev/large:1", 30 << 20
+    archive = build_image(name, [File(path="large", content=os.urandom(size))], ImageConfig(command=["/none"]))
+    before = used(machine)
+    await import_image(machine.containerd.socket, archive)
+
+    async def listed() -> bool:
+        return await node.runtime.image_status(name) is not None
+
+    await eventually(listed)
+    assert used(machine) > before + size
+    full = replace(usage(machine.folder), disk_available=0)
+    config = replace(node.config, kept_images="none/", image_gc_youngest=0.0, image_gc_low_percent=99.9999)
+    others = {tag for image in await node.runtime.list_images() for tag in image.repo_tags} - {name}
+    collector = ImageCollector(
+        node.runtime, node.clock, config, lambda: full, shown=lambda: others, event=lambda *event: None
+    )
+    await collector.collect()
+    assert not await listed()
+    await eventually(lambda: used(machine) < before + (1 << 20))
+
+
+def used(machine: Machine) -> int:
+    """Bytes of the files that containerd keeps images in."""
+    root = machine.containerd.directory / "root"
+    return sum(path.lstat().st_size for path in root.rglob("*") if not path.is_symlink() and path.is_file())

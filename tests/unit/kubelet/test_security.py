@@ -52,6 +52,9 @@ def test_seccomp() -> None:
     profile = pb.SecurityProfile
     assert security().seccomp.profile_type == profile.Unconfined
     assert security(seccompProfile={"type": "RuntimeDefault"}).seccomp.profile_type == profile.RuntimeDefault
+    made = pod()
+    confined = container_security(made, made.spec.containers[0], IMAGE, Path("/seccomp"), confined=True)
+    assert confined.seccomp.profile_type == profile.RuntimeDefault
     local = security({"seccompProfile": {"type": "Localhost", "localhostProfile": "a/b.json"}}).seccomp
     assert (local.profile_type, local.localhost_ref) == (profile.Localhost, "/seccomp/a/b.json")
 

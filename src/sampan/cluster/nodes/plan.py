@@ -69,6 +69,7 @@ class Place:
             *("--node-ip", self.address),
             *("--cgroup-root", self.cgroup),
             *("--cni-bin-dir", self.options.cni_bin_dir),
+            *(("--registry-mirrors", mirrors) if (mirrors := self.options.registry_mirrors) else ()),
         )
 
 

@@ -27,6 +27,7 @@ class Fixed(NamedTuple):
 
 
 TOPOLOGY = forms.choice("none", "best-effort", "restricted", "single-numa-node")
+VERIFICATION = forms.choice("NeverVerify", "NeverVerifyPreloadedImages", "NeverVerifyAllowlistedImages", "AlwaysVerify")
 HONOURED: dict[str, Field] = {
     "address": Field("bind_address", forms.TEXT),
     "port": Field("port", forms.PORT),
@@ -69,6 +70,13 @@ HONOURED: dict[str, Field] = {
     "shutdownGracePeriodByPodPriority": Field("shutdown_grace_by_priority", PRIORITIES),
     "imageGCHighThresholdPercent": Field("image_gc_high_percent", forms.PERCENT),
     "imageGCLowThresholdPercent": Field("image_gc_low_percent", forms.PERCENT),
+    "imageMinimumGCAge": Field("image_gc_youngest", forms.TIME),
+    "imageMaximumGCAge": Field("image_gc_oldest", forms.TIME),
+    "serializeImagePulls": Field("serialize_pulls", forms.SWITCH),
+    "imagePullCredentialsVerificationPolicy": Field("pull_verification", VERIFICATION),
+    "preloadedImagesVerificationAllowlist": Field("preloaded_images", forms.LIST),
+    "allowedUnsafeSysctls": Field("allowed_unsafe_sysctls", forms.LIST),
+    "seccompDefault": Field("seccomp_default", forms.SWITCH),
     "maxParallelImagePulls": Field("max_parallel_pulls", forms.between(1, 1000)),
     "containerLogMaxSize": Field("log_max_bytes", forms.SIZE),
     "containerLogMaxFiles": Field("log_max_files", forms.between(2, 1000)),
@@ -95,7 +103,6 @@ FIXED: dict[str, Fixed] = {
     "topologyManagerScope": Fixed("container", "hints are merged for each container"),
     "registerNode": Fixed(True, "a node that the API does not know gets no pods"),
     "runOnce": Fixed(False, "the kubelet runs until it is stopped"),
-    "seccompDefault": Fixed(False, "pods name their profile themselves"),
     "localStorageCapacityIsolation": Fixed(True, "limits on local storage hold"),
     "enableControllerAttachDetach": Fixed(True, "the controller attaches volumes"),
 }
@@ -123,8 +130,6 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "showHiddenMetricsForVersion",
         "oomScoreAdj",
         "streamingConnectionIdleTimeout",
-        "imageMinimumGCAge",
-        "imageMaximumGCAge",
         "volumeStatsAggPeriod",
         "kubeletCgroups",
         "systemCgroups",
@@ -139,7 +144,6 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "contentType",
         "kubeAPIQPS",
         "kubeAPIBurst",
-        "serializeImagePulls",
         "podsPerCore",
         "protectKernelDefaults",
         "makeIPTablesUtilChains",
@@ -150,7 +154,6 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "failCgroupV1",
         "containerLogMaxWorkers",
         "configMapAndSecretChangeDetectionStrategy",
-        "allowedUnsafeSysctls",
         "volumePluginDir",
         "kernelMemcgNotification",
         "logging",
@@ -162,8 +165,6 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "containerRuntimeEndpoint",
         "imageServiceEndpoint",
         "crashLoopBackOff",
-        "imagePullCredentialsVerificationPolicy",
-        "preloadedImagesVerificationAllowlist",
         "mergeDefaultEvictionSettings",
         "userNamespaces",
     }
