@@ -1,1 +1,1 @@
-"""Clock, owned tasks, work queue and back-off. Nothing here knows of pods or servers."""
+"""Clock, owned tasks, work queue, back-off and a gRPC client. Nothing here knows of pods or servers."""

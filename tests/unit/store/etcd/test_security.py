@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,16 @@ from sampan.testing import etcd
 pytestmark = pytest.mark.skipif(not etcd.available(), reason="no etcd on this machine: install etcd-server")
 
 
-async def test_certificates_on_both_sides(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, SystemClock())
+def certify(folder: Path) -> None:
+    """An authority, and certificates by it for a member and a client."""
+    authority = Authority(folder, SystemClock())
     authority.ensure(Identity(file="server", user="etcd", hosts=("127.0.0.1",)))
     authority.ensure(Identity(file="client", user="sampan"))
+
+
+async def test_certificates_on_both_sides_and_others_later(tmp_path: Path) -> None:
+    certify(tmp_path)
+    certify(tmp_path / "later")
     options = [
         f"--cert-file={tmp_path / 'server.crt'}",
         f"--key-file={tmp_path / 'server.key'}",
@@ -34,6 +41,12 @@ async def test_certificates_on_both_sides(tmp_path: Path) -> None:
         store = EtcdStore(cluster.endpoints, SystemClock(), credentials=trusted)
         await store.start()
         assert (await store.commit([], [Put("/a", b"1")])).succeeded
+        cluster.members[0].kill()
+        for file in (tmp_path / "later").iterdir():
+            shutil.copy(file, tmp_path / file.name)
+        cluster.start()
+        await cluster.ready()
+        assert await store.get("/a") is not None
         await store.close()
         nobody = EtcdStore(
             cluster.endpoints, SystemClock(), credentials=Credentials(authority=tmp_path / "ca.crt"), seconds=1
