@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import multiprocessing
 import os
 import random
@@ -40,7 +41,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,18 @@ class Bench:
         self.jobs: Informer[Any] = Informer(user, batch_v1.Job, clock, rng)
         self.namespaces: Informer[Any] = Informer(user, core_v1.Namespace, clock, rng)
 
-    async def row(self, what: str, pods: int, upstream: float, done: Callable[[], bool]) -> None:
-        """Waits until `done`, then prints the row; `upstream` is its least number of calls per pod."""
+    async def row(
+        self,
+        what: str,
+        pods: int,
+        upstream: float,
+        done: Callable[[], bool],
+        start: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Waits for `start`, then until `done`, then prints the row; `upstream` is its least number of calls a pod."""
         started, cpu, before = time.monotonic(), cpu_seconds(), self.ours.calls.copy()
+        if start is not None:
+            await start()
         await polled(done)
         seconds = time.monotonic() - started
         await polled(lambda: not any(recorder["queued"] for recorder in self.manager.statistics()["events"].values()))
@@ -213,9 +223,12 @@ async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
 
 async def many(bench: Bench, count: int) -> None:
     names = [f"many-{number}" for number in range(count)]
-    await asyncio.gather(*(bench.user.create(deployment(name, 10, "x:1")) for name in names))
     await bench.row(
-        f"{count} Deployments of 10", 10 * count, created(10), lambda: all(complete(bench, name) for name in names)
+        f"{count} Deployments of 10",
+        10 * count,
+        created(10),
+        lambda: all(complete(bench, name) for name in names),
+        start=lambda: in_turn(bench.user, (deployment(name, 10, "x:1") for name in names)),
     )
 
 
@@ -252,13 +265,19 @@ def job_done(bench: Bench) -> bool:
 
 async def namespace(bench: Bench, count: int) -> None:
     await bench.user.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="full")))
-    for start in range(0, count, 50):
-        metas = (meta_v1.ObjectMeta(name=f"c{n}", namespace="full") for n in range(start, min(start + 50, count)))
-        await asyncio.gather(*(bench.user.create(core_v1.ConfigMap(metadata=meta)) for meta in metas))
+    metas = (meta_v1.ObjectMeta(name=f"c{number}", namespace="full") for number in range(count))
+    await in_turn(bench.user, (core_v1.ConfigMap(metadata=meta) for meta in metas))
     await bench.user.delete(core_v1.Namespace, "full")
     await bench.row(
         f"a namespace of {count} objects deleted", count, 48 / count, lambda: bench.namespaces.get("full") is None
     )
+
+
+async def in_turn(client: RestClient, objects: Iterable[Any]) -> None:
+    """Creates them, fifty at a time: each call at once has a connection of its own."""
+    waiting = iter(objects)
+    while chunk := list(itertools.islice(waiting, 50)):
+        await asyncio.gather(*(client.create(one) for one in chunk))
 
 
 def created(pods: int) -> float:

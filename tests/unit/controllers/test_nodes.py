@@ -207,6 +207,25 @@ def test_how_long_a_pod_stays(tolerations: list[dict[str, Any]], stay: float | N
     assert tolerance.stays(one, [taint], 1_767_225_610.0) == stay
 
 
+def test_an_excluded_node_says_nothing_about_its_zone() -> None:
+    """Two of two that count are lost: with the excluded one, which is ready, it would be two of three."""
+    zones = Zones(Config())
+    excluded = {"node.kubernetes.io/exclude-disruption": ""}
+    zones.update(node("odd", labels=excluded))
+    assert not zones.all_lost
+    zones.update(node("n0", ready="Unknown"))
+    zones.update(node("n1", ready="Unknown"))
+    assert zones.all_lost
+    assert set(zones.failing()) == {"n0", "n1", "odd"}
+    zones.update(node("odd"))
+    assert not zones.all_lost
+    zones.update(node("odd", labels=excluded))
+    zones.remove("n0")
+    zones.remove("n1")
+    assert not zones.all_lost
+    assert zones.may_taint_in("odd", 0.0) == 0.0
+
+
 def test_zones_slow_down_when_much_is_lost() -> None:
     zones = Zones(Config())
     for number in range(100):

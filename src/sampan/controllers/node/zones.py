@@ -2,8 +2,8 @@
 
 One node lost is a broken node; many lost at once is more likely a broken network, and driving all their pods off would
 make it worse. So each zone gives out NoExecute taints at a rate that falls when much of the zone is not ready, and when
-every zone is wholly lost nothing is evicted at all: then it is probably this process that is cut off. Rules: "Nodes",
-section "Rate limits on eviction".
+every zone is wholly lost nothing is evicted at all: then it is probably this process that is cut off. A node labelled
+`node.kubernetes.io/exclude-disruption` says nothing about its zone. Rules: "Nodes", section "Rate limits on eviction".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from sampan.controllers.context import Config
 from sampan.controllers.node.health import ready_status
 
+EXCLUDED = "node.kubernetes.io/exclude-disruption"
 LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
@@ -25,10 +26,11 @@ def zone_of(node: Any) -> str:
 
 @dataclass
 class Zone:
-    """Which nodes are in it, which of those are not ready, and when the next may be tainted."""
+    """Which nodes are in it, which of those are not ready, which do not count, and when the next may be tainted."""
 
     nodes: set[str] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
+    excluded: set[str] = field(default_factory=set)
     next_at: float = 0.0
 
     @property
@@ -53,10 +55,14 @@ class Zones:
 
     def update(self, node: Any) -> None:
         name, zone = node.metadata.name, zone_of(node)
-        if self._of.get(name, zone) != zone:
+        entry = self._zones.get(zone) or Zone()
+        if name not in entry.nodes or EXCLUDED in (node.metadata.labels or {}):
             self.remove(name)
         self._of[name] = zone
-        entry = self._zones.setdefault(zone, Zone())
+        self._zones[zone] = entry
+        if EXCLUDED in (node.metadata.labels or {}):
+            entry.excluded.add(name)
+            return
         entry.nodes.add(name)
         (entry.failing.discard if ready_status(node) == "True" else entry.failing.add)(name)
 
@@ -65,18 +71,20 @@ class Zones:
         entry = self._zones.get(zone) if zone is not None else None
         if entry is None:
             return
-        entry.nodes.discard(name)
-        entry.failing.discard(name)
-        if not entry.nodes:
+        for names in (entry.nodes, entry.failing, entry.excluded):
+            names.discard(name)
+        if not entry.nodes and not entry.excluded:
             del self._zones[zone or ""]
 
     @property
     def all_lost(self) -> bool:
         """Nothing anywhere is ready."""
-        return bool(self._zones) and all(zone.lost for zone in self._zones.values())
+        counted = [zone for zone in self._zones.values() if zone.nodes]
+        return bool(counted) and all(zone.lost for zone in counted)
 
     def failing(self) -> Iterable[str]:
-        return [name for zone in self._zones.values() for name in zone.failing]
+        """Nodes that are, or may be, not ready."""
+        return [name for zone in self._zones.values() for name in zone.failing | zone.excluded]
 
     def may_taint_in(self, name: str, now: float) -> float | None:
         """Seconds until that node may get its NoExecute taint, 0 for now (which is then used up); None: not while
