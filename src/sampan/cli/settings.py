@@ -50,9 +50,10 @@ CLUSTER = (
     click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
     click.option(
         "--pod-network",
-        type=click.Choice(["auto", "direct", "vxlan", "none"]),
+        type=click.Choice(["auto", "direct", "vxlan", "wireguard", "none"]),
         help="How pods' packets go from node to node: by routes over a network that the nodes share (direct), in UDP "
-        "over any (vxlan), as fits each pair of nodes (auto), or by another CNI plugin (none).  [default: auto]",
+        "over any (vxlan), encrypted (wireguard), as fits each pair of nodes (auto), or by another CNI plugin (none).  "
+        "[default: auto]",
     ),
     click.option("--cluster-domain", help="DNS domain of the cluster.  [default: cluster.local]"),
     *NODE,

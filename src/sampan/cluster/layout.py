@@ -59,6 +59,11 @@ class Layout:
         return self.data_dir / "pods-log"
 
     @property
+    def wireguard_key(self) -> Path:
+        """This node's private key, where pods' packets go encrypted."""
+        return self.data_dir / "network" / "wireguard.key"
+
+    @property
     def nodes(self) -> Path:
         """The data directories of further nodes on this machine."""
         return self.data_dir / "nodes"

@@ -36,9 +36,11 @@ from sampan.network.proxy import config as proxyconfig
 from sampan.network.proxy import machine, modes
 from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
 from sampan.network.proxy.daemon import ProxyDaemon
+from sampan.network.routes import wireguard
 from sampan.network.routes.component import PodRoutes
 from sampan.network.routes.kernel import remove as remove_routes
 from sampan.network.routes.mtu import pod_mtu
+from sampan.network.routes.peers import KEY_ANNOTATION
 
 HEALTHZ_PORT = 10248
 log = logging.getLogger(__name__)
@@ -95,6 +97,13 @@ def kubelet(options: Options, client: Client, clock: Clock, rng: random.Random) 
     return NodeKubelet(options, client, clock, rng)
 
 
+def node_annotations(options: Options) -> dict[str, str]:
+    """What other nodes must know of this one beyond its addresses."""
+    if not options.encrypted_network:
+        return {}
+    return {KEY_ANNOTATION: wireguard.public_key(wireguard.private_key(options.layout.wireguard_key))}
+
+
 def kubelet_config(options: Options) -> KubeletConfig:
     layout = options.layout
     made = KubeletConfig(
@@ -105,6 +114,7 @@ def kubelet_config(options: Options) -> KubeletConfig:
         cluster_dns=(options.dns_ip,),
         cluster_domain=options.cluster_domain,
         cgroup_root=options.cgroup_root,
+        node_annotations=node_annotations(options),
         cgroup_driver="systemd" if Host.detect().systemd else "cgroupfs",
         server_cert=layout.pki / "kubelet-serving.crt",
         server_key=layout.pki / "kubelet-serving.key",
@@ -152,7 +162,14 @@ class NodeNetwork:
 
 
 def routes(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PodRoutes:
-    return PodRoutes(informers=informers, clock=clock, rng=rng, node_name=options.node_name, mode=options.pod_network)
+    return PodRoutes(
+        informers=informers,
+        clock=clock,
+        rng=rng,
+        node_name=options.node_name,
+        mode=options.pod_network,
+        key=wireguard.private_key(options.layout.wireguard_key) if options.encrypted_network else b"",
+    )
 
 
 def policies(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PolicyEnforcer:

@@ -91,6 +91,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return self.pod_network == "none"
 
     @property
+    def encrypted_network(self) -> bool:
+        """Whether nodes need a key each."""
+        return self.pod_network == "wireguard"
+
+    @property
     def joined(self) -> bool:
         """Whether the cluster's authorities and API server are another machine's."""
         return bool(self.api_server)

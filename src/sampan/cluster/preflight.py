@@ -6,6 +6,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 from sampan.cluster import options as stored
@@ -51,6 +52,7 @@ def check(options: Options, *, running: bool) -> None:
     check_programs(options)
     check_options(options)
     check_networks(options)
+    check_encryption(options)
     check_servers(options)
     check_nodes(options, running=running)
     check_admission(options)
@@ -211,6 +213,17 @@ def check_networks(options: Options) -> None:
                 f"this machine's own address, {options.node_ip}, lies in {name} {network}: choose another network"
             )
         known.append((name, network))
+
+
+def check_encryption(options: Options, module: Path = Path("/sys/module/wireguard")) -> None:
+    """A kernel with WireGuard where pods' packets are to go encrypted."""
+    if not options.encrypted_network or module.exists():
+        return
+    if subprocess.run(("modprobe", "wireguard"), capture_output=True, check=False).returncode:
+        raise ClusterError(
+            "--pod-network wireguard: this kernel has no WireGuard (Linux 5.6 or newer has, where it was not left out): "
+            "choose another, or install a kernel with it"
+        )
 
 
 def _overlap(

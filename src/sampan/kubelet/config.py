@@ -34,6 +34,7 @@ class KubeletConfig:
     log_root: Path = Path("/var/log/pods")
     hostname: str = ""
     node_labels: Mapping[str, str] = field(default_factory=dict)
+    node_annotations: Mapping[str, str] = field(default_factory=dict)
     node_taints: Sequence[tuple[str, str, str]] = ()
     cluster_dns: Sequence[str] = ("10.96.0.10",)
     cluster_domain: str = "cluster.local"

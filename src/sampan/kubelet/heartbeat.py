@@ -87,9 +87,11 @@ class Heartbeat:
         except AlreadyExists:
             known = await self._client.get(core_v1.Node, self._config.node_name)
         wanted = node_labels(self._config, self._machine)
-        if wanted.items() <= (known.metadata.labels or {}).items():
+        notes = self._config.node_annotations
+        labelled = wanted.items() <= (known.metadata.labels or {}).items()
+        if labelled and notes.items() <= (known.metadata.annotations or {}).items():
             return known
-        patch = {"metadata": {"labels": wanted}}
+        patch = {"metadata": {"labels": wanted, "annotations": dict(notes)}}
         return await self._client.patch(core_v1.Node, self._config.node_name, None, patch)
 
     async def run(self) -> None:

@@ -37,7 +37,10 @@ def new_node(config: KubeletConfig, machine: Machine, status: Any) -> Any:
         metadata=meta_v1.ObjectMeta(
             name=config.node_name,
             labels=node_labels(config, machine),
-            annotations={"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+            annotations={
+                "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+                **config.node_annotations,
+            },
         ),
         spec=core_v1.NodeSpec(taints=taints or None, providerID=config.provider_id or None),
         status=status,

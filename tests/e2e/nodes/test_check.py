@@ -59,4 +59,4 @@ def test_a_firewall_and_forwarding_turned_off_are_named(world: World) -> None:
 def test_large_packets_that_get_lost_are_named(world: World) -> None:
     with dropping(world, 3, "type filter hook prerouting priority -300;", LARGE_TO_PODS):
         found = findings(world)
-    assert any(f"to {world.names[3]} large packets get lost" in text for text in found), found
+    assert f"large packets from node {world.names[1]} to {world.names[3]} get lost" in found[0], found

@@ -149,3 +149,11 @@ def test_networks_that_clash(options: Options, given: dict[str, object], complai
     preflight.check_networks(msgspec.structs.replace(options, cluster_cidr="10.244.0.0/16,fd00::/48"))
     with pytest.raises(ClusterError, match=complaint):
         preflight.check_networks(msgspec.structs.replace(options, **given))
+
+
+def test_a_kernel_without_wireguard(options: Options, tmp_path: Path) -> None:
+    wanted = msgspec.structs.replace(options, pod_network="wireguard")
+    preflight.check_encryption(options, tmp_path / "none")
+    preflight.check_encryption(wanted, tmp_path)
+    with pytest.raises(ClusterError, match="this kernel has no WireGuard"):
+        preflight.check_encryption(wanted, tmp_path / "none")

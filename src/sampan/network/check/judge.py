@@ -101,8 +101,8 @@ def _pair(source: Member, target: Member, told: Told) -> str:
         )
     if any(answer.small and not answer.large for answer in between.values()):
         return (
-            f"from node {names} large packets get lost and small ones do not: the network between them carries less "
-            "than its interfaces say; set the nodes' interfaces to the MTU that it carries, and make the pods anew"
+            f"large packets from node {target.node} to {source.node} get lost, small ones do not: the network between "
+            "them carries less than its interfaces say; set these to the MTU that it carries, and make the pods anew"
         )
     if not between[NODE, POD].small:
         return f"node {names}: the node does not reach the pods there, though pods do: see the firewall's output chains"

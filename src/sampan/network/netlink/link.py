@@ -49,8 +49,14 @@ def links(channel: Channel) -> list[Link]:
     return [_link(answer.body) for answer in channel.dump(GET, BODY.pack(0, 0, 0, 0, 0, 0))]
 
 
+def add_plain(channel: Channel, name: str, kind: str, mtu: int) -> None:
+    """Makes one of a kind that needs no more words; raises OSError: 95 (EOPNOTSUPP) where the kernel has none."""
+    body = BODY.pack(0, 0, 0, 0, 0, 0) + text(NAME, name) + number(MTU, mtu) + nested(INFO, text(INFO_KIND, kind))
+    channel.tell(NEW, body, CREATE | EXCLUSIVE)
+
+
 def add(channel: Channel, device: Vxlan) -> None:
-    """Makes it; raises OSError: 95 (EOPNOTSUPP) where the kernel has none of the kind."""
+    """The same for a tunnel's end."""
     here = ipaddress.ip_address(device.local)
     data = (
         number(VXLAN_ID, device.identifier),

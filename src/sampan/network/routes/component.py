@@ -18,19 +18,21 @@ from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1
 from sampan.client.informers import Informers
 from sampan.network.netlink.link import Vxlan
-from sampan.network.routes import direct, vxlan
+from sampan.network.routes import direct, vxlan, wireguard
 from sampan.network.routes.entries import Entry, Route, ordered
 from sampan.network.routes.kernel import Kernel
+from sampan.network.routes.mtu import reduced
 from sampan.network.routes.peers import Peer, clash, peer
+from sampan.network.routes.wireguard import WireGuardEnd
 
 log = logging.getLogger(__name__)
 COMPARE_SECONDS = 30.0
-AUTO, DIRECT = "auto", "direct"
-"""`auto`: direct to the nodes on a network of this one's, by VXLAN to others; every other mode: by VXLAN to all."""
+AUTO, DIRECT, WIREGUARD = "auto", "direct", "wireguard"
+"""`auto`: direct to the nodes on a network of this one's, by VXLAN to others."""
 ADVICE = {
     errno.ENETUNREACH: "it is on no network of this node's: use --pod-network vxlan",
     errno.EHOSTUNREACH: "it is on no network of this node's: use --pod-network vxlan",
-    errno.EOPNOTSUPP: "this kernel has no VXLAN: `modprobe vxlan`, or use --pod-network direct",
+    errno.EOPNOTSUPP: "this kernel has no such tunnel: `modprobe vxlan` (or wireguard), or use another --pod-network",
     errno.EPERM: "run as root (CAP_NET_ADMIN)",
 }
 
@@ -51,11 +53,14 @@ class Tables(Protocol):
 
     def ensure(self, wanted: Vxlan, addresses: list[str]) -> None: ...
 
+    def ensure_encrypted(self, wanted: WireGuardEnd) -> None: ...
+
     def close(self) -> None: ...
 
 
 class PodRoutes:
-    """`informers` are the process's, started by their owner; `tables` the kernel's when None."""
+    """`informers` are the process's, started by their owner; `tables` the kernel's when None; `key` this node's private
+    one, for WireGuard."""
 
     def __init__(
         self,
@@ -65,11 +70,13 @@ class PodRoutes:
         rng: random.Random,
         node_name: str,
         mode: str = AUTO,
+        key: bytes = b"",
         tables: Tables | None = None,
     ) -> None:
         self._clock = clock
         self._node_name = node_name
         self._mode = mode
+        self._key = key
         self._tables = tables or Kernel()
         self._nodes = informers.of(core_v1.Node)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
@@ -139,8 +146,13 @@ class PodRoutes:
         """Also where all peers are near: another may see it otherwise, and send through it."""
         if self._own is None or self._mode == DIRECT:
             return
+        address = self._own.addresses[0]
         try:
-            wanted = vxlan.device(self._own, self._tables.underlay_mtu(self._own.addresses[0]))
+            whole = self._tables.underlay_mtu(address)
+            if self._mode == WIREGUARD:
+                self._tables.ensure_encrypted(wireguard.end(self._key, reduced(WIREGUARD, address, whole)))
+                return
+            wanted = vxlan.device(self._own, whole)
             self._tables.ensure(wanted, [vxlan.inner_address(cidr) for cidr in self._own.ranges])
         except OSError as error:
             log.warning("no tunnel to other nodes error=%s", error)
@@ -173,6 +185,8 @@ class PodRoutes:
         """The entries by which this node reaches a peer's pods. Raises OSError where its range is ours, too."""
         if self._own and (reason := clash(to, self._own)):
             raise OSError(errno.EEXIST, reason)
+        if self._mode == WIREGUARD:
+            return wireguard.entries(to)
         if self._mode == DIRECT or (self._mode == AUTO and self._tables.near(to.addresses[0])):
             straight = direct.entries(to)
             rest = tuple(cidr for cidr in to.ranges if all(Route(cidr, a) not in straight for a in to.addresses))

@@ -25,8 +25,18 @@ class Forward(NamedTuple):
     device: str
 
 
-Entry = Route | Neighbour | Forward
-ORDER: tuple[type[Entry], ...] = (Forward, Neighbour, Route)
+class Encrypted(NamedTuple):
+    """Behind `remote` is who has that public key (base64), with the ranges `allowed`."""
+
+    key: str
+    remote: str
+    port: int
+    allowed: tuple[str, ...]
+    device: str
+
+
+Entry = Route | Neighbour | Forward | Encrypted
+ORDER: tuple[type[Entry], ...] = (Encrypted, Forward, Neighbour, Route)
 """Those last through which packets begin to go."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import socket
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from typing import Any
 from sampan.network.netlink import link, neighbour, route
 from sampan.network.netlink.channel import Channel
 from sampan.network.netlink.link import Link, Vxlan
-from sampan.network.routes import vxlan
-from sampan.network.routes.entries import Entry, Forward, Neighbour, Route
+from sampan.network.netlink.wireguard import Peer, WireGuard
+from sampan.network.routes import vxlan, wireguard
+from sampan.network.routes.entries import Encrypted, Entry, Forward, Neighbour, Route
+from sampan.network.routes.wireguard import WireGuardEnd
 
 GONE = (errno.ESRCH, errno.ENOENT)
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 DEFAULT_MTU = 1500
+DEVICES = (vxlan.DEVICE, wireguard.DEVICE)
 
 
 class Kernel:
@@ -23,19 +27,23 @@ class Kernel:
 
     def __init__(self) -> None:
         self._channel = Channel()
+        self._wireguard = WireGuard()
         self._devices: dict[str, int] = {}
 
     def close(self) -> None:
         self._channel.close()
+        self._wireguard.close()
 
     def held(self) -> set[Entry]:
         """What is there of ours."""
-        self._devices = {each.name: each.number for each in link.links(self._channel) if each.name == vxlan.DEVICE}
+        self._devices = {each.name: each.number for each in link.links(self._channel) if each.name in DEVICES}
         names = {index: name for name, index in self._devices.items()}
         found: set[Entry] = set()
         for family in FAMILIES:
             for way in route.ours(self._channel, family):
                 found.add(Route(way.destination, way.gateway, names.get(way.device, "")))
+        if wireguard.DEVICE in self._devices:
+            found |= set(map(_encrypted, self._wireguard.peers(wireguard.DEVICE)))
         for name, index in self._devices.items():
             found |= {Forward(f.hardware, f.remote, name) for f in neighbour.forwards(self._channel, index)}
             for family in FAMILIES:
@@ -45,12 +53,18 @@ class Kernel:
 
     def add(self, entry: Entry) -> None:
         """Replaces what is there for the same destination. Raises OSError."""
-        self._tell(ADD[type(entry)], entry)
+        if isinstance(entry, Encrypted):
+            self._wireguard.add(entry.device, _peer(entry))
+        else:
+            ADD[type(entry)](self._channel, self._numbered(entry))
 
     def delete(self, entry: Entry) -> None:
         """One that is gone is no error."""
         try:
-            self._tell(DELETE[type(entry)], entry)
+            if isinstance(entry, Encrypted):
+                self._wireguard.delete(entry.device, _peer(entry))
+            else:
+                DELETE[type(entry)](self._channel, self._numbered(entry))
         except OSError as error:
             if error.errno not in GONE:
                 raise
@@ -83,6 +97,17 @@ class Kernel:
             link.add_address(self._channel, found.number, address)
         self._devices[wanted.name] = found.number
 
+    def ensure_encrypted(self, wanted: WireGuardEnd) -> None:
+        """The same for WireGuard's end. Raises OSError: 95 (EOPNOTSUPP) where the kernel has none."""
+        if self._link(wanted.name) is None:
+            link.add_plain(self._channel, wanted.name, "wireguard", wanted.mtu)
+        found = self._link(wanted.name)
+        if found is None:
+            raise OSError(errno.ENODEV, f"{wanted.name} is gone again")
+        self._wireguard.configure(wanted.name, wanted.key, wanted.port)
+        link.set_up(self._channel, found.number, wanted.mtu)
+        self._devices[wanted.name] = found.number
+
     def discard(self, name: str) -> None:
         """Removes an interface of ours, with all that hangs on it; none there is no error."""
         self._devices.pop(name, None)
@@ -92,16 +117,13 @@ class Kernel:
     def _link(self, name: str) -> Link | None:
         return next((each for each in link.links(self._channel) if each.name == name), None)
 
-    def _tell(self, say: Callable[[Channel, Any], None], entry: Entry) -> None:
-        say(self._channel, self._numbered(entry))
-
-    def _numbered(self, entry: Entry) -> Any:
+    def _numbered(self, entry: Route | Neighbour | Forward) -> Any:
         """The same by the interface's number; raises OSError when there is no such interface."""
         if entry.device and entry.device not in self._devices:
             raise OSError(errno.ENODEV, f"there is no interface {entry.device}")
         index = self._devices.get(entry.device, 0)
         if isinstance(entry, Route):
-            return route.Route(entry.destination, entry.gateway, index, on_link=bool(index))
+            return route.Route(entry.destination, entry.gateway, index, on_link=bool(index and entry.gateway))
         if isinstance(entry, Neighbour):
             return neighbour.Neighbour(entry.address, entry.hardware, index)
         return neighbour.Forward(entry.hardware, entry.remote, index)
@@ -119,6 +141,15 @@ DELETE: dict[type[Entry], Callable[[Channel, Any], None]] = {
 }
 
 
+def _peer(entry: Encrypted) -> Peer:
+    return Peer(base64.b64decode(entry.key), entry.remote, entry.port, entry.allowed)
+
+
+def _encrypted(peer: Peer) -> Encrypted:
+    key = base64.b64encode(peer.key).decode()
+    return Encrypted(key, peer.endpoint, peer.port, peer.allowed, wireguard.DEVICE)
+
+
 def remove() -> None:
     """Deletes all routes and tunnels of ours."""
     kernel = Kernel()
@@ -126,6 +157,7 @@ def remove() -> None:
         for entry in kernel.held():
             if isinstance(entry, Route):
                 kernel.delete(entry)
-        kernel.discard(vxlan.DEVICE)
+        for name in DEVICES:
+            kernel.discard(name)
     finally:
         kernel.close()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from sampan.network.routes import direct, vxlan
+from sampan.network.routes import direct, vxlan, wireguard
 from sampan.network.routes.kernel import Kernel
 
-OVERHEADS = {"vxlan": vxlan.OVERHEAD}
+OVERHEADS = {"vxlan": vxlan.OVERHEAD, "wireguard": wireguard.OVERHEAD}
 
 
 def pod_mtu(mode: str, node_address: str) -> int:

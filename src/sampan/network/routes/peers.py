@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sampan.network.netlink.wireguard import KEY_BYTES
+
+KEY_ANNOTATION = "network.sampan.dev/wireguard-key"
 log = logging.getLogger(__name__)
 
 
@@ -18,6 +22,8 @@ class Peer:
     name: str
     addresses: tuple[str, ...]
     ranges: tuple[str, ...]
+    key: str = ""
+    """WireGuard's, public, in base64; "" when the node has told none."""
 
     def address(self, version: int) -> str:
         """Of that family; "" when it has none."""
@@ -35,7 +41,7 @@ def peer(node: Any) -> Peer | None:
     ranges = tuple(_networks(cidrs))
     if not addresses or not ranges:
         return None
-    return Peer(name=node.metadata.name, addresses=tuple(addresses.values()), ranges=ranges)
+    return Peer(name=node.metadata.name, addresses=tuple(addresses.values()), ranges=ranges, key=_key(node))
 
 
 def clash(peer: Peer, own: Peer) -> str:
@@ -46,6 +52,15 @@ def clash(peer: Peer, own: Peer) -> str:
             if theirs.version == ours.version and theirs.overlaps(ours):
                 return f"its range {cidr} overlaps this node's, {mine}: delete one of the two Nodes, to get a new range"
     return ""
+
+
+def _key(node: Any) -> str:
+    """ "" for what is no key."""
+    told = (node.metadata.annotations or {}).get(KEY_ANNOTATION, "")
+    try:
+        return told if len(base64.b64decode(told, validate=True)) == KEY_BYTES else ""
+    except ValueError:
+        return ""
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -83,7 +83,7 @@ CASES: dict[str, tuple[Told, list[str]]] = {
     ),
     "a node cut off": (between(NONE, ALL, "a", "b"), ["nothing gets from node a to b (192.0.2.2)"]),
     "pods cut off": (between(NONE, f"{POD}>{POD} {NODE}>{POD}", "a", "b"), ["pods on node a to b: no packet"]),
-    "a narrow network": (between(SMALL, f"{POD}>{POD}", "a", "b"), ["from node a to b large packets get lost"]),
+    "a narrow network": (between(SMALL, f"{POD}>{POD}", "a", "b"), ["large packets from node b to a get lost"]),
     "a node that does not reach its pods": (
         between(NONE, f"{NODE}>{POD}", "a", "a"),
         ["see the firewall's output chains"],

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,16 @@ from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.informers import Informers
 from sampan.network.netlink.link import Vxlan
+from sampan.network.routes import wireguard
 from sampan.network.routes.component import COMPARE_SECONDS, PodRoutes
-from sampan.network.routes.entries import Entry, Forward, Neighbour, Route
+from sampan.network.routes.entries import Encrypted, Entry, Forward, Neighbour, Route
 from sampan.network.routes.mtu import reduced
-from sampan.network.routes.peers import peer
+from sampan.network.routes.peers import KEY_ANNOTATION, peer
+from sampan.network.routes.wireguard import WireGuardEnd
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
+
+KEY = bytes(range(32))
 
 
 class Tables:
@@ -63,6 +68,9 @@ class Tables:
             self.entries = {entry for entry in self.entries if not entry.device}
         self.tunnel = wanted
 
+    def ensure_encrypted(self, wanted: WireGuardEnd) -> None:
+        self.encrypted = wanted
+
     def close(self) -> None: ...
 
     @property
@@ -83,13 +91,15 @@ def node(name: str, address: str, *ranges: str) -> Any:
 
 
 class Setting:
-    def __init__(self) -> None:
+    def __init__(self, mode: str = "auto") -> None:
         self.clock = VirtualClock()
         self.api = FakeApi(self.clock)
         self.tables = Tables()
         rng = random.Random(1)
         self.informers = Informers(self.api, self.clock, rng)
-        self.routes = PodRoutes(informers=self.informers, clock=self.clock, rng=rng, node_name="n1", tables=self.tables)
+        self.routes = PodRoutes(
+            informers=self.informers, clock=self.clock, rng=rng, node_name="n1", mode=mode, key=KEY, tables=self.tables
+        )
 
     async def run(self) -> None:
         async with TaskOwner("test") as owner:
@@ -183,12 +193,43 @@ async def test_a_node_on_another_network_is_reached_through_a_tunnel(setting: Se
     assert setting.tables.entries == {Route("10.244.1.0/24", "192.0.2.2")}
 
 
+async def test_encrypted_ways_need_the_others_key() -> None:
+    setting = Setting("wireguard")
+    told = wireguard.public_key(bytes(reversed(KEY)))
+    setting.api.add(node("n1", "192.0.2.1", "10.244.0.0/24"), node("n2", "192.0.2.2", "10.244.1.0/24"))
+    task = asyncio.create_task(setting.run())
+    await setting.clock.advance(1)
+    assert setting.tables.entries == set(), "no key, no way"
+    assert (setting.tables.encrypted.key, setting.tables.encrypted.mtu) == (KEY, 1440)
+    setting.tables.tunnel = Vxlan("any", 1, 1, "", "", 1)
+    for key in ("not base64!", told):
+        setting.api.change(
+            core_v1.Node, "n2", None, lambda n, k=key: setattr(n.metadata, "annotations", {KEY_ANNOTATION: k})
+        )
+        await setting.clock.advance(0)
+    assert setting.tables.entries == {
+        Encrypted(told, "192.0.2.2", 51821, ("10.244.1.0/24",), "sampan-wg"),
+        Route("10.244.1.0/24", "", "sampan-wg"),
+    }
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_key_is_made_once_and_kept_for_root(tmp_path: Path) -> None:
+    file = tmp_path / "network" / "key"
+    key = wireguard.private_key(file)
+    assert wireguard.private_key(file) == key and file.stat().st_mode & 0o777 == 0o600
+    file.write_text("c2hvcnQ=")
+    with pytest.raises(ValueError, match="32 bytes"):
+        wireguard.private_key(file)
+
+
 async def test_a_kernel_without_tunnels_says_what_to_do(setting: Setting) -> None:
     setting.tables.no_tunnel, setting.tables.tunnel = True, None
     setting.tables.far.add("198.51.100.3")
     setting.api.add(node("n3", "198.51.100.3", "10.244.2.0/24"))
     await setting.clock.advance(0)
-    assert "this kernel has no VXLAN: `modprobe vxlan`" in setting.routes.statistics()["problems"]["n3"]
+    assert "this kernel has no such tunnel: `modprobe vxlan`" in setting.routes.statistics()["problems"]["n3"]
     assert setting.tables.ways == {"10.244.1.0/24": "192.0.2.2"}
 
 
@@ -207,6 +248,7 @@ async def test_a_range_that_is_this_nodes_own_is_refused(setting: Setting) -> No
         ("vxlan", "192.0.2.1", 1500, 1450),
         ("vxlan", "2001:db8::1", 1500, 1430),
         ("vxlan", "192.0.2.1", 65536, 8950),
+        ("wireguard", "192.0.2.1", 1500, 1440),
     ],
 )
 def test_how_large_pods_packets_may_be(mode: str, address: str, whole: int, wanted: int) -> None:
