@@ -35,6 +35,7 @@ FIXED = (
     "cluster_cidr",
     "cluster_domain",
     "node_cidr",
+    "pod_network",
     "servers",
     "server_cidr",
     "store",
@@ -221,8 +222,8 @@ def check_encryption(options: Options, module: Path = Path("/sys/module/wireguar
         return
     if subprocess.run(("modprobe", "wireguard"), capture_output=True, check=False).returncode:
         raise ClusterError(
-            "--pod-network wireguard: this kernel has no WireGuard (Linux 5.6 or newer has, where it was not left out): "
-            "choose another, or install a kernel with it"
+            "--pod-network wireguard: this kernel has no WireGuard (Linux 5.6 and newer may have it): choose another "
+            "network, or install a kernel with it"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.handlers import Answer, Unanswered
-from sampan.kubelet.kubelet import Kubelet
+from sampan.kubelet.kubelet import Kubelet, unguarded
 from sampan.kubelet.machine import Machine, Usage
 from sampan.testing.clock import VirtualClock, settle
 from sampan.testing.fakeapi import FakeApi
@@ -138,6 +138,7 @@ class Node:
         self.mounter = FakeMounter()
         self.views: Any = None
         self.cidrs: list[str] = []
+        self.guard: Callable[[Any, Sequence[str]], Awaitable[None]] = unguarded
         self.config = KubeletConfig(
             **{
                 "node_name": "n1",
@@ -160,6 +161,7 @@ class Node:
             rng=random.Random(1),
             config=self.config,
             on_pod_cidr=self.cidrs.append,
+            guard=lambda pod, addresses: self.guard(pod, addresses),
             mounter=self.mounter,
             views=self.views,
             handlers=self.handlers,

@@ -73,6 +73,8 @@ async def remove(place: Place, *, keep_data: bool = False) -> None:
 async def remove_all(plan: Plan, *, keep_data: bool) -> int:
     """Every further node there is; returns how many."""
     places = plan.existing()
+    if not places:
+        return 0
     plan.switch.ensure(place.outlet for place in places)
     await asyncio.gather(*(remove(place, keep_data=keep_data) for place in places))
     return len(places)
