@@ -66,7 +66,7 @@ def _identified(request: Request, user: User | None) -> None:
 
 def impersonate(request: Request) -> Awaitable[None] | None:
     """Whoever may speak for somebody else is somebody else from here on. Raises Forbidden."""
-    user = impersonation.impersonate(request.user, request.exchange.headers, request.server.authorizer)
+    user = impersonation.impersonate(request.user, request.exchange, request.server.authorizer)
     if isinstance(user, User):
         request.user = user
         return None

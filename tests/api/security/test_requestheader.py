@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -84,6 +85,35 @@ def test_a_proxy_speaks_for_its_users(fronted: Any, proxies: Authority) -> None:
     assert status == 201
     assert (found["username"], found["groups"]) == ("alice", ["devs", "system:authenticated"])
     assert found["extra"]["scope"] == ["read"]
+
+
+def test_a_groups_name_with_a_comma_is_one_name(fronted: Any, proxies: Authority) -> None:
+    """As a directory's names are: who may make groups there does not name himself into ours."""
+    front = proxies.ensure(Identity(file="front", user="front"))
+    said = {"X-Remote-User": "alice", "X-Remote-Group": "cn=x,system:masters", "X-Remote-Extra-Scope": "a,b"}
+    _, found = who(fronted, front, **said)
+    assert (found["groups"], found["extra"]["scope"]) == (["cn=x,system:masters", "system:authenticated"], ["a,b"])
+
+
+def test_headers_that_come_several_times_are_several(fronted: Any, proxies: Authority) -> None:
+    front = proxies.ensure(Identity(file="front", user="front"))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(*front)
+    with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", fronted.port, context=context)) as connection:
+        connection.putrequest("POST", REVIEWS)
+        for name, value in (
+            ("Content-Type", "application/json"),
+            ("Content-Length", "2"),
+            ("X-Remote-User", "alice"),
+            ("X-Remote-User", "bob"),
+            ("X-Remote-Group", "a"),
+            ("X-Remote-Group", "b,c"),
+        ):
+            connection.putheader(name, value)
+        connection.endheaders(b"{}")
+        found = json.loads(connection.getresponse().read())["status"]["userInfo"]
+    assert (found["username"], found["groups"]) == ("alice", ["a", "b,c", "system:authenticated"])
 
 
 def test_request_header_spoofing_where_there_is_no_proxy(api: Any) -> None:

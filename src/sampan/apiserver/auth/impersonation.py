@@ -14,6 +14,7 @@ from sampan.api.errors import ApiError
 from sampan.apiserver.auth.authenticator import settled
 from sampan.apiserver.auth.authorizer import Answer, Attributes, Authorizer, Decision, refusal
 from sampan.apiserver.auth.user import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, User
+from sampan.apiserver.http.exchange import Exchange
 
 USER, GROUP, UID = b"impersonate-user", b"impersonate-group", b"impersonate-uid"
 EXTRA = b"impersonate-extra-"
@@ -22,22 +23,21 @@ ACCOUNT = "system:serviceaccount:"
 GROUP_NAME = "authentication.k8s.io"
 
 
-def impersonate(user: User, headers: Mapping[bytes, bytes], authorizer: Authorizer) -> User | Awaitable[User]:
+def impersonate(user: User, exchange: Exchange, authorizer: Authorizer) -> User | Awaitable[User]:
     """The identity to go on with: `user` itself when the headers ask for no other.
 
     Raises Forbidden when it may not be taken on, and ApiError 500, as upstream, when no user is named.
     """
-    wanted = {name: value for name, value in headers.items() if name.startswith(ANY)}
-    if not wanted:
+    if not any(name.startswith(ANY) for name in exchange.headers):
         return user
-    name = wanted.get(USER, b"").decode("utf-8", "replace")
+    name = _first(exchange, USER)
     if not name:
         raise ApiError("Internal Server Error: impersonation without impersonating a user", code=500)
-    groups = tuple(_values(wanted.get(GROUP, b"")))
-    uid = wanted.get(UID, b"").decode("utf-8", "replace")
+    groups = _values(exchange, GROUP)
+    uid = _first(exchange, UID)
     extra = {
-        unquote(header[len(EXTRA) :].decode("latin-1")).lower(): tuple(_values(value))
-        for header, value in wanted.items()
+        unquote(header[len(EXTRA) :].decode("latin-1")).lower(): _values(exchange, header)
+        for header in exchange.headers
         if header.startswith(EXTRA)
     }
     taken = User(name, uid=uid, groups=_completed(name, groups), extra=extra)
@@ -71,9 +71,14 @@ def _check(user: User, asked: Attributes, answer: Answer) -> None:
         raise errors.forbidden(asked.group, asked.resource, asked.name, refusal(user, asked, reason))
 
 
-def _values(value: bytes) -> list[str]:
-    """A header given several times arrives as one, with commas."""
-    return [part.strip() for part in value.decode("utf-8", "replace").split(",") if part.strip()]
+def _values(exchange: Exchange, header: bytes) -> tuple[str, ...]:
+    """One for each time the header was given: what has a comma in it is one name."""
+    found = (value.decode("utf-8", "replace").strip() for value in exchange.values(header))
+    return tuple(value for value in found if value)
+
+
+def _first(exchange: Exchange, header: bytes) -> str:
+    return next(iter(_values(exchange, header)), "")
 
 
 def _asked(name: str, groups: tuple[str, ...], uid: str, extra: Mapping[str, tuple[str, ...]]) -> Iterator[Attributes]:

@@ -7,7 +7,7 @@ them who he is. https://kubernetes.io/docs/reference/access-authn-authz/authenti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 from weakref import WeakSet
@@ -18,6 +18,9 @@ from sampan.apiserver.auth.certificate import common_name, signed
 from sampan.apiserver.auth.options import RequestHeaderOptions
 from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
 from sampan.apiserver.http.exchange import Exchange, Peer
+
+Said = Mapping[bytes, Sequence[bytes]]
+"""Headers, each with the values it came with."""
 
 
 class RequestHeaderAuthenticator:
@@ -60,21 +63,21 @@ class RequestHeaderAuthenticator:
             raise Rejected("request header: the proxy's certificate has a name that is not allowed")
         return True
 
-    def _taken(self, exchange: Exchange) -> dict[bytes, bytes]:
+    def _taken(self, exchange: Exchange) -> Said:
         """The headers that say who it is, which are in the request no longer. The connection's own, which it may show
         once more, stay as they are.
         """
         headers = exchange.headers
-        said = {n: value for n, value in headers.items() if n in self._fixed or n.startswith(self._extras)}
+        said = {n: exchange.values(n) for n in headers if n in self._fixed or n.startswith(self._extras)}
         if said:
             exchange.headers = {name: value for name, value in headers.items() if name not in said}
         return said
 
-    def _user(self, said: dict[bytes, bytes]) -> User | None:
+    def _user(self, said: Said) -> User | None:
         name = _first(said, self._users)
         if not name:
             return None
-        groups = tuple(value for header in self._groups for value in _values(said.get(header, b"")))
+        groups = tuple(value for header in self._groups for value in _values(said.get(header, ())))
         extra: dict[str, tuple[str, ...]] = {}
         for prefix in self._extras:
             for header, value in said.items():
@@ -88,10 +91,10 @@ def _lower(names: Sequence[str]) -> tuple[bytes, ...]:
     return tuple(name.strip().lower().encode() for name in names)
 
 
-def _first(said: dict[bytes, bytes], headers: Sequence[bytes]) -> str:
-    return next((said[header].decode("utf-8", "replace").strip() for header in headers if said.get(header)), "")
+def _first(said: Said, headers: Sequence[bytes]) -> str:
+    return next((value for header in headers for value in _values(said.get(header, ()))), "")
 
 
-def _values(value: bytes) -> list[str]:
-    """A header given several times arrives as one, with commas."""
-    return [part.strip() for part in value.decode("utf-8", "replace").split(",") if part.strip()]
+def _values(given: Sequence[bytes]) -> list[str]:
+    """One for each time the header was given: what has a comma in it is one name."""
+    return [text for value in given if (text := value.decode("utf-8", "replace").strip())]

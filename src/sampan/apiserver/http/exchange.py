@@ -6,10 +6,14 @@ gives back a `Response` at once (the read path: no task, no future is made), or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from sampan.aio.tunnel import Takeover
+
+ONCE: Mapping[bytes, Sequence[bytes]] = MappingProxyType({})
+"""No header came several times."""
 
 
 class Peer(Protocol):
@@ -33,10 +37,11 @@ class Exchange:
 
     `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is
     complete. `chunked` says that the client knows chunked transfer (it speaks HTTP/1.1). `identity` is told in the
-    answer's head (`Audit-Id`); b"" where there is no connection to tell it on.
+    answer's head (`Audit-Id`); b"" where there is no connection to tell it on. `repeated` holds what came of a header
+    that came several times; `headers` has that in one, with commas.
     """
 
-    __slots__ = ("body", "chunked", "headers", "identity", "keep_alive", "method", "peer", "target")
+    __slots__ = ("body", "chunked", "headers", "identity", "keep_alive", "method", "peer", "repeated", "target")
 
     def __init__(
         self,
@@ -49,8 +54,10 @@ class Exchange:
         keep_alive: bool = True,
         chunked: bool = True,
         identity: bytes = b"",
+        repeated: Mapping[bytes, Sequence[bytes]] = ONCE,
     ) -> None:
         self.chunked = chunked
+        self.repeated = repeated
         self.identity = identity
         self.method = method
         self.target = target
@@ -62,6 +69,13 @@ class Exchange:
     def header(self, name: bytes) -> str:
         """The header's value, "" when it is absent. `name` in lower case."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    def values(self, name: bytes) -> Sequence[bytes]:
+        """A header's values, each as it came: in a name a comma is a part of it."""
+        found = self.repeated.get(name)
+        if found is not None:
+            return found
+        return (self.headers[name],) if name in self.headers else ()
 
 
 class Response:

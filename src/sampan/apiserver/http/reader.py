@@ -62,6 +62,7 @@ class Reader:
     def _reset(self) -> None:
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._repeated: dict[bytes, list[bytes]] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
@@ -120,7 +121,11 @@ class Reader:
             return
         name = name.lower()
         known = self._headers.get(name)
-        self._headers[name] = value if known is None else known + b", " + value
+        if known is None:
+            self._headers[name] = value
+        else:
+            self._repeated.setdefault(name, [known]).append(value)
+            self._headers[name] = known + b", " + value
 
     def on_headers_complete(self) -> None:
         if self._stopped:
@@ -181,6 +186,7 @@ class Reader:
             keep_alive=parser.should_keep_alive() and not parser.should_upgrade() and not self._listener.draining,
             chunked=parser.get_http_version() != "1.0",
             identity=self._listener.identity(self._headers),
+            repeated=self._repeated,
         )
 
     def _refuse(self, status: int, text: bytes) -> None:
