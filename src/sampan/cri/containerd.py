@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ class Host:
 
     systemd: bool
     may_lower_oom_score: bool
+    crun: str = ""
+    """Where crun is, if it can run here: it refuses to where some controllers are on cgroup v1 and some on v2."""
 
     @classmethod
     def detect(cls, root: Path = Path("/")) -> Host:
@@ -56,7 +59,18 @@ class Host:
         return cls(
             systemd=(root / "run/systemd/system").is_dir(),
             may_lower_oom_score=bool(effective >> CAP_SYS_RESOURCE & 1),
+            crun="" if is_hybrid(root) else shutil.which("crun") or "",
         )
+
+
+def is_hybrid(root: Path) -> bool:
+    """Whether both versions of cgroups hold controllers."""
+    try:
+        lines = (root / "proc/cgroups").read_text().splitlines()[1:]
+        unified = (root / "sys/fs/cgroup/unified/cgroup.controllers").read_text().split()
+    except OSError:
+        return False
+    return bool(unified) and any(int(line.split()[1]) > 0 for line in lines)
 
 
 def render(
@@ -97,6 +111,21 @@ disabled_plugins = [{unused}]
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = {systemd}
       Root = "{directory}/state/runc"
+{crun(directory, host)}"""
+
+
+def crun(directory: Path, host: Host) -> str:
+    """The handler "crun" for RuntimeClasses, where crun can run."""
+    if not host.crun:
+        return ""
+    return f"""
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+    runtime_type = "io.containerd.runc.v2"
+
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+      BinaryName = "{host.crun}"
+      SystemdCgroup = {str(host.systemd).lower()}
+      Root = "{directory}/state/crun"
 """
 
 

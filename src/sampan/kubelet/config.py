@@ -78,6 +78,8 @@ class KubeletConfig:
     file_check: float = 1.0
     """Upstream looks every 20 seconds, and is told of changes in between; a look costs a listing of the folder."""
     http_check: float = 20.0
+    serve_devices: bool = True
+    """Whether device plugins may register; off where the root's path is too long for a socket's."""
     provider_id: str = ""
     most_images: int = 50
     """How many images the node's status names; -1 is all."""

@@ -12,6 +12,8 @@ from sampan.aio.clock import Clock
 from sampan.cri.interface import Runtime
 from sampan.kubelet.cgroup.manager import PodCgroups
 from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.cpus.manager import CpuManager
+from sampan.kubelet.devices.manager import Devices
 from sampan.kubelet.dns import Resolver
 from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers
@@ -60,8 +62,12 @@ class NodeContext:
     memory: int
     allocatable: Mapping[str, str]
     node_labels: Callable[[], Mapping[str, str]]
+    runtime_handler: Callable[[Any], Awaitable[str]]
+    """The runtime handler of a pod; raises RuntimeFailure."""
     service_variables: Callable[[Any], Mapping[str, str]]
     cgroups: PodCgroups
+    devices: Devices
+    cpus: CpuManager
     allocate: Callable[[Any], Refusal | None]
     """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""
     admit: Callable[[Any], Rejection | None]

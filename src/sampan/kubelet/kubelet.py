@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ from sampan.kubelet import dns, node, podadmission, podsecurity, reservations
 from sampan.kubelet.access.delegated import Access
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.context import NodeContext
+from sampan.kubelet.cpus.manager import CpuManager
+from sampan.kubelet.cpus.topology import Topology, read
+from sampan.kubelet.devices.node import NodeDevices
 from sampan.kubelet.environment import service_variables
 from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.handlers import Handlers, NodeHandlers
@@ -47,6 +51,7 @@ from sampan.kubelet.pullrecords import PullRecords
 from sampan.kubelet.pulls import Pulls
 from sampan.kubelet.resize.decide import Refusal, judged
 from sampan.kubelet.rotation import LogRotation
+from sampan.kubelet.runtimeclass import handler_of
 from sampan.kubelet.server import KubeletServer
 from sampan.kubelet.static.node import NodeStaticPods
 from sampan.kubelet.stats.provider import OffLoop
@@ -86,6 +91,7 @@ class Kubelet:
         the_machine: Machine | None = None,
         measure: Callable[[Path], Usage] = usage,
         off_loop: OffLoop = asyncio.to_thread,
+        the_topology: Topology | None = None,
     ) -> None:
         instruments = Instruments(config.node_name, node.VERSION)
         runtime = CountedRuntime(runtime, instruments, clock.monotonic)
@@ -104,6 +110,7 @@ class Kubelet:
         self._writes: FileWrites | None = None
         self._version = ""
         self._node: Any = None
+        self._cpus_changed = asyncio.Event()
         config.root.mkdir(parents=True, exist_ok=True)
         self._mounter.share(config.root)
 
@@ -162,7 +169,22 @@ class Kubelet:
             changed=self.heartbeat.changed,
             event=self._node_event,
             off_loop=off_loop,
+            unthrottled=lambda pod: self.cpus.has_exclusive(pod),
             instruments=instruments,
+        )
+        self.cpus = CpuManager(
+            config,
+            read(os.sched_getaffinity(0)) if the_topology is None else the_topology,
+            device_hints=lambda container: self.devices.manager.hints(container),
+            changed=self._cpus_changed.set,
+        )
+        self.devices = NodeDevices(
+            config,
+            clock,
+            pods=lambda: [worker.pod for worker in self.pods.all() if not worker.is_over()],
+            cpus=self.cpus.exclusive,
+            shared=self.cpus.allocatable,
+            changed=self.heartbeat.changed,
         )
         self._context = NodeContext(
             config=config,
@@ -187,8 +209,11 @@ class Kubelet:
             node_hosts=read_text(Path("/etc/hosts")),
             memory=self._machine.memory,
             allocatable=self._allocatable,
+            runtime_handler=lambda pod: handler_of(pod, client),
             service_variables=self._service_variables,
             cgroups=self.upkeep.cgroups,
+            devices=self.devices.manager,
+            cpus=self.cpus,
             admit=self._admit,
             allocate=self._allocate,
             guard=guard,
@@ -229,6 +254,7 @@ class Kubelet:
             self._owner.start(self._probes.run, name="probes", policy="restart")
             self._owner.start(self._services.run, name="services", policy="restart")
             await self.upkeep.begin(self._capacity)
+            await self.devices.start()
             self.static.start(self._owner)
             await self.heartbeat.register()
             self._owner.start(self.heartbeat.run, name="heartbeat", policy="restart")
@@ -241,6 +267,8 @@ class Kubelet:
             self._owner.start(self._rotation.run, name="log rotation", policy="restart")
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
             self._owner.start(self.upkeep.eviction.run, name="eviction", policy="restart")
+            if self.cpus.active:
+                self._owner.start(self._move_containers, name="cpu manager", policy="restart")
             await self._owner.wait()
         finally:
             await self._close()
@@ -268,6 +296,7 @@ class Kubelet:
         if self._writes is not None:
             self._writes.close()
         await self.static.close()
+        await self.devices.close()
         await self.upkeep.close()
         if isinstance(self._handlers, NodeHandlers):
             await self._handlers.close()
@@ -284,10 +313,22 @@ class Kubelet:
                     await self.images.tidy()
                     await self._orphans.clear()
                     self.upkeep.cgroups.clear(self._known_uids())
+                    self.devices.manager.record.keep(self._known_uids())
+                    self.cpus.keep(self._known_uids())
                     await self._collector.collect()
                 except RuntimeFailure as error:
                     log.warning("housekeeping was cut short error=%s", error)
             await self._clock.sleep(self._config.housekeeping)
+
+    async def _move_containers(self) -> None:
+        """Keeps containers on their processors: at once when these change, and again once in a while."""
+        while True:
+            self._cpus_changed.clear()
+            await self.cpus.reconcile(self.pods.all(), self._runtime)
+            try:
+                await self._clock.wait_for(self._cpus_changed.wait(), self._config.cpu_manager_reconcile)
+            except TimeoutError:
+                await self.cpus.reconcile(self.pods.all(), self._runtime, again=True)
 
     def _known_uids(self) -> set[str]:
         return self.pods.uids() | self.static.sources.uids() | {pod.metadata.uid for pod in self._pod_informer.list()}
@@ -326,6 +367,7 @@ class Kubelet:
             port=self.server.port,
             now=self._clock.now(),
             pressures=self.upkeep.eviction.conditions,
+            devices=(self.devices.manager.capacity(), self.devices.manager.allocatable()),
             features=self._features,
             known=known,
         )
@@ -339,18 +381,23 @@ class Kubelet:
 
     def _admit(self, pod: Any) -> podadmission.Rejection | None:
         others = [worker.pod for worker in self.pods.all() if not worker.is_over()]
-        judged = podadmission.judged(pod, others, self._allocatable, self.upkeep.eviction.conditions)
-        return judged or podsecurity.refused(
+        refusal = self.devices.manager.refusal(pod)
+        if refusal:
+            return podadmission.Rejection("UnexpectedAdmissionError", refusal)
+        there = {**self._allocatable, **self.devices.manager.allocatable()}
+        judged = podadmission.judged(pod, others, there, self.upkeep.eviction.conditions)
+        refused = judged or podsecurity.refused(
             pod,
             unsafe_sysctls=self._config.allowed_unsafe_sysctls,
             apparmor=self._machine.apparmor,
             groups_policy=self._features.supplemental_groups_policy(),
         )
+        return refused or self.cpus.admit(pod)
 
     def _allocate(self, pod: Any) -> Refusal | None:
         uid = pod.metadata.uid
         others = [worker.pod for worker in self.pods.all() if worker.uid != uid and not worker.is_over()]
-        return judged(pod, others, self._allocatable)
+        return judged(pod, others, self._allocatable, exclusive_cpus=self.cpus.has_exclusive(pod))
 
     def _shown_images(self) -> set[str]:
         """The images that pods show as volumes, by the names they give them."""

@@ -23,6 +23,7 @@ class Machine:
     machine_id: str
     system_uuid: str
     boot_id: str
+    swap: int = 0
     apparmor: bool = False
     """Whether the kernel enforces AppArmor profiles."""
 
@@ -54,6 +55,7 @@ def machine(root: Path = Path("/")) -> Machine:
         os_image=os_image(root),
         machine_id=text(root / "etc/machine-id"),
         system_uuid=text(root / "sys/class/dmi/id/product_uuid") or text(root / "etc/machine-id"),
+        swap=meminfo(root).get("SwapTotal", 0),
         boot_id=text(root / "proc/sys/kernel/random/boot_id"),
         apparmor=text(root / "sys/module/apparmor/parameters/enabled").startswith("Y"),
     )

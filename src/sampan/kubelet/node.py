@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sampan import __version__
@@ -14,6 +14,8 @@ from sampan.kubelet.machine import Machine, Usage
 from sampan.kubelet.reservations import allocatable
 
 VERSION = f"v1.36.0+sampan{__version__}"
+DECLARED = ("InPlacePodLevelResourcesVerticalScaling", "InPlacePodVerticalScalingInitContainers")
+"""What the scheduler and admission may count on (KEP-5328), by upstream's feature gates."""
 MEMORY = ("insufficient memory available", "sufficient memory available")
 DISK = ("disk pressure", "no disk pressure")
 PIDS = ("insufficient PID available", "sufficient PID available")
@@ -68,6 +70,7 @@ def node_info(machine: Machine, runtime_version: str) -> Any:
         operatingSystem=machine.operating_system,
         osImage=machine.os_image,
         systemUUID=machine.system_uuid,
+        swap=core_v1.NodeSwapStatus(capacity=machine.swap) if machine.swap else None,
     )
 
 
@@ -137,16 +140,20 @@ def node_status(
     port: int,
     now: float,
     pressures: Sequence[str] = (),
+    devices: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
     known: Any = None,
     features: RuntimeFeatures | None = None,
 ) -> Any:
-    """The whole status the kubelet writes; `pressures` are the conditions eviction found, `known` the API's status."""
+    """The whole status the kubelet writes; `known` is the API's.
+
+    `pressures` are the conditions eviction found, `devices` those of plugins: in all, and those that can be given.
+    """
     whole = capacity(config, machine, usage)
     handlers, of_node = (features or RuntimeFeatures()).of_node()
     return core_v1.NodeStatus(
         addresses=addresses(config),
-        capacity=whole,
-        allocatable=allocatable(config, whole),
+        capacity={**whole, **devices[0]},
+        allocatable={**allocatable(config, whole), **devices[1]},
         conditions=conditions(
             pressures, not_ready=not_ready, now=now, known=(known.conditions if known else None) or ()
         ),
@@ -155,4 +162,5 @@ def node_status(
         nodeInfo=node_info(machine, runtime_version),
         runtimeHandlers=handlers or None,
         features=of_node,
+        declaredFeatures=list(DECLARED),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.cri.interface import Runtime
@@ -46,6 +47,7 @@ class Upkeep:
         changed: Callable[[], None],
         event: Callable[[str, str, str], None],
         off_loop: OffLoop,
+        unthrottled: Callable[[Any], bool],
         instruments: Instruments,
     ) -> None:
         self._config = config
@@ -62,6 +64,7 @@ class Upkeep:
             slices=Slices(self.bus, tree.version) if config.cgroup_driver == SYSTEMD else None,
             pids=config.pod_pids_limit if config.pod_pids_limit > 0 else UNLIMITED,
             quota=config.cpu_cfs_quota,
+            unthrottled=unthrottled,
         )
         self.measuring = Measuring(
             runtime,

@@ -42,6 +42,8 @@ class FakeRuntime:
         self.configs: dict[str, Any] = {}
         self.ignores_stop: set[str] = set()
         self.updates: list[tuple[str, Any]] = []
+        self.handlers = {""}
+        self.runtime_handlers: list[Any] = []
         self.layers: dict[str, int] = {}
         self.on_remove: Callable[[str], None] = lambda image: None
         self._sandboxes_of: dict[str, str] = {}
@@ -110,7 +112,8 @@ class FakeRuntime:
         if not self.network_ready:
             network.reason, network.message = "NetworkPluginNotReady", "cni plugin not initialized"
         ready = pb.RuntimeCondition(type="RuntimeReady", status=True)
-        return pb.StatusResponse(status=pb.RuntimeStatus(conditions=[ready, network]))
+        status = pb.RuntimeStatus(conditions=[ready, network])
+        return pb.StatusResponse(status=status, runtime_handlers=self.runtime_handlers)
 
     async def close(self) -> None:
         return None
@@ -130,6 +133,8 @@ class FakeRuntime:
 
     async def run_sandbox(self, config: Message, handler: str = "") -> str:
         await self._change("run_sandbox", config.metadata.name, str(config.metadata.attempt))
+        if handler not in self.handlers:
+            raise RuntimeFailure(f'no runtime for "{handler}" is configured')
         sandbox = pb.PodSandboxStatus(
             id=self._new_id("s"),
             metadata=config.metadata,

@@ -8,7 +8,9 @@ from typing import Any
 
 from sampan.api import quantity
 from sampan.api.kinds import core_v1
+from sampan.kubelet.cpus.topology import shown
 from sampan.kubelet.stats import cgroupfiles
+from sampan.testing.deviceplugin import FakePlugin
 
 from .harness import IMAGE, Machine, Node, eventually
 
@@ -169,5 +171,37 @@ async def test_a_static_pod(machine: Machine) -> None:
         await node.gone("s-n1")
         await eventually(lambda: not list(node.kubelet.pods.all()))
         assert not cgroups.tree.folder("memory", cgroups.name(made)).exists()
+    finally:
+        await node.stop()
+
+
+async def test_devices_and_processors_of_ones_own(machine: Machine) -> None:
+    """A plugin's device reaches a container with what goes with it; whole processors are nobody else's."""
+    node = Node(machine)
+    node.config = replace(node.config, cpu_manager_policy="static", reserved_cpus="0")
+    await node.start()
+    try:
+        folder = node.config.root / "device-plugins"
+        await eventually((folder / "kubelet.sock").exists)
+        async with FakePlugin(folder, "example.com/thing", ["a"], mounts=[("/theirs", "/etc")]) as plugin:
+            await plugin.register()
+            amounts = {"cpu": "1", "memory": "32Mi", "example.com/thing": "1"}
+            script = "echo $DEVICES; ls /theirs/hostname; grep Cpus_allowed_list /proc/self/status; sleep 1000"
+            node.pod("shares", containers=[burn("sleep 1000")])
+            await eventually(lambda: node.kubelet.devices.manager.allocatable() == {"example.com/thing": "1"})
+            node.pod(containers=[burn(script, resources={"limits": amounts, "requests": amounts})])
+            await node.running()
+            await node.running("shares")
+            own = node.kubelet.cpus.exclusive(node.get().metadata.uid, "c")
+            assert len(own) == 1
+            lines = (await node.log()).split("\n")
+            assert lines[:2] == ["a", "/theirs/hostname"]
+            assert lines[2].split()[1] == str(*own)
+            cgroups, other = node.kubelet.upkeep.cgroups, node.get("shares")
+            name = cgroups.container(other, node.container(pod="shares").containerID.removeprefix("containerd://"))
+            rest = shown(node.kubelet.cpus.shared())
+            await eventually(lambda: cgroups.tree.read("cpuset", name, "cpuset.cpus") == rest)
+            await eventually(lambda: "example.com/thing" in node.api.peek(core_v1.Node, "n1").status.capacity)
+        await node.clear()
     finally:
         await node.stop()

@@ -15,6 +15,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1
 from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.cpus.topology import Cpu
 from sampan.kubelet.handlers import Answer, Unanswered
 from sampan.kubelet.kubelet import Kubelet, unguarded
 from sampan.kubelet.machine import Machine, Usage
@@ -147,6 +148,7 @@ class Node:
                 "log_root": folder / "logs",
                 "cgroup_mount": folder / "cgroup",
                 "port": None,
+                "serve_devices": False,
                 **config,
             }
         )
@@ -168,6 +170,7 @@ class Node:
             the_machine=MACHINE,
             measure=lambda path: usage(path),
             off_loop=at_once,
+            the_topology={cpu: Cpu(0, 0, cpu // 2, cpu) for cpu in range(4)},
         )
         self._task = asyncio.create_task(self.kubelet.run())
         await self.advance(0)

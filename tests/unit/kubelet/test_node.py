@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import core_v1, meta_v1, node_v1
+from sampan.cri.messages import pb
 
-from .harness import IMAGE, node
+from .harness import IMAGE, Node, node
 
 
 async def test_the_node_is_registered_and_renewed(tmp_path: Path) -> None:
@@ -44,3 +45,36 @@ async def test_a_node_that_was_deleted_comes_back(tmp_path: Path) -> None:
         n.runtime.network_ready = False
         await n.advance(11)
         assert n.api.peek(core_v1.Node, "n1") is not None
+
+
+async def test_what_the_runtime_can_do_is_told(tmp_path: Path) -> None:
+    made = Node(tmp_path)
+    made.runtime.runtime_handlers = [pb.RuntimeHandler(name="runc")]
+    made.runtime.runtime_handlers[0].features.user_namespaces = True
+    await made.start()
+    try:
+        await made.advance(1)
+        status = made.api.peek(core_v1.Node, "n1").status
+        assert status.runtimeHandlers[0].name == "runc"
+        assert status.runtimeHandlers[0].features.userNamespaces
+        assert status.features.supplementalGroupsPolicy is False
+        assert "InPlacePodLevelResourcesVerticalScaling" in status.declaredFeatures
+    finally:
+        await made.stop()
+
+
+async def test_runtime_classes(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.handlers.add("runsc")
+        n.pod(runtimeClassName="safe")
+        n.pod("wrong", runtimeClassName="odd")
+        for name, handler in (("odd", "none"),):
+            n.api.add(node_v1.RuntimeClass(metadata=meta_v1.ObjectMeta(name=name), handler=handler))
+        await n.advance(1)
+        assert n.runtime.running() == []
+        events = " ".join(n.events())
+        assert 'RuntimeClass "safe" not found' in events
+        assert 'no runtime for "none" is configured' in events
+        n.api.add(node_v1.RuntimeClass(metadata=meta_v1.ObjectMeta(name="safe"), handler="runsc"))
+        await n.advance(5)
+        assert n.status().phase == "Running"

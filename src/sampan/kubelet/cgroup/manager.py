@@ -27,7 +27,8 @@ class CgroupError(Exception):
 
 class PodCgroups:
     """`slices` when systemd makes them; `pods()` are those whose requests count. `pids` for each pod, 0 for no limit,
-    `quota` whether CPU limits are set."""
+    `quota` whether CPU limits are set,
+    `unthrottled(pod)` whether a pod is exempt from them."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class PodCgroups:
         slices: Slices | None = None,
         pids: int = 0,
         quota: bool = True,
+        unthrottled: Callable[[Any], bool] = lambda pod: False,
     ) -> None:
         self.tree = tree
         self._driver = driver
@@ -47,6 +49,7 @@ class PodCgroups:
         self._slices = slices
         self._pids = pids
         self._quota = quota
+        self._unthrottled = unthrottled
         self._set: dict[str, Settings] = {}
         self.swap = ""
         """The file by which containers are kept from swapping, "" where there is none."""
@@ -76,9 +79,10 @@ class PodCgroups:
 
         With `before`, the pod as it was, to the larger of both: its containers are about to be changed.
         """
-        wanted = settings.of_pod(pod, pids=self._pids, quota=self._quota)
+        quota = self._quota and not self._unthrottled(pod)
+        wanted = settings.of_pod(pod, pids=self._pids, quota=quota)
         if before is not None:
-            wanted = settings.larger(wanted, settings.of_pod(before, pids=self._pids, quota=self._quota))
+            wanted = settings.larger(wanted, settings.of_pod(before, pids=self._pids, quota=quota))
         await self._apply(self.name(pod), wanted)
         if qos_class(pod) in names.TIERS:
             await self.balance()

@@ -10,6 +10,8 @@ from typing import Any
 
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions, containerconfig
+from sampan.kubelet.devices.apply import apply
+from sampan.kubelet.devices.manager import DeviceError
 from sampan.kubelet.environment import ConfigError, container_environment
 from sampan.kubelet.hooks import run_hook
 from sampan.kubelet.memory import ImageReady
@@ -31,7 +33,7 @@ class ContainerSteps:
             return False
         except RuntimeUnavailable:
             raise
-        except (ConfigError, VolumeError) as error:
+        except (ConfigError, VolumeError, DeviceError) as error:
             self._failed(spec.name, "CreateContainerConfigError", str(error))
             return False
         except (RuntimeFailure, OSError) as error:
@@ -81,6 +83,11 @@ class ContainerSteps:
             users=space.users(),
         )
         await self._guarded()
+        container.linux.resources.cpuset_cpus = context.cpus.of(space.pod, spec)
+        if context.cpus.exclusive(space.worker.uid, spec.name):
+            # What it has for itself, it is not throttled on.
+            container.linux.resources.cpu_quota = 0
+        apply(container, await context.devices.allocate(space.pod, spec))
         sandbox_config = space.sandbox_config(sandbox.attempt)
         make_folder(f"{sandbox_config.log_directory}/{spec.name}")
         container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)

@@ -19,6 +19,7 @@ class FinishStep:
         space.context.objects.forget(space.worker.uid)
         await remove_pod_files(space)
         await space.context.cgroups.remove(space.pod)
+        space.context.cpus.forget(space.worker.uid)
         space.worker.finished = True
 
 

@@ -59,8 +59,9 @@ class SandboxSteps:
     async def _run_in_turn(self, config: Any) -> str:
         """Waits its turn, so that of many pods the first are up while the last wait; a slow one gives its turn back."""
         context = self._space.context
+        handler = await context.runtime_handler(self._space.pod)
         async with context.sandbox_turns:
-            call = asyncio.ensure_future(context.runtime.run_sandbox(config, ""))
+            call = asyncio.ensure_future(context.runtime.run_sandbox(config, handler))
             try:
                 return await context.clock.wait_for(asyncio.shield(call), TURN_SECONDS)
             except TimeoutError:

@@ -1,0 +1,1 @@
+"""Processors for containers alone: the static CPU manager ("Control CPU Management Policies on the Node")."""
