@@ -34,6 +34,11 @@ NODE = (
         "runtime of your own]",
     ),
     click.option("--cgroup-root", help="Control group above all pods.  [default: kubepods]"),
+    click.option(
+        "--end-pods-on-stop/--no-end-pods-on-stop",
+        default=None,
+        help="When the kubelet is stopped, end its pods first, as its configuration's shutdownGracePeriod says.",
+    ),
     click.option("--kubelet-config", type=ABSOLUTE, help="KubeletConfiguration file for this machine's kubelet."),
     click.option(
         "--registry-mirrors",

@@ -120,6 +120,7 @@ def kubelet_config(options: Options) -> KubeletConfig:
         server_key=layout.pki / "kubelet-serving.key",
         client_ca=layout.pki / "ca.crt",
         healthz_port=HEALTHZ_PORT,
+        shutdown_on_stop=options.end_pods_on_stop,
     )
     return configured(made, options.kubelet_config) if options.kubelet_config else made
 

@@ -42,6 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     node_cidr: str = "172.31.254.0/24"
     kubelet_config: str = ""
     """A KubeletConfiguration for this machine's kubelet."""
+    end_pods_on_stop: bool = False
     servers: int = 1
     server_cidr: str = "172.31.255.0/27"
     store: str = "sqlite"

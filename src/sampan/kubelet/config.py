@@ -73,6 +73,8 @@ class KubeletConfig:
     shutdown_grace_critical: float = 0.0
     shutdown_grace_by_priority: Sequence[tuple[int, float]] = ()
     """0 and () leave the machine's shutdown alone."""
+    shutdown_on_stop: bool = False
+    """Whether pods end in the same way when the kubelet is told to stop; else they run on without it."""
     static_pod_path: Path | None = None
     static_pod_url: str = ""
     file_check: float = 1.0

@@ -53,9 +53,12 @@ from sampan.kubelet.resize.decide import Refusal, judged
 from sampan.kubelet.rotation import LogRotation
 from sampan.kubelet.runtimeclass import handler_of
 from sampan.kubelet.server import KubeletServer
+from sampan.kubelet.shutdown.logind import Logind
+from sampan.kubelet.shutdown.manager import ShutdownManager
 from sampan.kubelet.static.node import NodeStaticPods
 from sampan.kubelet.stats.provider import OffLoop
 from sampan.kubelet.streaming import Streaming
+from sampan.kubelet.systembus import SystemBus
 from sampan.kubelet.upkeep import Upkeep
 from sampan.kubelet.userids import UserIds
 from sampan.kubelet.watcher import RuntimeWatcher
@@ -92,6 +95,7 @@ class Kubelet:
         measure: Callable[[Path], Usage] = usage,
         off_loop: OffLoop = asyncio.to_thread,
         the_topology: Topology | None = None,
+        logind: Logind | None = None,
     ) -> None:
         instruments = Instruments(config.node_name, node.VERSION)
         runtime = CountedRuntime(runtime, instruments, clock.monotonic)
@@ -219,6 +223,13 @@ class Kubelet:
             guard=guard,
         )
         self.pods = PodWorkers(self._context, self._owner)
+        self.shutdown = ShutdownManager(
+            config,
+            clock,
+            Logind(SystemBus()) if logind is None else logind,
+            workers=self.pods.all,
+            changed=self.heartbeat.changed,
+        )
         self.static = NodeStaticPods(
             config, client, clock, self.pods, listed=self._pod_informer.list, node=lambda: self._node
         )
@@ -267,11 +278,21 @@ class Kubelet:
             self._owner.start(self._rotation.run, name="log rotation", policy="restart")
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
             self._owner.start(self.upkeep.eviction.run, name="eviction", policy="restart")
+            self._owner.start(self.shutdown.run, name="shutdown", policy="restart")
             if self.cpus.active:
                 self._owner.start(self._move_containers, name="cpu manager", policy="restart")
-            await self._owner.wait()
+            await self._until_stopped()
         finally:
             await self._close()
+
+    async def _until_stopped(self) -> None:
+        """Returns never; when the kubelet is stopped, its pods end first, if that is wanted."""
+        try:
+            await self._owner.wait()
+        except asyncio.CancelledError:
+            if self._config.shutdown_on_stop:
+                await self.shutdown.end_all()
+            raise
 
     def statistics(self) -> dict[str, Any]:
         return {
@@ -285,6 +306,7 @@ class Kubelet:
             "probes": self._probes.statistics(),
             "pods": self.pods.statistics(),
             "eviction": self.upkeep.eviction.statistics(),
+            "shutdown": self.shutdown.statistics(),
         }
 
     async def _close(self) -> None:
@@ -363,7 +385,7 @@ class Kubelet:
             self._measure(self._config.root),
             runtime_version=self._version or "unknown://",
             listed_images=listed,
-            not_ready=not_ready,
+            not_ready="node is shutting down" if self.shutdown.active else not_ready,
             port=self.server.port,
             now=self._clock.now(),
             pressures=self.upkeep.eviction.conditions,
@@ -381,6 +403,8 @@ class Kubelet:
 
     def _admit(self, pod: Any) -> podadmission.Rejection | None:
         others = [worker.pod for worker in self.pods.all() if not worker.is_over()]
+        if self.shutdown.active:
+            return podadmission.Rejection("NodeShutdown", self.shutdown.refusal())
         refusal = self.devices.manager.refusal(pod)
         if refusal:
             return podadmission.Rejection("UnexpectedAdmissionError", refusal)
