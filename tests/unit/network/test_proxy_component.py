@@ -79,6 +79,21 @@ async def test_a_refused_change_is_mended_by_writing_everything(setting: Setting
     assert set(setting.backend.rules) == {"default/web", "default/other"}
 
 
+async def test_what_other_modes_left_is_taken_away_once() -> None:
+    clock, left, stubborn = VirtualClock(), FakeBackend(), FakeBackend()
+    stubborn.refuse = 1
+    proxy = ServiceProxy(
+        client=FakeApi(clock), clock=clock, rng=random.Random(1), node_name="n1", backends={"IPv4": FakeBackend()},
+        former=[left, stubborn],
+    )  # fmt: skip
+    task = asyncio.create_task(proxy.run())
+    await clock.advance(30)
+    assert left.calls == stubborn.calls == ["remove"]
+    assert proxy.healthy()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_foreign_damage_is_repaired(setting: Setting) -> None:
     setting.backend.touched = True
     await setting.clock.advance(6)

@@ -108,8 +108,14 @@ async def test_healthz(setting: Setting) -> None:
 async def test_a_proxy_that_cannot_write_is_unhealthy(setting: Setting) -> None:
     setting.backend.refuse = 10**6
     setting.api.add(service("other", "10.96.0.6"))
-    await setting.clock.advance(1)
+    await setting.clock.advance(30)
+    assert not setting.proxy.healthy()
+    assert health_answer(setting.proxy, setting.clock, "/livez").status == 200, "a hitch is nobody's business"
+    await setting.clock.advance(31)
     assert health_answer(setting.proxy, setting.clock, "/livez").status == 503
+    setting.backend.refuse = 0
+    await setting.clock.advance(60)
+    assert health_answer(setting.proxy, setting.clock, "/livez").status == 200
 
 
 async def test_metrics(setting: Setting) -> None:

@@ -40,8 +40,8 @@ COALESCE_SECONDS = 0.01
 """Least time between two transactions; changes that come faster share one."""
 CHECK_SECONDS = 5.0
 """How often it is asked whether somebody else touched our rules: one netlink message."""
-HEALTHY_SECONDS = 60.0
-"""How long a change may wait before the proxy calls itself unhealthy."""
+PATIENCE_SECONDS = 60.0
+"""How long a change may wait before load balancers are told, as with kube-proxy."""
 
 
 class ServiceProxy:
@@ -89,8 +89,10 @@ class ServiceProxy:
         self.last_applied = 0.0
         """When rules were last applied, in seconds since the epoch."""
         self._triggers = Triggers(clock.now())
-        self._checks = HealthChecks(server, self.healthy) if server is not None else None
+        self._checks = HealthChecks(server, self.keeps_up) if server is not None else None
         self.metrics = Metrics()
+        for rules in self._families:
+            self.metrics.follow(rules.view.family, rules.without_local_endpoints)
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place. Failures are logged and retried."""
@@ -119,7 +121,12 @@ class ServiceProxy:
 
     def healthy(self) -> bool:
         """Whether the rules in the kernel are what the API asked for a moment ago."""
-        return not self._problem and not self._late()
+        return not self._problem
+
+    def keeps_up(self) -> bool:
+        """Whether no change has waited for long: what load balancers are told, who need not hear of every hitch."""
+        since = self._pending_since
+        return since is None or self._clock.monotonic() - since < PATIENCE_SECONDS
 
     @property
     def eligible(self) -> bool:
@@ -162,10 +169,6 @@ class ServiceProxy:
                 self.metrics.queued(family.view.family, self._clock.now(), len(self._pending))
         self._wake.set()
 
-    def _late(self) -> bool:
-        since = self._pending_since
-        return since is not None and self._clock.monotonic() - since > HEALTHY_SECONDS
-
     async def _apply_forever(self) -> None:
         failures = 0
         while True:
@@ -201,7 +204,7 @@ class ServiceProxy:
         try:
             changed = [await self._apply_family(family, pending, full, triggers) for family in self._families]
         except BaseException:
-            self._pending_since = since
+            self._pending_since = self._clock.monotonic() if since is None else since
             raise
         self._counts["updates"] += not full and any(changed)
         self._counts["changes"] += 0 if full else sum(changed)
@@ -219,8 +222,7 @@ class ServiceProxy:
         if full or changed:
             name, now = family.view.family, self._clock.now()
             seconds = self._clock.monotonic() - started
-            lacking = family.without_local_endpoints() if full else {}
-            self.metrics.applied(name, full=full, seconds=seconds, now=now, lacking=lacking)
+            self.metrics.applied(name, full=full, seconds=seconds, now=now)
             for trigger in triggers:
                 self.metrics.programmed(name, now - trigger)
         return changed
@@ -230,8 +232,11 @@ class ServiceProxy:
         self._counts["replacements"] += 1
         log.info("service rules written services=%d", len(self._families[0].applied))
         while self._former:
-            await self._former[-1].remove()
-            self._former.pop()
+            part = self._former.pop()
+            try:
+                await part.remove()
+            except (RefusedByKernel, Unusable, OSError) as error:
+                log.warning("what another mode may have left stays part=%s error=%s", type(part).__name__, error)
 
     async def _answer_checks(self, keys: Any, full: bool) -> None:
         if self._checks is None:

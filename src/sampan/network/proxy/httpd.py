@@ -29,7 +29,7 @@ def health_answer(proxy: ServiceProxy, clock: Clock, path: str) -> Reply:
     if path not in ("/healthz", "/livez"):
         return NOT_FOUND
     eligible = {"nodeEligible": proxy.eligible} if path == "/healthz" else {}
-    good = proxy.healthy() and all(eligible.values())
+    good = proxy.keeps_up() and all(eligible.values())
     now = micro_timestamp(clock.now())
     updated = now if good else micro_timestamp(proxy.last_applied)
     code = 200 if good else 503

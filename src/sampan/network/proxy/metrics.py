@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -66,14 +67,17 @@ class Metrics:
         self._last_queued.labels(family).set(now)
         self._pending.set(pending)
 
-    def applied(self, family: str, *, full: bool, seconds: float, now: float, lacking: Mapping[str, int]) -> None:
-        """Rules of a family are in the kernel; `lacking`: services without local endpoints, by policy."""
+    def follow(self, family: str, lacking: Callable[[], Mapping[str, int]]) -> None:
+        """`lacking`: services without local endpoints, by policy, asked for when the metrics are."""
+        for policy in ("internal", "external"):
+            self._lacking.labels(policy, family).set_function(partial(_count, lacking, policy))
+
+    def applied(self, family: str, *, full: bool, seconds: float, now: float) -> None:
+        """Rules of a family are in the kernel."""
         self._sync.labels(family).observe(seconds)
         (self._full if full else self._partial).labels(family).observe(seconds)
         self._last.labels(family).set(now)
         self._pending.set(0)
-        for policy, count in lacking.items():
-            self._lacking.labels(policy, family).set(count)
 
     def programmed(self, family: str, seconds: float) -> None:
         self._programming.labels(family).observe(max(seconds, 0))
@@ -84,3 +88,7 @@ class Metrics:
     def health(self, path: str, code: int) -> None:
         """An answer was given to `healthz` or `livez`."""
         self._health[path].labels(str(code)).inc()
+
+
+def _count(lacking: Callable[[], Mapping[str, int]], policy: str) -> float:
+    return lacking()[policy]

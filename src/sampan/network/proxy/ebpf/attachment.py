@@ -49,8 +49,8 @@ class Programs:
             return all(self._identifiers.get(hook.name) in self._at(cgroup, hook) for hook in HOOKS)
 
     async def remove(self) -> None:
-        """Detaches them, whoever attached them; none there, or no cgroup v2, is no error."""
-        with contextlib.suppress(Unusable), _cgroup() as cgroup:
+        """Detaches them, whoever attached them; none there, or a kernel that knows none, is no error."""
+        with contextlib.suppress(Unusable, OSError), _cgroup() as cgroup:
             former = self._attached(cgroup)
             for hook in HOOKS:
                 if hook.name in former:
