@@ -16,10 +16,12 @@ from sampan.kubelet.observed import Container, Observed
 from sampan.kubelet.resize.amounts import amounts, replaced
 from sampan.kubelet.resize.decide import set_amounts
 from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, wanted_round
-from sampan.kubelet.spec import full_name, init_containers
+from sampan.kubelet.spec import all_containers, ephemeral_containers, full_name, init_containers
 
 ERROR_SHOWN_SECONDS = 3.0
 """How long a failed pull shows as itself before it shows as being backed off from."""
+MESSAGE_BYTES = 12 << 10
+"""What the last words of all containers of a pod may have together; each has an equal part."""
 BACKED_OFF = dict.fromkeys(("ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed"), "ImagePullBackOff")
 RUNTIME = "containerd"
 
@@ -36,6 +38,7 @@ class ContainerStatuses:
         self.done = done
         """The pod is over: nothing in it waits any more."""
         self.round = wanted_round(pod, seen)
+        self.words = MESSAGE_BYTES // max(len(all_containers(pod)) + len(ephemeral_containers(pod)), 1)
 
     def of(self, spec: Any, *, init: bool = False) -> Any:
         instances = self.seen.instances(spec.name)
@@ -74,7 +77,11 @@ class ContainerStatuses:
         if latest is not None and latest.state == "created":
             latest = None
         state = (
-            self._waiting(spec, False) if latest is None else running(latest) if latest.alive else terminated(latest)
+            self._waiting(spec, False)
+            if latest is None
+            else running(latest)
+            if latest.alive
+            else self._terminated(latest)
         )
         return core_v1.ContainerStatus(
             name=spec.name,
@@ -103,7 +110,7 @@ class ContainerStatuses:
 
     def _states(self, spec: Any, latest: Container | None, previous: Container | None, init: bool) -> tuple[Any, Any]:
         """The state, and the last state if there is one."""
-        before = terminated(previous) if previous is not None and previous.state == "exited" else None
+        before = self._terminated(previous) if previous is not None and previous.state == "exited" else None
         if latest is None:
             return (lost(self.seen) if self.done else self._waiting(spec, init)), before
         if latest.alive and latest.id in self.memory.hooks:
@@ -111,8 +118,11 @@ class ContainerStatuses:
         if latest.alive:
             return running(latest), before
         if self._will_restart(spec, latest, init):
-            return self._waiting(spec, init, latest), terminated(latest)
-        return terminated(latest), before
+            return self._waiting(spec, init, latest), self._terminated(latest)
+        return self._terminated(latest), before
+
+    def _terminated(self, container: Container) -> Any:
+        return terminated(container, self.words)
 
     def _will_restart(self, spec: Any, ended: Container, init: bool) -> bool:
         if self.done or self.memory.ending is not None:
@@ -181,12 +191,15 @@ def waiting(reason: str, message: str | None = None) -> Any:
     return core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=reason, message=message))
 
 
-def terminated(container: Container) -> Any:
-    """The state of an ended instance; `Completed` and `Error` when the runtime gives no reason."""
+def terminated(container: Container, most: int) -> Any:
+    """The state of an ended instance, with at most `most` bytes of its last words.
+
+    `Completed` and `Error` when the runtime gives no reason.
+    """
     state = core_v1.ContainerStateTerminated(
         exitCode=container.exit_code,
         reason=container.reason or ("Error" if container.exit_code else "Completed"),
-        message=container.message or None,
+        message=container.message.encode()[:most].decode(errors="ignore") or None,
         startedAt=timestamp(container.started or container.created),
         finishedAt=timestamp(container.finished),
         containerID=f"{RUNTIME}://{container.id}",

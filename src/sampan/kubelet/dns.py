@@ -13,11 +13,12 @@ CLUSTER_OPTIONS = ("ndots:5",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolver:
-    """The three lists of a resolv.conf."""
+    """The three lists of a resolv.conf; `omitted` says what was left out of them because there is too much."""
 
     servers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Resolver:
@@ -57,11 +58,25 @@ def with_config(base: Resolver, config: Any) -> Resolver:
     given = config.options or () if config else ()
     own = {o.name: f"{o.name}:{o.value}" if o.value is not None else o.name for o in given}
     kept = [option for option in base.options if option.partition(":")[0] not in own]
+    servers = unique([*base.servers, *((config.nameservers or ()) if config else ())])
+    searches = unique([*base.searches, *((config.searches or ()) if config else ())])
     return Resolver(
-        servers=unique([*base.servers, *((config.nameservers or ()) if config else ())])[:MOST_SERVERS],
-        searches=unique([*base.searches, *((config.searches or ()) if config else ())])[:MOST_SEARCHES],
+        servers=servers[:MOST_SERVERS],
+        searches=searches[:MOST_SEARCHES],
         options=(*kept, *own.values()),
+        omitted=(
+            *left_out("Nameserver", "nameservers", "nameserver", servers, MOST_SERVERS),
+            *left_out("Search Line", "search paths", "search", searches, MOST_SEARCHES),
+        ),
     )
+
+
+def left_out(what: str, things: str, line: str, given: Sequence[str], most: int) -> list[str]:
+    """In upstream's words."""
+    if len(given) <= most:
+        return []
+    applied = " ".join(given[:most])
+    return [f"{what} limits were exceeded, some {things} have been omitted, the applied {line} line is: {applied}"]
 
 
 def unique(items: Iterable[str]) -> tuple[str, ...]:

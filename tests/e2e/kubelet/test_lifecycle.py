@@ -102,8 +102,21 @@ async def test_last_words(node: Node) -> None:
     )
     await node.ended()
     said = {name: node.container(name).state.terminated.message for name in ("own", "long", "logged", "fine")}
-    assert (said["own"], said["long"], said["fine"]) == ("mine\n", "x" * 4096, None)
+    assert (said["own"], said["long"], said["fine"]) == ("mine\n", "x" * (12288 // 4), None)
     assert said["logged"] == "".join(f"line {number}\n" for number in range(121, 201))
+
+
+async def test_variables_from_a_file_that_an_init_container_wrote(node: Node) -> None:
+    key = {"volumeName": "work", "path": "app.env", "key": "COLOR"}
+    env = [{"name": "COLOR", "valueFrom": {"fileKeyRef": key}}]
+    node.pod(
+        restartPolicy="Never",
+        initContainers=[shell("echo \"COLOR='light blue'\" > /work/app.env", "i")],
+        containers=[{"name": "c", "command": ["sh", "-c", "echo $COLOR; ls /work"], "env": env}],
+        **WORK,
+    )
+    await node.ended()
+    assert await node.log() == "light blue\nls: /work: No such file or directory\n"
 
 
 async def test_a_deadline(node: Node) -> None:

@@ -5,7 +5,7 @@ now: 100                     # seconds since some start
 pod: {...}                   # a PodSpec; a container is a name or a mapping
 deleted: 95                  # when it was deleted, if it was
 sandboxes: [{id: s1}]        # newest first
-containers: [{name: c, ...}] # the fields of observed.Container, newest first
+containers: [{name: c, ...}] # the fields of observed.Container, newest first; repeat: its message (a letter, times)
 memory: {...}                # volumes: not ready, images: ready|pulling|<failure>, probes, hooks, stopping
 expect:
   actions: [StartContainer c 1 0.0]
@@ -66,6 +66,9 @@ def observed_of(case: dict[str, Any]) -> Observed:
     for index, entry in enumerate(case.get("containers", ())):
         times = {name: START + entry[name] for name in ("created", "started", "finished") if name in entry}
         defaults = {"id": f"k{index}", "sandbox_id": sandboxes[0].id if sandboxes else "s0"}
+        if "repeat" in entry:
+            letter, count = entry["repeat"]
+            entry = {**{key: value for key, value in entry.items() if key != "repeat"}, "message": letter * count}
         containers.append(Container(**{**defaults, **entry, **times}))
     return Observed(sandboxes=tuple(sandboxes), containers=tuple(containers))
 

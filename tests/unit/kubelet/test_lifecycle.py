@@ -176,6 +176,15 @@ async def test_the_hooks_of_sidecars_run_with_the_others_and_their_stops_in_turn
         assert n.get() is None
 
 
+async def test_too_many_name_servers_are_told(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        servers = [f"192.0.2.{number}" for number in range(5)]
+        n.pod(dnsPolicy="None", dnsConfig={"nameservers": servers, "searches": ["a.example"]})
+        await n.advance(1)
+        told = next(event for event in n.events() if event.startswith("DNSConfigForming"))
+        assert told.endswith("the applied nameserver line is: 192.0.2.0 192.0.2.1 192.0.2.2")
+
+
 async def test_a_deadline_ends_the_pod_as_failed(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         n.pod(activeDeadlineSeconds=20)

@@ -38,6 +38,11 @@ def found(case: dict[str, Any]) -> dict[str, Any]:
         "ip": status.podIP,
         "status": {s.name: scenarios.shown_status(s) for s in statuses},
         "messages": messages,
+        "words": {s.name: len(s.state.terminated.message) for s in statuses if last_words(s)},
         "conditions": {c.type: c.status for c in status.conditions},
         "why": {c.type: f"{c.reason}: {c.message}" for c in status.conditions if c.reason},
     }
+
+
+def last_words(status: Any) -> bool:
+    return bool(status.state.terminated and status.state.terminated.message)

@@ -28,6 +28,8 @@ class SandboxSteps:
             self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return False
         make_folder(config.log_directory)
+        for omitted in space.resolver().omitted:
+            space.tell("", "Warning", "DNSConfigForming", omitted)
         try:
             await space.context.cgroups.ensure(space.pod)
             if space.pod.spec.resources is not None:

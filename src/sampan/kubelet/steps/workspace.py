@@ -10,7 +10,7 @@ from sampan.aio.tasks import TaskOwner
 from sampan.kubelet import containerconfig
 from sampan.kubelet.asking import Target
 from sampan.kubelet.context import NodeContext
-from sampan.kubelet.dns import resolver_for
+from sampan.kubelet.dns import Resolver, resolver_for
 from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Observed
@@ -96,12 +96,15 @@ class Workspace:
         )
 
     def sandbox_config(self, attempt: int) -> Any:
-        config = self.context.config
-        resolver = resolver_for(
-            self.pod, node=self.context.resolver, cluster_servers=config.cluster_dns, domain=config.cluster_domain
-        )
         return containerconfig.sandbox_config(
-            self.pod, attempt=attempt, resolver=resolver, config=config, users=self.users()
+            self.pod, attempt=attempt, resolver=self.resolver(), config=self.context.config, users=self.users()
+        )
+
+    def resolver(self) -> Resolver:
+        """What the pod's containers use to find names."""
+        config = self.context.config
+        return resolver_for(
+            self.pod, node=self.context.resolver, cluster_servers=config.cluster_dns, domain=config.cluster_domain
         )
 
     def users(self) -> int | None:
