@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.aio.grpc.errors import Code, RpcError, TooLarge
-from sampan.aio.grpc.headers import Head
 
 WINDOW = 1 << 20
 PREFIX = 5
@@ -38,12 +37,9 @@ class Call:
         self.unsent: bytes | memoryview = b""
         self.sent_all = False
         self.headed = False
+        """Whether the answer has begun."""
         self.allowance, self.owed = WINDOW, 0
         self._part = bytearray()
-
-    def head(self, head: Head) -> None:
-        """The first headers of an answer."""
-        self.headed = True
 
     def data(self, payload: bytes) -> int:
         """Takes a piece of the answer; gives how much of it need not wait for a reader. Raises `RpcError`."""

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +56,11 @@ def run(server: Server) -> Callable[[Options], None]:
     """The member as a process: becomes etcd."""
 
     def main(options: Options) -> None:
-        command = command_of(options, server, others(options, server))
+        try:
+            command = command_of(options, server, others(options, server))
+        except ClusterError as error:
+            log.error("the etcd member cannot join, and tries again member=%s error=%s", server.etcd, error)
+            sys.exit(1)
         os.execvp(command[0], command)
 
     return main

@@ -90,6 +90,18 @@ def test_who_has_had_data_and_has_none_does_not_take_its_old_place(
     assert bool(others.done) == (state == "existing")
 
 
+def test_who_cannot_join_says_why_and_is_started_again(
+    options: Options, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Plan(options).servers[1]
+    members.mark(options, server).parent.mkdir()
+    members.mark(options, server).touch()
+    monkeypatch.setattr(members, "others", lambda options, server: Membership(["http://127.0.0.1:1"], None))
+    with pytest.raises(SystemExit):
+        members.run(server)(options)
+    assert "no etcd member could list members" in caplog.text
+
+
 def test_members_are_marked_once_they_have_data(options: Options) -> None:
     first, second, _ = Plan(options)
     wal = place_data(options, 0)
