@@ -162,6 +162,8 @@ class Containerd:
 
     def prepare(self) -> None:
         """Makes the folders and writes config.toml and the registries' mirrors."""
+        if not self._host.may_lower_oom_score:
+            log.warning("without CAP_SYS_RESOURCE no container can be kept from the OOM killer for longer than others")
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.cni_conf_dir.mkdir(parents=True, exist_ok=True)
         text = render(

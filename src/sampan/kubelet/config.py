@@ -82,6 +82,7 @@ class KubeletConfig:
     http_check: float = 20.0
     serve_devices: bool = True
     """Whether device plugins may register; off where the root's path is too long for a socket's."""
+    kernel_messages: Path = Path("/dev/kmsg")
     provider_id: str = ""
     most_images: int = 50
     """How many images the node's status names; -1 is all."""

@@ -39,6 +39,7 @@ from sampan.kubelet.imagegc import ImageCollector
 from sampan.kubelet.imagenames import with_tag
 from sampan.kubelet.images import Images
 from sampan.kubelet.imagevolumes import ImageVolumes, Views
+from sampan.kubelet.kernelmessages import KernelMessages
 from sampan.kubelet.machine import Machine, Usage, machine, usage
 from sampan.kubelet.metrics.instruments import CountedRuntime, Instruments
 from sampan.kubelet.nodeapi import NodeApi
@@ -114,6 +115,7 @@ class Kubelet:
         self._writes: FileWrites | None = None
         self._version = ""
         self._node: Any = None
+        self._kernel = KernelMessages(self._node_event, config.kernel_messages)
         self._cpus_changed = asyncio.Event()
         config.root.mkdir(parents=True, exist_ok=True)
         self._mounter.share(config.root)
@@ -279,6 +281,7 @@ class Kubelet:
             self._owner.start(self._housekeep, name="housekeeping", policy="restart")
             self._owner.start(self.upkeep.eviction.run, name="eviction", policy="restart")
             self._owner.start(self.shutdown.run, name="shutdown", policy="restart")
+            self._kernel.start()
             if self.cpus.active:
                 self._owner.start(self._move_containers, name="cpu manager", policy="restart")
             await self._until_stopped()
@@ -317,6 +320,7 @@ class Kubelet:
         await self.recorder.close()
         if self._writes is not None:
             self._writes.close()
+        self._kernel.close()
         await self.static.close()
         await self.devices.close()
         await self.upkeep.close()

@@ -149,6 +149,7 @@ class Node:
                 "cgroup_mount": folder / "cgroup",
                 "port": None,
                 "serve_devices": False,
+                "kernel_messages": folder / "kmsg",
                 **config,
             }
         )

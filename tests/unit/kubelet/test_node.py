@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sampan.api.kinds import core_v1, meta_v1, node_v1
 from sampan.cri.messages import pb
+from sampan.kubelet.kernelmessages import KernelMessages
 
 from .harness import IMAGE, Node, node
 
@@ -78,3 +80,26 @@ async def test_runtime_classes(tmp_path: Path) -> None:
         n.api.add(node_v1.RuntimeClass(metadata=meta_v1.ObjectMeta(name="safe"), handler="runsc"))
         await n.advance(5)
         assert n.status().phase == "Running"
+
+
+KILL = "oom-kill:constraint={},nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=eater,pid={},uid=0"
+
+
+async def test_the_machine_is_out_of_memory(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "kmsg")
+    told: list[str] = []
+    messages = KernelMessages(lambda type_, reason, text: told.append(f"{reason}: {text}"), tmp_path / "kmsg")
+    kernel = os.open(tmp_path / "kmsg", os.O_RDWR)
+    messages.start()
+    for constraint, pid in (("CONSTRAINT_MEMCG", 1), ("CONSTRAINT_NONE", 2)):
+        os.write(kernel, f"6,1,2,-;{KILL.format(constraint, pid)}".encode())
+        messages.read()
+    assert told == ["SystemOOM: System OOM encountered, victim process: eater, pid: 2"]
+    messages.close()
+    os.close(kernel)
+
+
+async def test_kernel_messages_that_cannot_be_read(tmp_path: Path) -> None:
+    messages = KernelMessages(lambda *told: None, tmp_path / "none")
+    messages.start()
+    messages.close()
