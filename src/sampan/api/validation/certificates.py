@@ -12,7 +12,16 @@ from sampan.api.names import path_segment, subdomain
 from sampan.api.validation import podcertificates
 from sampan.api.validation.conditions import STATUSES
 from sampan.api.validation.metadata import immutable
-from sampan.api.validation.problems import duplicate, forbidden, invalid, not_supported, quote, required, too_long
+from sampan.api.validation.problems import (
+    duplicate,
+    each_invalid,
+    forbidden,
+    invalid,
+    not_supported,
+    quote,
+    required,
+    too_long,
+)
 from sampan.api.validation.rule import Rule
 
 GROUP = "certificates.k8s.io"
@@ -43,6 +52,7 @@ USAGES = (
     "signing",
     "timestamping",
 )
+LEGACY = "kubernetes.io/legacy-unknown"
 DECISIONS = ("Approved", "Denied")
 SHORTEST_SECONDS = 600
 BUNDLE_BYTES = 1024 * 1024
@@ -56,20 +66,29 @@ def create(obj: Any, errors: Errors) -> None:
     request(spec.request, errors)
     if not spec.usages:
         errors.append(required("spec.usages"))
-    seen: set[str] = set()
-    for index, usage in enumerate(spec.usages or ()):
-        if usage not in USAGES:
-            errors.append(not_supported(f"spec.usages[{index}]", usage, USAGES))
-        elif usage in seen:
-            errors.append(duplicate(f"spec.usages[{index}]", usage))
-        seen.add(usage)
-    if spec.signerName:
+    usages(spec.usages or (), errors, "spec.usages")
+    if spec.signerName == LEGACY:
+        text = "the legacy signerName is not allowed via this API version"
+        errors.append(invalid("spec.signerName", LEGACY, text))
+    elif spec.signerName:
         signer(spec.signerName, errors, "spec.signerName")
     else:
         errors.append(required("spec.signerName"))
     if spec.expirationSeconds is not None and spec.expirationSeconds < SHORTEST_SECONDS:
         text = "may not specify a duration less than 600 seconds (10 minutes)"
         errors.append(invalid("spec.expirationSeconds", spec.expirationSeconds, text))
+
+
+def usages(given: Any, errors: Errors, path: str) -> None:
+    """Known ones, and each once."""
+    for index, usage in enumerate(given):
+        if usage not in USAGES:
+            errors.append(not_supported(f"{path}[{index}]", usage, USAGES))
+    seen: set[str] = set()
+    for index, usage in enumerate(given):
+        if usage in seen:
+            errors.append(duplicate(f"{path}[{index}]", usage))
+        seen.add(usage)
 
 
 def request(text: str | None, errors: Errors) -> None:
@@ -202,7 +221,7 @@ def create_bundle(obj: Any, errors: Errors) -> None:
 
 
 def name_of_bundle(obj: Any, errors: Errors) -> None:
-    """A bundle of a signer's is named after it; one that is nobody's has no colon in its name."""
+    """A bundle of a signer's is named after it; one that is nobody's has no colon in its name. The rest is a name."""
     spec = obj.spec
     name = obj.metadata.name or ""
     if spec.signerName:
@@ -211,10 +230,14 @@ def name_of_bundle(obj: Any, errors: Errors) -> None:
         if not name.startswith(prefix):
             text = f"ClusterTrustBundle for signerName {spec.signerName} must be named with prefix {prefix}"
             errors.append(invalid("metadata.name", name, text))
+        else:
+            errors.extend(each_invalid("metadata.name", name, subdomain(name.removeprefix(prefix))))
     elif ":" in name:
         errors.append(
             invalid("metadata.name", name, 'ClusterTrustBundle without signer name must not have ":" in its name')
         )
+    else:
+        errors.extend(each_invalid("metadata.name", name, subdomain(name)))
 
 
 BLOCK_OF_PEM = re.compile(r"-----BEGIN ([^-\n]+)-----\n(.*?)-----END \1-----", re.DOTALL)
@@ -243,6 +266,7 @@ def anchors(text: str, errors: Errors, path: str) -> None:
 def anchor(kind: str, body: str, block: str) -> tuple[str, bytes]:
     """(what is wrong with a block, its bytes)."""
     from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
 
     if kind != "CERTIFICATE":
         return f"has bad block type: {kind}", b""
@@ -256,7 +280,9 @@ def anchor(kind: str, body: str, block: str) -> tuple[str, bytes]:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (x509.ExtensionNotFound, ValueError):
         return "does not have the CA bit set", b""
-    return "" if constraints.ca else "does not have the CA bit set", body.encode()
+    return "" if constraints.ca else "does not have the CA bit set", certificate.public_bytes(
+        serialization.Encoding.DER
+    )
 
 
 def update_bundle(new: Any, old: Any, errors: Errors) -> None:
