@@ -25,6 +25,14 @@ def running() -> Iterator[Cluster]:
         yield made
 
 
+def test_whoever_leaves_the_cluster_to_a_child_loads_no_server() -> None:
+    """What a test waits for before the child even begins."""
+    script = "import sys; from sampan.testing import cluster; import sampan.testing.local.child; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    heavy = ("sampan.api.kinds", "sampan.apiserver", "sampan.controllers", "sampan.scheduler", "aiohttp", "numpy")
+    assert not set(heavy) & set(loaded)
+
+
 def test_it_runs_pods_and_serves_its_users(running: Cluster) -> None:
     running.kubectl("create", "deployment", "web", "--image=x", "--replicas=4")
     running.kubectl("rollout", "status", "deployment/web", "--timeout=60s")

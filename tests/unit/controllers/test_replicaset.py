@@ -211,7 +211,7 @@ async def test_a_replication_controller_does_the_same() -> None:
 
 
 def test_burst_bounds_one_step() -> None:
-    assert decide.plan(replicaset(replicas=2000), [], [], 0).create == decide.BURST
+    assert decide.plan(replicaset(replicas=2000), [], list, 0).create == decide.BURST
 
 
 def test_pods_are_ranked_as_documented() -> None:

@@ -57,7 +57,7 @@ class ReplicaSetController(Controller):
         if owner is None:
             return None
         pods = await self._pods_of(owner)
-        plan = decide.plan(owner, pods, self._related(owner), self.clock.now())
+        plan = decide.plan(owner, pods, lambda: self._related(owner), self.clock.now())
         failure = await self._carry_out(owner, plan)
         pods = list(self.pods.index("controller", owner.metadata.uid))
         now = self.clock.now()

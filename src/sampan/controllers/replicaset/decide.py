@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,9 @@ class Plan:
     delete: list[Any] = field(default_factory=list)
 
 
-def plan(owner: Any, pods: Sequence[Any], related: Iterable[Any], now: float) -> Plan:
-    """`pods` are the owner's own; those ended or ending count for nothing. An owner being deleted plans nothing."""
+def plan(owner: Any, pods: Sequence[Any], related: Callable[[], Iterable[Any]], now: float) -> Plan:
+    """`pods` are the owner's own; those ended or ending count for nothing. `related` gives those of the sibling sets,
+    asked only when there are too many. An owner being deleted plans nothing."""
     if owner.metadata.deletionTimestamp is not None:
         return Plan()
     active = [pod for pod in pods if pod_facts.is_active(pod)]
@@ -35,7 +36,7 @@ def plan(owner: Any, pods: Sequence[Any], related: Iterable[Any], now: float) ->
     if missing > 0:
         return Plan(create=min(missing, BURST))
     if missing < 0:
-        return Plan(delete=ranking.to_delete(min(-missing, BURST), active, related, now))
+        return Plan(delete=ranking.to_delete(min(-missing, BURST), active, related(), now))
     return Plan()
 
 
