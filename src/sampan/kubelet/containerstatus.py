@@ -17,6 +17,7 @@ from sampan.kubelet.resize.amounts import amounts, replaced
 from sampan.kubelet.resize.decide import set_amounts
 from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, wanted_round
 from sampan.kubelet.spec import all_containers, ephemeral_containers, full_name, init_containers
+from sampan.kubelet.volumestatus import user, volume_mounts
 
 ERROR_SHOWN_SECONDS = 3.0
 """How long a failed pull shows as itself before it shows as being backed off from."""
@@ -156,30 +157,6 @@ class ContainerStatuses:
 
 def has_succeeded(state: Any) -> bool:
     return state.terminated is not None and state.terminated.exitCode == 0
-
-
-def volume_mounts(spec: Any, container: Container | None) -> list[Any] | None:
-    """How the container's volumes are mounted; for read-only ones also whether what is mounted in them is, too."""
-    recursive = container.recursive_mounts if container else ()
-    return [
-        core_v1.VolumeMountStatus(
-            name=mount.name,
-            mountPath=mount.mountPath,
-            readOnly=mount.readOnly,
-            recursiveReadOnly=("Enabled" if mount.mountPath in recursive else "Disabled") if mount.readOnly else None,
-        )
-        for mount in spec.volumeMounts or ()
-    ] or None
-
-
-def user(container: Container | None) -> Any:
-    """Whom its first process runs as, where the runtime tells (KEP-3619)."""
-    if container is None or container.user is None:
-        return None
-    uid, gid, groups = container.user
-    return core_v1.ContainerUser(
-        linux=core_v1.LinuxContainerUser(uid=uid, gid=gid, supplementalGroups=list(groups) or None)
-    )
 
 
 def running(container: Container) -> Any:
