@@ -12,8 +12,11 @@ from pathlib import Path
 from sampan.cluster import options as stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.nodes.plan import MOST_NODES
+from sampan.cluster.nodes.plan import Plan as NodePlan
 from sampan.cluster.options import Options
 from sampan.cluster.servers.plan import MOST_SERVERS
+from sampan.network.netlink import link
+from sampan.network.netlink.channel import Channel
 
 # program -> the Debian package that has it
 PROGRAMS = {
@@ -52,6 +55,7 @@ def check(options: Options, *, running: bool) -> None:
     check_root()
     check_programs(options)
     check_options(options)
+    check_address(options)
     check_networks(options)
     check_encryption(options)
     check_servers(options)
@@ -82,6 +86,7 @@ def check_node(options: Options, *, running: bool) -> None:
     """The same for a machine that joins."""
     check_root()
     check_programs(options)
+    check_address(options)
     if not running:
         for port, user in NODE_PORTS.items():
             check_port("0.0.0.0", port, f"the {user}", "")
@@ -194,6 +199,22 @@ def check_servers(options: Options) -> None:
     for name, cidr in options.networks:
         if _overlap(network, ipaddress.ip_network(cidr)):
             raise ClusterError(f"--server-cidr {network} lies in {name}: choose another network")
+
+
+def check_address(options: Options) -> None:
+    """The address by which other nodes know this one must still be this machine's, or become so (`--nodes`)."""
+    if options.node_ip == NodePlan(options).switch.gateway:
+        return
+    channel = Channel()
+    try:
+        held = link.holder(channel, options.node_ip)
+    finally:
+        channel.close()
+    if not held:
+        raise ClusterError(
+            f"this machine does not have the address {options.node_ip}, by which its cluster knows it: `ip address` "
+            "shows those it has; `sampan down --keep-data`, then start it again with --node-ip and one of these"
+        )
 
 
 def check_networks(options: Options) -> None:

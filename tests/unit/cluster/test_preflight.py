@@ -157,3 +157,11 @@ def test_a_kernel_without_wireguard(options: Options, tmp_path: Path) -> None:
     preflight.check_encryption(wanted, tmp_path)
     with pytest.raises(ClusterError, match="this kernel has no WireGuard"):
         preflight.check_encryption(wanted, tmp_path / "none")
+
+
+def test_an_address_that_is_no_longer_this_machines(options: Options) -> None:
+    preflight.check_address(msgspec.structs.replace(options, node_ip="127.0.0.1"))
+    preflight.check_address(msgspec.structs.replace(options, node_ip="172.31.254.1"))
+    for gone in ("203.0.113.77", "2001:db8::1"):
+        with pytest.raises(ClusterError, match=f"does not have the address {gone}.*--node-ip"):
+            preflight.check_address(msgspec.structs.replace(options, node_ip=gone))
