@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sampan.cluster.nodes.plan import Place
+from sampan.cluster.supervision.processes import began
 from sampan.cluster.switch import ip
 
 PROCESSES = Path("/proc")
@@ -44,7 +45,8 @@ class Machine:
 
     def processes(self) -> list[int]:
         """Its own, those that look after its containers, and those in them."""
-        return sorted({*self._in_its_network(), *self._in_its_folders(), *self._in_its_containers()})
+        found = {*self._in_its_network(), *self._in_its_folders(), *self._in_its_containers()}
+        return sorted(pid for pid in found if began(pid) is not None)
 
     def _signal(self, number: signal.Signals) -> None:
         """Again until none is left out: one may have started another meanwhile."""

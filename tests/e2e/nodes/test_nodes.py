@@ -83,7 +83,7 @@ def test_a_paused_node_answers_again(world: World, pods: dict[int, str]) -> None
 
 def test_a_node_that_died_is_started_anew(world: World, pods: dict[int, str]) -> None:
     world.machine(2).kill()
-    assert world.machine(2).processes() == []
+    until(lambda: not world.machine(2).processes(), "nothing of it runs")
     assert world.asks("pod-1", f"http://{pods[3]}:8080/"), "the others do not miss it"
     world.machine(2).mend()
     assert f"{world.names[2]} joined; {world.names[3]} runs already" in world.up("--nodes", "3", "--no-sample")

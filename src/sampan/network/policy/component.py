@@ -60,7 +60,8 @@ class PolicyEnforcer:
         self._problem = "not yet synchronized"
 
     async def run(self) -> None:
-        """Until cancelled; leaves the rules in place."""
+        """Until cancelled, and again after a failure; leaves the rules in place."""
+        self._rewrite = True
         self._policies.add_handler(self._on_policy)
         async with TaskOwner("network-policy") as owner:
             await self._policies.synced()

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import random
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from sampan.aio.backoff import Backoff
@@ -77,7 +78,8 @@ class PodRoutes:
         self._node_name = node_name
         self._mode = mode
         self._key = key
-        self._tables = tables or Kernel()
+        self._open: Callable[[], Tables] = Kernel if tables is None else lambda: tables
+        self._tables: Tables
         self._nodes = informers.of(core_v1.Node)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._own: Peer | None = None
@@ -88,7 +90,8 @@ class PodRoutes:
         self._problems: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Until cancelled; leaves the routes in place."""
+        """Until cancelled, and again after a failure; leaves the routes in place."""
+        self._tables = self._open()
         self._nodes.add_handler(self._on_node)
         await self._nodes.synced()
         async with TaskOwner("pod-routes") as owner:
