@@ -28,6 +28,7 @@ from sampan.cluster.supervision.processes import Record, Records
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd, remove_all_sandboxes
 from sampan.cri.errors import RuntimeFailure
+from sampan.kubelet.shutdown import logind
 
 STOP_SECONDS = 20.0
 FIRST_TO_STOP = (supervise.GUARDIAN, supervise.SUPERVISOR)
@@ -50,6 +51,7 @@ async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Ca
         namespaces.remove(Plan(options))
     tell("service rules and interfaces removed")
     remove_cgroups(options.cgroup_root)
+    logind.DROP_IN.unlink(missing_ok=True)
     unmount_below(layout.kubelet)
     remove_files(layout, keep_data)
     tell(f"files below {layout.data_dir} removed" + (", but for the store and the certificates" if keep_data else ""))

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
+
 from sampan.api import quantity
 from sampan.api.kinds import core_v1
 from sampan.kubelet.cpus.topology import shown
@@ -19,6 +21,13 @@ MIB = 1 << 20
 
 def burn(script: str, **more: object) -> dict[str, object]:
     return {"name": "c", "command": ["sh", "-c", script], **more}
+
+
+async def ask_server(node: Node, path: str) -> str:
+    url = f"http://127.0.0.1:{node.kubelet.server.port}/{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        return await response.text()
 
 
 async def test_cgroups_of_pods(node: Node) -> None:
@@ -42,6 +51,15 @@ async def test_cgroups_of_pods(node: Node) -> None:
     assert 0 < uses["p"].memory.working_set < 64 * MIB
     assert uses["p"].interfaces[0].name == "eth0"
     assert [container.name for container in uses["q"].containers] == ["c"]
+    summary = json.loads(await ask_server(node, "stats/summary"))
+    found = {pod["podRef"]["name"]: pod for pod in summary["pods"]}
+    assert found["p"]["memory"]["workingSetBytes"] > 0
+    assert found["q"]["containers"][0]["rootfs"]["usedBytes"] >= 0
+    assert summary["node"]["memory"]["availableBytes"] > 0
+    assert 'container_memory_working_set_bytes{container="c",namespace="default",pod="p"}' in await ask_server(
+        node, "metrics/resource"
+    )
+    assert "container_network_receive_bytes_total" in await ask_server(node, "metrics/cadvisor")
     await node.api.delete(type(made), "p", "default", grace_period_seconds=0)
     await node.gone()
     await eventually(lambda: not tree.read("cpu", name, quality))

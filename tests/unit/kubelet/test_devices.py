@@ -170,7 +170,7 @@ async def test_who_has_what_is_told(folder: Path) -> None:
     async with kubelet(folder) as devices, FakePlugin(folder, NAME, ["a"], nodes={"a": 1}) as plugin:
         await plugin.register()
         await until(lambda: devices.allocatable() == {NAME: "1"})
-        await devices.allocate(pod(), pod().spec.containers[0])
+        await devices.allocate(pod(), pod().spec.containers[0], frozenset({1}))
         server = InspectionServer(
             folder / "r", devices, pods=lambda: [pod()], cpus=lambda uid, name: {3}, shared=lambda: {1, 2, 3}
         )

@@ -10,7 +10,7 @@ import pytest
 
 from sampan.api.kinds import core_v1
 from sampan.cri.messages import pb
-from sampan.kubelet.cgroup.names import cgroup_parent
+from sampan.kubelet.cgroup.names import cgroup_parent, tier
 from sampan.kubelet.cgroup.removal import remove_tree
 from sampan.kubelet.qos import oom_score, qos_class
 from sampan.kubelet.resources import container_resources
@@ -85,6 +85,13 @@ def test_limits_in_the_runtimes_words() -> None:
 )
 def test_cgroup_names(container: dict[str, Any], driver: str, parent: str) -> None:
     assert cgroup_parent(pod(container), driver=driver) == parent
+
+
+def test_a_root_with_a_dash() -> None:
+    assert tier("Burstable", driver="systemd", root="kubepods-n1") == (
+        "/kubepods.slice/kubepods-n1.slice/kubepods-n1-burstable.slice"
+    )
+    assert tier("Burstable", driver="cgroupfs", root="kubepods-n1") == "/kubepods-n1/burstable"
 
 
 def test_removing_a_pods_cgroup(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """How cgroups are called ("/kubepods/burstable/pod<uid>"): pure.
 
 With the systemd driver each is a slice, whose name says its whole path: `kubepods-burstable-pod<uid>.slice` lies in
-`kubepods-burstable.slice`, which lies in `kubepods.slice`; dashes of a uid become underscores.
+`kubepods-burstable.slice`, which lies in `kubepods.slice`. Dashes of a uid become underscores; those of the root's name
+are levels, too.
 """
 
 from __future__ import annotations
@@ -35,4 +36,5 @@ def tier_parts(quality: str, root: str) -> list[str]:
 def path_of(parts: Sequence[str], driver: str) -> str:
     if driver != SYSTEMD:
         return "/" + "/".join(parts)
-    return "/" + "/".join("-".join(parts[: depth + 1]) + ".slice" for depth in range(len(parts)))
+    pieces = [piece for part in parts for piece in part.split("-")]
+    return "/" + "/".join("-".join(pieces[: depth + 1]) + ".slice" for depth in range(len(pieces)))

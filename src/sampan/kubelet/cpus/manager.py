@@ -62,6 +62,10 @@ class CpuManager:
         """Those a container has for itself; none for one that shares."""
         return self._state.entries.get(uid, {}).get(container, frozenset()) if self._state else frozenset()
 
+    def nodes(self, uid: str, container: str) -> frozenset[int]:
+        """The NUMA nodes of the processors a container has for itself: its devices shall be near them."""
+        return frozenset(self._topology[cpu].node for cpu in self.exclusive(uid, container))
+
     def has_exclusive(self, pod: Any) -> bool:
         return bool(self._state is not None and self._state.entries.get(pod.metadata.uid))
 

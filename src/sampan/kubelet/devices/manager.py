@@ -16,13 +16,13 @@ from typing import Any
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api import quantity
-from sampan.kubelet.amounts import container_amount
+from sampan.kubelet.amounts import container_amount, pod_amounts
 from sampan.kubelet.cpus.hints import Hint, hints
 from sampan.kubelet.devices.choose import NotEnough, chosen
 from sampan.kubelet.devices.plugin import Plugin, PluginError
 from sampan.kubelet.devices.record import Given, Record
 from sampan.kubelet.restarts import is_sidecar
-from sampan.kubelet.spec import all_containers, init_containers
+from sampan.kubelet.spec import init_containers
 
 log = logging.getLogger(__name__)
 HEALTHY = "Healthy"
@@ -73,12 +73,12 @@ class Devices:
 
     def refusal(self, pod: Any) -> str:
         """Why a new pod cannot have its devices; "" when it can."""
-        for container in all_containers(pod):
-            for name, count in self.wanted(container).items():
-                free = len(self._free(name))
-                if count > free + self._reusable(pod, container, name):
-                    text = f"requested number of devices unavailable for {name}. Requested: {count}, Available: {free}"
-                    return f"Allocate failed due to {text}, which is unexpected"
+        asked = pod_amounts(pod, "limits")
+        for name in self.resources:
+            count, free = asked[name].units if name in asked else 0, len(self._free(name))
+            if count > free:
+                text = f"requested number of devices unavailable for {name}. Requested: {count}, Available: {free}"
+                return f"Allocate failed due to {text}, which is unexpected"
         return ""
 
     def wanted(self, container: Any) -> dict[str, int]:
@@ -86,14 +86,17 @@ class Devices:
         counts = {name: quantity.units(container_amount(container, "limits", name)) for name in self.resources}
         return {name: count for name, count in counts.items() if count}
 
-    async def allocate(self, pod: Any, container: Any) -> list[Any]:
-        """What the container gets with its devices: ContainerAllocateResponses. Raises DeviceError."""
+    async def allocate(self, pod: Any, container: Any, near: frozenset[int] = frozenset()) -> list[Any]:
+        """What the container gets with its devices, those on the NUMA nodes of `near` before others.
+
+        ContainerAllocateResponses. Raises DeviceError.
+        """
         from sampan.kubelet.devices.messages import pb
 
         found = []
         for name, count in self.wanted(container).items():
             known = self.record.of(pod.metadata.uid, container.name, name)
-            given = known[0] if known else await self._give(pod, container, name, count)
+            given = known[0] if known else await self._give(pod, container, name, count, near)
             await self._before_start(name, given)
             found.append(pb.ContainerAllocateResponse.FromString(given.response))
         return found
@@ -111,7 +114,7 @@ class Devices:
     async def close(self) -> None:
         await self._owner.close()
 
-    async def _give(self, pod: Any, container: Any, name: str, count: int) -> Given:
+    async def _give(self, pod: Any, container: Any, name: str, count: int, near: frozenset[int]) -> Given:
         resource, uid = self.resources[name], pod.metadata.uid
         if resource.plugin is None:
             raise DeviceError(f"no healthy devices of {name} are here: its plugin is away")
@@ -119,7 +122,9 @@ class Devices:
         free = self._free(name)
         try:
             preferred = await resource.plugin.preferred(sorted(free | set(reused)), reused, count)
-            devices = chosen(name, count, free=free, reused=reused, preferred=preferred, nodes=resource.nodes)
+            devices = chosen(
+                name, count, free=free, reused=reused, preferred=preferred, nodes=resource.nodes, affinity=near
+            )
             response = await resource.plugin.allocate(devices)
         except (NotEnough, PluginError) as error:
             raise DeviceError(f"Allocate failed due to {error}") from None
@@ -144,11 +149,6 @@ class Devices:
         given = self.record.of(pod.metadata.uid, resource=name)
         taken = {d for g in given if g.container not in passing for d in g.devices}
         return [d for g in given if g.container in passing for d in g.devices if d not in taken]
-
-    def _reusable(self, pod: Any, container: Any, name: str) -> int:
-        """How many devices the container can take over from init containers that ask for them before it."""
-        passing = [c for c in init_containers(pod) if not is_sidecar(c) and c.name != container.name]
-        return max((self.wanted(c).get(name, 0) for c in passing), default=0) if not self._free(name) else 0
 
     async def _watch(self, name: str, resource: Resource, plugin: Plugin) -> None:
         try:

@@ -87,7 +87,8 @@ class ContainerSteps:
         if context.cpus.exclusive(space.worker.uid, spec.name):
             # What it has for itself, it is not throttled on.
             container.linux.resources.cpu_quota = 0
-        apply(container, await context.devices.allocate(space.pod, spec))
+        near = context.cpus.nodes(space.worker.uid, spec.name)
+        apply(container, await context.devices.allocate(space.pod, spec, near))
         sandbox_config = space.sandbox_config(sandbox.attempt)
         make_folder(f"{sandbox_config.log_directory}/{spec.name}")
         container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)
