@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ HOSTS = "/etc/hosts"
 PROPAGATIONS = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
 
 
-def container_mounts(
+async def container_mounts(
     spec: Any,
     pod: PodVolumes,
     made: Mapping[str, Made],
@@ -36,7 +37,7 @@ def container_mounts(
     user ids begin on the node. Raises ConfigError, VolumeError and OSError.
     """
     mounts = [
-        volume_mount(spec, index, made, pod, environment, recursive=recursive, users=users)
+        await volume_mount(spec, index, made, pod, environment, recursive=recursive, users=users)
         for index in range(len(spec.volumeMounts or ()))
     ]
     if not any(mount.mountPath == HOSTS for mount in spec.volumeMounts or ()):
@@ -44,7 +45,7 @@ def container_mounts(
     return mounts
 
 
-def volume_mount(
+async def volume_mount(
     spec: Any,
     index: int,
     made: Mapping[str, Made],
@@ -62,7 +63,7 @@ def volume_mount(
     source = volume.path
     if path:
         target = pod.directory / "volume-subpaths" / mount.name / spec.name / str(index)
-        source = subpath.bind(source, path, target, pod.mounter)
+        source = await pod.mounter.aside(partial(subpath.bind, source, path, target, pod.mounter))
     return pb.Mount(
         container_path=mount.mountPath if mount.mountPath.startswith("/") else f"/{mount.mountPath}",
         host_path=str(source),

@@ -26,15 +26,20 @@ class HostPath:
     changes: ClassVar[bool] = False
 
     async def set_up(self, volume: Any, pod: PodVolumes) -> Made:
-        path = Path(volume.hostPath.path)
-        wanted = volume.hostPath.type or ""
-        if wanted in CREATED:
-            create(path, wanted)
-        check(path, CREATED.get(wanted, wanted))
+        path, wanted = Path(volume.hostPath.path), volume.hostPath.type or ""
+        if wanted:
+            # It may lie on a file server that does not answer.
+            await pod.mounter.aside(lambda: prepare(path, wanted))
         return Made(path)
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:
         return None
+
+
+def prepare(path: Path, wanted: str) -> None:
+    if wanted in CREATED:
+        create(path, wanted)
+    check(path, CREATED.get(wanted, wanted))
 
 
 def create(path: Path, wanted: str) -> None:
@@ -51,8 +56,6 @@ def create(path: Path, wanted: str) -> None:
 
 
 def check(path: Path, wanted: str) -> None:
-    if not wanted:
-        return
     if wanted not in CHECKS:
         raise VolumeError(f'unknown hostPath type "{wanted}"')
     is_kind, name = CHECKS[wanted]

@@ -18,7 +18,7 @@ class Local:
         origin = Path(volume.local.path)
         path = pod.path("kubernetes.io~local-volume", volume.name)
         if not pod.mounter.mounted(path):
-            check(origin)
+            await pod.mounter.aside(lambda: check(origin))
             path.mkdir(parents=True, exist_ok=True, mode=0o750)
             if not volume.read_only:
                 await pod.give_to_group(origin)

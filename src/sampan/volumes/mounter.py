@@ -10,15 +10,18 @@ import asyncio
 import contextlib
 import errno
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sampan.aio import mounts
 from sampan.aio.clock import Clock
 from sampan.aio.removal import remove_tree
+from sampan.aio.threads import in_thread
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.ownership import give_to_group
+
+T = TypeVar("T")
 
 
 class Mounter(Protocol):
@@ -52,6 +55,10 @@ class Mounter(Protocol):
 
     def unmount_below(self, directory: Path) -> list[str]:
         """Unmounts everything at and under the folder; returns what could not be."""
+        ...
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """The result of work that may hang on a file server, for as long as such a call may take."""
         ...
 
     async def remove(self, directory: Path) -> None:
@@ -135,9 +142,15 @@ class KernelMounter:
     def unmount_below(self, directory: Path) -> list[str]:
         return mounts.unmount_below(directory)
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._clock.wait_for(in_thread(work), self._patience)
+        except TimeoutError:
+            raise VolumeError("the volume's file system does not answer") from None
+
     async def remove(self, directory: Path) -> None:
         try:
-            await asyncio.to_thread(remove_tree, directory)
+            await in_thread(lambda: remove_tree(directory))
         except OSError as error:
             if error.errno in (errno.EBUSY, errno.EXDEV):
                 raise VolumeError(f"{directory} is left alone: something is still mounted in it") from None
@@ -146,7 +159,7 @@ class KernelMounter:
     async def own(self, directory: Path, group: int, *, policy: str | None) -> None:
         unwanted = threading.Event()
         try:
-            await asyncio.to_thread(give_to_group, directory, group, policy, unwanted.is_set)
+            await in_thread(lambda: give_to_group(directory, group, policy, unwanted.is_set))
         finally:
             unwanted.set()
 

@@ -89,6 +89,9 @@ class FakeMounter:
         self.mounts = [mount for mount in self.mounts if not mount[0].startswith(str(directory))]
         return []
 
+    async def aside(self, work: Callable[[], Any]) -> Any:
+        return work()
+
     async def remove(self, directory: Path) -> None:
         remove_tree(directory)
 

@@ -24,9 +24,9 @@ def spec(**mount: Any) -> Any:
     return msgspec.convert(body, core_v1.Container)
 
 
-def mounted(read_only: bool = False, users: int | None = None, **mount: Any) -> Any:
+async def mounted(read_only: bool = False, users: int | None = None, **mount: Any) -> Any:
     made = {"v": Made(Path("/pods/u/v"), read_only)}
-    return volume_mount(spec(**mount), 0, made, None, {"A": "x"}, recursive=True, users=users)  # type: ignore[arg-type]
+    return await volume_mount(spec(**mount), 0, made, None, {"A": "x"}, recursive=True, users=users)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,26 +56,26 @@ def test_recursively_read_only(mount: dict[str, Any], possible: bool, expected: 
         assert is_recursive(asked, possible) is expected
 
 
-def test_paths_propagation_and_whose_ids() -> None:
-    found = mounted(users=65536, mountPropagation="Bidirectional")
+async def test_paths_propagation_and_whose_ids() -> None:
+    found = await mounted(users=65536, mountPropagation="Bidirectional")
     assert (found.container_path, found.host_path, found.readonly) == ("/data", "/pods/u/v", False)
     assert found.propagation == pb.PROPAGATION_BIDIRECTIONAL
     assert (found.uidMappings[0].host_id, found.gidMappings[0].length) == (65536, 65536)
 
 
-def test_what_the_volume_forbids_no_mount_allows() -> None:
-    assert mounted(read_only=True, readOnly=False).readonly
+async def test_what_the_volume_forbids_no_mount_allows() -> None:
+    assert (await mounted(read_only=True, readOnly=False)).readonly
 
 
 @pytest.mark.parametrize("expression", ["$(NONE)/x", "../$(A)", "/$(A)"])
-def test_sub_paths_that_are_none(expression: str) -> None:
+async def test_sub_paths_that_are_none(expression: str) -> None:
     with pytest.raises(ConfigError, match="gives no path"):
-        mounted(subPathExpr=expression)
+        await mounted(subPathExpr=expression)
 
 
-def test_a_volume_that_was_not_set_up() -> None:
+async def test_a_volume_that_was_not_set_up() -> None:
     with pytest.raises(ConfigError, match="was not set up"):
-        volume_mount(spec(), 0, {}, None, {}, recursive=False, users=None)  # type: ignore[arg-type]
+        await volume_mount(spec(), 0, {}, None, {}, recursive=False, users=None)  # type: ignore[arg-type]
 
 
 def test_how_it_shows_in_the_status() -> None:

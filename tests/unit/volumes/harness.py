@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,9 @@ class FakeMounter:
 
     def unmount_below(self, directory: Path) -> list[str]:
         return [self.stuck] if self.stuck else []
+
+    async def aside(self, work: Callable[[], Any]) -> Any:
+        return work()
 
     async def remove(self, directory: Path) -> None:
         remove_tree(directory)

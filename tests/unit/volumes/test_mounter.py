@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,12 @@ async def test_no_such_program(tmp_path: Path) -> None:
     mounter = KernelMounter(SystemClock(), program=str(tmp_path / "none"))
     with pytest.raises(VolumeError, match="was not found"):
         await mounter.mount("nfs", "s:/p", Path("/t"), [])
+
+
+async def test_a_file_system_that_does_not_answer(tmp_path: Path) -> None:
+    answers = threading.Event()
+    mounter = KernelMounter(SystemClock(), patience=0.05)
+    with pytest.raises(VolumeError, match="does not answer"):
+        await mounter.aside(answers.wait)
+    answers.set()
+    assert await mounter.aside(answers.is_set)

@@ -57,14 +57,8 @@ class ContainerSteps:
             spec, volumes, services, paths=space.paths, skipped=partial(self._tell_skipped, spec.name)
         )
         environment = await space.worker.or_ending(finding)
-        container = containerconfig.container_config(
-            space.pod,
-            spec,
-            restarts=action.restarts,
-            delay=action.delay,
-            round_number=action.round,
-            environment=environment,
-            mounts=container_mounts(
+        mounts = await space.worker.or_ending(
+            container_mounts(
                 spec,
                 volumes,
                 space.made,
@@ -73,7 +67,16 @@ class ContainerSteps:
                 context.node_hosts,
                 recursive=context.features.recursive_read_only(),
                 users=space.users(),
-            ),
+            )
+        )
+        container = containerconfig.container_config(
+            space.pod,
+            spec,
+            restarts=action.restarts,
+            delay=action.delay,
+            round_number=action.round,
+            environment=environment,
+            mounts=mounts,
             image=image.details,
             termination_file=termination_file(space.folder, spec.name, action.restarts),
             config=context.config,
