@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .harness import Cluster, fetch, is_ready, until
-from .manifests import deployment, service
+from .manifests import SAMPLE, deployment, service
 
 
 @pytest.fixture
@@ -45,6 +45,17 @@ def test_a_killed_process_comes_back(cluster: Cluster, web: dict[str, Any], name
     assert all(map(is_ready, pods))
     after = containers(cluster)
     assert {name: after[name] for name in before} == before
+
+
+def test_pods_start_once_however_often_their_agent_is_killed(cluster: Cluster, namespace: str) -> None:
+    """SIGKILL in the midst of starting them."""
+    before = [{"name": "i", "image": SAMPLE, "command": ["sleep", "0.5"]}]
+    cluster.apply(deployment("many", replicas=6, initContainers=before))
+    for _ in range(3):
+        cluster.kill("agent")
+    pods = cluster.ready_pods("app=many", 6)
+    statuses = [s for p in pods for s in (*p["status"]["initContainerStatuses"], *p["status"]["containerStatuses"])]
+    assert [status["restartCount"] for status in statuses] == [0] * 12
 
 
 def test_a_killed_writer_takes_its_server_with_it_and_both_come_back(cluster: Cluster, namespace: str) -> None:

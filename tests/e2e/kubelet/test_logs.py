@@ -16,9 +16,8 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
 async def test_a_followed_log_is_rotated_and_nothing_is_lost(node: Node) -> None:
     """Two bursts of more than a log may hold, with time between them to be rotated in."""
     burst = "seq {0} {1} | sed 's/$/ and some more text to fill the line/'"
-    script = (
-        f"{burst.format(1, 20000)}; until test -e /go/on; do sleep 0.1; done; {burst.format(20001, 40000)}; sleep 2"
-    )
+    wait = "until test -e /go/{0}; do sleep 0.1; done"
+    script = "; ".join([burst.format(1, 20000), wait.format("on"), burst.format(20001, 40000), wait.format("end")])
     shared = node.folder / "go"
     node.pod(
         restartPolicy="Never",
@@ -30,11 +29,12 @@ async def test_a_followed_log_is_rotated_and_nothing_is_lost(node: Node) -> None
     folder = node.config.log_root / f"default_p_{node.get().metadata.uid}" / "c"
     await eventually(lambda: len(list(folder.glob("0.log.*"))) == 1)
     (shared / "on").touch()
+    await eventually(lambda: len(list(folder.glob("0.log.*.gz"))) == 1 and len(list(folder.glob("0.log.*"))) == 2)
+    (shared / "end").touch()
     await node.ended()
     lines = (await following).splitlines()
     assert [line.split()[0] for line in lines] == [str(number) for number in range(1, 40001)]
     former = sorted(folder.glob("0.log.*"))
-    assert former[0].name.endswith(".gz") and len(former) == 2
     with gzip.open(former[0]) as file:
         assert b" stdout F 1 and some more text" in file.readline()
     assert (folder / "0.log").stat().st_size < LOG_BYTES
