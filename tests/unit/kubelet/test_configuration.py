@@ -29,6 +29,7 @@ def test_what_is_honoured() -> None:
             "shutdownGracePeriodCriticalPods": "10s",
             "containerLogMaxSize": "20Mi",
             "registerWithTaints": [{"key": "a", "effect": "NoSchedule"}],
+            "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
             "syncFrequency": "1m",
             "logging": {"format": "json"},
             "featureGates": {"X": True},
@@ -38,6 +39,7 @@ def test_what_is_honoured() -> None:
     assert (found.max_pods, found.eviction_hard) == (250, {"memory.available": "5%"})
     assert found.eviction_soft_grace == {"nodefs.available": 90.0}
     assert (found.client_ca, found.shutdown_grace, found.log_max_bytes) == (Path("/ca.crt"), 30.0, 20 << 20)
+    assert (found.crash_backoff.base, found.crash_backoff.cap) == (5.0, 5.0)
     assert found.node_taints == (("a", "", "NoSchedule"),)
     assert warnings == [
         "syncFrequency has no effect here",
@@ -66,6 +68,7 @@ def test_what_is_honoured() -> None:
         ({"enforceNodeAllocatable": ["kube-reserved"]}, "kubeReservedCgroup must name the cgroup"),
         ({"enforceNodeAllocatable": ["all"]}, "enforceNodeAllocatable knows no all"),
         ({"registerWithTaints": [{"key": "a"}]}, "registerWithTaints must have a key"),
+        ({"crashLoopBackOff": {"maxContainerRestartPeriod": "1h"}}, "must be from 1s to 300s"),
         ({"clusterDNS": "10.0.0.1"}, "clusterDNS must be a list"),
         ({"shutdownGracePeriodByPodPriority": [{"priority": "x"}]}, "must be a whole number"),
     ],

@@ -1,10 +1,11 @@
-"""The forms of fields that are lists of objects: pure."""
+"""The forms of fields that are objects of the kubelet's own, or lists of objects: pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sampan.kubelet.configuration.forms import Form, read_integer, read_text
+from sampan.kubelet.configuration.forms import Form, read_duration, read_integer, read_text, show_duration
+from sampan.kubelet.restarts import CrashBackoff
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -45,3 +46,14 @@ def show_priorities(pairs: Any) -> list[dict[str, int]]:
 
 TAINTS = Form(read_taints, show_taints)
 PRIORITIES = Form(read_priorities, show_priorities)
+
+
+def read_backoff(value: Any) -> CrashBackoff:
+    """`crashLoopBackOff.maxContainerRestartPeriod`: from 1 s to 300 s (KEP-4603)."""
+    seconds = read_duration(value)
+    if not 1 <= seconds <= 300:
+        raise ValueError("must be from 1s to 300s")
+    return CrashBackoff(cap=seconds, base=min(CrashBackoff().base, seconds))
+
+
+BACKOFF = Form(read_backoff, lambda backoff: show_duration(backoff.cap))

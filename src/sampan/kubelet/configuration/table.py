@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sampan.kubelet.configuration import forms
 from sampan.kubelet.configuration.forms import Form
-from sampan.kubelet.configuration.lists import PRIORITIES, TAINTS
+from sampan.kubelet.configuration.lists import BACKOFF, PRIORITIES, TAINTS
 
 
 class Field(NamedTuple):
@@ -77,6 +77,7 @@ HONOURED: dict[str, Field] = {
     "preloadedImagesVerificationAllowlist": Field("preloaded_images", forms.LIST),
     "allowedUnsafeSysctls": Field("allowed_unsafe_sysctls", forms.LIST),
     "seccompDefault": Field("seccomp_default", forms.SWITCH),
+    "crashLoopBackOff.maxContainerRestartPeriod": Field("crash_backoff", BACKOFF),
     "maxParallelImagePulls": Field("max_parallel_pulls", forms.between(1, 1000)),
     "containerLogMaxSize": Field("log_max_bytes", forms.SIZE),
     "containerLogMaxFiles": Field("log_max_files", forms.between(2, 1000)),
@@ -164,7 +165,6 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "tracing",
         "containerRuntimeEndpoint",
         "imageServiceEndpoint",
-        "crashLoopBackOff",
         "mergeDefaultEvictionSettings",
         "userNamespaces",
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from sampan.kubelet.metrics.exposition import Family, Sample
 from sampan.kubelet.stats.usage import ContainerUse, CpuUse, MemoryUse, PodUse
@@ -10,84 +11,50 @@ from sampan.kubelet.stats.usage import ContainerUse, CpuUse, MemoryUse, PodUse
 NANO = 1e-9
 
 
+class Row(NamedTuple):
+    """One metric: its name and kind, what it is, and its value of a CPU's or a memory's use."""
+
+    name: str
+    kind: str
+    about: str
+    of: Callable[[Any], float]
+
+
+CPU = Row(
+    "cpu_usage_seconds_total",
+    "counter",
+    "Cumulative cpu time consumed by the {} in core-seconds",
+    lambda c: c.total * NANO,
+)
+MEMORY = (
+    Row("memory_working_set_bytes", "gauge", "Current working set of the {} in bytes", lambda m: m.working_set),
+    Row("swap_usage_bytes", "gauge", "Current swap usage of the {} in bytes.", lambda m: m.swap),
+)
+Use = tuple[dict[str, str], CpuUse | None, MemoryUse | None]
+
+
 def families(
     node_cpu: CpuUse | None, node_memory: MemoryUse | None, pods: Sequence[PodUse], now: float
 ) -> list[Family]:
+    """`now` is when all of it was measured, in seconds since the epoch."""
     containers = [(labels(pod, container), container) for pod in pods for container in pod.containers]
+    started = [Sample(names, c.started) for names, c in containers if c.started]
     return [
-        Family(
-            "node_cpu_usage_seconds_total",
-            "counter",
-            "Cumulative cpu time consumed by the node in core-seconds",
-            [Sample({}, node_cpu.total * NANO, now)] if node_cpu else [],
-        ),
-        Family(
-            "node_memory_working_set_bytes",
-            "gauge",
-            "Current working set of the node in bytes",
-            [Sample({}, node_memory.working_set, now)] if node_memory else [],
-        ),
-        Family(
-            "node_swap_usage_bytes",
-            "gauge",
-            "Current swap usage of the node in bytes. Reported only on non-windows systems",
-            [Sample({}, node_memory.swap, now)] if node_memory else [],
-        ),
-        Family(
-            "container_cpu_usage_seconds_total",
-            "counter",
-            "Cumulative cpu time consumed by the container in core-seconds",
-            [Sample(names, c.cpu.total * NANO, now) for names, c in containers if c.cpu],
-        ),
-        Family(
-            "container_memory_working_set_bytes",
-            "gauge",
-            "Current working set of the container in bytes",
-            [Sample(names, c.memory.working_set, now) for names, c in containers if c.memory],
-        ),
-        Family(
-            "container_swap_usage_bytes",
-            "gauge",
-            "Current amount of the container swap usage in bytes. Reported only on non-windows systems",
-            [Sample(names, c.memory.swap, now) for names, c in containers if c.memory],
-        ),
-        Family(
-            "container_swap_limit_bytes",
-            "gauge",
-            "Current amount of the container swap limit in bytes. Reported only on non-windows systems",
-            [Sample(names, 0) for names, _ in containers],
-        ),
-        Family(
-            "container_start_time_seconds",
-            "gauge",
-            "Start time of the container since unix epoch in seconds",
-            [Sample(names, c.started) for names, c in containers if c.started],
-        ),
-        Family(
-            "pod_cpu_usage_seconds_total",
-            "counter",
-            "Cumulative cpu time consumed by the pod in core-seconds",
-            [Sample(of_pod(pod), pod.cpu.total * NANO, now) for pod in pods if pod.cpu],
-        ),
-        Family(
-            "pod_memory_working_set_bytes",
-            "gauge",
-            "Current working set of the pod in bytes",
-            [Sample(of_pod(pod), pod.memory.working_set, now) for pod in pods if pod.memory],
-        ),
-        Family(
-            "pod_swap_usage_bytes",
-            "gauge",
-            "Current amount of the pod swap usage in bytes. Reported only on non-windows systems",
-            [Sample(of_pod(pod), pod.memory.swap, now) for pod in pods if pod.memory],
-        ),
-        Family(
-            "resource_scrape_error",
-            "gauge",
-            "1 if there was an error while getting container metrics, 0 otherwise",
-            [Sample({}, 0)],
-        ),
+        *of("node", [({}, node_cpu, node_memory)], now),
+        *of("container", [(names, c.cpu, c.memory) for names, c in containers], now),
+        *of("pod", [(of_pod(pod), pod.cpu, pod.memory) for pod in pods], now),
+        Family("container_swap_limit_bytes", "gauge", "Swap limit in bytes", [Sample(n, 0) for n, _ in containers]),
+        Family("container_start_time_seconds", "gauge", "Start time of the container since unix epoch", started),
+        Family("resource_scrape_error", "gauge", "1 if there was an error while getting metrics", [Sample({}, 0)]),
     ]
+
+
+def of(what: str, uses: Sequence[Use], now: float) -> list[Family]:
+    """The metrics of the node, of pods or of containers."""
+    cpu = [Sample(names, CPU.of(c), now) for names, c, _ in uses if c is not None]
+    memory = [(row, [Sample(names, row.of(m), now) for names, _, m in uses if m is not None]) for row in MEMORY]
+    rows = [(CPU, cpu), *memory]
+    return [Family(f"{what}_{row.name}", row.kind, row.about.format(what), found) for row, found in rows]
 
 
 def labels(pod: PodUse, container: ContainerUse) -> dict[str, str]:

@@ -15,7 +15,6 @@ from typing import Any
 from sampan.aio.clock import Clock, parse_timestamp
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
-from sampan.kubelet import labels
 from sampan.kubelet.cgroup.manager import PodCgroups
 from sampan.kubelet.containerconfig import pod_log_folder
 from sampan.kubelet.observed import Container
@@ -136,7 +135,3 @@ def started_at(pod: Any) -> float:
     """When the pod was first seen here; 0.0 before."""
     start = pod.status.startTime if pod.status else None
     return parse_timestamp(start) if start else 0.0
-
-
-def uid_of(item: Any) -> str:
-    return str(item.labels.get(labels.POD_UID, ""))
