@@ -79,9 +79,12 @@ class Server:
             # No controllers here to make service accounts.
             command += ["--disable-admission-plugins", "ServiceAccount"]
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            [*command, "--token-auth-file", str(data / "tokens")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        self._log = data / "log"
+        # Not a pipe: a server that is slow says so, and would stand still when nobody reads that.
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--token-auth-file", str(data / "tokens")], stdout=log, stderr=log
+            )
         self._await_ready()
         self.ready_seconds = time.monotonic() - began
         self.base = f"https://127.0.0.1:{self.port}"
@@ -109,7 +112,7 @@ class Server:
                 if self.get("/readyz")[0] == 200:
                     return
             time.sleep(0.01)
-        raise RuntimeError("the server did not become ready: " + self.process.stderr.read().decode())  # type: ignore[union-attr]
+        raise RuntimeError("the server did not become ready: " + self._log.read_text(errors="replace"))
 
     def get(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPSConnection(
