@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from sampan.aio.clock import Clock
-from sampan.api.errors import AlreadyExists, ApiError, NotFound
+from sampan.api.errors import AlreadyExists, NotFound
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.interface import Client
 from sampan.network.check.plan import NODE, NODE_PORT, POD, POD_PORT, SERVE, Asked, Member, Place, Told, read, script
@@ -61,7 +61,10 @@ class Check:
         return Outcome(asked=asked, told=told, absent=tuple(dict.fromkeys(self._absent)))
 
     async def _nodes(self) -> list[Any]:
-        found = [n for n in (await self._client.list(core_v1.Node)).items if self._wanted(n)]
+        known = (await self._client.list(core_v1.Node)).items
+        for name in sorted(self._names - {n.metadata.name for n in known}):
+            self._absent.append(f"there is no node {name}: `kubectl get nodes` shows those there are")
+        found = [n for n in known if self._wanted(n)]
         if len(found) > MOST_NODES:
             self._absent.append(
                 f"{len(found) - MOST_NODES} of {len(found)} nodes were not looked at: name some with --node"
@@ -83,25 +86,24 @@ class Check:
         """One of our own, where no policy isolates; what an interrupted check has left goes first."""
         labels = {"pod-security.kubernetes.io/enforce": "privileged"}
         made = core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=NAMESPACE, labels=labels))
-        await self._gone(AlreadyExists, lambda: self._client.create(made))
+        await self._create_anew(made)
         try:
             yield
         finally:
             await asyncio.shield(self._client.delete(core_v1.Namespace, NAMESPACE))
 
-    async def _gone(self, refusal: type[ApiError], act: Callable[[], Any]) -> None:
-        """Does it once an earlier one has gone away."""
+    async def _create_anew(self, namespace: Any) -> None:
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                await act()
+                await self._client.create(namespace)
                 return
-            except refusal:
+            except AlreadyExists:
                 if self._clock.monotonic() > deadline:
                     raise
-                with contextlib.suppress(NotFound):
-                    await self._client.delete(core_v1.Namespace, NAMESPACE)
-                await self._clock.sleep(POLL_SECONDS)
+            with contextlib.suppress(NotFound):
+                await self._client.delete(core_v1.Namespace, NAMESPACE)
+            await self._clock.sleep(POLL_SECONDS)
 
     async def _serve(self, nodes: Sequence[Any]) -> tuple[list[Member], str]:
         """Those nodes whose pods answer, and the address of the Service of all."""
@@ -116,7 +118,8 @@ class Check:
         name = node.metadata.name
         for kind, port in ((POD, POD_PORT), (NODE, NODE_PORT)):
             await self._client.create(pod(f"serve-{kind}", name, kind, f"PORT={port}; {SERVE}"))
-        answering = [await self._until(f"serve-{kind}-{name}", ("Running",)) for kind in (POD, NODE)]
+        waits = (self._until(f"serve-{kind}-{name}", ("Running",)) for kind in (POD, NODE))
+        answering = await asyncio.gather(*waits)
         if None in answering:
             return None
         inside, host = (each.status.podIP for each in answering)
@@ -148,7 +151,8 @@ def why(pod: Any) -> str:
         waiting = container.state.waiting if container.state else None
         if waiting and waiting.reason:
             return f"{waiting.reason} {waiting.message or ''}".strip()
-    return pod.status.message or pod.status.phase or "no word of it from its kubelet"
+    ended = pod.status.phase if pod.status.phase != "Pending" else ""
+    return pod.status.message or ended or "no word of it from its kubelet"
 
 
 def pod(role: str, node: str, kind: str, command: str) -> Any:

@@ -108,7 +108,8 @@ def test_what_blocks(case: str) -> None:
 
 def test_the_questions_are_answered_by_number() -> None:
     text = script(ASKED, NODE)
-    assert "(timeout 3 wget -qO- http://10.244.1.2:8080/small >/dev/null 2>&1 && echo good 1/small) &" in text
+    once = "timeout 3 wget -qO- http://10.244.1.2:8080/small >/dev/null 2>&1"
+    assert f"({once} || {{ sleep 1; {once}; }} && echo good 1/small) &" in text
     assert "nc -w 3 1.1.1.1 443" in text and text.endswith("echo end")
     assert "fact routes" in text and "fact routes" not in script(ASKED, POD)
     asked, made = Place(NODE, "a"), Told()
