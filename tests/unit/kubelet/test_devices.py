@@ -144,6 +144,10 @@ async def test_a_new_kubelet_gives_nothing_twice(folder: Path) -> None:
             await devices.allocate(pod(), pod().spec.containers[0])
         async with kubelet(folder) as devices:
             assert not (folder / plugin.endpoint).exists(), "so that the plugin comes again"
+            assert (devices.capacity(), devices.allocatable()) == ({NAME: "1"}, {NAME: "0"})
+            assert len(await devices.allocate(pod(), pod().spec.containers[0])) == 1, "even before it has"
+            assert devices.refusal(pod()) == ""
+            assert "Available: 0" in devices.refusal(pod("u2"))
             await plugin.stop()
             await plugin.start()
             await plugin.register()

@@ -54,6 +54,10 @@ class Devices:
         self._clock = clock
         self._changed = changed
         self._owner = TaskOwner("device plugins")
+        for given in self.record.all():
+            # Until its plugin comes again, what is in use is all that is known.
+            known = self.resources.setdefault(given.resource, Resource(left=clock.monotonic()))
+            known.unhealthy.update(given.devices)
 
     def register(self, name: str, endpoint: str, options: Any) -> None:
         """A plugin has come (again): it is watched from now on."""
@@ -76,7 +80,8 @@ class Devices:
         asked = pod_amounts(pod, "limits")
         for name in self.resources:
             count, free = asked[name].units if name in asked else 0, len(self._free(name))
-            if count > free:
+            own = sum(len(given.devices) for given in self.record.of(pod.metadata.uid, resource=name))
+            if count > free + own:
                 text = f"requested number of devices unavailable for {name}. Requested: {count}, Available: {free}"
                 return f"Allocate failed due to {text}, which is unexpected"
         return ""
