@@ -20,6 +20,8 @@ from sampan.kubelet.pullsecrets import Credential, credentials_in, documented, m
 from sampan.volumes.errors import VolumeError
 from sampan.volumes.interface import Objects
 
+MOST_SECRETS = 1000
+"""Pull secrets remembered for when the API is away."""
 Tell = Callable[[str, str, str], None]
 """(type, reason, message): makes an event on the container."""
 KNOWN_REFUSALS = {
@@ -58,6 +60,7 @@ class Images:
         self._records = records
         self._node_credentials = node_credentials
         self._recovered = False
+        self._secrets: dict[tuple[str, str], Any] = {}
 
     async def present(self, pod: Any, wanted: Any, tell: Tell) -> ImageReady | None:
         """The image if it is on the node and this pod may use it without asking the registry; None when it must pull.
@@ -94,10 +97,12 @@ class Images:
             raise told(tell, "InspectFailed", "ImageInspectError", text) from None
 
     async def _must_pull(self, pod: Any, image: str, reference: str) -> bool:
+        if not self._records.must_pull(image, reference, ()):
+            return False
         try:
             credentials = await self._credentials(pod, image)
         except VolumeError:
-            credentials = []
+            return True
         return self._records.must_pull(image, reference, credentials)
 
     async def pull(self, pod: Any, wanted: Any, tell: Tell) -> ImageReady:
@@ -138,9 +143,25 @@ class Images:
     async def _credentials(self, pod: Any, image: str) -> list[Credential]:
         """The pod's secrets' before the node's, the most specific first."""
         names = [reference.name for reference in pod.spec.imagePullSecrets or () if reference.name]
-        secrets = [await self._objects.secret(pod.metadata.namespace, name) for name in names]
+        secrets = [await self._secret(pod.metadata.namespace, name) for name in names]
         own = matching(image, credentials_in(secret for secret in secrets if secret is not None))
         return [*own, *matching(image, documented(read_bytes(self._node_credentials), None))]
+
+    async def _secret(self, namespace: str, name: str) -> Any | None:
+        """A pull secret, or what it was when the API could last be asked: containers restart without it."""
+        key = (namespace, name)
+        try:
+            found = await self._objects.secret(namespace, name)
+        except VolumeError:
+            if key not in self._secrets:
+                raise
+            return self._secrets[key]
+        self._secrets.pop(key, None)
+        if found is not None:
+            self._secrets[key] = found
+            if len(self._secrets) > MOST_SECRETS:
+                del self._secrets[next(iter(self._secrets))]
+        return found
 
     async def tidy(self) -> None:
         """Notes what a former kubelet was pulling when it ended, and drops records of images that are gone.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from sampan.volumes.errors import VolumeError
 from sampan.volumes.ownership import give_to_group
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class Mounter(Protocol):
@@ -135,9 +137,12 @@ class KernelMounter:
     def share(self, directory: Path) -> None:
         if mounts.around(directory, mounts.MOUNTINFO.read_bytes()).shared:
             return
-        if not self.mounted(directory):
-            mounts.mount(str(directory), directory, "", mounts.MS_BIND | mounts.MS_REC)
-        mounts.mount("", directory, "", mounts.MS_SHARED | mounts.MS_REC)
+        try:
+            if not self.mounted(directory):
+                mounts.mount(str(directory), directory, "", mounts.MS_BIND | mounts.MS_REC)
+            mounts.mount("", directory, "", mounts.MS_SHARED | mounts.MS_REC)
+        except OSError as error:
+            log.warning("mounts made in pods are not seen outside of them directory=%s error=%s", directory, error)
 
     def unmount_below(self, directory: Path) -> list[str]:
         return mounts.unmount_below(directory)

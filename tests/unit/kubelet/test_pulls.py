@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sampan.api.errors import ServiceUnavailable
 from sampan.api.kinds import core_v1, meta_v1
 
 from .harness import Node, node
@@ -177,3 +178,22 @@ async def test_a_name_that_is_none(tmp_path: Path) -> None:
         await n.advance(1)
         assert n.container().state.waiting.reason == "InvalidImageName"
         assert "Failed: Error: InvalidImageName" in n.events()
+
+
+async def test_a_container_restarts_while_the_api_is_away(tmp_path: Path) -> None:
+    """Its image was pulled with a secret, which cannot be asked for now."""
+    async with node(tmp_path) as n:
+        secret(n, "key", "right")
+        n.runtime.registry.add("r.example/x:1")
+        image = {"image": "r.example/x:1", "imagePullPolicy": "IfNotPresent"}
+        n.pod(containers=[{"name": "c", **image}], imagePullSecrets=[{"name": "key"}])
+        await n.advance(1)
+        n.runtime.exit("c", 1)
+        await n.advance(1)
+        assert n.runtime.running() == ["c"]
+        n.runtime.registry.clear()
+        n.api.fail("get", "secrets", ServiceUnavailable("away"), times=100)
+        n.runtime.exit("c", 1)
+        await n.advance(30)
+        assert n.runtime.running() == ["c"]
+        assert len(n.runtime.called("pull_image")) == 1

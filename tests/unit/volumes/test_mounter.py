@@ -62,3 +62,7 @@ async def test_a_file_system_that_does_not_answer(tmp_path: Path) -> None:
         await mounter.aside(answers.wait)
     answers.set()
     assert await mounter.aside(answers.is_set)
+
+
+def test_a_kernel_that_shares_no_mounts_keeps_no_kubelet_from_its_work(tmp_path: Path) -> None:
+    KernelMounter(SystemClock()).share(tmp_path / "none")
