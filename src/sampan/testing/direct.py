@@ -13,11 +13,13 @@ from typing import Any, cast
 
 from sampan.apiserver.http.exchange import Answer, Exchange, Feed, Response, Stream
 from sampan.apiserver.server import ApiServer
+from sampan.client.config import ClientConfig
 from sampan.client.errors import Unreachable
 from sampan.client.transport import HttpFailure
 
 ADMIN = ("kubernetes-admin", ("system:masters",))
 FAR = "Dec 31 23:59:59 2999 GMT"
+AGENT = ClientConfig.user_agent.encode()
 FULL_BYTES = 1 << 22
 
 
@@ -85,7 +87,7 @@ class DirectTransport:
         server = self._server()
         if server is None or not server.started or server.stopping:
             raise Unreachable("the API server is down")
-        lower = {name.lower().encode(): value.encode() for name, value in headers.items()}
+        lower = {b"user-agent": AGENT} | {name.lower().encode(): value.encode() for name, value in headers.items()}
         exchange = Exchange(method=method, target=path, headers=lower, body=body, peer=self._caller)
         answer = server.handle(exchange)
         return await self._awaited(answer) if isinstance(answer, Awaitable) else answer

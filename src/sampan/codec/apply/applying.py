@@ -200,7 +200,7 @@ def _alike(left: list[Any] | None, right: list[Any] | None) -> bool:
     """Whether entries are equal but for their times and the order that follows from them."""
 
     def untimed(entries: list[Any] | None) -> list[Any]:
-        found = [(e.manager, e.operation, e.subresource or "", e.apiVersion, e.fieldsV1) for e in entries or ()]
+        found = [(e.manager or "", e.operation, e.subresource or "", e.apiVersion, e.fieldsV1) for e in entries or ()]
         return sorted(found, key=lambda e: e[:4])
 
     return untimed(left) == untimed(right)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from sampan.api.kinds import meta_v1
+from sampan.api import registry
+from sampan.api.kinds import core_v1, meta_v1
+from sampan.codec import apply as codec
 from sampan.codec.apply import managers
 from sampan.codec.apply.managers import ANCIENT, APPLY, UPDATE, Owned, owner
 
@@ -77,3 +79,15 @@ def test_names_in_messages() -> None:
     assert managers.name_of(owner("a", APPLY, "", "v1")) == '"a"'
     assert managers.name_of(owner('k"', UPDATE, "", "apps/v1")) == '"k\\"" using apps/v1'
     assert managers.name_of(owner("k", UPDATE, "status", "v1")) == '"k" with subresource "status" using v1'
+
+
+def test_whoever_gave_no_name_may_own_beside_others() -> None:
+    """A client without User-Agent has none."""
+    kind = registry.builtin().kind("v1", "ConfigMap")
+    entries = [entry(manager=None, fieldsV1={"f:data": {"f:a": {}}}), entry(fieldsV1={"f:data": {"f:b": {}}})]
+    live = core_v1.ConfigMap(
+        metadata=meta_v1.ObjectMeta(name="c", namespace="n", uid="u", managedFields=entries), data={"a": "1", "b": "1"}
+    )
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "2"}}
+    made = codec.apply(kind, live, wanted, manager="x", now=0.0, force=True)
+    assert (made.data, [one.manager for one in made.metadata.managedFields]) == ({"a": "2", "b": "1"}, ["x", "m"])
