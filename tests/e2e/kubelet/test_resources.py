@@ -86,6 +86,10 @@ async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None
         await node.stop()
 
 
+FILES = {"layer": "/f", "hosts": "/etc/hosts", "words": "/dev/termination-log"}
+"""What a container may fill: its own layer, and what the node lends it."""
+
+
 async def test_a_pod_over_its_limit_on_disk(machine: Machine) -> None:
     node = Node(machine)
     node.config = replace(node.config, eviction_check=0.3)
@@ -97,11 +101,13 @@ async def test_a_pod_over_its_limit_on_disk(machine: Machine) -> None:
             volumes=[{"name": "v", "emptyDir": {"sizeLimit": "4Mi"}}],
         )
         limits = {"resources": {"limits": {"ephemeral-storage": "4Mi"}}}
-        node.pod("layer", containers=[burn("dd if=/dev/zero of=/f bs=1M count=9; sleep 1000", **limits)])
+        for name, path in FILES.items():
+            node.pod(name, containers=[burn(f"dd if=/dev/zero of={path} bs=1M count=9; sleep 1000", **limits)])
         status = await node.ended()
         assert status.message == 'Usage of EmptyDir volume "v" exceeds the limit "4Mi". '
-        await eventually(lambda: node.phase("layer") == "Failed", seconds=40)
-        assert "exceeds the total limit of containers 4Mi" in node.get("layer").status.message
+        for name in FILES:
+            await eventually(lambda name=name: node.phase(name) == "Failed", seconds=40)
+            assert "exceeds the total limit of containers 4Mi" in node.get(name).status.message
         await node.clear()
     finally:
         await node.stop()

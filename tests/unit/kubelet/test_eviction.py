@@ -120,6 +120,11 @@ SIZED = {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "5Mi"}}]}
             "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
         ),
         (
+            pod(**LIMITED),
+            DiskUse(lent=11 * MIB),
+            "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
+        ),
+        (
             pod(**LIMITED, volumes=[{"name": "v", "emptyDir": {"medium": "Memory"}}]),
             DiskUse(volumes={"v": 60 * MIB}),
             "",

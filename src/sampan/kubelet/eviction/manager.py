@@ -174,4 +174,5 @@ def disk_use(use: PodUse) -> DiskUse:
     return DiskUse(
         containers={c.name: sum(s.used for s in (c.writable, c.logs) if s is not None) for c in use.containers},
         volumes={name: space.used for name, space in use.volumes.items()},
+        lent=use.lent.used if use.lent is not None else 0,
     )

@@ -19,10 +19,12 @@ RESOURCE = "ephemeral-storage"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskUse:
-    """Bytes: `containers` are writable layers and logs by container, `volumes` what lies in each volume of the pod."""
+    """Bytes: `containers` are writable layers and logs by container, `volumes` what lies in each volume of the pod,
+    `lent` as in `stats.usage.PodUse`."""
 
     containers: Mapping[str, int] = field(default_factory=dict)
     volumes: Mapping[str, int] = field(default_factory=dict)
+    lent: int = 0
 
 
 def is_bounded(pod: Any) -> bool:
@@ -51,7 +53,7 @@ def too_full_pod(pod: Any, used: DiskUse) -> str:
         return ""
     in_memory = {v.name for v in pod.spec.volumes or () if v.emptyDir is not None and v.emptyDir.medium == "Memory"}
     on_disk = sum(amount for name, amount in used.volumes.items() if name not in in_memory)
-    if sum(used.containers.values()) + on_disk > in_bytes(limits, RESOURCE):
+    if sum(used.containers.values()) + on_disk + used.lent > in_bytes(limits, RESOURCE):
         return f"Pod ephemeral local storage usage exceeds the total limit of containers {limits[RESOURCE]}. "
     return ""
 

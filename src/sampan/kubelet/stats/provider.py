@@ -22,6 +22,7 @@ from sampan.kubelet.stats import cgroupfiles, disk, interfaces
 from sampan.kubelet.stats.rates import Rates
 from sampan.kubelet.stats.usage import ContainerUse, DiskSpace, PodUse
 
+LENT = ("etc-hosts", "containers")
 COUNTED_VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "gitRepo")
 """What lies on the node's own disk."""
 OffLoop = Callable[..., Awaitable[Any]]
@@ -118,7 +119,11 @@ class Measuring:
     def _with_folder(self, use: PodUse) -> PodUse:
         logs = pod_log_folder(use.pod, self._log_root)
         containers = tuple(replace(c, logs=disk.measured(logs / c.name)) for c in use.containers)
-        return replace(use, containers=containers, volumes=self._volumes(use.pod))
+        return replace(use, containers=containers, volumes=self._volumes(use.pod), lent=self._lent(use.pod))
+
+    def _lent(self, pod: Any) -> DiskSpace:
+        counted = [disk.folder(self._root / "pods" / pod.metadata.uid / name) for name in LENT]
+        return DiskSpace(used=sum(used for used, _ in counted), inodes_used=sum(inodes for _, inodes in counted))
 
     def _volumes(self, pod: Any) -> dict[str, DiskSpace]:
         folder = self._root / "pods" / pod.metadata.uid / "volumes"

@@ -94,7 +94,8 @@ class ContainerUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodUse:
-    """`volumes` by name, those whose use is counted."""
+    """`volumes` by name, those whose use is counted; `lent` are the node's files that the pod's containers may write to
+    (their hosts file and their last words), which nothing else bounds (CVE-2020-8557)."""
 
     pod: Any
     cgroup: str
@@ -104,11 +105,13 @@ class PodUse:
     interfaces: tuple[Interface, ...] = ()
     containers: tuple[ContainerUse, ...] = ()
     volumes: Mapping[str, DiskSpace] = field(default_factory=dict)
+    lent: DiskSpace | None = None
 
     @property
     def disk(self) -> tuple[int, int]:
-        """Bytes and inodes of writable layers, logs and volumes on disk."""
+        """Bytes and inodes of writable layers, logs, volumes on disk and what is lent."""
         spaces = [space for c in self.containers for space in (c.writable, c.logs) if space is not None]
+        spaces += [self.lent] if self.lent is not None else []
         in_memory = {v.name for v in self.pod.spec.volumes or () if v.emptyDir and v.emptyDir.medium == "Memory"}
         spaces += [space for name, space in self.volumes.items() if name not in in_memory]
         return sum(s.used for s in spaces), sum(s.inodes_used for s in spaces)
