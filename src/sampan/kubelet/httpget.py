@@ -50,10 +50,10 @@ class HttpGetter:
     async def _once(
         self, url: URL, headers: Sequence[tuple[str, str]], skipped: Sequence[str]
     ) -> tuple[int, str, str | None]:
-        options = {"headers": headers, "skip_auto_headers": skipped, "allow_redirects": False}
         context = unverified() if url.scheme == "https" else True
+        asking = self._client().get(url, ssl=context, headers=headers, skip_auto_headers=skipped, allow_redirects=False)
         try:
-            async with self._client().get(url, ssl=context, **options) as response:  # type: ignore[arg-type]
+            async with asking as response:
                 body = (await response.content.read(BODY_BYTES)).decode(errors="replace")
                 return response.status, body, response.headers.get("Location")
         except aiohttp.ClientError as error:

@@ -23,6 +23,8 @@ from sampan.kubelet.probeschedule import Entry, ProbeSchedule
 
 Which = Literal["startup", "readiness", "liveness"]
 FIELDS: dict[Which, str] = {"startup": "startupProbe", "readiness": "readinessProbe", "liveness": "livenessProbe"}
+FIRST: tuple[Which, ...] = ("startup",)
+AFTER_START: tuple[Which, ...] = ("readiness", "liveness")
 PERIOD = 10.0
 Tell = Callable[[Any, str, str], None]
 
@@ -110,8 +112,8 @@ class Prober:
         results = self._results.setdefault(target.container_id, ProbeResults())
         self._probes[target.container_id] = []
         starting = target.spec.startupProbe is not None and not results.startup
-        for which in ("startup",) if starting else ("readiness", "liveness"):
-            self._add(which, target)  # type: ignore[arg-type]
+        for which in FIRST if starting else AFTER_START:
+            self._add(which, target)
 
     def _add(self, which: Which, target: Target) -> None:
         spec = getattr(target.spec, FIELDS[which])
@@ -164,8 +166,8 @@ class Prober:
             return True
         self._note(probe.target.container_id, probe.which, result)
         if probe.which == "startup" and result:
-            self._add("readiness", probe.target)
-            self._add("liveness", probe.target)
+            for which in AFTER_START:
+                self._add(which, probe.target)
             return False
         return result or probe.which == "readiness"
 
