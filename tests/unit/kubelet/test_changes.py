@@ -96,3 +96,20 @@ async def test_labels_of_the_pod_itself(tmp_path: Path) -> None:
         n.api.change(core_v1.Pod, "p", "default", lambda found: setattr(found.metadata, "labels", {"a": "b"}))
         await n.advance(1)
         assert shown(n, "downward-api", key="labels") == 'a="b"'
+
+
+async def test_what_is_taken_away_is_not_made_anew_by_a_change(tmp_path: Path) -> None:
+    """The pod has run to its end, and its ConfigMap changes at that moment."""
+    async with node(tmp_path) as n:
+        config_map(n, "cm", "one")
+        n.pod(containers=MOUNTED, volumes=[{"name": "v", "configMap": {"name": "cm"}}], restartPolicy="Never")
+        await n.advance(1)
+        n.api.change(core_v1.ConfigMap, "cm", "default", lambda found: found.data.update(key="two"))
+        n.runtime.exit("c")
+        await n.advance(5)
+        assert n.status().phase == "Succeeded"
+        assert not (n.config.root / "pods/uid-p/volumes").exists()
+        assert watches(n) == 0
+        n.api.change(core_v1.ConfigMap, "cm", "default", lambda found: found.data.update(key="three"))
+        await n.advance(5)
+        assert not (n.config.root / "pods/uid-p/volumes").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
@@ -20,7 +21,7 @@ class VolumeSteps:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         self._stale = asyncio.Event()
-        self._following = False
+        self._refreshing: asyncio.Task[Any] | None = None
 
     async def set_up(self, _: actions.SetUpVolumes) -> bool:
         space = self._space
@@ -45,9 +46,8 @@ class VolumeSteps:
         """Hears of changes to what the volumes show, from the first attempt on: it may be what the pod waits for."""
         space = self._space
         space.context.objects.follow(space.pod, self.changed)
-        if space.memory.volumes_ready and not self._following and kinds.has_changing(space.pod):
-            self._following = True
-            space.run(self._refresh_forever, "volumes")
+        if space.memory.volumes_ready and self._refreshing is None and kinds.has_changing(space.pod):
+            self._refreshing = space.run(self._refresh_forever, "volumes")
 
     def changed(self) -> None:
         """Something that the volumes show is not what it was: the pod's own metadata, or an object."""
@@ -62,8 +62,6 @@ class VolumeSteps:
         failures = 0
         while True:
             await self._until_stale(failures)
-            if self._space.memory.torn_down:
-                return
             self._stale.clear()
             try:
                 await kinds.refresh(self._space.volumes())
@@ -87,6 +85,7 @@ class VolumeSteps:
 
     async def tear_down(self, _: actions.TearDown) -> bool:
         space = self._space
+        await self._stop_refreshing()
         space.context.objects.forget(space.worker.uid)
         if space.context.image_volumes is not None:
             await space.context.image_volumes.release(space.worker.uid, space.folder)
@@ -97,5 +96,10 @@ class VolumeSteps:
             space.tell("", "Warning", "FailedUnMount", str(error))
             raise RuntimeFailure(f"volumes cannot be taken away: {error}") from None
         space.memory.torn_down = True
-        self._stale.set()
         return True
+
+    async def _stop_refreshing(self) -> None:
+        """Before anything is taken away: a refresh under way would make it anew."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
