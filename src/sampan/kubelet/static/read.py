@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from sampan.aio.clock import timestamp
-from sampan.api import defaults, registry, validation
 from sampan.api.decoding import convert
 from sampan.api.kinds import core_v1
 from sampan.codec import yaml
@@ -57,6 +56,9 @@ def listed(document: Any) -> list[Any]:
 
 def completed(item: Any, *, source: str, place: str, node: str, now: float) -> Any:
     """One pod, with its defaults and marks. Raises BadManifest."""
+    # Only nodes that have static pods load the API's rules.
+    from sampan.api import defaults, registry, validation
+
     kind = registry.builtin().of(core_v1.Pod)
     try:
         pod, unknown = convert(core_v1.Pod, item)
