@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +17,8 @@ from sampan.cluster import options
 from sampan.cluster.layout import Layout
 from sampan.cluster.options import Options
 from sampan.testing import etcd
+
+from .conftest import ADMIN, insecure
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -97,6 +101,22 @@ def test_etcd_is_restored_while_serving_and_taken_to_sqlite(
         moved.stop()
 
 
+def answers_at_once(api: Any, path: str, count: int) -> list[bytes]:
+    """What a client is answered that sends so many requests before it reads."""
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as plain, insecure().wrap_socket(plain) as raw:
+        raw.sendall(request * (count - 1) + request.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+        said = b"".join(iter(lambda: raw.recv(1 << 16), b""))
+    return said.split(b"HTTP/1.1 ")[1:]
+
+
+def questions(api: Any) -> int:
+    """How often a server has asked etcd for its revision."""
+    found = re.search(r"^apiserver_storage_revisions_asked_total (\d+)", str(api("GET", "/metrics").body), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
 def test_two_servers_on_one_etcd_read_each_others_writes(
     server: Any, cluster: etcd.EtcdCluster, tmp_path: Path
 ) -> None:
@@ -110,6 +130,14 @@ def test_two_servers_on_one_etcd_read_each_others_writes(
             apis[n % 2].make(MAPS, {"metadata": {"name": f"c{n}"}})
             assert apis[1 - n % 2]("GET", f"{MAPS}/c{n}").status == 200
             assert len(names(apis[1 - n % 2])) == n + 1
+
+        before = questions(apis[1])
+        for n in range(5):
+            apis[0].make(MAPS, {"metadata": {"name": f"together{n}"}})
+            answers = answers_at_once(apis[1], f"{MAPS}/together{n}", 50)
+            assert len(answers) == 50 and all(answer.startswith(b"200") for answer in answers)
+        # Nearly all of them had arrived before the first was answered.
+        assert questions(apis[1]) - before < 100
 
         def increment(api: Any) -> None:
             for _ in range(20):

@@ -30,6 +30,7 @@ from sampan.apiserver.auth.user import User
 from sampan.apiserver.bootstrap.objects import Bootstrap
 from sampan.apiserver.config import Config
 from sampan.apiserver.documents import Documents
+from sampan.apiserver.freshness import Freshness
 from sampan.apiserver.health import Health
 from sampan.apiserver.heavy import AT_ONCE, HEAVY_BYTES, SWITCH_SECONDS, in_turn
 from sampan.apiserver.http import tls
@@ -68,6 +69,7 @@ class ApiServer:
         self.registry = registry or builtin()
         self.cache = WatchCache(self.store)
         self.local = store.local
+        self.freshness = Freshness(self.cache, clock)
         self.routes = Routes(self.registry)
         self.request_log = RequestLog(config.verbosity)
         self.health = Health(self)

@@ -6,6 +6,7 @@ gives back a `Response` at once (the read path: no task, no future is made), or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -38,10 +39,22 @@ class Exchange:
     `target` is the request target (path and query, still percent-encoded); header names are lower case; `body` is
     complete. `chunked` says that the client knows chunked transfer (it speaks HTTP/1.1). `identity` is told in the
     answer's head (`Audit-Id`); b"" where there is no connection to tell it on. `repeated` holds what came of a header
-    that came several times; `headers` has that in one, with commas.
+    that came several times; `headers` has that in one, with commas. `arrived` is when it was complete, by the monotonic
+    clock; infinity where it did not come over a connection.
     """
 
-    __slots__ = ("body", "chunked", "headers", "identity", "keep_alive", "method", "peer", "repeated", "target")
+    __slots__ = (
+        "arrived",
+        "body",
+        "chunked",
+        "headers",
+        "identity",
+        "keep_alive",
+        "method",
+        "peer",
+        "repeated",
+        "target",
+    )
 
     def __init__(
         self,
@@ -55,7 +68,9 @@ class Exchange:
         chunked: bool = True,
         identity: bytes = b"",
         repeated: Mapping[bytes, Sequence[bytes]] = ONCE,
+        arrived: float = math.inf,
     ) -> None:
+        self.arrived = arrived
         self.chunked = chunked
         self.repeated = repeated
         self.identity = identity

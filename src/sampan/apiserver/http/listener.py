@@ -61,6 +61,7 @@ class Listener:
         self.draining = False
         self._room = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, SPARE_FILES)
         self.connections: set[Connection] = set()
+        self.monotonic = clock.monotonic
         self.now = clock.monotonic()
         self._clock = clock
         self._second = 0

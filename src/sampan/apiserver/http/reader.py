@@ -187,6 +187,7 @@ class Reader:
             chunked=parser.get_http_version() != "1.0",
             identity=self._listener.identity(self._headers),
             repeated=self._repeated,
+            arrived=self._listener.monotonic(),
         )
 
     def _refuse(self, status: int, text: bytes) -> None:

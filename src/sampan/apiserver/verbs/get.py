@@ -18,13 +18,14 @@ def get(request: Request) -> Response | Awaitable[Response]:
     Without a resourceVersion the answer must be as new as the last acknowledged write; over a store of this process the
     cache always is.
     """
-    if request.server.local or request.parameter("resourceVersion") == "0":
+    server = request.server
+    if server.local or server.freshness.covers(request.exchange) or request.parameter("resourceVersion") == "0":
         return object_answer(request, find(request).data)
     return _wait(request)
 
 
 async def _wait(request: Request) -> Response:
-    await request.server.resource(request.kind).fresh()
+    await request.server.freshness.renew()
     return object_answer(request, find(request).data)
 
 
