@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from .harness import Cluster, until
@@ -100,3 +101,26 @@ def test_grace_is_given_before_the_kill(cluster: Cluster, namespace: str) -> Non
     cluster.apply(pod)
     until(lambda: cluster.get("pod", "polite")["status"]["phase"] == "Running", "it runs")
     cluster.kubectl("delete", "pod", "polite", "--timeout=15s")
+
+
+def test_a_pod_is_resized_where_it_runs(cluster: Cluster, namespace: str) -> None:
+    amounts = {"requests": {"cpu": "50m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}}
+    cluster.apply(script("grows", "sleep 1000", container={"resources": amounts}))
+    until(lambda: cluster.get("pod", "grows")["status"]["phase"] == "Running", "grows runs")
+
+    def ask(cpu: str, memory: str) -> None:
+        wanted = {"requests": {"cpu": cpu}, "limits": {"memory": memory}}
+        patch = {"spec": {"containers": [{"name": "script", "resources": wanted}]}}
+        cluster.kubectl("patch", "pod", "grows", "--subresource", "resize", "-p", json.dumps(patch))
+
+    ask("70m", "48Mi")
+    status = until(lambda: resized(cluster, "48Mi"), "grows has grown")
+    assert status["restartCount"] == 0
+    assert status["resources"]["requests"] == {"cpu": "70m", "memory": "16Mi"}
+    assert status["allocatedResources"]["cpu"] == "70m"
+
+
+def resized(cluster: Cluster, memory: str) -> Any:
+    """The container's status once its memory limit is that."""
+    status = cluster.get("pod", "grows")["status"]["containerStatuses"][0]
+    return status if status["resources"]["limits"]["memory"] == memory else None
