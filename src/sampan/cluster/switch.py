@@ -69,6 +69,9 @@ class Switch:
         ip("netns", "add", name)
         ip("link", "add", outlet.cable, "type", "veth", "peer", "name", "eth0", "netns", name)
         ip("link", "set", outlet.cable, "master", self.bridge, "up")
+        # Where bridged packets pass the packet filter (br_netfilter), one that a node port here sends back to the node
+        # it came from is bridged, and would be dropped at the port it came in by.
+        ip("link", "set", outlet.cable, "type", "bridge_slave", "hairpin", "on")
         ip("-n", name, "link", "set", "lo", "up")
         ip("-n", name, "addr", "add", f"{outlet.address}/{self.network.prefixlen}", "dev", "eth0")
         ip("-n", name, "link", "set", "eth0", "up")

@@ -164,3 +164,14 @@ def test_a_plain_edns_query_takes_the_fast_way_to_the_same_answer(size: int) -> 
     record.ar[0].rdata = [dnslib.EDNSOption(10, b"cookie00")]
     answering.immediate(bytes(record.pack()))
     assert (answering.fast, answering.read) == (1, 1)
+
+
+def test_addresses_take_turns_for_a_client_that_asks_for_both_families() -> None:
+    answering = responder("10.244.0.1", "10.244.0.2")
+    first = []
+    for _ in range(4):
+        answer = answering.immediate(question())
+        answering.immediate(question(kind="AAAA"))
+        assert isinstance(answer, bytes)
+        first.append(str(dnslib.DNSRecord.parse(answer).rr[0].rdata))
+    assert sorted(first) == ["10.244.0.1", "10.244.0.1", "10.244.0.2", "10.244.0.2"]
