@@ -18,7 +18,7 @@ import gc
 KEPT_BYTES = 16 * 1024 * 1024
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-COLLECT_AFTER = (20_000, 20, 20)
+COLLECT_AFTER = (2000, 5, 5)
 """Containers made and not freed until the young are looked at; and how many such looks until one at the older."""
 
 

@@ -3,8 +3,9 @@
 Its controllers share one identity, `system:kube-controller-manager`, where upstream's have a service account each; so
 that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices. The
 API server's own identity towards kubelets may use their servers, and nothing else. A machine that joins with a token
-may ask for a node's certificate and see whether its name is taken; a node's network parts run with the node's
-identity and read what the DNS server reads; upstream's role of proxies would show every node to every other.
+may ask for a node's certificate and see whether its name is taken. A node's network parts run with the node's
+identity: they read what the DNS server reads, and nodes, pods and policies, without which there are no routes to other
+nodes and no guard before pods. With upstream, those who do this on a node have an account there that reads the same.
 """
 
 from __future__ import annotations
