@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from sampan.cri.errors import RuntimeFailure, RuntimeUnsupported
 from sampan.cri.snapshots import View
+from sampan.kubelet.imagenames import with_tag
 from sampan.kubelet.images import ImageError, Images
 from sampan.volumes.errors import UnsupportedVolume, VolumeError
 from sampan.volumes.image import PLUGIN
@@ -70,6 +71,12 @@ class ImageVolumes:
         if (folder / "volumes" / PLUGIN).is_dir():
             with contextlib.suppress(RuntimeUnsupported):
                 await self._views.release(uid)
+
+
+def shown_images(pods: Iterable[Any]) -> set[str]:
+    """The images that pods show as volumes, by the names they give them."""
+    volumes = [volume for pod in pods for volume in pod.spec.volumes or ()]
+    return {with_tag(volume.image.reference) for volume in volumes if volume.image and volume.image.reference}
 
 
 def mountable(view: View) -> tuple[str, list[str], Path]:

@@ -1,13 +1,11 @@
-"""The node's own upkeep: the cgroups of its pods, what they use, and eviction. Wires these parts together."""
+"""The node's own upkeep: the cgroups of its pods, what they use, its images, and eviction, put together."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sampan.aio.clock import Clock
-from sampan.cri.interface import Runtime
 from sampan.kubelet import reservations
 from sampan.kubelet.cgroup.manager import CgroupError, PodCgroups
 from sampan.kubelet.cgroup.names import SYSTEMD
@@ -19,11 +17,12 @@ from sampan.kubelet.eviction.manager import EvictionManager
 from sampan.kubelet.eviction.observations import observations
 from sampan.kubelet.eviction.signals import Observation
 from sampan.kubelet.eviction.thresholds import thresholds
-from sampan.kubelet.machine import Machine, Usage
-from sampan.kubelet.metrics.instruments import Instruments
+from sampan.kubelet.imagegc import ImageCollector
+from sampan.kubelet.imagevolumes import shown_images
 from sampan.kubelet.stats import cgroupfiles
 from sampan.kubelet.stats.filesystems import RuntimeFilesystems
 from sampan.kubelet.stats.provider import Measuring, OffLoop
+from sampan.kubelet.surroundings import Surroundings
 from sampan.kubelet.systembus import SystemBus
 from sampan.kubelet.worker import PodWorker
 
@@ -32,40 +31,25 @@ PODS, SYSTEM, KUBE = "pods", "system-reserved", "kube-reserved"
 
 
 class Upkeep:
-    """`workers()` are the node's pods; `measure()` the machine's usage; `reclaim()` frees disk, in bytes."""
+    """`workers()` are the node's pods; `changed` is called when the node's conditions do, `event` tells of the node."""
 
     def __init__(
         self,
-        config: KubeletConfig,
-        machine: Machine,
-        runtime: Runtime,
-        clock: Clock,
+        given: Surroundings,
         *,
         workers: Callable[[], Iterable[PodWorker]],
-        measure: Callable[[], Usage],
-        reclaim: Callable[[], Awaitable[int]],
         changed: Callable[[], None],
         event: Callable[[str, str, str], None],
         off_loop: OffLoop,
         unthrottled: Callable[[Any], bool],
-        instruments: Instruments,
     ) -> None:
+        config, runtime, clock = given.config, given.runtime, given.clock
         self._config = config
-        self._machine = machine
-        self._measure = measure
+        self._machine = given.machine
+        self._measure = given.usage
         self._event = event
         self.bus = SystemBus()
-        tree = CgroupTree(config.cgroup_mount)
-        self.cgroups = PodCgroups(
-            tree,
-            driver=config.cgroup_driver,
-            root=config.cgroup_root,
-            pods=lambda: [worker.pod for worker in workers() if not worker.is_over()],
-            slices=Slices(self.bus, tree.version) if config.cgroup_driver == SYSTEMD else None,
-            pids=config.pod_pids_limit if config.pod_pids_limit > 0 else UNLIMITED,
-            quota=config.cpu_cfs_quota,
-            unthrottled=unthrottled,
-        )
+        self.cgroups = pod_cgroups(config, self.bus, workers, unthrottled)
         self.measuring = Measuring(
             runtime,
             clock,
@@ -76,6 +60,14 @@ class Upkeep:
             off_loop=off_loop,
         )
         self.filesystems = RuntimeFilesystems(runtime)
+        self.collector = ImageCollector(
+            runtime,
+            clock,
+            config,
+            given.usage,
+            shown=lambda: shown_images(worker.pod for worker in workers()),
+            event=event,
+        )
         self.eviction = EvictionManager(
             clock,
             thresholds(
@@ -87,13 +79,13 @@ class Upkeep:
             observe=self.observe,
             measure=lambda which: self.measuring.pods(of=which),
             workers=workers,
-            reclaim=reclaim,
+            reclaim=self.collector.collect_all,
             changed=changed,
             event=event,
             transition=config.eviction_transition,
             longest_grace=config.eviction_max_pod_grace,
             interval=config.eviction_check,
-            count=lambda signal: instruments.evictions.labels(signal).inc(),
+            count=lambda signal: given.instruments.evictions.labels(signal).inc(),
         )
 
     async def begin(self, capacity: Mapping[str, str]) -> None:
@@ -129,3 +121,23 @@ class Upkeep:
 
     async def close(self) -> None:
         await self.bus.close()
+
+
+def pod_cgroups(
+    config: KubeletConfig,
+    bus: SystemBus,
+    workers: Callable[[], Iterable[PodWorker]],
+    unthrottled: Callable[[Any], bool],
+) -> PodCgroups:
+    """The cgroups of the pods that are not over; `unthrottled` says of a pod that its CPU limit is not enforced."""
+    tree = CgroupTree(config.cgroup_mount)
+    return PodCgroups(
+        tree,
+        driver=config.cgroup_driver,
+        root=config.cgroup_root,
+        pods=lambda: [worker.pod for worker in workers() if not worker.is_over()],
+        slices=Slices(bus, tree.version) if config.cgroup_driver == SYSTEMD else None,
+        pids=config.pod_pids_limit if config.pod_pids_limit > 0 else UNLIMITED,
+        quota=config.cpu_cfs_quota,
+        unthrottled=unthrottled,
+    )

@@ -31,7 +31,7 @@ async def ask_server(node: Node, path: str) -> str:
 
 
 async def test_cgroups_of_pods(node: Node) -> None:
-    cgroups = node.kubelet.upkeep.cgroups
+    cgroups = node.kubelet.resources.upkeep.cgroups
     limits = {"cpu": "500m", "memory": "64Mi"}
     made = node.pod(containers=[burn("sleep 1000", resources={"limits": limits, "requests": {"cpu": "100m"}})])
     node.pod("q", containers=[burn("sleep 1000", resources={"limits": limits, "requests": limits})])
@@ -46,7 +46,7 @@ async def test_cgroups_of_pods(node: Node) -> None:
     quality = "cpu.weight" if tree.version == 2 else "cpu.shares"
     assert tree.read("cpu", cgroups.tier("BestEffort"), quality) in ("1", "2")
     assert tree.read("cpu", cgroups.tier("Burstable"), quality) == ("102" if tree.version == 1 else "17")
-    uses = {use.pod.metadata.name: use for use in await node.kubelet.upkeep.measuring.pods()}
+    uses = {use.pod.metadata.name: use for use in await node.kubelet.resources.upkeep.measuring.pods()}
     assert uses["p"].memory is not None
     assert 0 < uses["p"].memory.working_set < 64 * MIB
     assert uses["p"].interfaces[0].name == "eth0"
@@ -78,7 +78,7 @@ async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None
         status = await node.ended("greedy")
         ended = status.containerStatuses[0].state.terminated
         assert (ended.reason, ended.exitCode) == ("OOMKilled", 137)
-        cgroups = node.kubelet.upkeep.cgroups
+        cgroups = node.kubelet.resources.upkeep.cgroups
         assert cgroupfiles.processes(cgroups.tree, cgroups.name(node.get("bomb"))) <= 40
         assert node.phase("calm") == "Running"
         await node.clear()
@@ -155,7 +155,7 @@ async def test_resize_in_place(node: Node) -> None:
         resources={"limits": both, "requests": both},
     )
     await node.running()
-    cgroups = node.kubelet.upkeep.cgroups
+    cgroups = node.kubelet.resources.upkeep.cgroups
     tree, name = cgroups.tree, cgroups.name(made)
     own = cgroups.container(made, node.container().containerID.removeprefix("containerd://"))
     for cpu, memory in (("400m", "96Mi"), ("50m", "24Mi")):
@@ -188,7 +188,7 @@ async def test_a_static_pod(machine: Machine) -> None:
     try:
         await node.running("s-n1")
         assert "Hello" not in await node.log("s-n1")
-        cgroups, made = node.kubelet.upkeep.cgroups, node.get("s-n1")
+        cgroups, made = node.kubelet.resources.upkeep.cgroups, node.get("s-n1")
         made.metadata.uid = made.metadata.annotations["kubernetes.io/config.hash"]
         assert cgroups.tree.folder("memory", cgroups.name(made)).is_dir()
         (manifests / "s.json").unlink()
@@ -212,18 +212,18 @@ async def test_devices_and_processors_of_ones_own(machine: Machine) -> None:
             amounts = {"cpu": "1", "memory": "32Mi", "example.com/thing": "1"}
             script = "echo $DEVICES; ls /theirs/hostname; grep Cpus_allowed_list /proc/self/status; sleep 1000"
             node.pod("shares", containers=[burn("sleep 1000")])
-            await eventually(lambda: node.kubelet.devices.manager.allocatable() == {"example.com/thing": "1"})
+            await eventually(lambda: node.kubelet.resources.devices.manager.allocatable() == {"example.com/thing": "1"})
             node.pod(containers=[burn(script, resources={"limits": amounts, "requests": amounts})])
             await node.running()
             await node.running("shares")
-            own = node.kubelet.cpus.exclusive(node.get().metadata.uid, "c")
+            own = node.kubelet.resources.cpus.manager.exclusive(node.get().metadata.uid, "c")
             assert len(own) == 1
             lines = (await node.log()).split("\n")
             assert lines[:2] == ["a", "/theirs/hostname"]
             assert lines[2].split()[1] == str(*own)
-            cgroups, other = node.kubelet.upkeep.cgroups, node.get("shares")
+            cgroups, other = node.kubelet.resources.upkeep.cgroups, node.get("shares")
             name = cgroups.container(other, node.container(pod="shares").containerID.removeprefix("containerd://"))
-            rest = shown(node.kubelet.cpus.shared())
+            rest = shown(node.kubelet.resources.cpus.manager.shared())
             await eventually(lambda: cgroups.tree.read("cpuset", name, "cpuset.cpus") == rest)
             await eventually(lambda: "example.com/thing" in node.api.peek(core_v1.Node, "n1").status.capacity)
         await node.clear()

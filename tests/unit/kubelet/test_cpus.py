@@ -151,7 +151,7 @@ async def test_a_state_of_another_policy(tmp_path: Path) -> None:
         '{"policyName": "none", "defaultCpuSet": "", "entries": {"x": {"c": "1"}}}'
     )
     async with node(tmp_path, cpu_manager_policy="static", system_reserved={"cpu": "1"}) as n:
-        assert n.kubelet.cpus.exclusive("x", "c") == frozenset()
+        assert n.kubelet.resources.cpus.manager.exclusive("x", "c") == frozenset()
         n.pod(**whole(2))
         n.runtime.fail("update_resources", "busy")
         await n.advance(12)

@@ -99,7 +99,7 @@ async def with_pod(n: Node) -> None:
     """A pod that runs, with cgroups as a kernel would show them."""
     n.pod(containers=[{"name": "c", "livenessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 1}}])
     await n.advance(5)
-    cgroups = n.kubelet.upkeep.cgroups
+    cgroups = n.kubelet.resources.upkeep.cgroups
     for name in (cgroups.name(n.get()), cgroups.container(n.get(), n.container().containerID[13:])):
         written(n.config.cgroup_mount, {path.replace("/p/", f"/{name}/"): text for path, text in V1.items()})
 

@@ -101,7 +101,7 @@ async def test_a_limit_below_what_is_in_use(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         n.pod(**small())
         await n.advance(1)
-        cgroups = n.kubelet.upkeep.cgroups
+        cgroups = n.kubelet.resources.upkeep.cgroups
         used = cgroups.tree.folder("memory", cgroups.container(n.get(), n.container().containerID[13:]))
         write(used, 50 * MIB)
         ask(n, requests={"cpu": "1"}, limits={"memory": "32Mi"})

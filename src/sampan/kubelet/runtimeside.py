@@ -1,0 +1,45 @@
+"""The kubelet's side towards the container runtime: what it hears from there, and the images it has there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sampan.kubelet.apiside import ApiSide
+from sampan.kubelet.features import RuntimeFeatures
+from sampan.kubelet.images import Images
+from sampan.kubelet.imagevolumes import ImageVolumes, Views
+from sampan.kubelet.pullrecords import PullRecords
+from sampan.kubelet.pulls import Pulls
+from sampan.kubelet.surroundings import Surroundings
+from sampan.kubelet.watcher import RuntimeWatcher
+from sampan.volumes.interface import Objects
+
+
+class RuntimeSide:
+    """`views` shows images as volumes, None where the runtime cannot; `changed` is called when it comes or goes."""
+
+    def __init__(self, given: Surroundings, api: ApiSide, views: Views | None, *, changed: Callable[[], None]) -> None:
+        config = given.config
+        self.watcher = RuntimeWatcher(
+            given.runtime,
+            given.clock,
+            given.rng,
+            relist=config.relist,
+            relist_without_events=config.relist_without_events,
+            changed=changed,
+        )
+        self.features = RuntimeFeatures()
+        self.images = node_images(given, api.objects)
+        self.image_volumes = ImageVolumes(self.images, views, api.recorder.event) if views is not None else None
+
+
+def node_images(given: Surroundings, objects: Objects) -> Images:
+    """The node's images, as it is configured how they are pulled."""
+    config, clock = given.config, given.clock
+    records = PullRecords(
+        config.root / "image_manager", clock, verify=config.pull_verification, allowed=config.preloaded_images
+    )
+    pulls = Pulls(given.runtime, clock, parallel=1 if config.serialize_pulls else config.max_parallel_pulls)
+    return Images(
+        given.runtime, objects, clock, pulls=pulls, records=records, node_credentials=config.root / "config.json"
+    )

@@ -1,0 +1,60 @@
+"""What this node says of its pods: whether it takes one, and whether one can have what it asks for now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sampan.kubelet import podadmission, podsecurity
+from sampan.kubelet.features import RuntimeFeatures
+from sampan.kubelet.noderesources import NodeResources
+from sampan.kubelet.resize import decide
+from sampan.kubelet.shutdown.manager import ShutdownManager
+from sampan.kubelet.surroundings import Surroundings
+from sampan.kubelet.worker import PodWorker
+
+
+class Verdicts:
+    """`workers()` are the node's pods."""
+
+    def __init__(
+        self,
+        given: Surroundings,
+        *,
+        workers: Callable[[], Iterable[PodWorker]],
+        features: RuntimeFeatures,
+        resources: NodeResources,
+        shutdown: ShutdownManager,
+    ) -> None:
+        self._given = given
+        self._workers = workers
+        self._features = features
+        self._allocatable = resources.allocatable
+        self._eviction = resources.upkeep.eviction
+        self._devices = resources.devices.manager
+        self._cpus = resources.cpus.manager
+        self._shutdown = shutdown
+
+    def admit(self, pod: Any) -> podadmission.Rejection | None:
+        """Why the node does not take a pod; None when it does, and then it has its processors."""
+        others = [worker.pod for worker in self._workers() if not worker.is_over()]
+        if self._shutdown.active:
+            return podadmission.Rejection("NodeShutdown", self._shutdown.refusal())
+        refusal = self._devices.refusal(pod)
+        if refusal:
+            return podadmission.Rejection("UnexpectedAdmissionError", refusal)
+        there = {**self._allocatable, **self._devices.allocatable()}
+        judged = podadmission.judged(pod, others, there, self._eviction.conditions)
+        refused = judged or podsecurity.refused(
+            pod,
+            unsafe_sysctls=self._given.config.allowed_unsafe_sysctls,
+            apparmor=self._given.machine.apparmor,
+            groups_policy=self._features.supplemental_groups_policy(),
+        )
+        return refused or self._cpus.admit(pod)
+
+    def allocate(self, pod: Any) -> decide.Refusal | None:
+        """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""
+        uid = pod.metadata.uid
+        others = [worker.pod for worker in self._workers() if worker.uid != uid and not worker.is_over()]
+        return decide.judged(pod, others, self._allocatable, exclusive_cpus=self._cpus.has_exclusive(pod))
