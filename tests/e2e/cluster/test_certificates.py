@@ -127,4 +127,6 @@ def test_a_machine_joins_by_token(cluster: Cluster, namespace: str, network: lis
     until(lambda: "hello" in cluster.kubectl("logs", "there").stdout, "its log is read through its kubelet")
     cluster.kubectl("delete", "pod", "there", "--now")
     cluster.sampan("token delete", token.partition(".")[0])
+    # First the machine: a Node whose kubelet lives would come back.
+    run([*network, sys.executable, "-m", "sampan", "down", "--data-dir", str(JOINED)])
     cluster.kubectl("delete", "node", "joined")
