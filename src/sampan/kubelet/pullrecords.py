@@ -31,17 +31,19 @@ MOST_SECRETS = 100
 
 
 class PullRecords:
-    """`verify` is upstream's imagePullCredentialsVerificationPolicy, `allowed` the list that goes with it.
+    """`verify` is upstream's imagePullCredentialsVerificationPolicy, `allowed` the list that goes with it. Images whose
+    names begin with `own` are made here, in no registry and nobody's secret, whatever else has the same content.
 
     A file that cannot be written is logged: the worst that follows is a pull too many.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, verify: str, allowed: Sequence[str]) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, verify: str, allowed: Sequence[str], own: str) -> None:
         self._pulling = folder / "pulling"
         self._pulled = folder / "pulled"
         self._clock = clock
         self._verify = verify
         self._allowed = allowed
+        self._own = own
         self._under_way: Counter[str] = Counter()
 
     def intend(self, image: str) -> None:
@@ -61,6 +63,8 @@ class PullRecords:
 
     def must_pull(self, image: str, reference: str, credentials: Iterable[Credential]) -> bool:
         """Whether a pod with these credentials may use the image on the node only after the registry has let it in."""
+        if image.startswith(self._own):
+            return False
         try:
             record = read(self._pulled, reference)
             ours = record is not None or self._under_way[image] > 0 or read(self._pulling, image) is not None

@@ -37,7 +37,11 @@ def node_images(given: Surroundings, objects: Objects) -> Images:
     """The node's images, as it is configured how they are pulled."""
     config, clock = given.config, given.clock
     records = PullRecords(
-        config.root / "image_manager", clock, verify=config.pull_verification, allowed=config.preloaded_images
+        config.root / "image_manager",
+        clock,
+        verify=config.pull_verification,
+        allowed=config.preloaded_images,
+        own=config.kept_images,
     )
     pulls = Pulls(given.runtime, clock, parallel=1 if config.serialize_pulls else config.max_parallel_pulls)
     return Images(

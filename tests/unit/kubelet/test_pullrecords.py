@@ -23,7 +23,7 @@ NODES = replace(OURS, secret=None)
 
 
 def records(folder: Path, verify: str = "NeverVerifyPreloadedImages", *allowed: str) -> PullRecords:
-    return PullRecords(folder, VirtualClock(), verify=verify, allowed=allowed)
+    return PullRecords(folder, VirtualClock(), verify=verify, allowed=allowed, own="sampan.dev/")
 
 
 def pull(known: PullRecords, *credentials: Credential | None, image: str = IMAGE) -> None:
@@ -78,6 +78,12 @@ def test_another_repository_of_the_same_image_asks_again(tmp_path: Path) -> None
     known = records(tmp_path)
     pull(known, None, image="public.example/app:1")
     assert known.must_pull(IMAGE, REFERENCE, [OURS])
+
+
+def test_images_made_here_are_nobodys_secret(tmp_path: Path) -> None:
+    known = records(tmp_path, "AlwaysVerify")
+    pull(known, OURS)
+    assert not known.must_pull("sampan.dev/sample:1", REFERENCE, [])
 
 
 def test_a_pull_under_way_or_failed(tmp_path: Path) -> None:
