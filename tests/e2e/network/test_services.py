@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sampan.network import nft
+from sampan.network import cni, nft
 from sampan.network.errors import Unusable
 from sampan.network.netfilter import RuleSet
 from sampan.network.proxy import modes
@@ -55,7 +55,7 @@ def test_sources(world: World, backend: Backend, mode: str) -> None:
     """Pods appear as themselves, but for a pod that meets itself by way of the node; all others as the node."""
     (a, b, _), addresses = three_pods(world)
     world.run(backend.replace({"d/web": service(addresses[0])}))
-    gateway = world.pod_network.gateway
+    gateway = cni.gateway(world.pod_network.ranges[0])
     assert world.ask(b, VIP, 80).client == addresses[1]
     assert world.ask(a, VIP, 80) == ("a", addresses[0] if mode == "ebpf" else gateway)
     assert world.ask(world.node, VIP, 80).client == gateway
@@ -216,7 +216,7 @@ def test_loopback_is_not_for_neighbours(world: World, backend: Backend) -> None:
     pod, _ = world.pod("a")
     world.serve(world.node, 9999, "secret", address="127.0.0.1")
     world.run(backend.replace({}))
-    for where, gateway in ((pod, world.pod_network.gateway), (world.outside, NODE)):
+    for where, gateway in ((pod, cni.gateway(world.pod_network.ranges[0])), (world.outside, NODE)):
         _in(where, "ip", "link", "set", "lo", "down")
         _in(where, "sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
         _in(where, "ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
