@@ -112,7 +112,7 @@ async def test_variables_from_a_file_that_an_init_container_wrote(node: Node) ->
     node.pod(
         restartPolicy="Never",
         initContainers=[shell("echo \"COLOR='light blue'\" > /work/app.env", "i")],
-        containers=[{"name": "c", "command": ["sh", "-c", "echo $COLOR; ls /work"], "env": env}],
+        containers=[{"name": "c", "command": ["sh", "-c", "echo $COLOR; ls /work 2>&1"], "env": env}],
         **WORK,
     )
     await node.ended()
