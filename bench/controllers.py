@@ -210,9 +210,14 @@ async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
             )
         if "roll" in rows:
             patch = {"spec": {"template": {"metadata": {"annotations": {"rolled": "1"}}}}}
-            await bench.user.patch(apps_v1.Deployment, "one", "default", patch)
-            await asyncio.sleep(0.1)
-            await bench.row("the same rolled over", options.pods, rolled(options.pods), lambda: complete(bench, "one"))
+
+            async def roll() -> None:
+                await bench.user.patch(apps_v1.Deployment, "one", "default", patch)
+                await polled(lambda: not complete(bench, "one"))
+
+            await bench.row(
+                "the same rolled over", options.pods, rolled(options.pods), lambda: complete(bench, "one"), start=roll
+            )
         if "many" in rows:
             await many(bench, options.deployments)
         if "job" in rows:
@@ -252,10 +257,17 @@ async def job(bench: Bench, count: int) -> None:
             await bench.user.patch(core_v1.Pod, name, "default", done, subresource="status")
 
     tasks = [asyncio.create_task(pods.run()), *(asyncio.create_task(finisher()) for _ in range(8))]
-    await bench.row(f"Job of {count}", count, 2 + (bursts(count) + 29) / count, lambda: job_done(bench))
+    await bench.row(
+        f"Job of {count}", count, 2 + (bursts(count) + 29) / count, lambda: job_done(bench) and not held(pods)
+    )
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def held(pods: Informer[Any]) -> bool:
+    """Whether a pod still carries the finalizer by which it is counted."""
+    return any(pod.metadata.finalizers for pod in pods.list())
 
 
 def job_done(bench: Bench) -> bool:
