@@ -19,8 +19,8 @@ from sampan.cluster import certificates, identities, options
 from sampan.cluster.options import Options
 from sampan.store.backup import Reader
 from sampan.testing import etcd
+from sampan.testing.ports import free_port
 
-from .conftest import free_port
 from .test_stores import sampan
 
 SERVER = "from sampan.cluster import components, options\nfrom sampan.cluster.layout import Layout\n"

@@ -134,7 +134,7 @@ def test_a_rolling_restart_fails_no_request_and_no_read_is_stale(servers: list[A
         stop.set()
         for thread in threads:
             thread.join()
-    assert not wrong
+    assert not wrong, wrong
 
 
 def test_a_watch_ends_cleanly_and_goes_on_at_another_server(

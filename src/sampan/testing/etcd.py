@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ import grpc
 
 from sampan.store.etcd.messages import pb
 from sampan.store.etcd.rpc_pb2_grpc import KVStub
+from sampan.testing.ports import free_port
 
 PROGRAM = "etcd"
 HEARTBEAT_MS, ELECTION_MS = 50, 500
@@ -27,15 +27,6 @@ REQUEST_BYTES = 8 << 20
 def available() -> bool:
     """Whether the machine has etcd (Debian: `etcd-server`)."""
     return shutil.which(PROGRAM) is not None
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]
 
 
 class Member:
@@ -143,8 +134,7 @@ class EtcdCluster:
 
 def local(folder: Path, members: int = 1, *, options: Sequence[str] = (), scheme: str = "http") -> EtcdCluster:
     """Members on loopback, with their data below the folder; not started."""
-    ports = free_ports(2 * members)
-    made = [Member(f"m{n}", folder / f"m{n}", ports[2 * n], ports[2 * n + 1], scheme=scheme) for n in range(members)]
+    made = [Member(f"m{n}", folder / f"m{n}", free_port(), free_port(), scheme=scheme) for n in range(members)]
     return EtcdCluster(made, options=options)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Cluster, free_port
+from sampan.testing.ports import free_port
+
+from .harness import Cluster
 
 DATA_DIR = Path("/var/lib/sampan-e2e")
 _numbers = itertools.count()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 import yaml
 
 from sampan.cluster.supervision.processes import Record, Records
+from sampan.testing.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 SAMPAN = [sys.executable, "-m", "sampan"]
@@ -134,12 +134,6 @@ def fetch(url: str, seconds: float = 2.0) -> str:
     """The body of a GET on a new connection; OSError when there is none."""
     with urllib.request.urlopen(url, timeout=seconds) as response:
         return str(response.read().decode())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

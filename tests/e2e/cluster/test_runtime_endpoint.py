@@ -11,8 +11,9 @@ import pytest
 
 from sampan.aio.clock import SystemClock
 from sampan.cri.containerd import Containerd
+from sampan.testing.ports import free_port
 
-from .harness import Cluster, free_port, until
+from .harness import Cluster, until
 
 DATA_DIR = Path("/var/lib/sampan-e2e-own")
 RUNTIME_DIR = Path("/var/lib/sampan-e2e-runtime")

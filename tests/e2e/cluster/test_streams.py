@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Cluster, free_port, until
+from sampan.testing.ports import free_port
+
+from .harness import Cluster, until
 from .manifests import SAMPLE, deployment, script
 
 TERMINAL = "tty; until stty size 2>/dev/null | grep '33 99'; do sleep 0.1; done; exec cat"

@@ -12,8 +12,9 @@ from sampan.cluster import options
 from sampan.cluster.nodes.plan import Place, Plan
 from sampan.cluster.supervision.processes import Record, Records
 from sampan.testing.machines import Machine
+from sampan.testing.ports import free_port
 
-from ..cluster.harness import Cluster, free_port, run, until
+from ..cluster.harness import Cluster, run, until
 from ..cluster.manifests import SAMPLE
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ..cluster.harness import Cluster, free_port
+from sampan.testing.ports import free_port
+
+from ..cluster.harness import Cluster
 
 DATA_DIR = Path("/var/lib/sampan-e2e-servers")
 

@@ -58,7 +58,7 @@ class Listener:
         self.body_limit = body_limit
         self._held_limit = held_limit
         self._held = 0
-        self.draining = False
+        self.draining = self._closed = False
         self._room = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, SPARE_FILES)
         self.connections: set[Connection] = set()
         self.monotonic = clock.monotonic
@@ -103,6 +103,7 @@ class Listener:
             await self._clock.sleep(0.02)
             for connection in list(self.connections):
                 connection.finish()
+        self._closed = True
         for connection in list(self.connections):
             connection.drop()
         await asyncio.sleep(0)
@@ -132,8 +133,10 @@ class Listener:
         self._held -= size
 
     def admit(self, connection: Connection) -> bool:
-        """Whether there is room for one more connection; its file would be missing elsewhere."""
-        if len(self.connections) >= self._room:
+        """Whether there is room for one more connection, whose file would be missing elsewhere, and a server behind
+        it: one that was shaking hands while the listener closed comes too late.
+        """
+        if self._closed or len(self.connections) >= self._room:
             return False
         self.connections.add(connection)
         return True

@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import random
 import selectors
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from sampan.aio.clock import Clock
 from sampan.testing.clock import VirtualClock
 from sampan.testing.faults.checker import check
 from sampan.testing.faults.history import History
@@ -40,7 +41,12 @@ PRIVATE = ("server", "cluster")
 """Targets of real processes in namespaces of their own: `netns.enter` comes first, and they are for root alone."""
 AGAIN, ENOUGH, RECOVERY_SECONDS = 10, 25, 100.0
 """Commits after the last fault and in all, without which a run says nothing, and how long they may take."""
+NOT_RECOVERED = f"{RECOVERY_SECONDS:g} s after the last fault the store did not do its work, or its log had a gap"
 TICK = 0.01
+
+
+class Unrecovered(Exception):
+    """The target does not work any more."""
 
 
 class Verdict(msgspec.Struct):
@@ -70,6 +76,13 @@ async def _recovered(history: History, target: Target) -> None:
         await target.clock.sleep(target.pace)
 
 
+async def _in_time(clock: Clock, work: Awaitable[None]) -> None:
+    try:
+        await clock.wait_for(work, RECOVERY_SECONDS)
+    except TimeoutError:
+        raise Unrecovered from None
+
+
 class Seldom(selectors.DefaultSelector):
     """Looks for I/O now and then only while there is other work, which in virtual time there always is."""
 
@@ -96,10 +109,8 @@ async def play(target: Target, seed: int, faults: Sequence[str] = ()) -> Verdict
     problems = []
     try:
         await work
-    except TimeoutError:
-        problems.append(
-            f"{RECOVERY_SECONDS:g} s after the last fault the store did not do its work, or its log had a gap"
-        )
+    except Unrecovered:
+        problems.append(NOT_RECOVERED)
     return Verdict(seed, names, history, problems + await asyncio.to_thread(check, history))
 
 
@@ -117,8 +128,8 @@ async def _play(target: Target, history: History, names: Sequence[str], rng: ran
                 await target.clock.sleep(target.pace * rng.randrange(5, 40))
                 await target.faults[name](rng)
             await target.heal()
-            await target.clock.wait_for(_recovered(history, target), RECOVERY_SECONDS)
-            await target.clock.wait_for(workload.finish(), RECOVERY_SECONDS)
+            await _in_time(target.clock, _recovered(history, target))
+            await _in_time(target.clock, workload.finish())
         finally:
             await cancelled([recorder, *tasks])
     finally:

@@ -98,6 +98,16 @@ async def test_bodies_are_bounded_together() -> None:
     assert second.data.startswith(b"HTTP/1.1 429 ")
 
 
+async def test_who_was_shaking_hands_while_the_listener_closed_comes_too_late() -> None:
+    clock: Any = Clock()
+    listener = Listener(echo, clock=clock, body_limit=1000)
+    connection, transport = Connection(listener), Transport()
+    await listener.close()
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.data_received(HEAD + b"abcde")
+    assert (transport.aborted, transport.data) == (True, b"")
+
+
 async def test_a_stranger_is_refused_before_the_body() -> None:
     clock: Any = Clock()
     listener = Listener(echo, clock=clock, body_limit=1 << 20, preview=lambda exchange: Response(401, b"no"))

@@ -17,6 +17,7 @@ from sampan.store.etcd import EtcdStore
 from sampan.store.etcd.member import Member
 from sampan.store.interface import Compare, Put
 from sampan.testing import etcd
+from sampan.testing.ports import free_port
 
 Open = Callable[..., AbstractAsyncContextManager[EtcdStore]]
 
@@ -105,7 +106,7 @@ async def test_a_lease_ends_by_itself_and_takes_its_keys(opened: Open) -> None:
 
 
 async def test_nobody_there_is_said_with_the_endpoints() -> None:
-    port = etcd.free_ports(1)[0]
+    port = free_port()
     store = EtcdStore([f"http://127.0.0.1:{port}"], SystemClock(), seconds=0.3)
     with pytest.raises(Unavailable, match=f"127.0.0.1:{port}.*check that etcd runs"):
         await store.start()
