@@ -208,6 +208,8 @@ class Decision:
 
     def _reason_to_restart(self, spec: Any, container: Container) -> str:
         probes = self.memory.probes.get(container.id)
+        if container.id in self.memory.failed_hooks:
+            return "FailedPostStartHook"
         if container.spec_hash and container.spec_hash != spec_hash(spec):
             return f"Container {spec.name} definition changed, will be restarted"
         if self._resize_restarts(spec, container):

@@ -97,6 +97,7 @@ class Kubelet:
         self._api = ApiSide(given)
         self._node = ThisNode(
             config.node_name,
+            client,
             self._api.recorder,
             on_pod_cidr=on_pod_cidr,
             changed=lambda: self.heartbeat.changed(),
@@ -135,6 +136,7 @@ class Kubelet:
             features=self._runtime.features,
             resources=self.resources,
             shutdown=self.shutdown,
+            node=lambda: self._node.latest,
         )
         context = node_context(
             given,

@@ -51,7 +51,8 @@ class Ending:
     """The pod is to end although it would go on: since when, with how many seconds of grace, and why.
 
     `phase` is what the status shall say when the end is not a deletion: evicted or over its deadline. `disruption` is
-    the reason of the DisruptionTarget condition, where the pod ends for no fault of its own (KEP-3329).
+    the reason of the DisruptionTarget condition, where the pod ends for no fault of its own (KEP-3329). One that is
+    `rejected` was never begun: its status has no word of its containers, as upstream's.
     """
 
     since: float
@@ -60,6 +61,7 @@ class Ending:
     reason: str = ""
     message: str = ""
     disruption: str = ""
+    rejected: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Memory:
     failures: dict[str, Failure] = field(default_factory=dict)
     probes: dict[str, ProbeResults] = field(default_factory=dict)
     hooks: set[str] = field(default_factory=set)
+    """Whose postStart hook has not succeeded: it runs, or has failed."""
+    failed_hooks: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
     prestopped: set[str] = field(default_factory=set)
     """Whose preStop hook was begun ahead of their stop."""

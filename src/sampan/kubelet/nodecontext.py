@@ -62,6 +62,7 @@ def node_context(
         devices=resources.devices.manager,
         cpus=resources.cpus.manager,
         admit=verdicts.admit,
+        refresh_node=node.refresh,
         allocate=verdicts.allocate,
         guard=guard,
     )

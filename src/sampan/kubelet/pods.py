@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
 from sampan.aio.tasks import TaskOwner
 from sampan.kubelet.context import NodeContext
+from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.qos import qos_class
 from sampan.kubelet.worker import PodWorker
 
 QUALITIES = ("Guaranteed", "Burstable", "BestEffort")
-log = logging.getLogger(__name__)
 
 
 class PodWorkers:
@@ -62,11 +61,7 @@ class PodWorkers:
     def _begin(self, pod: Any) -> None:
         rejection = self._context.admit(pod) if is_new(pod) else None
         worker = self._workers[pod.metadata.uid] = PodWorker(pod, self._context)
-        if rejection is not None:
-            log.warning("a pod is not taken pod=%s why=%s", worker.owner.name, rejection.message)
-            worker.evict(rejection.reason, rejection.message, 0.0)
-            worker.tell("", "Warning", rejection.reason, rejection.message)
-        self._owner.start(lambda: self._run(worker), name=worker.owner.name, policy="log")
+        self._owner.start(lambda: self._run(worker, rejection), name=worker.owner.name, policy="log")
 
     def retry_resizes(self) -> None:
         """Something has become free: pods that wait for it are asked again, the dearest first (KEP-1287)."""
@@ -74,8 +69,13 @@ class PodWorkers:
         for worker in sorted(waiting, key=lambda w: (-(w.pod.spec.priority or 0), QUALITIES.index(qos_class(w.pod)))):
             worker.reallocate()
 
-    async def _run(self, worker: PodWorker) -> None:
+    async def _run(self, worker: PodWorker, rejection: Rejection | None) -> None:
         try:
+            if rejection is not None and rejection.may_be_old_news:
+                await self._context.refresh_node()
+                rejection = self._context.admit(worker.pod)
+            if rejection is not None:
+                worker.reject(rejection)
             await worker.run()
         finally:
             self._workers.pop(worker.uid, None)

@@ -16,7 +16,7 @@ from sampan.api.kinds import core_v1
 from sampan.kubelet.conditions import OWNED, conditions_of, disruption, resizing
 from sampan.kubelet.containerstatus import ContainerStatuses
 from sampan.kubelet.decide import is_finished
-from sampan.kubelet.memory import Memory
+from sampan.kubelet.memory import Ending, Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL, phase_of
 from sampan.kubelet.qos import qos_class
@@ -30,6 +30,8 @@ def pod_status(
 ) -> Any:
     """The PodStatus to report; `host_ips` are the node's addresses, the first the main one."""
     ending = memory.ending
+    if ending is not None and ending.rejected:
+        return rejected_status(pod, ending, now)
     over = ending is not None and not seen.any_alive
     done = over or (is_finished(pod, seen, backoff) and not seen.any_alive)
     statuses = ContainerStatuses(pod, seen, memory, now, backoff, done)
@@ -62,6 +64,18 @@ def pod_status(
         ephemeralContainerStatuses=[statuses.of_ephemeral(spec) for spec in ephemeral_containers(pod)] or None,
         resources=pod_level(pod, memory),
         allocatedResources=(pod.spec.resources.requests if pod.spec.resources else None) or None,
+        qosClass=known.qosClass or qos_class(pod),
+    )
+
+
+def rejected_status(pod: Any, ending: Ending, now: float) -> Any:
+    known = pod.status or core_v1.PodStatus()
+    return core_v1.PodStatus(
+        observedGeneration=pod.metadata.generation,
+        phase=ending.phase,
+        reason=ending.reason,
+        message=ending.message,
+        startTime=known.startTime or timestamp(now),
         qosClass=known.qosClass or qos_class(pod),
     )
 

@@ -15,7 +15,7 @@ from sampan.kubelet.worker import PodWorker
 
 
 class Verdicts:
-    """`workers()` are the node's pods."""
+    """`workers()` are the node's pods, `node()` is its Node in the API, None before that is known."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class Verdicts:
         features: RuntimeFeatures,
         resources: NodeResources,
         shutdown: ShutdownManager,
+        node: Callable[[], Any],
     ) -> None:
         self._given = given
         self._workers = workers
@@ -34,17 +35,21 @@ class Verdicts:
         self._devices = resources.devices.manager
         self._cpus = resources.cpus.manager
         self._shutdown = shutdown
+        self._node = node
 
     def admit(self, pod: Any) -> podadmission.Rejection | None:
         """Why the node does not take a pod; None when it does, and then it has its processors."""
-        others = [worker.pod for worker in self._workers() if not worker.is_over()]
+        uid = pod.metadata.uid
+        others = [worker.pod for worker in self._workers() if worker.uid != uid and not worker.is_over()]
         if self._shutdown.active:
             return podadmission.Rejection("NodeShutdown", self._shutdown.refusal())
         refusal = self._devices.refusal(pod)
         if refusal:
             return podadmission.Rejection("UnexpectedAdmissionError", refusal)
-        there = {**self._allocatable, **self._devices.allocatable()}
-        judged = podadmission.judged(pod, others, there, self._eviction.conditions)
+        node = self._node()
+        told = (node.status.allocatable if node is not None and node.status else None) or {}
+        there = {**told, **self._allocatable, **self._devices.allocatable()}
+        judged = podadmission.judged(pod, others, there, self._eviction.conditions, node)
         refused = judged or podsecurity.refused(
             pod,
             unsafe_sysctls=self._given.config.allowed_unsafe_sysctls,

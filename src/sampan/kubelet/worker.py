@@ -25,6 +25,7 @@ from sampan.kubelet.news import is_news
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.observer import Observer
 from sampan.kubelet.phase import TERMINAL
+from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.podprobes import PodProbes
 from sampan.kubelet.reporter import Reporter
 from sampan.kubelet.resize.allocation import Allocation
@@ -197,6 +198,21 @@ class PodWorker:
             Ending(since=now, grace=grace, phase="Failed", reason=reason, message=message, disruption=disruption)
         )
         return True
+
+    def reject(self, rejection: Rejection) -> None:
+        """Ends a pod that the node does not take, before anything of it has begun."""
+        log.warning("a pod is not taken pod=%s why=%s", self.owner.name, rejection.message)
+        self._endings.begin(
+            Ending(
+                since=self._context.clock.now(),
+                grace=0.0,
+                phase="Failed",
+                reason=rejection.reason,
+                message=f"Pod was rejected: {rejection.message}",
+                rejected=True,
+            )
+        )
+        self.tell("", "Warning", rejection.reason, rejection.message)
 
     def is_over(self) -> bool:
         """Whether nothing of the pod runs any more, or soon will."""

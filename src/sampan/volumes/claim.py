@@ -6,10 +6,10 @@ it is then is one of SOURCES. ("Persistent Volumes" in upstream's docs: binding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sampan.api.selectors import Requirement
+from sampan.api.nodefit import any_term
 from sampan.volumes.errors import UnprocessedVolume, UnsupportedVolume, VolumeError
 from sampan.volumes.host_path import HostPath
 from sampan.volumes.interface import Made, PodVolumes, VolumeKind
@@ -84,12 +84,5 @@ def check_node(volume: Any, labels: Mapping[str, str]) -> None:
     affinity = volume.spec.nodeAffinity
     if affinity is None or affinity.required is None:
         return
-    if not any(is_met(term.matchExpressions, labels) for term in affinity.required.nodeSelectorTerms or ()):
+    if not any_term(affinity.required.nodeSelectorTerms, labels, {}):
         raise VolumeError(f"MountVolume.NodeAffinity check failed for volume {volume.metadata.name}: no matching node")
-
-
-def is_met(expressions: Sequence[Any] | None, labels: Mapping[str, str]) -> bool:
-    """A term without any expression matches nothing."""
-    return bool(expressions) and all(
-        Requirement(e.key, e.operator, tuple(e.values or ())).matches(labels) for e in expressions or ()
-    )

@@ -84,6 +84,7 @@ def memory_of(case: dict[str, Any], pod: Any) -> Memory:
         setattr(memory, field, failure(given.get(field)))
     memory.prestopped = set(given.get("prestopped", ()))
     memory.hooks, memory.stopping = set(given.get("hooks", ())), set(given.get("stopping", ()))
+    memory.failed_hooks = set(given.get("failed_hooks", ()))
     memory.images = {name: image(value) for name, value in given.get("images", {}).items()}
     memory.failures = {name: failure(value) for name, value in given.get("failures", {}).items()}
     memory.probes = {name: ProbeResults(**value) for name, value in given.get("probes", {}).items()}

@@ -17,7 +17,6 @@ from sampan.kubelet.eviction.signals import SIGNALS, Observation
 from sampan.kubelet.eviction.storage import DiskUse, excess
 from sampan.kubelet.eviction.thresholds import BadThreshold, amount_of, thresholds
 from sampan.kubelet.machine import Usage
-from sampan.kubelet.podadmission import judged
 
 from . import harness
 from .harness import node
@@ -140,55 +139,6 @@ def test_limits_on_disk(made: Any, used: DiskUse, text: str) -> None:
     assert excess(made, used) == text
 
 
-WRONG_SYSTEM = "Failed to admit pod as the OS field doesn't match node OS"
-TOLERATES = {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}
-
-
-@pytest.mark.parametrize(
-    ("made", "pressures", "reason"),
-    [
-        (pod(), [], ""),
-        (pod(), ["MemoryPressure"], "Evicted: The node had condition: [MemoryPressure]. "),
-        (pod(**requests(cpu="1m")), ["MemoryPressure"], ""),
-        (
-            pod(tolerations=[TOLERATES]),
-            ["MemoryPressure"],
-            "",
-        ),
-        (pod(**requests(cpu="1m")), ["DiskPressure"], "Evicted: The node had condition: [DiskPressure]. "),
-        (pod(priority=2_000_000_000), ["DiskPressure"], ""),
-        (
-            pod(os={"name": "windows"}),
-            [],
-            "PodOSNotSupported: Failed to admit pod as the OS field doesn't match node OS",
-        ),
-        (
-            pod(**requests(cpu="3500m")),
-            [],
-            "OutOfcpu: Node didn't have enough resource: cpu, requested: 3500, used: 1000, capacity: 4000",
-        ),
-        (
-            pod(**requests(**{"a.example/gpu": "1"})),
-            [],
-            "OutOfa.example/gpu: Node didn't have enough resource: a.example/gpu, requested: 1, used: 0, capacity: 0",
-        ),
-    ],
-)
-def test_pods_at_the_door(made: Any, pressures: list[str], reason: str) -> None:
-    there = {"cpu": "4", "memory": "8Gi", "pods": "3"}
-    found = judged(made, [pod("a", **requests(cpu="1"))], there, pressures)
-    assert (f"{found.reason}: {found.message}" if found else "") == reason
-
-
-def test_a_full_node() -> None:
-    others = [pod("a"), pod("b")]
-    found = judged(pod(), others, {"pods": "2"}, [])
-    assert found is not None
-    assert found.reason == "OutOfpods"
-    others[0].status = core_v1.PodStatus(phase="Succeeded")
-    assert judged(pod(), others, {"pods": "2"}, []) is None
-
-
 class Shortage:
     """What the machine shows; tests change it."""
 
@@ -222,7 +172,7 @@ async def test_a_node_short_of_memory(tmp_path: Path, machine: Shortage) -> None
         assert shown(n, "MemoryPressure") == "True"
         n.pod("late")
         await n.advance(0)
-        assert n.status("late").message == "The node had condition: [MemoryPressure]. "
+        assert n.status("late").message == "Pod was rejected: The node had condition: [MemoryPressure]. "
         machine.set(memory_available=4 << 30)
         await n.advance(290)
         assert shown(n, "MemoryPressure") == "True", "for the transition period"

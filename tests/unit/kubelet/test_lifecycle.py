@@ -130,14 +130,16 @@ async def test_a_hanging_post_start_hook_does_not_hold_up_deletion(tmp_path: Pat
 
 
 async def test_a_failed_post_start_hook_kills_its_container(tmp_path: Path) -> None:
+    """Its preStop hook runs first; what hooks say stays out of events, for they may say secrets."""
     async with node(tmp_path) as n:
-        n.handlers.answers["exec no"] = False
-        n.pod(
-            restartPolicy="Never", containers=[{"name": "c", "lifecycle": {"postStart": {"exec": {"command": ["no"]}}}}]
-        )
+        n.handlers.answers.update({"exec no": False, "exec bye": False})
+        hooks = {"postStart": {"exec": {"command": ["no"]}}, "preStop": {"exec": {"command": ["bye"]}}}
+        n.pod(restartPolicy="Never", containers=[{"name": "c", "lifecycle": hooks}])
         await n.advance(1)
         assert n.status().phase == "Failed"
-        assert "FailedPostStartHook: PostStartHook failed: no" in n.events()
+        assert [what for _, what in n.handlers.asked] == ["exec no", "exec bye"]
+        expected = ["FailedPostStartHook: PostStartHook failed", "Killing: FailedPostStartHook"]
+        assert n.events()[-3:] == [*expected, "FailedPreStopHook: PreStopHook failed"]
 
 
 async def test_a_pre_stop_hook_uses_up_grace(tmp_path: Path) -> None:

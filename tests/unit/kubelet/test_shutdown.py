@@ -83,7 +83,7 @@ async def test_pods_end_in_their_order(tmp_path: Path) -> None:
         assert (ready.status, ready.message) == ("False", "node is shutting down")
         n.pod("late")
         await n.advance(1)
-        assert n.status("late").message == "Pod was rejected as the node is shutting down."
+        assert n.status("late").message == "Pod was rejected: Pod was rejected as the node is shutting down."
         await n.advance(20)
         assert n.status("slow").phase == n.status("critical").phase == "Failed"
         assert ending.done()

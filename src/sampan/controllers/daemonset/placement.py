@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 
 from sampan.api.kinds import core_v1
-from sampan.api.selectors import Requirement
-from sampan.controllers.node.tolerance import tolerates
+from sampan.api.nodefit import selected, tolerates
 
 TROUBLES = (
     ("node.kubernetes.io/not-ready", "NoExecute"),
@@ -39,7 +38,7 @@ def fits(spec: Any, node: Any) -> tuple[bool, bool]:
     """Whether a daemon pod of that spec should be started on the node, and whether one there should be kept."""
     if spec.nodeName and spec.nodeName != node.metadata.name:
         return False, False
-    if not _selected(spec, node):
+    if not selected(spec, node):
         return False, False
     refused = _refused(tolerations(spec), node.spec.taints if node.spec else None)
     return not refused, "NoExecute" not in refused
@@ -52,29 +51,6 @@ def _refused(allowed: Sequence[Any], taints: Sequence[Any] | None) -> set[str]:
         for taint in taints or ()
         if taint.effect != "PreferNoSchedule" and not any(tolerates(toleration, taint) for toleration in allowed)
     }
-
-
-def _selected(spec: Any, node: Any) -> bool:
-    labels = node.metadata.labels or {}
-    if not (spec.nodeSelector or {}).items() <= labels.items():
-        return False
-    affinity = spec.affinity.nodeAffinity if spec.affinity else None
-    required = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
-    if required is None:
-        return True
-    fields = {"metadata.name": node.metadata.name}
-    return any(_term(term, labels, fields) for term in required.nodeSelectorTerms or ())
-
-
-def _term(term: Any, labels: dict[str, str], fields: dict[str, str]) -> bool:
-    """A term without any expression matches nothing."""
-    if not term.matchExpressions and not term.matchFields:
-        return False
-    return _all(term.matchExpressions, labels) and _all(term.matchFields, fields)
-
-
-def _all(expressions: Sequence[Any] | None, values: dict[str, str]) -> bool:
-    return all(Requirement(e.key, e.operator, tuple(e.values or ())).matches(values) for e in expressions or ())
 
 
 def pinned(spec: Any, node_name: str) -> Any:

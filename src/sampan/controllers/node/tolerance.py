@@ -6,21 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sampan.aio.clock import parse_timestamp
+from sampan.api.nodefit import tolerates
 
 
 def no_execute(node: Any) -> list[Any]:
     return [taint for taint in (node.spec.taints if node.spec else None) or () if taint.effect == "NoExecute"]
-
-
-def tolerates(toleration: Any, taint: Any) -> bool:
-    """Whether one toleration matches one taint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if (toleration.operator or "Equal") == "Exists":
-        return True
-    return bool(toleration.key) and (toleration.value or "") == (taint.value or "")
 
 
 def stays(pod: Any, taints: Sequence[Any], now: float, since: float | None = None) -> float | None:

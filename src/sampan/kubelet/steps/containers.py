@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,11 @@ from sampan.kubelet.environment import ConfigError, container_environment
 from sampan.kubelet.hooks import run_hook
 from sampan.kubelet.memory import ImageReady
 from sampan.kubelet.mounts import container_mounts
-from sampan.kubelet.spec import container_by_name, grace_seconds, host_network, post_start
+from sampan.kubelet.spec import container_by_name, full_name, host_network, post_start
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 from sampan.volumes.errors import VolumeError
+
+log = logging.getLogger(__name__)
 
 
 class ContainerSteps:
@@ -138,11 +140,13 @@ class ContainerSteps:
         space, context = self._space, self._space.context
         hook = run_hook(context.handlers, context.clock, post_start(spec), space.target(spec, container_id))
         answer = await hook
-        space.memory.hooks.discard(container_id)
-        if not answer.ok and space.memory.ending is None:
-            space.tell(spec.name, "Warning", "FailedPostStartHook", f"PostStartHook failed: {answer.text}")
-            space.tell(spec.name, "Normal", "Killing", "FailedPostStartHook")
-            await context.runtime.stop_container(container_id, math.ceil(grace_seconds(space.pod)))
+        if answer.ok:
+            space.memory.hooks.discard(container_id)
+        else:
+            # What the hook said may hold a secret: it goes to the node's log, not into an event (as upstream).
+            log.warning("postStart hook failed pod=%s container=%s: %s", full_name(space.pod), spec.name, answer.text)
+            space.tell(spec.name, "Warning", "FailedPostStartHook", "PostStartHook failed")
+            space.memory.failed_hooks.add(container_id)
         space.worker.wake()
 
     def _failed(self, name: str, reason: str, text: str) -> None:
@@ -155,6 +159,8 @@ class ContainerSteps:
         removed = next((c for c in space.worker.seen.containers if c.id == action.id), None)
         await space.context.runtime.remove_container(action.id)
         space.worker.allocation.forget(action.id)
+        for ids in (space.memory.hooks, space.memory.failed_hooks, space.memory.prestopped):
+            ids.discard(action.id)
         if removed is not None:
             remove_files(space, removed.name, removed.restarts)
 

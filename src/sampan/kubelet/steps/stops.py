@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import Any
 
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
 from sampan.kubelet.hooks import run_hook
-from sampan.kubelet.spec import container_by_name, pre_stop
+from sampan.kubelet.spec import container_by_name, full_name, pre_stop
 from sampan.kubelet.steps.workspace import RETRY_BASE, Workspace
 
+log = logging.getLogger(__name__)
 SHORTEST_GRACE = 2.0
 """Seconds that the stop signal gets however long the hook took (upstream's minimum)."""
 
@@ -85,4 +87,6 @@ class StopSteps:
             self._hook_failed(spec.name, answer.text)
 
     def _hook_failed(self, container: str, text: str) -> None:
-        self._space.tell(container, "Warning", "FailedPreStopHook", f"PreStopHook failed: {text}")
+        """What the hook said may hold a secret: it goes to the node's log, not into the event (as upstream)."""
+        log.warning("preStop hook failed pod=%s container=%s: %s", full_name(self._space.pod), container, text)
+        self._space.tell(container, "Warning", "FailedPreStopHook", "PreStopHook failed")
