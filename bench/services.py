@@ -1,11 +1,12 @@
 """Services in every proxy mode side by side: how long a first packet, a change and a full write take among N services,
-what one connection carries and costs, and how soon the rules follow an endpoint.
+what one connection carries and costs, what memory it takes, and how soon the rules follow an endpoint.
 
-usage: bench/services.py [--modes nftables,ebpf,iptables] [--services 10,1000,10000] [--seconds S]
+usage: bench/services.py [--modes nftables,ebpf,iptables,ipvs-requests] [--services 10,1000,10000] [--seconds S]
 
 Each mode and number runs in a network namespace and a process of its own, on its loopback device; needs root. The
 first-packet figure is what a connection through a service takes longer than one made directly. CPU is this process's
-and its children's. iptables takes minutes from 10,000 services on; ipvs needs the module.
+and its children's; memory is what this process has more than before, services included. iptables takes minutes from
+10,000 services on. `ipvs-requests` makes the messages for a kernel with IPVS, and sends them nowhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import random
@@ -24,12 +26,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
-from sampan.network.proxy import ServiceProxy, modes
+from sampan.network.proxy import ServiceProxy, modes, places
 from sampan.network.proxy.backend import Backend, Change, Ports
+from sampan.network.proxy.ipvs.backend import INTERFACE, SCHEDULER
+from sampan.network.proxy.ipvs.netlink import ACKNOWLEDGE, REQUEST, message
+from sampan.network.proxy.ipvs.plan import State, Steps
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import Settings
 from sampan.testing.fakeapi import FakeApi
@@ -42,6 +49,7 @@ CONNECTIONS = 2000
 CHANGES = 40
 RATE = 50
 CHUNK = bytes(1 << 17)
+REQUESTS_ONLY = "ipvs-requests"
 
 
 def service(number: int, endpoints: int = 3, shift: int = 0) -> Ports:
@@ -51,19 +59,28 @@ def service(number: int, endpoints: int = 3, shift: int = 0) -> Ports:
     return (ServicePort("tcp", (Frontend("cluster", address, 80),), targets, ()),)
 
 
+def all_services(count: int) -> dict[str, Ports]:
+    return {f"d/s{number}": service(number) for number in range(count)}
+
+
 def measured(mode: str, services: int, seconds: float) -> dict[str, float]:
     """Every figure of one mode among that many services."""
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
     subprocess.run(("ip", "addr", "add", f"{ENDPOINT[0]}/32", "dev", "lo"), check=True)
     subprocess.run(("ip", "route", "add", "10.0.0.0/8", "dev", "lo"), check=True)
     backend = modes.BACKENDS[mode](Settings(cluster_cidr="10.244.0.0/16"))
-    wanted = {f"d/s{number}": service(number) for number in range(services)}
+    memory = resident()
+    wanted = all_services(services)
     wanted["d/target"] = (ServicePort("tcp", (Frontend("cluster", *SERVICE),), (Endpoint(*ENDPOINT),), ()),)
     threading.Thread(target=accept, args=(socket.create_server(ENDPOINT, backlog=1000),), daemon=True).start()
     found = {}
     began, cpu = time.perf_counter(), spent()
     asyncio.run(backend.replace(wanted))
     found["all written, s"], found["all written, CPU s"] = time.perf_counter() - began, spent() - cpu
+    began = time.perf_counter()
+    asyncio.run(backend.replace(wanted))
+    found["all written anew, s"] = time.perf_counter() - began
+    found["memory, MB"] = (resident() - memory) / 1e6
     found["first packet, µs"] = max(connecting(SERVICE) - connecting(ENDPOINT), 0) * 1e6
     found |= carrying(seconds)
     found |= asyncio.run(changes(backend, wanted, services))
@@ -76,22 +93,28 @@ def measured(mode: str, services: int, seconds: float) -> dict[str, float]:
 
 async def changes(backend: Backend, state: dict[str, Ports], services: int) -> dict[str, float]:
     """Of small services, and of one with 250 endpoints."""
-    few, many, cpu = [], [], spent()
+    few, cpu = [], spent()
     for number in random.Random(1).sample(range(services), min(CHANGES, services)):
         few.append(await timed(backend, Change(f"d/s{number}", state[f"d/s{number}"], service(number, 3, 9))))
     cpu = (spent() - cpu) / len(few)
-    large = service(services, 250)
-    await timed(backend, Change("d/large", (), large))
-    for turn in range(1, CHANGES // 2):
-        changed = service(services, 250, turn)
-        many.append(await timed(backend, Change("d/large", large, changed)))
-        large = changed
+    one, many = [[await timed(backend, change) for change in turning(services, by)][1:-1] for by in (1, 250)]
     return {
         "one change, p50, ms": statistics.median(few) * 1e3,
         "one change, p90, ms": sorted(few)[len(few) * 9 // 10] * 1e3,
         "one change, CPU ms": cpu * 1e3,
-        "one of 250 endpoints, p50, ms": statistics.median(many) * 1e3,
+        "one of 250 endpoints, p50, ms": statistics.median(one) * 1e3,
+        "250 of 250 endpoints, p50, ms": statistics.median(many) * 1e3,
     }
+
+
+def turning(number: int, by: int) -> Iterator[Change]:
+    """A service with 250 endpoints comes, changes so many of them a time, and goes, as the proxy hands it on."""
+    old: Ports = ()
+    for turn in range(CHANGES // 2):
+        new = places.kept(old, service(number, 250, turn * by))
+        yield Change("d/large", old, new)
+        old = new
+    yield Change("d/large", old, ())
 
 
 async def timed(backend: Backend, change: Change) -> float:
@@ -102,9 +125,8 @@ async def timed(backend: Backend, change: Change) -> float:
 
 async def following(backend: Backend, services: int, seconds: float) -> dict[str, float]:
     """From an endpoint's change in the API to its rule, at 50 changes a second: the proxy as it runs."""
-    count = min(services, 1000)
     api = FakeApi(SystemClock())
-    api.add(*(one for number in range(count) for one in objects(number)))
+    api.add(*(one for number in range(services) for one in objects(number)))
     proxy = ServiceProxy(
         client=api, clock=SystemClock(), rng=random.Random(1), node_name="n", backends={"IPv4": backend}
     )
@@ -114,7 +136,7 @@ async def following(backend: Backend, services: int, seconds: float) -> dict[str
     taken = []
     for turn in range(int(seconds * RATE)):
         began, before = time.perf_counter(), proxy.statistics()["changes"]
-        api.change(discovery_v1.EndpointSlice, f"s{turn % count}", "d", lambda piece, turn=turn: move(piece, turn))
+        api.change(discovery_v1.EndpointSlice, f"s{turn % services}", "d", lambda piece, turn=turn: move(piece, turn))
         while proxy.statistics()["changes"] == before:  # noqa: ASYNC110
             await asyncio.sleep(0.0005)
         taken.append(time.perf_counter() - began)
@@ -175,6 +197,38 @@ def accept(server: socket.socket) -> None:
                 continue
 
 
+def requests(services: int) -> dict[str, float]:
+    """What ipvs mode would send: rendered and in bytes."""
+    memory = resident()
+    wanted, state = all_services(services), State(Settings(cluster_cidr="10.244.0.0/16"), INTERFACE, SCHEDULER)
+    found = {"all written, s": serialized(lambda: state.replace(wanted, [], []))}
+    found["all written anew, s"] = serialized(lambda: state.replace(wanted, [], []))
+    found["memory, MB"] = (resident() - memory) / 1e6
+    few = [Change(f"d/s{number}", wanted[f"d/s{number}"], service(number, 3, 9)) for number in range(10)]
+    found["one change, p50, ms"] = rendered(state, few)
+    found["one of 250 endpoints, p50, ms"] = rendered(state, turning(services, 1))
+    found["250 of 250 endpoints, p50, ms"] = rendered(state, turning(services, 250))
+    return found
+
+
+def rendered(state: State, changes: Iterable[Change]) -> float:
+    """Median milliseconds."""
+    return statistics.median(serialized(lambda one=one: state.update([one])) for one in changes) * 1e3
+
+
+def serialized(steps: Callable[[], Steps]) -> float:
+    began = time.perf_counter()
+    for request in steps().requests:
+        message(32, request, REQUEST | ACKNOWLEDGE)
+    return time.perf_counter() - began
+
+
+def resident() -> int:
+    """Bytes of memory this process has, of its own and shared."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 def spent() -> float:
     """CPU seconds of this process and its ended children."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -187,7 +241,8 @@ def apart(mode: str, services: int, seconds: float) -> dict[str, float]:
     if os.fork() == 0:
         if ctypes.CDLL(None).unshare(CLONE_NEWNET):
             os._exit(1)
-        os.write(writer, json.dumps(measured(mode, services, seconds)).encode())
+        found = requests(services) if mode == REQUESTS_ONLY else measured(mode, services, seconds)
+        os.write(writer, json.dumps(found).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
@@ -206,8 +261,9 @@ def main() -> None:
     columns = [(mode, int(count)) for count in arguments.services.split(",") for mode in arguments.modes.split(",")]
     results = {column: apart(*column, arguments.seconds) for column in columns}
     print(" " * 36 + "".join(f"{f'{mode} {count:,}':>18}" for mode, count in columns))
-    for row in next(iter(results.values())):
-        print(f"{row:36}" + "".join(f"{results[column][row]:18.3f}" for column in columns))
+    for row in dict.fromkeys(row for found in results.values() for row in found):
+        figures = [results[column].get(row) for column in columns]
+        print(f"{row:36}" + "".join(f"{'-':>18}" if one is None else f"{one:18.3f}" for one in figures))
     sys.stdout.flush()
 
 

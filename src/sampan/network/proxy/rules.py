@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from sampan.network.proxy import places
 from sampan.network.proxy.backend import Backend, Change, Ports
 from sampan.network.proxy.model import Viewpoint
 
@@ -28,7 +29,8 @@ class FamilyRules:
 
     async def update(self, keys: Iterable[str], ports_of: PortsOf) -> int:
         """Applies what has changed of these Services; gives how many have."""
-        changes = [Change(key, self.applied.get(key, ()), ports_of(key, self.view)) for key in sorted(keys)]
+        before = {key: self.applied.get(key, ()) for key in sorted(keys)}
+        changes = [Change(key, old, places.kept(old, ports_of(key, self.view))) for key, old in before.items()]
         changes = [change for change in changes if change.old != change.new]
         if changes:
             await self.backend.update(changes)

@@ -1,8 +1,8 @@
 """What the maps should hold, and how they get there one service at a time. Pure.
 
-A service's list of endpoints has an identifier, never used twice. A change writes the new list first, then the
-service's entry, which leads to it, then deletes the old list: a program that runs meanwhile finds the one or the other
-whole.
+A service's list of endpoints has an identifier, never used twice. A change writes the places that hold other endpoints
+now, then the service's entry with their number, then deletes the places beyond it: a program that runs meanwhile finds
+an endpoint of before or after at every place it knows of.
 """
 
 from __future__ import annotations
@@ -66,19 +66,15 @@ class Entries:
         wanted = dict(self._lists(new))
         for key, (protocol, endpoints) in wanted.items():
             held = self._held.get(key)
-            if held is not None and (held.service != service or held.endpoints == endpoints):
-                continue
-            fresh = _List(service, next(self._identifiers), protocol, endpoints)
-            self._held[key] = fresh
-            yield from self._written(key, fresh)
-            if held is not None:
-                yield from self._deleted(key, held, fresh)
+            if held is None or held.service == service:
+                identifier = held.identifier if held is not None else next(self._identifiers)
+                self._held[key] = _List(service, identifier, protocol, endpoints)
+                yield from self._exchanged(key, held, self._held[key])
         for key, _ in self._lists(old):
             held = self._held.get(key)
             if key not in wanted and held is not None and held.service == service:
                 del self._held[key]
-                yield Step("services", key, None)
-                yield from self._deleted(key, held, None)
+                yield from self._exchanged(key, held, held._replace(endpoints=()))
 
     def _lists(self, ports: Ports) -> Iterator[tuple[bytes, tuple[str, tuple[Endpoint, ...]]]]:
         """Services' keys and their endpoints, of the frontends that are left to the programs."""
@@ -89,25 +85,34 @@ class Entries:
                     key = self._layout.service_key(frontend.address, frontend.port, port.protocol)
                     yield key, (port.protocol, endpoints)
 
-    def _written(self, key: bytes, fresh: _List) -> Iterator[Step]:
-        for number, endpoint in enumerate(fresh.endpoints):
-            value = self._layout.endpoint_value(endpoint)
-            yield Step("endpoints", struct.pack("=II", fresh.identifier, number), value)
-            if fresh.protocol == "udp":
-                yield Step("members", key + value, ONE)
-        yield Step("services", key, struct.pack("=II", len(fresh.endpoints), fresh.identifier))
+    def _exchanged(self, key: bytes, held: _List | None, fresh: _List) -> Iterator[Step]:
+        old, new = held.endpoints if held is not None else (), fresh.endpoints
+        yield from self._members(key, fresh, set(new) - set(old), ONE)
+        for number, endpoint in enumerate(new):
+            if old[number : number + 1] != (endpoint,):
+                yield Step("endpoints", _place(fresh, number), self._layout.endpoint_value(endpoint))
+        if len(old) != len(new):
+            yield Step("services", key, struct.pack("=II", len(new), fresh.identifier) if new else None)
+        yield from (Step("endpoints", _place(fresh, number), None) for number in range(len(new), len(old)))
+        yield from self._members(key, fresh, set(old) - set(new), None)
 
-    def _deleted(self, key: bytes, held: _List, fresh: _List | None) -> Iterator[Step]:
-        for number in range(len(held.endpoints)):
-            yield Step("endpoints", struct.pack("=II", held.identifier, number), None)
-        if held.protocol == "udp":
-            for endpoint in sorted(set(held.endpoints) - set(fresh.endpoints if fresh else ())):
-                yield Step("members", key + self._layout.endpoint_value(endpoint), None)
+    def _members(self, key: bytes, of: _List, endpoints: set[Endpoint], value: bytes | None) -> Iterator[Step]:
+        for endpoint in sorted(endpoints) if of.protocol == "udp" else ():
+            yield Step("members", key + self._layout.endpoint_value(endpoint), value)
+
+
+def _place(of: _List, number: int) -> bytes:
+    return struct.pack("=II", of.identifier, number)
 
 
 def translated(port: ServicePort) -> tuple[Endpoint, ...]:
     """The endpoints the programs choose from; none when the port is left to the rules."""
     endpoints = port.here if port.internal_local else port.everywhere
     # A pod's loopback is its own: an endpoint on the node's is reached by translating packets only.
-    on_loopback = any(ipaddress.ip_address(endpoint.address).is_loopback for endpoint in endpoints)
+    on_loopback = any(_is_loopback(endpoint.address) for endpoint in endpoints)
     return () if port.affinity or on_loopback or port.protocol not in PROTOCOLS else endpoints
+
+
+def _is_loopback(address: str) -> bool:
+    """Most addresses are told by their beginning, at a tenth of the time of reading them."""
+    return address.startswith(("127.", "0", ":")) and ipaddress.ip_address(address).is_loopback

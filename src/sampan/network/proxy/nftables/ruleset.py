@@ -14,6 +14,7 @@ declared with. A mark bit carries the wish to masquerade from the choice to post
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sampan.network.proxy.settings import Family, Settings
@@ -40,13 +41,20 @@ class Variant(NamedTuple):
 
     @property
     def chain(self) -> str:
-        flags = {"sticky": self.sticky, self.source: True, self.protocol: True, "local": self.local, "node": self.node}
-        return "-".join([word for word, holds in flags.items() if holds] + [str(self.choices)])
+        return _chain_name(self)
 
     @property
     def endpoints(self) -> str:
         """The map this variant chooses from."""
         return endpoints_map(self.protocol, local=self.local, node=self.node)
+
+
+@lru_cache(1024)
+def _chain_name(variant: Variant) -> str:
+    """Few, but asked for with every service."""
+    named = {"sticky": variant.sticky, variant.source: True, variant.protocol: True}
+    flags = named | {"local": variant.local, "node": variant.node}
+    return "-".join([word for word, holds in flags.items() if holds] + [str(variant.choices)])
 
 
 def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
