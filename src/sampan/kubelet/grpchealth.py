@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from sampan.aio.clock import Clock
+from sampan.aio.grpc import Channel, Code, RpcError
 
-import grpc
-import grpc.aio
-
-METHOD = "/grpc.health.v1.Health/Check"
-OPTIONS = [("grpc.enable_http_proxy", 0)]
+PROTOCOL = "grpc.health.v1.Health"
+ANSWER_BYTES = 4096
 STATES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 SERVING = 1
 REASONS = {
-    grpc.StatusCode.UNIMPLEMENTED: "error: this server does not implement the grpc health protocol ({method}): {text}",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "timeout: health rpc did not complete within {seconds:g}s",
-    grpc.StatusCode.UNAVAILABLE: 'timeout: failed to connect service "{address}" within {seconds:g}s: {text}',
+    Code.UNIMPLEMENTED: f"error: this server does not implement the grpc health protocol ({PROTOCOL}): {{text}}",
+    Code.DEADLINE_EXCEEDED: "timeout: health rpc did not complete within {seconds:g}s",
 }
 OTHER = "error: health rpc probe failed: {text}"
 
 
-async def check(address: str, service: str, seconds: float) -> str:
-    """What is wrong with the service at `address`, "" when it serves."""
-    async with grpc.aio.insecure_channel(address, OPTIONS) as channel:
-        call: Any = channel.unary_unary(METHOD)
-        try:
-            answer = await call(request(service), timeout=seconds)
-        except grpc.aio.AioRpcError as error:
-            reason = REASONS.get(error.code(), OTHER)
-            return reason.format(method="grpc.health.v1.Health", address=address, seconds=seconds, text=error.details())
+async def check(host: str, port: int, service: str, seconds: float, clock: Clock) -> str:
+    """What is wrong with the service, "" when it serves."""
+    channel = Channel(host, port, tls=None, clock=clock, most=ANSWER_BYTES)
+    began = clock.monotonic()
+    try:
+        if not await channel.connect(seconds):
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            return f'timeout: failed to connect service "{address}" within {seconds:g}s: {channel.reason}'
+        left = max(seconds - (clock.monotonic() - began), 0.0)
+        call = channel.unary(f"/{PROTOCOL}/Check", request(service), seconds=left)
+        answer = await clock.wait_for(call, left)
+    except TimeoutError:
+        return REASONS[Code.DEADLINE_EXCEEDED].format(seconds=seconds)
+    except RpcError as error:
+        return REASONS.get(error.code, OTHER).format(seconds=seconds, text=error.details)
+    finally:
+        await channel.close()
     state = status(answer)
     return "" if state == SERVING else f'service unhealthy (responded with "{STATES.get(state, state)}")'
 

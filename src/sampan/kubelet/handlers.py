@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure, RuntimeTimeout
 from sampan.cri.interface import Runtime
-from sampan.kubelet import grpchealth
-from sampan.kubelet.httpget import BODY_BYTES, HttpGetter, Redirected
+from sampan.kubelet import grpchealth, httpget
+from sampan.kubelet.httpwire import BODY_BYTES
 
 FAILURE_STATUS = 400
 
@@ -51,10 +51,6 @@ class NodeHandlers:
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self._runtime = runtime
         self._clock = clock
-        self._getter = HttpGetter()
-
-    async def close(self) -> None:
-        await self._getter.close()
 
     async def exec(self, container_id: str, command: Sequence[str], timeout: float) -> Answer:
         try:
@@ -68,8 +64,8 @@ class NodeHandlers:
 
     async def http(self, url: str, headers: Sequence[tuple[str, str]], timeout: float) -> Answer:
         try:
-            status, body = await self._clock.wait_for(self._getter.get(url, headers), timeout)
-        except Redirected as error:
+            status, body = await self._clock.wait_for(httpget.get(url, headers), timeout)
+        except httpget.Redirected as error:
             return Answer(True, str(error), warning=True)
         except TimeoutError:
             late = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
@@ -86,12 +82,12 @@ class NodeHandlers:
         except TimeoutError:
             return Answer(False, f"dial tcp {host}:{port}: i/o timeout")
         except OSError as error:
-            return Answer(False, f"dial tcp {host}:{port}: connect: {(error.strerror or str(error)).lower()}")
+            return Answer(False, httpget.refusal(host, port, error))
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         return Answer(True)
 
     async def grpc(self, host: str, port: int, service: str, timeout: float) -> Answer:
-        wrong = await grpchealth.check(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", service, timeout)
+        wrong = await grpchealth.check(host, port, service, timeout, self._clock)
         return Answer(not wrong, wrong)

@@ -234,5 +234,3 @@ class Kubelet:
         self._kernel.close()
         await self.static.close()
         await self.resources.close()
-        if isinstance(self._given.handlers, NodeHandlers):
-            await self._given.handlers.close()

@@ -23,11 +23,9 @@ REDIRECTS = {"/away": "/ok", "/far": "http://localhost:1/", "/round": "/round"}
 
 
 @pytest.fixture
-async def handlers() -> AsyncIterator[NodeHandlers]:
+def handlers() -> NodeHandlers:
     clock = SystemClock()
-    made = NodeHandlers(FakeRuntime(clock), clock)
-    yield made
-    await made.close()
+    return NodeHandlers(FakeRuntime(clock), clock)
 
 
 @pytest.fixture
@@ -59,7 +57,13 @@ async def test_http(handlers: NodeHandlers, port: int) -> None:
     )
     late = await handlers.http(f"{base}/slow", [], 0.05)
     assert (late.ok, "context deadline exceeded" in late.text) == (False, True)
-    assert not (await handlers.http("http://127.0.0.1:1/", [], 5)).ok
+    refused = await handlers.http("http://127.0.0.1:1/", [], 5)
+    assert refused == Answer(False, 'Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused')
+
+
+async def test_what_a_path_may_hold(handlers: NodeHandlers, port: int) -> None:
+    for path in ("/ok", "/ok?a=b c&d=%41", "/ok#part", "/%6fk"):
+        assert (await handlers.http(f"http://127.0.0.1:{port}{path}", [], 5)).text == "-", path
 
 
 async def test_http_headers(handlers: NodeHandlers, port: int) -> None:
