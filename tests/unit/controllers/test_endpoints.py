@@ -284,3 +284,38 @@ async def test_endpoints_that_ask_not_to_be_mirrored_are_not() -> None:
         await w.api.create(core_v1.Endpoints(metadata=meta("db", labels=skip), subsets=[subset]))
         await w.settle(1)
         assert slices(w) == []
+
+
+def told(w: World) -> list[str | None]:
+    """The change that slices and Endpoints say they follow."""
+    made = [*slices(w), *w.api.all(core_v1.Endpoints, "a")]
+    return [(one.metadata.annotations or {}).get("endpoints.kubernetes.io/last-change-trigger-time") for one in made]
+
+
+async def test_slices_and_endpoints_tell_since_when_it_is_so() -> None:
+    def turned(at: str) -> Any:
+        def change(pod: Any) -> None:
+            (ready,) = pod.status.conditions
+            ready.status, ready.lastTransitionTime = ("False" if ready.status == "True" else "True"), at
+
+        return change
+
+    async with served(EndpointSliceController, EndpointsController) as w:
+        w.api.add(running(1), running(2))
+        made = await w.api.create(service())
+        await w.settle()
+        assert told(w) == [made.metadata.creationTimestamp] * 2
+        w.api.change(core_v1.Pod, "web-001", "a", turned("2030-01-01T00:00:09Z"))
+        w.api.change(core_v1.Pod, "web-002", "a", turned("2030-01-01T00:00:07Z"))
+        await w.settle()
+        assert told(w) == ["2030-01-01T00:00:07Z"] * 2, "the earliest of what has changed"
+        w.api.remove(core_v1.Pod, "web-001", "a")
+        await w.settle()
+        assert told(w) == [None, None], "a removal has no time"
+        w.api.change(core_v1.Endpoints, "web", "a", lambda one: setattr(one.metadata, "annotations", {"mine": "x"}))
+        w.api.fail("update", "endpointslices")
+        w.api.fail("update", "endpoints")
+        w.api.change(core_v1.Pod, "web-002", "a", turned("2030-01-01T00:00:12Z"))
+        await w.settle(5)
+        assert told(w) == ["2030-01-01T00:00:12Z"] * 2, "it is not lost with a call that fails"
+        assert w.api.all(core_v1.Endpoints, "a")[0].metadata.annotations["mine"] == "x"

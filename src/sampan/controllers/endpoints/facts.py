@@ -77,8 +77,9 @@ def _sidecars(pod: Any) -> list[Any]:
     return [container for container in pod.spec.initContainers or () if container.restartPolicy == "Always"]
 
 
-def endpoint(service: Any, pod: Any, address_type: str, zone: str | None) -> Any:
-    """The pod as an Endpoint of an EndpointSlice; None when it has no address of the type."""
+def endpoint(service: Any, pod: Any, address_type: str, zone: str | None, *, hinted: bool = True) -> Any:
+    """The pod as an Endpoint of an EndpointSlice, with the hints of a traffic distribution if `hinted`; None when it
+    has no address of the type."""
     ip = address(pod, address_type)
     if ip is None:
         return None
@@ -92,7 +93,7 @@ def endpoint(service: Any, pod: Any, address_type: str, zone: str | None) -> Any
         nodeName=pod.spec.nodeName,
         targetRef=reference(pod),
         zone=zone,
-        hints=hints(service, pod, zone) if ready else None,
+        hints=hints(service, pod, zone) if ready and hinted else None,
     )
 
 

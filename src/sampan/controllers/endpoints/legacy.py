@@ -11,6 +11,7 @@ from sampan.controllers.context import Context
 from sampan.controllers.endpoints.membership import Membership
 from sampan.controllers.endpoints.slices import HEADLESS
 from sampan.controllers.endpoints.subsets import subsets
+from sampan.controllers.endpoints.triggers import Triggers, annotated
 from sampan.controllers.reconciler import Controller
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
@@ -29,6 +30,7 @@ class EndpointsController(Controller):
         self.services = self.informer(core_v1.Service)
         self.members = context.share(Membership)
         self.endpoints = self.informer(core_v1.Endpoints)
+        self.triggers = Triggers()
         self.members.listen(self.enqueue)
         self.endpoints.add_handler(self._endpoints_changed)
 
@@ -40,21 +42,31 @@ class EndpointsController(Controller):
         service = self.services.get(key)
         existing = self.endpoints.get(key)
         if service is None:
+            self.triggers.forget(key)
             if existing is not None and (existing.metadata.labels or {}).get(MANAGED_BY) == MANAGER:
                 await self.write.delete(existing)
             return None
         if not service.spec.selector or service.metadata.deletionTimestamp is not None:
             return None
-        made, truncated = subsets(service, self.members.pods_of(service))
+        pods = self.members.pods_of(service)
+        trigger, found = self.triggers.look(key, service, pods)
+        made, truncated = subsets(service, pods)
         wanted = core_v1.Endpoints(metadata=_metadata(service, truncated), subsets=made or None)
         if existing is None:
+            wanted.metadata.annotations = annotated(wanted.metadata.annotations, trigger)
             await self.write.create(wanted)
         elif _differ(existing, wanted):
-            metadata = msgspec.structs.replace(
-                existing.metadata, labels=wanted.metadata.labels, annotations=wanted.metadata.annotations
-            )
-            await self.write.update(msgspec.structs.replace(existing, metadata=metadata, subsets=wanted.subsets))
+            await self.write.update(_changed(existing, wanted, trigger))
+        self.triggers.note(key, found)
         return None
+
+
+def _changed(existing: Any, wanted: Any, trigger: str | None) -> Any:
+    """Annotations of others stay."""
+    others = {name: value for name, value in (existing.metadata.annotations or {}).items() if name != OVER_CAPACITY}
+    annotations = annotated(others | (wanted.metadata.annotations or {}), trigger)
+    metadata = msgspec.structs.replace(existing.metadata, labels=wanted.metadata.labels, annotations=annotations)
+    return msgspec.structs.replace(existing, metadata=metadata, subsets=wanted.subsets)
 
 
 def _metadata(service: Any, truncated: bool) -> Any:
@@ -74,5 +86,9 @@ def _differ(existing: Any, wanted: Any) -> bool:
     return (
         (existing.subsets or None) != wanted.subsets
         or existing.metadata.labels != wanted.metadata.labels
-        or (existing.metadata.annotations or None) != wanted.metadata.annotations
+        or _over_capacity(existing) != _over_capacity(wanted)
     )
+
+
+def _over_capacity(endpoints: Any) -> str | None:
+    return (endpoints.metadata.annotations or {}).get(OVER_CAPACITY)

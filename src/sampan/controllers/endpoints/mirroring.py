@@ -15,15 +15,15 @@ from sampan.client.cache import key_of
 from sampan.controllers.context import Context
 from sampan.controllers.endpoints.facts import Ports
 from sampan.controllers.endpoints.packing import Layout, pack
-from sampan.controllers.endpoints.slices import MANAGED_BY, SERVICE_NAME
+from sampan.controllers.endpoints.slices import ADDRESS_TYPES, MANAGED_BY, SERVICE_NAME
+from sampan.controllers.endpoints.triggers import annotated
 from sampan.controllers.ownership import reference_to
 from sampan.controllers.reconciler import Controller
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
-LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
-ADDRESS_TYPES = ("IPv4", "IPv6")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LIMIT = 1000
 Desired = dict[str, dict[Ports, list[Any]]]
 
@@ -147,7 +147,8 @@ class EndpointSliceMirroringController(Controller):
             changed = msgspec.structs.replace(layout.of, metadata=metadata, endpoints=layout.endpoints, ports=ports)
             await self.write.update(changed)
             return
-        annotations = {k: v for k, v in (endpoints.metadata.annotations or {}).items() if k != LAST_CHANGE}
+        annotations = annotated(endpoints.metadata.annotations, None) or {}
+        annotations.pop(LAST_APPLIED, None)
         metadata = meta_v1.ObjectMeta(
             generateName=f"{endpoints.metadata.name}-",
             namespace=endpoints.metadata.namespace,

@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
+from sampan.client.cache import key_of
 from sampan.controllers.context import Context
-from sampan.controllers.endpoints import facts
+from sampan.controllers.endpoints import facts, zoneshares
 from sampan.controllers.endpoints.membership import Membership
 from sampan.controllers.endpoints.packing import Layout, pack
+from sampan.controllers.endpoints.triggers import Triggers, annotated
+from sampan.controllers.endpoints.zonehints import ZoneHints, carry_over
 from sampan.controllers.ownership import reference_to
 from sampan.controllers.reconciler import Controller
 
@@ -23,6 +26,8 @@ HEADLESS = "service.kubernetes.io/headless"
 MANAGER = "endpointslice-controller.k8s.io"
 MISSING_NODE_SECONDS = 5.0
 """When to look again at pods whose node is not known."""
+ZONED = "zoned"
+ADDRESS_TYPES = ("IPv4", "IPv6")
 PLAIN = frozenset({SERVICE_NAME, MANAGED_BY, HEADLESS})
 
 
@@ -34,11 +39,14 @@ class EndpointSliceController(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.services = self.informer(core_v1.Service)
+        self.services = self.informer(core_v1.Service, zoned=by_topology_mode)
         self.nodes = self.informer(core_v1.Node)
         self.members = context.share(Membership)
         self.slices = self.informer(discovery_v1.EndpointSlice, service=by_service)
+        self.triggers = Triggers()
+        self.hints = ZoneHints()
         self.members.listen(self.enqueue)
+        self.nodes.add_handler(self._node_changed)
         self.slices.add_handler(self._slice_changed)
 
     def _slice_changed(self, old: Any, new: Any) -> None:
@@ -46,38 +54,57 @@ class EndpointSliceController(Controller):
             for key in by_service(one) if one is not None else ():
                 self.enqueue(key)
 
+    def _node_changed(self, old: Any, new: Any) -> None:
+        if self.hints.node_changed(old, new):
+            for service in self.services.index("zoned", ZONED):
+                self.enqueue(key_of(service))
+
     async def reconcile(self, key: str) -> float | None:
         service = self.services.get(key)
-        if service is None or not service.spec.selector or service.metadata.deletionTimestamp is not None:
+        if service is None:
+            self.triggers.forget(key)
+            for type in ADDRESS_TYPES:
+                self.hints.forget(f"{key} {type}")
             return None
+        if not service.spec.selector or service.metadata.deletionTimestamp is not None:
+            return None
+        pods = self.members.pods_of(service)
+        trigger, found = self.triggers.look(key, service, pods)
         existing = self.slices.index("service", key)
         types = facts.address_types(service)
         for one in existing:
             if one.addressType not in types:
                 await self.write.delete(one)
-        for address_type in types:
-            await self._reconcile_type(service, address_type, [s for s in existing if s.addressType == address_type])
-        return (
-            MISSING_NODE_SECONDS if any(self._is_lost(service, pod) for pod in self.members.pods_of(service)) else None
-        )
+        for type in types:
+            await self._reconcile_type(service, type, [s for s in existing if s.addressType == type], trigger)
+        self.triggers.note(key, found)
+        return MISSING_NODE_SECONDS if any(self._is_lost(service, pod) for pod in pods) else None
 
-    async def _reconcile_type(self, service: Any, address_type: str, existing: list[Any]) -> None:
-        packing = pack(existing, self._desired(service, address_type))
+    async def _reconcile_type(self, service: Any, address_type: str, existing: list[Any], trigger: str | None) -> None:
+        zoned = zoneshares.asked_for(service)
+        desired = self._desired(service, address_type, zoned)
+        if zoned:
+            carry_over(existing, desired.values())
+        packing = pack(existing, desired)
+        told = self.hints.hint(f"{key_of(service)} {address_type}", zoned, packing)
         labels = labels_for(service)
         for layout in packing.write:
-            await self._write(service, address_type, labels, layout)
+            await self._write(service, address_type, labels, layout, trigger)
         for one in packing.unchanged:
             if one.metadata.labels != labels:
-                await self._update(one, labels)
+                await self._update(one, labels, trigger)
         for one in packing.delete:
             await self.write.delete(one)
+        if told is not None:
+            type, reason, message = told
+            self.events.event(service, type, reason, f"{message}, addressType: {address_type}")
 
-    def _desired(self, service: Any, address_type: str) -> dict[facts.Ports, list[Any]]:
+    def _desired(self, service: Any, address_type: str, zoned: bool) -> dict[facts.Ports, list[Any]]:
         desired: dict[facts.Ports, list[Any]] = {}
         for pod in self.members.pods_of(service):
             if self._is_lost(service, pod):
                 continue
-            made = facts.endpoint(service, pod, address_type, self._zone(pod))
+            made = facts.endpoint(service, pod, address_type, self._zone(pod), hinted=not zoned)
             if made is not None:
                 desired.setdefault(facts.ports(service, pod), []).append(made)
         return desired
@@ -91,18 +118,21 @@ class EndpointSliceController(Controller):
         node = self.nodes.get(pod.spec.nodeName or "")
         return (node.metadata.labels or {}).get(facts.ZONE) if node is not None else None
 
-    async def _write(self, service: Any, address_type: str, labels: dict[str, str], layout: Layout) -> None:
+    async def _write(
+        self, service: Any, address_type: str, labels: dict[str, str], layout: Layout, trigger: str | None
+    ) -> None:
         ports = [
             discovery_v1.EndpointPort(name=name, protocol=protocol, port=number, appProtocol=application)
             for name, protocol, number, application in layout.ports
         ]
         if layout.of is not None:
-            await self._update(layout.of, labels, endpoints=layout.endpoints, ports=ports)
+            await self._update(layout.of, labels, trigger, endpoints=layout.endpoints, ports=ports)
             return
         metadata = meta_v1.ObjectMeta(
             generateName=f"{service.metadata.name}-",
             namespace=service.metadata.namespace,
             labels=labels,
+            annotations=annotated(None, trigger),
             ownerReferences=[reference_to(service)],
         )
         made = discovery_v1.EndpointSlice(
@@ -110,9 +140,15 @@ class EndpointSliceController(Controller):
         )
         await self.write.create_once(service.metadata.uid, made)
 
-    async def _update(self, one: Any, labels: dict[str, str], **changes: Any) -> None:
-        metadata = msgspec.structs.replace(one.metadata, labels=labels)
+    async def _update(self, one: Any, labels: dict[str, str], trigger: str | None, **changes: Any) -> None:
+        annotations = annotated(one.metadata.annotations, trigger)
+        metadata = msgspec.structs.replace(one.metadata, labels=labels, annotations=annotations)
         await self.write.update(msgspec.structs.replace(one, metadata=metadata, **changes))
+
+
+def by_topology_mode(service: Any) -> list[str]:
+    """Indexer: Services that want topology aware hints."""
+    return [ZONED] if zoneshares.asked_for(service) else []
 
 
 def by_service(one: Any) -> list[str]:
