@@ -20,6 +20,11 @@ def find(conditions: Sequence[Any] | None, type: str) -> Any:
     return None
 
 
+def is_true(conditions: Sequence[Any] | None, type: str) -> bool:
+    found = find(conditions, type)
+    return found is not None and found.status == "True"
+
+
 def without(conditions: Sequence[Any] | None, type: str) -> list[Any]:
     return [condition for condition in conditions or () if condition.type != type]
 

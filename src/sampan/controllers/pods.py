@@ -46,6 +46,16 @@ def ready_since(pod: Any) -> float:
     return parse_timestamp(ready.lastTransitionTime)
 
 
+def ended_at(pod: Any) -> float:
+    """Epoch seconds at which the pod's last container ended; what comes nearest when it does not say."""
+    statuses = (pod.status.containerStatuses if pod.status else None) or ()
+    ends = [one.state.terminated.finishedAt for one in statuses if one.state and one.state.terminated]
+    ready = condition(pod, "Ready")
+    turned = ready.lastTransitionTime if ready is not None else None
+    moment = max(filter(None, ends), default=None) or pod.metadata.deletionTimestamp or turned
+    return parse_timestamp(moment or pod.metadata.creationTimestamp)
+
+
 def available_in(pod: Any, min_ready_seconds: int, now: float) -> float | None:
     """Seconds until the pod counts as available: 0 when it does, None when it is not ready."""
     if not is_ready(pod):

@@ -23,7 +23,7 @@ from sampan.controllers.statefulset.controller import StatefulSetController
 from tests.unit.controllers.harness import World, deployment, replicaset
 from tests.unit.controllers.test_daemonset import bind, daemonset, nodes
 from tests.unit.controllers.test_endpoints import running, service
-from tests.unit.controllers.test_job import end, job
+from tests.unit.controllers.test_job import INDEX, SUCCESS, end, job
 from tests.unit.controllers.test_statefulset import statefulset
 
 Story = Callable[[World], Awaitable[None]]
@@ -121,6 +121,24 @@ async def a_job(world: World) -> None:
     await lives(world, end, steps=6)
 
 
+async def an_indexed_job_that_ends(world: World, phase: str, **spec: Any) -> None:
+    """Its first index ends so, which ends it; the kubelet then ends what is taken away."""
+    await make(world, job(completions=3, parallelism=3, completionMode="Indexed", **spec))
+    await lives(world, lambda world: None, steps=2)
+    for pod in world.pods():
+        if pod.metadata.annotations[INDEX] == "0":
+            end(world, pod.metadata.name, with_phase=phase)
+    await lives(world, World.end_pods, steps=4)
+
+
+async def an_early_success(world: World) -> None:
+    await an_indexed_job_that_ends(world, "Succeeded", successPolicy=SUCCESS)
+
+
+async def a_failure(world: World) -> None:
+    await an_indexed_job_that_ends(world, "Failed", backoffLimit=0)
+
+
 async def an_endpoint_slice(world: World) -> None:
     for number in range(3):
         if not exists(world, core_v1.Pod, f"web-{number:03}"):
@@ -171,6 +189,8 @@ STORIES: dict[str, tuple[tuple[Any, ...], Story, Outcome]] = {
     "statefulset": ((StatefulSetController,), a_statefulset, names),
     "daemonset": ((DaemonSetController,), a_daemonset, on_nodes),
     "job": ((JobController,), a_job, job_outcome),
+    "early success": ((JobController,), an_early_success, job_outcome),
+    "failure": ((JobController,), a_failure, job_outcome),
     "endpointslice": ((EndpointSliceController,), an_endpoint_slice, slices),
     "deletion": ((DeploymentController, ReplicaSetController, GarbageCollector), a_deletion, everything),
 }

@@ -10,7 +10,7 @@ from sampan.api.kinds import batch_v1, core_v1, meta_v1
 from sampan.client.errors import Unreachable
 from sampan.controllers.job import indexes
 from sampan.controllers.job.controller import JobController
-from sampan.controllers.job.tally import FINALIZER, INDEX
+from sampan.controllers.job.tally import FAILURES, FINALIZER, IGNORED, INDEX
 from sampan.controllers.pods import phase
 from tests.unit.controllers.harness import World, defaulted, meta, template, world
 
@@ -144,10 +144,6 @@ async def test_suspended_and_resumed() -> None:
 
 
 async def test_a_failure_policy_decides_what_a_failure_means() -> None:
-    def rule(action: str, code: int) -> Any:
-        codes = batch_v1.PodFailurePolicyOnExitCodesRequirement(operator="In", values=[code])
-        return batch_v1.PodFailurePolicyRule(action=action, onExitCodes=codes)
-
     async with world(JobController) as w:
         policy = batch_v1.PodFailurePolicy(rules=[rule("Ignore", 3), rule("FailJob", 42)])
         await w.api.create(job(completions=1, backoffLimit=0, podFailurePolicy=policy))
@@ -215,6 +211,110 @@ async def test_a_job_managed_by_another_is_left_alone() -> None:
         await w.api.create(job(managedBy="example.com/other"))
         await w.settle(5)
         assert w.pods() == []
+
+
+def rule(action: str, code: int) -> Any:
+    codes = batch_v1.PodFailurePolicyOnExitCodesRequirement(operator="In", values=[code])
+    return batch_v1.PodFailurePolicyRule(action=action, onExitCodes=codes)
+
+
+SUCCESS = batch_v1.SuccessPolicy(rules=[batch_v1.SuccessPolicyRule(succeededIndexes="0")])
+FAILURE = batch_v1.PodFailurePolicy(rules=[rule("FailJob", 42)])
+ENDS: dict[str, tuple[dict[str, Any], str, list[str], int | None]] = {
+    "all done": ({"completionMode": "Indexed"}, "Succeeded", ["SuccessCriteriaMet", "Complete"], None),
+    "enough done": (
+        {"completionMode": "Indexed", "successPolicy": SUCCESS},
+        "Succeeded",
+        ["SuccessCriteriaMet", "Complete"],
+        None,
+    ),
+    "too much failed": ({"backoffLimit": 0}, "Failed", ["FailureTarget", "Failed"], 3),
+    "a failure not borne": ({"podFailurePolicy": FAILURE}, "Failed", ["FailureTarget", "Failed"], 3),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_the_end_is_told_first_then_carried_out_then_told_as_done(name: str) -> None:
+    """KEP-3998 and KEP-3329: nothing is deleted before the first word, no pod is held after the last."""
+    spec, ended, words, failed = ENDS[name]
+    seen: list[list[str]] = []
+
+    def look(action: Any) -> None:
+        held = [p for p in w.api.all(core_v1.Pod) if p.metadata.finalizers]
+        types = [c.type for c in status(w).conditions or ()]
+        if action.verb == "delete":
+            assert types == words[:1]
+        if types != (seen or [[]])[-1]:
+            seen.append(types)
+            assert not (types == words and held), "done, and yet a pod is held"
+
+    async with world(JobController) as w:
+        await w.api.create(job(completions=3, parallelism=3, **spec))
+        await w.settle(1)
+        w.api.before = look
+        first = w.pods()[0].metadata.name
+        end(w, *([] if name == "all done" else [first]), with_phase=ended, code=42)
+        await w.settle(5)
+        w.end_pods()
+        await w.settle(5)
+        look(w.api.actions[-1])
+        assert seen == [words[:1], words]
+        assert status(w).failed == failed, "what a success takes away has not failed"
+        assert not any(p.metadata.finalizers for p in w.api.all(core_v1.Pod))
+
+
+async def test_taken_away_is_not_failed() -> None:
+    async with world(JobController) as w:
+        await w.api.create(job(completions=5, parallelism=5, completionMode="Indexed", backoffLimit=0))
+        await w.settle(1)
+
+        def fewer(one: Any) -> None:
+            one.spec.completions = one.spec.parallelism = 3
+
+        w.api.change(batch_v1.Job, "sum", "a", fewer)
+        await w.settle(2)
+        assert sorted(p.metadata.annotations[INDEX] for p in running(w)) == ["0", "1", "2"]
+        w.api.change(batch_v1.Job, "sum", "a", lambda j: setattr(j.spec, "suspend", True))
+        await w.settle(2)
+        w.end_pods()
+        w.api.change(batch_v1.Job, "sum", "a", lambda j: setattr(j.spec, "suspend", False))
+        await w.settle(2)
+        assert (len(running(w)), status(w).failed) == (3, None)
+
+
+async def test_how_often_an_index_failed_outlives_its_pods() -> None:
+    async with world(JobController) as w:
+        policy = batch_v1.PodFailurePolicy(rules=[rule("Ignore", 3)])
+        await w.api.create(
+            job(completions=1, completionMode="Indexed", backoffLimitPerIndex=2, podFailurePolicy=policy)
+        )
+        for code, counted, ignored in ((1, "0", None), (3, "1", None), (1, "1", "1")):
+            await w.settle(45)
+            (pod,) = running(w)
+            found = pod.metadata.annotations
+            assert (found[FAILURES], found.get(IGNORED)) == (counted, ignored)
+            end(w, pod.metadata.name, with_phase="Failed", code=code)
+            await w.settle(2)
+            await w.api.delete(core_v1.Pod, pod.metadata.name, "a")
+            await w.stop()
+            await w.start()
+        await w.settle(90)
+        end(w, with_phase="Failed")
+        await w.settle(5)
+        assert (told(w)["Failed"], status(w).failedIndexes, status(w).failed) == ("FailedIndexes", "0", 3)
+
+
+async def test_restarts_in_place_use_up_the_limit() -> None:
+    async with world(JobController) as w:
+        await w.api.create(job(backoffLimit=2, restartPolicy="OnFailure"))
+        await w.settle(1)
+        for restarts in (1, 2):
+            assert "Failed" not in told(w)
+            again = core_v1.ContainerStatus(name="app", restartCount=restarts)
+            new = core_v1.PodStatus(phase="Running", initContainerStatuses=[again])
+            w.api.change(core_v1.Pod, w.pods()[0].metadata.name, "a", lambda p, new=new: setattr(p, "status", new))
+            await w.settle(2)
+        assert told(w)["Failed"] == "BackoffLimitExceeded"
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -13,7 +13,8 @@ from sampan.controllers import batches, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.job import podtemplate
-from sampan.controllers.job.decide import Decision, Trouble, decide
+from sampan.controllers.job.decide import Decision, decide
+from sampan.controllers.job.sizing import Trouble
 from sampan.controllers.job.tally import FINALIZER, failures_by_index, tracked
 from sampan.controllers.ownership import controller_of
 from sampan.controllers.reconciler import Controller
@@ -84,6 +85,7 @@ class JobController(Controller):
 
     async def _carry_out(self, job: Any, owned: list[Any], decision: Decision) -> float | None:
         failure = await batches.at_once(decision.delete, lambda pod: self._delete(job, pod))
+        failure = await batches.at_once(decision.withdraw, lambda pod: self._withdraw(job, pod)) or failure
         if decision.create and failure is None:
             failure = await self._create_all(job, decision, owned)
         pods = max(decision.status.active or 0, job.spec.completions or 0)
@@ -101,12 +103,12 @@ class JobController(Controller):
         return await batches.at_once([pod for pod in decision.release if tracked(pod)], self._free)
 
     async def _create_all(self, job: Any, decision: Decision, pods: list[Any]) -> BaseException | None:
-        before = failures_by_index(pods)
+        before = failures_by_index(job, pods)
         slots = iter(decision.create)
 
         async def create() -> None:
             index = next(slots)
-            await self._create(job, podtemplate.pod(job, index, before.get(index or 0, 0)), index)
+            await self._create(job, podtemplate.pod(job, index, before.get(index or 0, (0, 0))), index)
 
         _, failure = await batches.slow_start(len(decision.create), create)
         return None if namespace_ends(failure) else failure
@@ -123,6 +125,11 @@ class JobController(Controller):
     async def _delete(self, job: Any, pod: Any) -> None:
         if await self.write.delete(pod):
             self.events.event(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
+
+    async def _withdraw(self, job: Any, pod: Any) -> None:
+        if tracked(pod):
+            await self._free(pod)
+        await self._delete(job, pod)
 
     async def _free(self, pod: Any) -> None:
         """Takes our finalizer off: the status that counts the pod has been written."""

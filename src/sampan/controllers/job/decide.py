@@ -1,7 +1,9 @@
 """What a Job needs next. Pure.
 
-The end of a Job is told in two steps: SuccessCriteriaMet or FailureTarget as soon as it is certain, then Complete or
-Failed when the last of its pods has ended and is counted (KEP-3998, KEP-3939).
+The end of a Job is told in two steps: SuccessCriteriaMet or FailureTarget as soon as it is certain and before anything
+is done about it, then Complete or Failed when the last of its pods has ended, is counted and has lost its finalizer
+(KEP-3998, KEP-3939). Pods that are taken away while the Job goes on (suspended, or with less parallelism) lose it
+first: that they end is no failure.
 """
 
 from __future__ import annotations
@@ -14,56 +16,24 @@ from sampan.aio.clock import parse_timestamp, timestamp
 from sampan.api.kinds import batch_v1
 from sampan.controllers import conditions
 from sampan.controllers.job import indexes, policies
-from sampan.controllers.job.tally import Tally, index_of, is_indexed, tally
+from sampan.controllers.job.sizing import Sizing, Trouble
+from sampan.controllers.job.tally import VERDICTS, is_indexed, tally, verdict
 from sampan.controllers.pods import ENDED, is_active, is_ready, is_terminating, phase
-from sampan.controllers.replicaset import ranking
 
-BURST = 500
-BACKOFF_BASE_SECONDS = 10.0
-BACKOFF_CAP_SECONDS = 600.0
-
-
-@dataclass
-class Trouble:
-    """Failures in a row, as this process has seen them: what new pods are delayed by."""
-
-    count: int = 0
-    last: float = 0.0
-    by_index: dict[int, tuple[int, float]] = field(default_factory=dict)
-
-    def note(self, result: Tally, now: float) -> None:
-        if result.fresh_successes:
-            self.count = 0
-        for pod in result.fresh_failures:
-            self.count += 1
-            self.last = now
-            index = index_of(pod)
-            if index is not None:
-                self.by_index[index] = (self.by_index.get(index, (0, 0.0))[0] + 1, now)
-
-    def wait(self, now: float) -> float:
-        return _wait(self.count, self.last, now)
-
-    def wait_for_index(self, index: int, now: float) -> float:
-        return _wait(*self.by_index.get(index, (0, 0.0)), now)
-
-
-def _wait(count: int, last: float, now: float) -> float:
-    if not count:
-        return 0.0
-    delay = min(BACKOFF_BASE_SECONDS * 2.0 ** min(count - 1, 30), BACKOFF_CAP_SECONDS)
-    return max(0.0, last + delay - now)
+ENDS = ("Complete", "Failed")
+TOO_MANY = ("Warning", "TooManySucceededPods", "Too many succeeded pods running after completion count reached")
 
 
 @dataclass
 class Decision:
-    """`create` are completion indexes, None each for a Job without; `release` pods whose finalizer goes after the
-    status is written; `told` events as (type, reason, message); `urgent` that the status must be written now, since
-    what it counts is not to be seen as new again."""
+    """`create` are completion indexes, None each for a Job without; `withdraw` pods that are deleted and do not count;
+    `release` pods whose finalizer goes after the status is written; `told` events as (type, reason, message); `urgent`
+    that the status must be written now, since what it counts is not to be seen as new again."""
 
     status: Any
     create: list[int | None] = field(default_factory=list)
     delete: list[Any] = field(default_factory=list)
+    withdraw: list[Any] = field(default_factory=list)
     release: list[Any] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)
     urgent: bool = False
@@ -72,11 +42,8 @@ class Decision:
 
 def finished(job: Any) -> Any:
     """The condition Complete or Failed when it is true, else None."""
-    for type in ("Complete", "Failed"):
-        found = conditions.find(job.status.conditions if job.status else None, type)
-        if found is not None and found.status == "True":
-            return found
-    return None
+    told = job.status.conditions if job.status else None
+    return next((conditions.find(told, type) for type in ENDS if conditions.is_true(told, type)), None)
 
 
 def decide(job: Any, pods: Sequence[Any], trouble: Trouble, now: float) -> Decision:
@@ -115,14 +82,19 @@ class _Step:
         self._verdict()
         outcome = self._pending_outcome()
         going = self.job.metadata.deletionTimestamp is not None
-        if outcome is not None or suspended:
-            self.result.delete = self.active
+        if outcome is not None:
+            self.result.delete = self.active if verdict(self.job) else []
+        elif suspended:
+            self.result.withdraw = self.active
         elif not going:
-            self._size()
+            sizing = Sizing(self.job, self.active, self.terminating, self.tally, self.trouble, self.now)
+            self.result.create, self.result.withdraw = sizing.create, sizing.withdraw
+            self.waits += sizing.waits
         if outcome is None:
             self._suspension(suspended)
         self._fill_in(outcome)
-        self.result.look_again = 0.0 if self.tally.overflow else min(self.waits, default=None)
+        unfinished = self.tally.overflow or (outcome is not None and (self.tally.release or not verdict(self.job)))
+        self.result.look_again = 0.0 if unfinished else min(self.waits, default=None)
         return self.result
 
     # -- is it over? ---------------------------------------------------------------------------------------------
@@ -149,7 +121,7 @@ class _Step:
         if self.tally.fatal:
             return "PodFailurePolicy", self.tally.fatal
         limit = 6 if spec.backoffLimit is None else spec.backoffLimit
-        if self._failures() > limit:
+        if self.tally.all_failed > limit or self._restarts() >= max(limit, 1):
             return "BackoffLimitExceeded", "Job has reached the specified backoff limit"
         start = self.result.status.startTime
         if spec.activeDeadlineSeconds is not None and start is not None and not spec.suspend:
@@ -168,13 +140,13 @@ class _Step:
             return "FailedIndexes", "Job has failed indexes"
         return None
 
-    def _failures(self) -> int:
-        """Failed pods and, where containers restart in place, their restarts."""
-        restarts = 0
-        if self.job.spec.template.spec.restartPolicy == "OnFailure":
-            for pod in self.active:
-                restarts += sum(s.restartCount or 0 for s in (pod.status and pod.status.containerStatuses) or ())
-        return self.tally.all_failed + restarts
+    def _restarts(self) -> int:
+        """How often containers were restarted in place, where that counts."""
+        if self.job.spec.template.spec.restartPolicy != "OnFailure":
+            return 0
+        statuses = [pod.status for pod in (*self.active, *self.terminating) if pod.status]
+        found = [one for s in statuses for one in (*(s.initContainerStatuses or ()), *(s.containerStatuses or ()))]
+        return sum(one.restartCount or 0 for one in found)
 
     def _complete(self) -> bool:
         completions = self.job.spec.completions
@@ -183,11 +155,8 @@ class _Step:
         return self.tally.all_succeeded >= completions
 
     def _pending_outcome(self) -> Any:
-        for type in ("FailureTarget", "SuccessCriteriaMet"):
-            found = conditions.find(self.result.status.conditions, type)
-            if found is not None and found.status == "True":
-                return found
-        return None
+        told = self.result.status.conditions
+        return next((conditions.find(told, type) for type in VERDICTS if conditions.is_true(told, type)), None)
 
     def _condition(self, type: str, reason: str, message: str, value: str = "True") -> None:
         status = self.result.status
@@ -196,55 +165,6 @@ class _Step:
         )
         one = conditions.find(status.conditions, type)
         one.lastProbeTime = one.lastProbeTime or timestamp(self.now)
-
-    # -- how many pods? ------------------------------------------------------------------------------------------
-
-    def _size(self) -> None:
-        """Pods to create or delete so that as many run as are wanted."""
-        spec = self.job.spec
-        parallelism = 1 if spec.parallelism is None else spec.parallelism
-        if spec.completions is None:
-            wanted = len(self.active) if self.tally.all_succeeded else parallelism
-            wanted = min(wanted, parallelism)
-        else:
-            left = spec.completions - self.tally.all_succeeded - len(self.tally.failed_indexes)
-            wanted = max(0, min(parallelism, left))
-        surplus = len(self.active) - wanted
-        if surplus > 0:
-            self.result.delete = ranking.to_delete(surplus, self.active, self.active, self.now)
-            return
-        held = len(self.terminating) if self._replaces_only_ended() else 0
-        missing = min(-surplus - held, BURST)
-        if missing <= 0:
-            return
-        if is_indexed(self.job):
-            self._create_indexes(missing)
-            return
-        wait = self.trouble.wait(self.now)
-        if wait:
-            self.waits.append(wait)
-        else:
-            self.result.create = [None] * missing
-
-    def _create_indexes(self, missing: int) -> None:
-        taken = {index_of(pod) for pod in self.active} | self.tally.completed | self.tally.failed_indexes
-        if self._replaces_only_ended():
-            taken |= {index_of(pod) for pod in self.terminating}
-        per_index = self.job.spec.backoffLimitPerIndex is not None
-        shared = 0.0 if per_index else self.trouble.wait(self.now)
-        for index in range(self.job.spec.completions or 0):
-            if len(self.result.create) >= missing:
-                return
-            if index in taken:
-                continue
-            wait = self.trouble.wait_for_index(index, self.now) if per_index else shared
-            if wait:
-                self.waits.append(wait)
-            else:
-                self.result.create.append(index)
-
-    def _replaces_only_ended(self) -> bool:
-        return self.job.spec.podReplacementPolicy == "Failed" or self.job.spec.podFailurePolicy is not None
 
     # -- what to tell --------------------------------------------------------------------------------------------
 
@@ -274,8 +194,7 @@ class _Step:
         status.uncountedTerminatedPods = batch_v1.UncountedTerminatedPods(
             succeeded=counted.listed_succeeded or None, failed=counted.listed_failed or None
         )
-        settled = not (counted.listed_succeeded or counted.listed_failed or counted.overflow)
-        if outcome is None or self.active or self.terminating or not settled:
+        if outcome is None or self.active or self.terminating or counted.release or counted.overflow:
             return
         if outcome.type == "FailureTarget":
             self._condition("Failed", outcome.reason, outcome.message)
@@ -283,4 +202,6 @@ class _Step:
         else:
             self._condition("Complete", outcome.reason, outcome.message)
             status.completionTime = timestamp(self.now)
+            if self.job.spec.completions is not None and counted.succeeded > self.job.spec.completions:
+                self.result.told.append(TOO_MANY)
             self.result.told.append(("Normal", "Completed", "Job completed"))

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 
 from sampan.api.kinds import core_v1
-from sampan.controllers.job.tally import FAILURES, FINALIZER, INDEX, is_indexed
+from sampan.controllers.job.tally import FAILURES, FINALIZER, IGNORED, INDEX, is_indexed
 from sampan.controllers.pods import from_template
 
 VARIABLE = "JOB_COMPLETION_INDEX"
 
 
-def pod(job: Any, index: int | None, failures: int = 0) -> Any:
-    """A pod for one completion; `failures` is how often its index has failed before."""
+def pod(job: Any, index: int | None, failures: tuple[int, int] = (0, 0)) -> Any:
+    """A pod for one completion; `failures` is how often its index has failed before, and how often that was ignored."""
     made = from_template(job.spec.template, job)
     made.metadata.finalizers = [*(made.metadata.finalizers or ()), FINALIZER]
     if index is None or not is_indexed(job):
@@ -23,7 +23,10 @@ def pod(job: Any, index: int | None, failures: int = 0) -> Any:
     made.metadata.labels = {**(made.metadata.labels or {}), INDEX: str(index)}
     made.metadata.annotations = {**(made.metadata.annotations or {}), INDEX: str(index)}
     if job.spec.backoffLimitPerIndex is not None:
-        made.metadata.annotations[FAILURES] = str(failures)
+        counted, ignored = failures
+        made.metadata.annotations[FAILURES] = str(counted)
+        if ignored:
+            made.metadata.annotations[IGNORED] = str(ignored)
     made.spec = msgspec.structs.replace(
         made.spec,
         hostname=f"{job.metadata.name}-{index}",
