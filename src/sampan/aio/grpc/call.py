@@ -8,6 +8,7 @@ reader is not sent all there is.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ def prefixed(message: bytes) -> bytes:
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-class Call:
+class Call(ABC):
     """`most` is the size of the largest message taken, in bytes; `deadline` is by the clock of the channel."""
 
     __slots__ = ("_part", "allowance", "deadline", "headed", "id", "most", "owed", "sent_all", "unsent", "window")
@@ -65,13 +66,13 @@ class Call:
             raise TooLarge(size, self.most)
         return size
 
+    @abstractmethod
     def messages(self, found: list[bytes], size: int) -> int:
         """Takes messages that came in a piece of this size; gives how much of it need not wait for a reader."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, error: RpcError | None) -> None:
         """The call has ended; `error` None: well. Nothing of it comes after that."""
-        raise NotImplementedError
 
 
 class Unary(Call):

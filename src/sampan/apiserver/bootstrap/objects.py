@@ -89,7 +89,7 @@ class Bootstrap:
         return f"{self.address()}:{self._port or self._server.config.port}"
 
     async def ensure(self, obj: Any) -> None:
-        """Create an object unless it exists."""
+        """Create an object unless it exists; it is in the cache then, also when another server was faster."""
         request = self.request(obj)
         cache = self._server.resource(request.kind)
         if cache.get(obj.metadata.namespace, obj.metadata.name) is not None:
@@ -98,7 +98,7 @@ class Bootstrap:
         try:
             await create_object(request, obj)
         except AlreadyExists:
-            return
+            await self._server.cache.fresh()
 
     async def replace(self, obj: Any) -> None:
         """Create an object, or make an existing one be as `obj`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ LONG_SECONDS = (2.0, 12.0)
 """How long what stands still does: shorter and longer than leases, time limits and keep-alives."""
 
 
-class Networked:
+class Networked(ABC):
     """What targets of this kind have in common; their heirs say what a place serves (`open`)."""
 
     pace = 0.4
@@ -78,20 +79,19 @@ class Networked:
             "compaction-at-laggard": self._compact_at_laggard,
         }
 
+    @abstractmethod
     async def open(self, place: Place) -> tuple[Served, Callable[[], Coroutine[Any, Any, None]]]:
         """What a place serves, started, and how it is ended in good order; raises `StoreError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def journal(self) -> Served:
         """Where the log is kept: etcd's own state, seen by none of those under test."""
-        raise NotImplementedError
 
     # life
 
     async def start(self) -> None:
         await self._etcd_starts()
-        for place in self.places:
-            await place.start()
+        await asyncio.gather(*(place.start() for place in self.places))
 
     async def close(self) -> None:
         for place in self.places:
