@@ -48,6 +48,13 @@ install_packages() {
     apt_get install --no-install-recommends "${missing[@]}"
 }
 
+# Debian starts a BIRD of its own, which would delete the routes of a second one: only what is there already stays on.
+install_bird() {
+    have birdc && return 0
+    install_packages birdc:bird2
+    [ ! -d /run/systemd/system ] || systemctl disable --now bird
+}
+
 apt_get() {
     local log
     log="$(mktemp)"

@@ -46,6 +46,21 @@ NODE = (
         help="REGISTRY=URL,... to fetch images from, before the registry itself; http:// URLs do without TLS.",
     ),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
+    click.option("--bgp-as", help="For --pod-network bgp: this node's autonomous system.  [default: 64512]"),
+    click.option(
+        "--bgp-peers",
+        help="For --pod-network bgp: this node's neighbours, AS@ADDRESS,...; mesh: all other nodes.  "
+        "[default: the cluster's, or mesh]",
+    ),
+)
+
+PROXY = (
+    click.option(
+        "--proxy-mode",
+        type=click.Choice(["nftables", "iptables", "ipvs", "ebpf"]),
+        help="What Services are made of.  [default: the cluster's, or nftables]",
+    ),
+    click.option("--proxy-config", type=ABSOLUTE, help="File with a KubeProxyConfiguration."),
 )
 
 CLUSTER = (
@@ -55,9 +70,10 @@ CLUSTER = (
     click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
     click.option(
         "--pod-network",
-        type=click.Choice(["auto", "direct", "vxlan", "wireguard", "none"]),
+        type=click.Choice(["auto", "direct", "vxlan", "wireguard", "bgp", "none"]),
         help="How pods' packets go from node to node: by routes over a network that the nodes share (direct), in UDP "
-        "over any (vxlan), encrypted (wireguard), as fits each pair of nodes (auto), or by another CNI plugin (none).  "
+        "over any (vxlan), encrypted (wireguard), as fits each pair of nodes (auto), by routers told by BGP "
+        "(bgp), or by another CNI plugin (none).  "
         "[default: auto]",
     ),
     click.option("--cluster-domain", help="DNS domain of the cluster.  [default: cluster.local]"),
@@ -89,7 +105,7 @@ def checked_mirrors(ctx: click.Context, parameter: click.Parameter, text: str | 
 
 def node_options(command: Decorated) -> Decorated:
     """Adds the options of a machine that joins: what it does not take from its cluster."""
-    for option in reversed(NODE):
+    for option in reversed((*NODE, *PROXY)):
         command = option(command)
     return command
 
@@ -104,8 +120,7 @@ NODES = (
 )
 
 NETWORK = (
-    click.option("--proxy-mode", help="Packet filter: nftables, iptables, ipvs or ebpf.  [default: nftables]"),
-    click.option("--proxy-config", type=ABSOLUTE, help="File with a KubeProxyConfiguration."),
+    *PROXY,
     click.option("--ingress/--no-ingress", default=None, help="Answer Ingresses here, by haproxy.  [default: no]"),
     click.option("--ingress-ports", help="Ports for HTTP and for TLS.  [default: 80,443]"),
 )

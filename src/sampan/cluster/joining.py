@@ -20,7 +20,7 @@ from sampan.cluster.bringup import Bringup, Steps
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import write_private
 from sampan.cluster.supervision.processes import Records
-from sampan.cluster.tokens import NODE_CONFIG, SHARED
+from sampan.cluster.tokens import NODE_CONFIG, PREFERRED, SHARED
 
 APPROVAL_SECONDS = 60.0
 
@@ -75,8 +75,11 @@ class Joining(Bringup):
 
     async def _ask(self, client: RestClient) -> None:
         shared = (await client.get(core_v1.ConfigMap, NODE_CONFIG, NAMESPACE)).data or {}
-        known: dict[str, Any] = {name: shared[name] for name in SHARED if name in shared}
+        wanted = SHARED + tuple(name for name in PREFERRED if not getattr(self.options, name))
+        known: dict[str, Any] = {name: shared[name] for name in wanted if name in shared}
         self.options = msgspec.structs.replace(self.options, **known)
+        preflight.check_programs(self.options)
+        preflight.check_bgp(self.options)
         name = self.options.node_name
         try:
             await client.get(core_v1.Node, name)

@@ -59,6 +59,11 @@ class Layout:
         return self.data_dir / "pods-log"
 
     @property
+    def bgp(self) -> Path:
+        """What BIRD reads and writes."""
+        return self.data_dir / "bgp"
+
+    @property
     def wireguard_key(self) -> Path:
         """This node's private key, where pods' packets go encrypted."""
         return self.data_dir / "network" / "wireguard.key"

@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 
 from sampan.aio.backoff import Backoff
-from sampan.aio.clock import Clock
+from sampan.aio.clock import Clock, SystemClock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
@@ -25,6 +25,9 @@ from sampan.kubelet.configuration import load as configuration
 from sampan.kubelet.configuration.load import BadConfiguration
 from sampan.kubelet.kubelet import Kubelet
 from sampan.network import cni
+from sampan.network.bgp.component import BgpRoutes
+from sampan.network.bgp.fabric import AS_ANNOTATION, fabric
+from sampan.network.bgp.process import Bird
 from sampan.network.cni import PodNetwork
 from sampan.network.dns import interface
 from sampan.network.dns.component import DnsServer
@@ -38,6 +41,7 @@ from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
 from sampan.network.proxy.daemon import ProxyDaemon
 from sampan.network.routes import wireguard
 from sampan.network.routes.component import PodRoutes
+from sampan.network.routes.kernel import near
 from sampan.network.routes.kernel import remove as remove_routes
 from sampan.network.routes.mtu import pod_mtu
 from sampan.network.routes.peers import KEY_ANNOTATION
@@ -99,6 +103,8 @@ def kubelet(options: Options, client: Client, clock: Clock, rng: random.Random) 
 
 def node_annotations(options: Options) -> dict[str, str]:
     """What other nodes must know of this one beyond its addresses."""
+    if options.announced_network and options.bgp_as:
+        return {AS_ANNOTATION: options.bgp_as}
     if not options.encrypted_network:
         return {}
     return {KEY_ANNOTATION: wireguard.public_key(wireguard.private_key(options.layout.wireguard_key))}
@@ -143,14 +149,15 @@ class NodeNetwork:
         self._clock = clock
         self._rng = rng
         self._informers = Informers(client, clock, rng)
-        self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes | PolicyEnforcer] = {
+        self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes | BgpRoutes | PolicyEnforcer] = {
             "policy": policies(options, clock, rng, self._informers),
             "proxy": proxy(options, client, clock, rng, self._informers),
             "dns": dns(options, client, clock, rng, self._informers),
         }
 
         if not options.foreign_network:
-            self._parts["routes"] = routes(options, clock, rng, self._informers)
+            make = announced_routes if options.announced_network else routes
+            self._parts["routes"] = make(options, clock, rng, self._informers)
 
     async def run(self) -> None:
         """Until cancelled; a part that fails is started again without the other."""
@@ -170,6 +177,19 @@ def routes(options: Options, clock: Clock, rng: random.Random, informers: Inform
         node_name=options.node_name,
         mode=options.pod_network,
         key=wireguard.private_key(options.layout.wireguard_key) if options.encrypted_network else b"",
+    )
+
+
+def announced_routes(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> BgpRoutes:
+    return BgpRoutes(
+        informers=informers,
+        clock=clock,
+        rng=rng,
+        node_name=options.node_name,
+        fabric=fabric(options.bgp_as, options.bgp_peers),
+        cluster=[str(cidr) for cidr in cni.split(options.cluster_cidr)],
+        speaker=Bird(options.layout.bgp, clock),
+        near=near,
     )
 
 
@@ -229,6 +249,7 @@ async def remove_network(options: Options) -> None:
     await ingress.remove(options)
     await interface.remove()
     remove_routes()
+    await Bird(options.layout.bgp, SystemClock()).remove(options.cluster_cidr.split(","))
     await packetfilter.remove()
     await cni.remove(pod_network(options, installed_range(options) or options.cluster_cidr))
 

@@ -32,6 +32,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cluster_cidr: str = "10.244.0.0/16"
     cluster_domain: str = "cluster.local"
     pod_network: str = "auto"
+    bgp_as: str = ""
+    """With `pod_network` bgp: this node's autonomous system, "" for the default."""
+    bgp_peers: str = ""
+    """With `pod_network` bgp: `AS@ADDRESS,...` or "mesh"; "" for the cluster's, or a mesh."""
     container_runtime_endpoint: str = ""
     cni_bin_dir: str = "/usr/lib/cni"
     cni_conf_dir: str = ""
@@ -95,6 +99,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def encrypted_network(self) -> bool:
         """Whether nodes need a key each."""
         return self.pod_network == "wireguard"
+
+    @property
+    def announced_network(self) -> bool:
+        """Whether pods' ranges are told to neighbours by BGP."""
+        return self.pod_network == "bgp"
 
     @property
     def joined(self) -> bool:

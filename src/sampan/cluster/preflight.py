@@ -32,6 +32,7 @@ PROGRAMS = {
 }
 SERVER_PROGRAMS = {"etcd": "etcd-server"}
 INGRESS_PROGRAMS = {"haproxy": "haproxy"}
+BGP_PROGRAMS = {"bird": "bird2", "birdc": "bird2"}
 FIXED = (
     "node_name",
     "service_cidr",
@@ -76,10 +77,23 @@ def check_network(options: Options) -> None:
     from sampan.cluster import ingress, node
 
     node.proxy_config(options)
+    check_bgp(options)
     place = ingress.place(options)
     if options.ingress and not ingress.running(options):
         for port in (place.http, place.https):
             check_port("0.0.0.0", port, "Ingresses", "--ingress-ports")
+
+
+def check_bgp(options: Options) -> None:
+    """Neighbours that can be read, and no other BIRD."""
+    from sampan.network.bgp.fabric import fabric
+
+    try:
+        fabric(options.bgp_as, options.bgp_peers)
+    except ValueError as error:
+        raise ClusterError(str(error)) from None
+    if (options.bgp_as or options.bgp_peers) and not options.announced_network:
+        raise ClusterError("--bgp-as and --bgp-peers are for --pod-network bgp: name that, too, or leave them out")
 
 
 def check_node(options: Options, *, running: bool) -> None:
@@ -101,6 +115,7 @@ def check_programs(options: Options, search_path: str | None = None) -> None:
     path = search_path or os.environ.get("PATH", "") + ":" + SEARCH_PATH
     programs = PROGRAMS | (SERVER_PROGRAMS if options.servers > 1 else {})
     programs = programs | (INGRESS_PROGRAMS if options.ingress else {})
+    programs = programs | (BGP_PROGRAMS if options.announced_network else {})
     missing = {package for program, package in programs.items() if not shutil.which(program, path=path)}
     plugins = Path(options.cni_bin_dir)
     if not all((plugins / name).exists() for name in CNI_PLUGINS):

@@ -25,6 +25,8 @@ from sampan.cluster.options import Options
 NODE_CONFIG = "sampan-node-config"
 SHARED = ("service_cidr", "cluster_cidr", "cluster_domain", "pod_network")
 """The options that a joining machine takes from its cluster."""
+PREFERRED = ("bgp_as", "bgp_peers", "proxy_mode")
+"""Those that it takes where it was told nothing else."""
 SERVING_AUTHORITIES = "kubelet-ca.crt"
 """Beside them: who signs kubelets' serving certificates."""
 RBAC = "rbac.authorization.k8s.io"
@@ -91,7 +93,7 @@ async def publish(client: Client, options: Options) -> None:
     """Makes what joining machines read be as this cluster is now; the signatures in it are the signer's to keep."""
     info = {bootstrap.KUBECONFIG: kubeconfig_for(options.public_server, (options.layout.pki / "ca.crt").read_bytes())}
     await _config_map(client, bootstrap.INFO_NAMESPACE, bootstrap.INFO_NAME, info)
-    shared = {name: str(getattr(options, name)) for name in SHARED}
+    shared = {name: str(getattr(options, name)) for name in (*SHARED, *PREFERRED)}
     shared[SERVING_AUTHORITIES] = (options.layout.pki / "kubelet-ca.crt").read_text()
     await _config_map(client, bootstrap.NAMESPACE, NODE_CONFIG, shared)
     for namespace, name, subjects in (

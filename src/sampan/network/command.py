@@ -24,7 +24,7 @@ class Result(NamedTuple):
         return " | ".join(line[:300] for line in lines[:3]) or f"exit code {self.code}"
 
 
-PACKAGES = {"nft": "nftables", "conntrack": "conntrack", "ip": "iproute2", "iptables": "iptables"}
+PACKAGES = {"nft": "nftables", "conntrack": "conntrack", "ip": "iproute2", "iptables": "iptables", "bird": "bird2"}
 
 
 async def run(command: Sequence[str], text: str = "") -> Result:

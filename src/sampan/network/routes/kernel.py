@@ -150,6 +150,15 @@ def _encrypted(peer: Peer) -> Encrypted:
     return Encrypted(key, peer.endpoint, peer.port, peer.allowed, wireguard.DEVICE)
 
 
+def near(address: str) -> bool:
+    """Whether that address is on a network that this node is on."""
+    kernel = Kernel()
+    try:
+        return kernel.near(address)
+    finally:
+        kernel.close()
+
+
 def remove() -> None:
     """Deletes all routes and tunnels of ours."""
     kernel = Kernel()
