@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from sampan.aio import shown
 from sampan.aio.clock import Clock
 from sampan.aio.tunnel import BadAnswer, Refusal, Takeover, dial, request_head
 from sampan.kubelet.access.delegated import Access, Refused
@@ -172,7 +173,7 @@ class Front(asyncio.Protocol):
         """The runtime's stream. Raises Refused."""
         serving = self._serving
         if serving.access is not None:
-            certificate = self._transport.get_extra_info("peercert")
+            certificate = shown.certificate(self._transport)
             await serving.access.check(certificate, asked.header(b"authorization"), asked.method, asked.path)
         url = urlsplit(await serving.streaming.url(asked.path, asked.query))
         kept = [header for header in asked.headers if header[0] not in (b"host", b"authorization")]

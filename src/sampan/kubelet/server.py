@@ -1,8 +1,9 @@
 """The node's HTTP server: what the API server asks a kubelet for. Its routes stand in one table.
 
 It speaks TLS only. Who asks is told by a client certificate or a bearer token, and the API server says whether they may
-(`sampan.kubelet.access`): nobody is anonymous, nothing is open, there is no read-only port. Streams (exec, attach,
-port-forward) are in `front`, which sees every connection first.
+(`sampan.kubelet.access`): nobody is anonymous, nothing is open, there is no read-only port. A certificate that nobody
+vouches for is nobody's (`aio.shown`). Streams (exec, attach, port-forward) are in `front`, which sees every connection
+first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sampan.aio import shown
 from sampan.aio.clock import Clock, parse_timestamp
 from sampan.aio.tls import reloading
 from sampan.kubelet import healthz
@@ -103,10 +105,9 @@ class KubeletServer:
         path = (route.canonical if route is not None else "").strip("/").partition("/{")[0]
         self._instruments.requests.labels(request.method, path, "readwrite", "false").inc()
         if self._access is not None:
-            certificate = request.transport.get_extra_info("peercert") if request.transport else None
             header = request.headers.get("Authorization", "")
             try:
-                await self._access.check(certificate, header, request.method, request.path)
+                await self._access.check(shown.certificate(request.transport), header, request.method, request.path)
             except Refused as refused:
                 return web.Response(status=refused.status, text=refused.text)
         return await handler(request)
@@ -218,5 +219,6 @@ def _context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLCon
         context.load_cert_chain(certificate, key)
     else:
         log.warning("there is no serving certificate yet file=%s", certificate)
-    context.verify_mode = ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE
+    if client_ca is not None:
+        shown.take_any(context)
     return context

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sampan.apiserver.http import shown
+from sampan.aio import shown
 
 from .parties import Authority, pem
 from .test_proxies import ask

@@ -39,8 +39,10 @@ def serving(pki: Path) -> dict[str, Path]:
     return {"server_cert": pki / "kubelet.crt", "server_key": pki / "kubelet.key"}
 
 
-async def get(n: Node, path: str, tls: Any = True, token: str = "") -> tuple[int, str]:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+async def get(
+    n: Node, path: str, tls: Any = True, token: str = "", headers: dict[str, str] | None = None
+) -> tuple[int, str]:
+    headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
     scheme = "http" if tls is True else "https"
     url = f"{scheme}://127.0.0.1:{n.kubelet.server.port}{path}"
     async with aiohttp.ClientSession() as session, session.get(url, ssl=tls, headers=headers) as response:
@@ -66,6 +68,27 @@ async def test_who_may_use_it_is_what_the_api_server_says(tmp_path: Path) -> Non
         assert (await get(n, "/metrics", nobody, token="good"))[0] == 200
         assert (await get(n, "/pods", nobody, token="good"))[0] == 403
         await unanswered(n, pki)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/exec/default/p/c?command=id"])
+async def test_a_certificate_of_an_unknown_authority_is_nobodys(tmp_path: Path, path: str) -> None:
+    """The handshake goes on, the answer is 401, and a token beside it is listened to, as upstream."""
+    pki, other = tmp_path / "pki", tmp_path / "other"
+    certificates(pki)
+    certificates(other)
+    config = {"port": 0, "bind_address": "127.0.0.1", "client_ca": pki / "ca.crt", **serving(pki)}
+    forged = ssl.create_default_context(cafile=pki / "ca.crt")
+    forged.load_cert_chain(other / "apiserver.crt", other / "apiserver.key")
+    upgrade = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"} if path.startswith("/exec") else {}
+    async with node(tmp_path, **config) as n:
+        n.api.allowed |= {
+            "kube-apiserver-kubelet-client get nodes/proxy",
+            "kube-apiserver-kubelet-client get nodes/metrics",
+        }
+        n.api.tokens["weak"] = ("jane", "system:authenticated")
+        assert await get(n, path, forged, headers=upgrade) == (401, "Unauthorized")
+        assert (await get(n, path, forged, token="weak", headers=upgrade))[0] == 403
+        assert (await get(n, path, context(pki, "apiserver"), headers=upgrade))[0] not in (401, 403)
 
 
 async def unanswered(n: Node, pki: Path) -> None:

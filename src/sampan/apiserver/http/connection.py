@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from sampan.aio import shown
 from sampan.aio.tunnel import Takeover
-from sampan.apiserver.http import shown, wire
+from sampan.apiserver.http import wire
 from sampan.apiserver.http.exchange import Answer, Exchange, Feed, Response, Stream
 from sampan.apiserver.http.reader import Reader
 
@@ -66,25 +66,16 @@ class Connection(asyncio.Protocol):
     def certificate(self) -> dict[str, Any] | None:
         if not self._certificate_known:
             self._certificate_known = True
-            tls = self._verified()
-            self._peer_certificate = (tls.getpeercert() or None) if tls is not None else None
+            self._peer_certificate = shown.certificate(self._transport)
         return self._peer_certificate
 
     def encoded_certificate(self) -> bytes | None:
-        tls = self._verified()
+        tls = shown.verified(self._transport)
         return tls.getpeercert(True) if tls is not None else None
 
     def is_unverified(self) -> bool:
-        return self._verified() is None and self._tls() is not None
-
-    def _tls(self) -> ssl.SSLObject | None:
-        found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
-        return found
-
-    def _verified(self) -> ssl.SSLObject | None:
-        """What tells of the client's certificate, which may be none; None for one that is not good."""
-        tls = self._tls()
-        return tls if tls is not None and shown.is_verified(tls) else None
+        is_secured = self._transport.get_extra_info("ssl_object") is not None
+        return is_secured and shown.verified(self._transport) is None
 
     def address(self) -> str:
         name = self._transport.get_extra_info("peername")

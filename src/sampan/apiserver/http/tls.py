@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from sampan.aio import shown
 from sampan.aio.tls import ReloadingContext, reloading
 from sampan.apiserver.config import Config
-from sampan.apiserver.http import shown
 
 
 def server_context(config: Config) -> ReloadingContext | None:

@@ -74,5 +74,17 @@ def is_verified(connection: ssl.SSLObject) -> bool:
     return functions.verify_result(_pointer(connection._sslobj, SECOND)) == GOOD  # type: ignore[attr-defined]
 
 
+def verified(transport: Any) -> ssl.SSLObject | None:
+    """What tells of the certificate of a transport's client, which may be none; None for one that is not good."""
+    found: ssl.SSLObject | None = transport.get_extra_info("ssl_object") if transport is not None else None
+    return found if found is not None and is_verified(found) else None
+
+
+def certificate(transport: Any) -> dict[str, Any] | None:
+    """The good certificate that a transport's client has shown, as `ssl` gives it; None without one."""
+    found = verified(transport)
+    return (found.getpeercert() or None) if found is not None else None
+
+
 def _pointer(owner: object, offset: int) -> ctypes.c_void_p:
     return ctypes.c_void_p.from_address(id(owner) + offset)
