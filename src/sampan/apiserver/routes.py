@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from sampan.api.errors import BadRequest
 from sampan.api.registry import Kind, Registry
 
 COLLECTION_VERBS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 OBJECT_VERBS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+MOST_PARAMETERS = 1000
 NO_PARAMETERS: dict[str, str] = {}
 
 
@@ -109,6 +111,17 @@ def _in_scope(kind: Kind, target: Target) -> bool:
 def truthy(value: str | None) -> bool:
     """A boolean query parameter: present and not "false" or "0"."""
     return value is not None and value.lower() not in ("false", "0")
+
+
+def query_pairs(target: str) -> list[tuple[str, str]]:
+    """All query parameters of a request's target in order: some may be there several times.
+
+    Raises BadRequest for too many.
+    """
+    try:
+        return parse_qsl(target.partition("?")[2], keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise BadRequest(f"more than {MOST_PARAMETERS} query parameters") from None
 
 
 def parse_parameters(query: str) -> dict[str, str]:

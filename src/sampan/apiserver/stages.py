@@ -25,7 +25,7 @@ from sampan.apiserver.auth.user import User, anonymous
 from sampan.apiserver.heavy import is_heavy
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
-from sampan.apiserver.write import CREATE, Write
+from sampan.apiserver.write import CREATE, View, Write
 
 NOT_FOUND = "the server could not find the requested resource"
 SELECTING = frozenset({"list", "watch", "deletecollection"})
@@ -182,7 +182,15 @@ def own(write: Write) -> None:
 
 def mutate(write: Write) -> Awaitable[None] | None:
     """Admission plugins that change the object."""
+    if write.view is not None:
+        return _mutate_shown(write, write.view)
     return write.request.server.admission.mutate(write)
+
+
+async def _mutate_shown(write: Write, view: View) -> None:
+    shown = view.show(write)
+    await settled(write.request.server.admission.mutate(shown))
+    view.carry(write, shown)
 
 
 def allocate(write: Write) -> None:
@@ -227,7 +235,7 @@ def approve(write: Write) -> Awaitable[None] | None:
     """
     if write.operation == CREATE and write.request.target.verb != "create":
         return _approve_created(write)
-    return write.request.server.admission.validate(write)
+    return write.request.server.admission.validate(write.shown())
 
 
 async def _approve_created(write: Write) -> None:

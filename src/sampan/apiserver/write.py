@@ -8,7 +8,7 @@ change beside the object itself (an allocation, a quota) joins the same commit t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from sampan.api import errors
 from sampan.api.registry import Kind
@@ -19,6 +19,17 @@ from sampan.store.interface import Commit, Compare, Delete, Operation, Put
 CREATE = "CREATE"
 UPDATE = "UPDATE"
 DELETE = "DELETE"
+CONNECT = "CONNECT"
+
+
+class View(Protocol):
+    """A write to one kind, seen as one to another."""
+
+    def show(self, write: Write) -> Write:
+        """A write of the other kind, with what is wanted and what there is."""
+
+    def carry(self, write: Write, shown: Write) -> None:
+        """Do to `write` what plugins have done to what `show` gave."""
 
 
 class Write:
@@ -26,7 +37,7 @@ class Write:
     to change.
 
     `undo` are called when the write does not take place, `done` when it did. `name` may be empty until generateName is
-    resolved.
+    resolved. `view`: how admission is to see it, where the endpoint takes another kind (`scale`).
     """
 
     __slots__ = (
@@ -47,6 +58,7 @@ class Write:
         "revision",
         "subresource",
         "undo",
+        "view",
     )
 
     def __init__(
@@ -74,6 +86,7 @@ class Write:
         self.manager = request.manager
         self.dry_run = is_dry_run(request) if dry_run is None else dry_run
         self.applied = False
+        self.view: View | None = None
         self.key = ""
         self.compares: list[Compare] = []
         self.operations: list[Operation] = []
@@ -84,6 +97,10 @@ class Write:
     def resource(self) -> Kind:
         """Whose endpoint is written to: the kind itself, or the parent of a subresource that takes another kind."""
         return self.request.kind
+
+    def shown(self) -> Write:
+        """The write as admission plugins are shown it."""
+        return self if self.view is None else self.view.show(self)
 
     def abandon(self) -> None:
         """Give back what was taken for this write."""

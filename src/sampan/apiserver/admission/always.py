@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sampan.apiserver.admission.plugin import Plugin, forbid
 from sampan.apiserver.auth.user import SERVER
-from sampan.apiserver.write import Write
+from sampan.apiserver.write import CONNECT, CREATE, DELETE, UPDATE, Write
 
 
 class AlwaysAdmit(Plugin):
@@ -17,11 +17,11 @@ class AlwaysAdmit(Plugin):
 
 
 class AlwaysDeny(Plugin):
-    """Refuses every write but the server's own, without which it would not start."""
+    """Refuses every write and connection but the server's own, without which it would not start."""
 
     name = "AlwaysDeny"
     on_by_default = False
-    operations: ClassVar[frozenset[str]] = frozenset({"CREATE", "UPDATE", "DELETE"})
+    operations: ClassVar[frozenset[str]] = frozenset({CREATE, UPDATE, DELETE, CONNECT})
     subresources: ClassVar[frozenset[str]] = frozenset({"*"})
 
     def validate(self, write: Write) -> None:

@@ -7,7 +7,7 @@ finalizers. https://kubernetes.io/docs/reference/access-authn-authz/admission-co
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 from sampan.apiserver.admission.plugin import Plugin, forbid
 from sampan.apiserver.auth.authorizer import Attributes, allowed
@@ -17,16 +17,21 @@ from sampan.apiserver.write import Write
 class OwnerReferencesPermissionEnforcement(Plugin):
     name = "OwnerReferencesPermissionEnforcement"
     on_by_default = False
+    subresources: ClassVar[frozenset[str]] = frozenset({"*"})
+
+    def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
+        """All but `pods/status`, whose strategy leaves owners as they are, whatever old kubelets send."""
+        return (plural, subresource) != ("pods", "status") and super().handles(group, plural, subresource, operation)
 
     def validate(self, write: Write) -> Awaitable[None] | None:
-        new = write.new.metadata.ownerReferences or []
-        old = (write.old.metadata.ownerReferences if write.old is not None else None) or []
+        new, old = _owners(write.new), _owners(write.old)
         return self._check(write, new, old) if new != old else None
 
     async def _check(self, write: Write, new: list[Any], old: list[Any]) -> None:
         kind = write.resource
         if write.old is not None and not await self._may(
-            write, Attributes("delete", kind.group, kind.version, kind.plural, "", write.namespace, write.name)
+            write,
+            Attributes("delete", kind.group, kind.version, kind.plural, write.subresource, write.namespace, write.name),
         ):
             raise forbid(write, "cannot set an ownerRef on a resource you can't delete: ")
         blocked = {owner.uid for owner in old if owner.blockOwnerDeletion}
@@ -53,3 +58,8 @@ class OwnerReferencesPermissionEnforcement(Plugin):
 
     async def _may(self, write: Write, asked: Attributes) -> bool:
         return await allowed(self.server.authorizer, write.request.user, asked)
+
+
+def _owners(obj: Any) -> list[Any]:
+    meta = getattr(obj, "metadata", None)
+    return (getattr(meta, "ownerReferences", None) if meta is not None else None) or []

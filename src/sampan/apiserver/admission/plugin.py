@@ -17,7 +17,8 @@ class Plugin:
     """`resources` names what the plugin wants to see as (group, plural); empty: everything. Likewise `operations`.
 
     A subresource is only shown to a plugin that lists it in `subresources` ("" is the object itself). What is written
-    is then of the parent's `resource`, and may be of another kind (a Binding to `pods/binding`).
+    is then of the parent's `resource`, and may be of another kind (a Binding to `pods/binding`, a Scale to
+    `deployments/scale`). Of a connection (CONNECT: `pods/exec`, `nodes/proxy`) its options are shown as what is new.
     """
 
     name: ClassVar[str]

@@ -15,6 +15,7 @@ from sampan.apiserver.subresources import kinds
 from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.get import find
 from sampan.apiserver.verbs.patch import decoder, media_of, prepared, refused
+from sampan.apiserver.write import Write
 from sampan.codec import json
 from sampan.codec.errors import CodecError
 from sampan.store.cache import Entry
@@ -34,7 +35,7 @@ async def update(request: Request) -> Response:
     def replace(obj: Any, entry: Entry) -> Any:
         return _scaled(obj, wanted)
 
-    return _answer(request, await change(request, replace))
+    return _answer(request, await change(request, replace, view=AsScale()))
 
 
 async def patch(request: Request) -> Response:
@@ -58,7 +59,18 @@ async def patch(request: Request) -> Response:
             wanted.metadata.resourceVersion = None
         return _scaled(obj, wanted)
 
-    return _answer(request, await change(request, apply))
+    return _answer(request, await change(request, apply, view=AsScale()))
+
+
+class AsScale:
+    """Admission is shown the Scale, before and after, and may change how many replicas it asks for."""
+
+    def show(self, write: Write) -> Write:
+        new, old = (scale_of(obj, write.revision) for obj in (write.new, write.old))
+        return Write(write.request, write.operation, new=new, old=old, revision=write.revision, kind=kinds.scale())
+
+    def carry(self, write: Write, shown: Write) -> None:
+        write.new.spec.replicas = shown.new.spec.replicas or 0
 
 
 def scale_of(obj: Any, revision: int) -> Any:

@@ -11,21 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from sampan.aio.tunnel import Tunnel
 from sampan.api.errors import BadRequest
 from sampan.apiserver import kubelets, stored
 from sampan.apiserver.http.exchange import Answer
 from sampan.apiserver.request import Request
-from sampan.apiserver.routes import truthy
+from sampan.apiserver.routes import query_pairs, truthy
 from sampan.apiserver.streaming import handshake
 from sampan.apiserver.subresources.podcontainer import chosen
 from sampan.apiserver.verbs.get import find
 
 STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
 """Parameters of the API to those of the kubelet."""
-MOST_PARAMETERS = 1000
 
 
 class Translation(NamedTuple):
@@ -53,7 +52,7 @@ FORWARDING = Translation("SPDY/3.1+portforward.k8s.io", b"portforward.k8s.io", _
 
 async def execute(request: Request) -> Answer:
     """Run a command in a container. Raises NotFound, BadRequest, Forbidden, and what the kubelet says."""
-    given = parameters(request)
+    given = query_pairs(request.exchange.target)
     command = [("command", value) for name, value in given if name == "command"]
     return await _in_container(request, "exec", command)
 
@@ -66,7 +65,8 @@ async def attach(request: Request) -> Answer:
 async def port_forward(request: Request) -> Answer:
     """Connections to ports of a pod. Raises as `execute`."""
     pod = _pod(request)
-    ports = [("port", port) for name, value in parameters(request) if name == "ports" for port in value.split(",")]
+    given = query_pairs(request.exchange.target)
+    ports = [("port", port) for name, value in given if name == "ports" for port in value.split(",")]
     path = f"/portForward/{quote(request.target.namespace)}/{quote(request.target.name)}"
     return await _tunnel(request, pod, path, ports, FORWARDING)
 
@@ -108,12 +108,3 @@ async def _tunnel(
 
 def _pod(request: Request) -> Any:
     return stored.from_bytes(request.kind, find(request).data)
-
-
-def parameters(request: Request) -> list[tuple[str, str]]:
-    """All query parameters in order: some of these may be there several times. Raises BadRequest for too many."""
-    query = request.exchange.target.partition("?")[2]
-    try:
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
-    except ValueError:
-        raise BadRequest(f"more than {MOST_PARAMETERS} query parameters") from None

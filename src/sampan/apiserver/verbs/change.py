@@ -19,7 +19,7 @@ from sampan.apiserver.listoptions import parse_version
 from sampan.apiserver.request import Request
 from sampan.apiserver.verbs.get import absent
 from sampan.apiserver.verbs.sight import Sight
-from sampan.apiserver.write import UPDATE, Write, commit
+from sampan.apiserver.write import UPDATE, View, Write, commit
 from sampan.store.cache import Entry
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
@@ -29,9 +29,9 @@ Change = Callable[[Any, Entry], Any]
 """From the stored object (the callee's own copy) and its cache entry to the object wanted."""
 
 
-async def change(request: Request, make: Change, *, applied: bool = False) -> bytes:
+async def change(request: Request, make: Change, *, applied: bool = False, view: View | None = None) -> bytes:
     """Apply `make` to the object the request names, through all write stages; gives the bytes to show. `applied`:
-    `make` has recorded the owners of fields.
+    `make` has recorded the owners of fields. `view`: how admission is to see the change, if not as it is.
 
     Raises NotFound, Conflict, Invalid and what the stages raise. An update that changes nothing is not written.
     """
@@ -41,7 +41,7 @@ async def change(request: Request, make: Change, *, applied: bool = False) -> by
     for _ in range(ATTEMPTS):
         entry = cache.get(target.namespace or None, target.name)
         try:
-            data = await _attempt(request, entry, make, sight, applied=applied)
+            data = await _attempt(request, entry, make, sight, applied=applied, view=view)
         except errors.ApiError:
             if sight.certain:
                 raise
@@ -52,14 +52,16 @@ async def change(request: Request, make: Change, *, applied: bool = False) -> by
     raise conflict(request, target.name)
 
 
-async def _attempt(request: Request, entry: Entry | None, make: Change, sight: Sight, *, applied: bool) -> bytes:
+async def _attempt(
+    request: Request, entry: Entry | None, make: Change, sight: Sight, *, applied: bool, view: View | None
+) -> bytes:
     """The bytes to show; b"" when it has to be tried on something newer."""
     kind, name = request.kind, request.target.name
     if entry is None:
         raise absent(kind, name)
     new = await heavy.work(request, make, stored.from_bytes(kind, entry.data), entry)
     write = Write(request, UPDATE, new=new, old=stored.from_bytes(kind, entry.data), revision=entry.revision)
-    write.applied = applied
+    write.applied, write.view = applied, view
     check_version(write, entry)
     metadata.check_place(write)
     metadata.check_named(new, name)

@@ -81,6 +81,22 @@ async def test_owners_are_set_by_those_who_may_delete() -> None:
         assert (await server("PATCH", f"{PLACE}/configmaps/a", change, user=EVE))[0] == 200
 
 
+async def test_owners_are_not_set_by_way_of_a_status() -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+    change = {"metadata": {"ownerReferences": [owner]}}
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    async with api(enable_plugins=("OwnerReferencesPermissionEnforcement",)) as server:
+        await server.make(budgets, {"metadata": {"name": "b"}, "spec": {"minAvailable": 1}})
+        await allow(server, rule("patch", "poddisruptionbudgets/status", "policy"))
+        refused = await server.message(f"{budgets}/b/status", change, method="PATCH", user=EVE)
+        assert "cannot set an ownerRef on a resource you can't delete" in refused
+        await server(
+            "PATCH", f"{RBAC}/clusterroles/eves", {"rules": [rule("*", "poddisruptionbudgets/status", "policy")]}
+        )
+        status, changed = await server("PATCH", f"{budgets}/b/status", change, user=EVE)
+        assert (status, changed["metadata"]["ownerReferences"]) == (200, [owner])
+
+
 async def test_images_are_always_pulled() -> None:
     async with api(enable_plugins=("AlwaysPullImages",)) as server:
         made = await server.make(f"{PLACE}/pods", pod("p", imagePullPolicy="Never"))
