@@ -200,6 +200,17 @@ def legacy(world: Any, name: str, **claims: str) -> str:
     return shown
 
 
+def test_a_request_may_say_which_account_of_that_name_it_means(world: Any) -> None:
+    """As upstream since 1.34: one that has been made anew gives no tokens to who asks for the old one."""
+    named = {"metadata": {"uid": world.uid}, "spec": {}}
+    made = world.api("POST", f"{ACCOUNT}/token", named)
+    assert (made.status, made.body["metadata"]["uid"]) == (201, world.uid)
+    answer = world.api("POST", f"{ACCOUNT}/token", {"metadata": {"uid": "other"}, "spec": {}})
+    why = f"the UID in the token request (other) does not match the UID of the service account ({world.uid})"
+    words = f'Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "bot": {why}'
+    assert (answer.status, answer.body["message"]) == (409, words)
+
+
 def test_tokens_of_secrets_are_good_while_the_secret_says_so(world: Any) -> None:
     shown = legacy(world, "old-token")
     status = review(world, shown)

@@ -82,13 +82,22 @@ async def may_sign(authorizer: Authorizer, write: Write, verb: str, signer: str)
 
 def organizations(request: str) -> list[str]:
     """The organizations a certificate request (base64 of PEM) names; none when it cannot be read."""
+    try:
+        return _named(request, "2.5.4.10")
+    except ValueError:
+        return []
+
+
+def common_names(request: str) -> list[str]:
+    """The common names a certificate request (base64 of PEM) names, of which there should be one. Raises ValueError."""
+    return _named(request, "2.5.4.3")
+
+
+def _named(request: str, attribute: str) -> list[str]:
+    """The values of one attribute (an object identifier) of the subject."""
     import base64
 
     from cryptography import x509
-    from cryptography.x509.oid import NameOID
 
-    try:
-        subject = x509.load_pem_x509_csr(base64.b64decode(request)).subject
-    except ValueError:
-        return []
-    return [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    subject = x509.load_pem_x509_csr(base64.b64decode(request)).subject
+    return [str(one.value) for one in subject.get_attributes_for_oid(x509.ObjectIdentifier(attribute))]

@@ -6,15 +6,16 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from sampan.api import errors
+from sampan.apiserver.admission.certificatesigning import common_names
 from sampan.apiserver.admission.nodetokens import check_token
 from sampan.apiserver.admission.plugin import Plugin, forbid
-from sampan.apiserver.auth.node.authorizer import LEASES, node_name
+from sampan.apiserver.auth.node.authorizer import LEASES, PREFIX, node_name
 from sampan.apiserver.auth.node.graph import references
 from sampan.apiserver.write import CREATE, DELETE, UPDATE, Write
 
@@ -36,7 +37,16 @@ OWN_LABELS = frozenset(
 )
 OWN_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
 RESERVED = ("kubernetes.io", "k8s.io")
+NODE_SIGNERS = frozenset({"kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet"})
 RESTRICTED = "node-restriction.kubernetes.io"
+
+
+OWN_PODS = {
+    DELETE: '"{}" can only delete pods',
+    UPDATE: '"{}" can only update pod status for pods',
+    CREATE: "{} can only evict pods",
+}
+"""What a node may do to its own pods alone; CREATE is an eviction's."""
 
 
 class NodeRestriction(Plugin):
@@ -54,6 +64,7 @@ class NodeRestriction(Plugin):
             ("coordination.k8s.io", "leases"),
             ("storage.k8s.io", "csinodes"),
             ("resource.k8s.io", "resourceslices"),
+            ("certificates.k8s.io", "certificatesigningrequests"),
         }
     )
 
@@ -78,14 +89,14 @@ class NodeRestriction(Plugin):
         elif write.operation == DELETE:
             self.own_pod(write, node, write.old)
         else:
-            raise forbid(write, f'node "{node}" may not update pods')
+            why = f'node "{node}" can only create and delete mirror pods'
+            raise forbid(write, f'unexpected operation "{write.operation}", {why}')
 
     def own_pod(self, write: Write, node: str, pod: Any) -> None:
         """Raises Forbidden for a pod that is not bound to the node."""
         bound = pod.spec.nodeName if pod.spec is not None else None
         if bound != node:
-            verb = {DELETE: "delete", UPDATE: "update status for"}.get(write.operation, "evict")
-            raise forbid(write, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
+            raise forbid(write, f"node {OWN_PODS[write.operation].format(node)} with spec.nodeName set to itself")
 
     def _eviction(self, write: Write, node: str) -> None:
         entry = self.server.cache.resource("", "pods").get(write.namespace, write.name)
@@ -110,10 +121,8 @@ class NodeRestriction(Plugin):
         if pod.spec is None or pod.spec.nodeName != node:
             raise forbid(write, f'node "{node}" can only create pods with spec.nodeName set to itself')
         self._owned_by_node(write, node, pod.metadata.ownerReferences or ())
-        for plural, _, _ in references(pod):
+        for plural, _, _ in (*references(pod), *_unrelated(pod)):
             raise forbid(write, f'node "{node}" can not create pods that reference {_words(plural)}')
-        if pod.spec.resourceClaims:
-            raise forbid(write, f'node "{node}" can not create pods that reference resourceclaims')
 
     def _owned_by_node(self, write: Write, node: str, owners: Sequence[Any]) -> None:
         """A mirror pod goes with its node: so it is collected when the node goes, and nobody else's deletion waits."""
@@ -134,7 +143,7 @@ class NodeRestriction(Plugin):
             raise forbid(write, f"node {node} UID mismatch: expected {own[0].uid} got {uid}")
 
     def _node(self, write: Write, node: str) -> None:
-        name = write.name or (write.new.metadata.name if write.new is not None else "")
+        name = _name(write)
         if name != node:
             raise forbid(write, f'node "{node}" is not allowed to modify node "{name}"')
         if write.operation == DELETE:
@@ -149,9 +158,10 @@ class NodeRestriction(Plugin):
         elif new.metadata.ownerReferences:
             raise forbid(write, f'node "{node}" is not allowed to set ownerReferences')
         wrong = forbidden_labels(new.metadata.labels or {}, (old.metadata.labels if old is not None else None) or {})
+        if wrong and old is None:
+            raise forbid(write, f'node "{node}" is not allowed to set the following labels: {", ".join(wrong)}')
         if wrong:
-            verb = "set" if write.operation == CREATE else "modify"
-            raise forbid(write, f'node "{node}" is not allowed to {verb} the following labels: {", ".join(wrong)}')
+            raise forbid(write, f"is not allowed to modify labels: {', '.join(wrong)}")
 
     def _account(self, write: Write, node: str) -> Awaitable[None] | None:
         return check_token(write, node) if write.subresource == "token" else None
@@ -163,18 +173,41 @@ class NodeRestriction(Plugin):
             why = "is not allowed to update fields other than status.capacity and status.conditions"
             raise forbid(write, f'node "{node}" {why}')
 
-    def _named_as_itself(self, write: Write, node: str) -> None:
-        if write.namespace and write.namespace != LEASES:
+    def _lease(self, write: Write, node: str) -> None:
+        if write.namespace != LEASES:
             raise forbid(write, f'can only access leases in the "{LEASES}" system namespace')
-        name = write.name or (write.new.metadata.name if write.new is not None else "")
-        if name != node:
-            raise forbid(write, "can only access objects with the same name as the requesting node")
+        self._named_as_itself(write, node, "node lease")
+
+    def _csi_node(self, write: Write, node: str) -> None:
+        self._named_as_itself(write, node, "CSINode")
+
+    def _named_as_itself(self, write: Write, node: str, what: str) -> None:
+        if _name(write) != node:
+            raise forbid(write, f"can only access {what} with the same name as the requesting node")
 
     def _slice(self, write: Write, node: str) -> None:
+        """What it may change the authorizer has found out; deletecollection comes here for each."""
         obj = write.new if write.operation == CREATE else write.old
-        if obj.spec is None or obj.spec.nodeName != node:
-            verb = "create" if write.operation == CREATE else "modify"
+        if write.operation != UPDATE and (obj.spec is None or obj.spec.nodeName != node):
+            verb = write.operation.lower()
             raise forbid(write, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+
+    def _certificate_request(self, write: Write, node: str) -> None:
+        """To a kubelet's signers it may name nobody but itself (upstream since 1.31)."""
+        spec = write.new.spec
+        if write.operation != CREATE or spec is None or spec.signerName not in NODE_SIGNERS:
+            return
+        try:
+            names = common_names(spec.request or "")
+        except ValueError as error:
+            raise forbid(write, f"unable to parse csr: {error}") from None
+        if names != [PREFIX + node]:
+            raise forbid(write, f"can only create a node CSR with CN={PREFIX}{node}")
+
+
+def _name(write: Write) -> str:
+    """Also of what is being made, whose name is not in the path."""
+    return write.name or (write.new.metadata.name or "" if write.new is not None else "")
 
 
 FREE_OF_CLAIM = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
@@ -195,10 +228,21 @@ CHECKS: dict[str, Callable[[NodeRestriction, Write, str], Awaitable[None] | None
     "nodes": NodeRestriction._node,
     "serviceaccounts": NodeRestriction._account,
     "persistentvolumeclaims": NodeRestriction._claim,
-    "leases": NodeRestriction._named_as_itself,
-    "csinodes": NodeRestriction._named_as_itself,
+    "leases": NodeRestriction._lease,
+    "csinodes": NodeRestriction._csi_node,
+    "certificatesigningrequests": NodeRestriction._certificate_request,
     "resourceslices": NodeRestriction._slice,
 }
+
+
+def _unrelated(pod: Any) -> Iterator[tuple[str, str, str]]:
+    """What a pod refers to that opens nothing to its node."""
+    for volume in pod.spec.volumes or ():
+        for source in (volume.projected.sources if volume.projected is not None else None) or ():
+            if source.clusterTrustBundle is not None:
+                yield "clustertrustbundles", "", source.clusterTrustBundle.name or ""
+    for claim in pod.spec.resourceClaims or ():
+        yield "resourceclaims", "", claim.name
 
 
 def _words(plural: str) -> str:

@@ -29,20 +29,19 @@ async def check_token(write: Write, node: str) -> None:
     def no(why: str) -> Forbidden:
         return forbid(write, why)
 
-    if bound is None or (bound.kind, bound.apiVersion or "v1") != ("Pod", "v1"):
+    if bound is None or (bound.kind, bound.apiVersion) != ("Pod", "v1") or not bound.name:
         raise no("node requested token not bound to a pod")
     if not bound.uid:
         raise no("node requested token with a pod binding without a uid")
-    entry = request.server.cache.resource("", "pods").get(request.target.namespace, bound.name or "")
+    entry = request.server.cache.resource("", "pods").get(request.target.namespace, bound.name)
     if entry is None:
-        raise errors.not_found("", "pods", bound.name or "")
+        raise errors.not_found("", "pods", bound.name)
     pod = request.server.decoded(entry)
     if pod.metadata.uid != bound.uid:
-        raise no(f"the UID in the bound object reference ({bound.uid}) does not match the UID in record")
+        why = f"the UID in the bound object reference ({bound.uid}) does not match the UID in record. "
+        raise no(why + "The object might have been deleted and then recreated")
     if pod.spec.nodeName != node:
         raise no("node requested token bound to a pod scheduled on a different node")
-    if pod.spec.serviceAccountName != request.target.name:
-        raise no("node requested token for a service account that the pod does not run as")
     audiences = spec.audiences or ()
     if len(audiences) > 1:
         raise no("node may only request 0 or 1 audiences")
@@ -50,7 +49,8 @@ async def check_token(write: Write, node: str) -> None:
     if audience not in audiences_of(request.server, pod):
         asked = Attributes(AUDIENCE_VERB, "", "", audience, "", request.target.namespace, request.target.name)
         if not await allowed(request.server.authorizer, request.user, asked):
-            raise no(f'audience "{audience}" not found in pod spec volume')
+            why = f"{request.user.name} is not authorized to request tokens for this audience"
+            raise no(f'audience "{audience}" not found in pod spec volume, {why}')
 
 
 def audiences_of(server: ApiServer, pod: Any) -> set[str]:

@@ -36,10 +36,11 @@ async def create(request: Request) -> Response:
     write = Write(request, CREATE, new=wanted, kind=kinds.token_request())
     managedfields.record(write)
     await settled(server.admission.mutate(write))
-    account = stored.from_bytes(request.kind, find(request).data)
-    now = server.clock.now()
     meta = metadata.ensure(wanted)
     _check_place(request, meta)
+    account = stored.from_bytes(request.kind, find(request).data)
+    _check_account(meta, account.metadata)
+    now = server.clock.now()
     spec = wanted.spec = wanted.spec or authentication_v1.TokenRequestSpec()
     if spec.expirationSeconds is None:
         spec.expirationSeconds = DEFAULT_SECONDS
@@ -47,7 +48,7 @@ async def create(request: Request) -> Response:
     await settled(server.admission.validate(write))
     spec.audiences = spec.audiences or list(issuing.audiences)
     meta.name, meta.namespace = target.name, target.namespace
-    meta.uid, meta.creationTimestamp = metadata.new_uid(server.rng), timestamp(now)
+    meta.uid, meta.creationTimestamp = account.metadata.uid, timestamp(now)
     bound = _bound(request, spec.boundObjectRef)
     if 0 < issuing.max_seconds < spec.expirationSeconds:
         asked, spec.expirationSeconds = spec.expirationSeconds, issuing.max_seconds
@@ -103,6 +104,13 @@ def _check_place(request: Request, meta: Any) -> None:
             raise errors.invalid("authentication.k8s.io", "TokenRequest", request.target.name, [wrong])
 
 
+def _check_account(meta: Any, account: Any) -> None:
+    """A uid in the body must be the account's: of another of the same name there are no tokens. Raises Conflict."""
+    if meta.uid and meta.uid != account.uid:
+        why = f"the UID in the token request ({meta.uid}) does not match the UID of the service account ({account.uid})"
+        raise errors.conflict("authentication.k8s.io", "TokenRequest", account.name, why)
+
+
 def _check(spec: Any) -> None:
     wrong = []
     if spec.expirationSeconds < LEAST_SECONDS:
@@ -138,7 +146,9 @@ def _bound(request: Request, reference: Any) -> dict[str, Bound]:
         return {}
     plural = BINDABLE.get((reference.apiVersion or "v1", reference.kind or ""))
     if plural is None:
-        raise errors.BadRequest(f"cannot bind token to object of type {reference.apiVersion}, Kind={reference.kind}")
+        version = reference.apiVersion or ""
+        version = version if "/" in version else f"/{version}"
+        raise errors.BadRequest(f"cannot bind token to object of type {version}, Kind={reference.kind}")
     place = None if plural == "nodes" else request.target.namespace
     name = reference.name or ""
     found = _found(request, plural, place, name)
@@ -149,7 +159,7 @@ def _bound(request: Request, reference: Any) -> dict[str, Bound]:
         made |= _of_pod(request, found.spec)
     if reference.uid and reference.uid != found.metadata.uid:
         why = f"the UID in the bound object reference ({reference.uid}) does not match the UID in record. "
-        raise errors.conflict("", plural, name, why + "The object might have been deleted and then recreated")
+        raise errors.conflict("", reference.kind, name, why + "The object might have been deleted and then recreated")
     return made
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from sampan.apiserver.auth.user import User
 from sampan.cluster import tokenkeys
@@ -14,6 +19,7 @@ from tests.unit.apiserver.admission.harness import Api, api, pod
 NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/namespaces/default/pods"
+BUNDLE = {"name": "v", "projected": {"sources": [{"clusterTrustBundle": {"name": "b", "path": "p"}}]}}
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "x", "kubernetes.io/config.source": "file"}}
 
 
@@ -77,12 +83,13 @@ async def test_what_a_node_may_not_change_of_itself(change: dict[str, Any], word
             mirror(volumes=[{"name": "v", "secret": {"secretName": "s"}}]),
             "can not create pods that reference secrets",
         ),
+        (mirror(volumes=[BUNDLE]), "can not create pods that reference clustertrustbundles"),
         (
             mirror(resourceClaims=[{"name": "r", "resourceClaimName": "r"}]),
             "can not create pods that reference resourceclaims",
         ),
     ],
-    ids=["plain", "elsewhere", "account", "secret", "cve-2025-4563"],
+    ids=["plain", "elsewhere", "account", "secret", "bundle", "cve-2025-4563"],
 )
 async def test_only_bare_mirror_pods_are_made(body: dict[str, Any], words: str) -> None:
     async with api() as server:
@@ -144,7 +151,7 @@ async def test_pods_of_its_own_are_reported_and_deleted_and_no_others() -> None:
     phase = {"status": {"phase": "Running"}}
     async with api() as server:
         await bound(server, "n2")
-        words = 'node "n1" can only update status for pods with spec.nodeName set to itself'
+        words = 'node "n1" can only update pod status for pods with spec.nodeName set to itself'
         assert words in await server.message(f"{PODS}/p/status", phase, method="PATCH", user=NODE)
         assert "can only delete pods" in await server.message(f"{PODS}/p", None, method="DELETE", user=NODE)
         await server("DELETE", f"{PODS}/p?gracePeriodSeconds=0")
@@ -157,7 +164,51 @@ async def test_its_own_lease() -> None:
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
     async with api() as server:
         assert (await server("POST", leases, {"metadata": {"name": "n1"}}, user=NODE))[0] == 201
-        assert "same name" in await server.message(leases, {"metadata": {"name": "n2"}}, user=NODE)
+        words = "can only access node lease with the same name as the requesting node"
+        assert words in await server.message(leases, {"metadata": {"name": "n2"}}, user=NODE)
+
+
+async def test_its_own_csi_node_and_its_own_slices() -> None:
+    nodes, slices = "/apis/storage.k8s.io/v1/csinodes", "/apis/resource.k8s.io/v1/resourceslices"
+
+    def piece(node: str) -> dict[str, Any]:
+        pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+        return {"metadata": {"name": node}, "spec": {"driver": "d.example", "nodeName": node, "pool": pool}}
+
+    async with api() as server:
+        for path, body in ((nodes, {"metadata": {"name": "n1"}, "spec": {"drivers": []}}), (slices, piece("n1"))):
+            assert (await server("POST", path, body, user=NODE))[0] == 201
+        words = "can only access CSINode with the same name as the requesting node"
+        assert words in await server.message(nodes, {"metadata": {"name": "n2"}, "spec": {"drivers": []}}, user=NODE)
+        words = "can only create ResourceSlice with the same NodeName as the requesting node"
+        assert words in await server.message(slices, piece("n2"), user=NODE)
+        await server.make(slices, piece("n2"))
+        refused = await server.message(f"{slices}/n2", None, method="DELETE", user=NODE)
+        assert "no relationship found between node 'n1' and this object" in refused
+        assert (await server("DELETE", f"{slices}/n1", user=NODE))[0] == 200
+
+
+def signing(name: str, signer: str) -> dict[str, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pairs = [(NameOID.COMMON_NAME, name), (NameOID.ORGANIZATION_NAME, "system:nodes")]
+    subject = x509.Name([x509.NameAttribute(*pair) for pair in pairs])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    pem = b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+    return {"metadata": {"generateName": "r-"}, "spec": {"request": pem, "signerName": signer, "usages": ["any"]}}
+
+
+@pytest.mark.parametrize("signer", ["kubelet-serving", "kube-apiserver-client-kubelet"])
+async def test_certificates_are_asked_for_in_its_own_name_only(signer: str) -> None:
+    requests, signer = "/apis/certificates.k8s.io/v1/certificatesigningrequests", f"kubernetes.io/{signer}"
+    async with api() as server:
+        assert (await server("POST", requests, signing("system:node:n1", signer), user=NODE))[0] == 201
+        words = "can only create a node CSR with CN=system:node:n1"
+        assert words in await server.message(requests, signing("system:node:n2", signer), user=NODE)
+        elsewhere = signing("other", "kubernetes.io/kube-apiserver-client")
+        assert (await server("POST", requests, elsewhere, user=NODE))[0] == 201
+        broken = signing("system:node:n1", signer)
+        broken["spec"]["request"] = b64encode(b"-----BEGIN CERTIFICATE REQUEST-----\n").decode()
+        assert "unable to parse csr" in await server.message(requests, broken, user=NODE)
 
 
 async def test_it_evicts_its_own_pods_and_no_others() -> None:

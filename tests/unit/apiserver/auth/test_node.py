@@ -28,11 +28,20 @@ SPEC: dict[str, Any] = {
             "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "key", "key": "k"}}}],
         }
     ],
+    "initContainers": [{"name": "i", "envFrom": [{"configMapRef": {"name": "init"}}]}],
+    "ephemeralContainers": [{"name": "e", "envFrom": [{"secretRef": {"name": "debug"}}]}],
     "volumes": [
         {"name": "s", "secret": {"secretName": "vol"}},
-        {"name": "p", "projected": {"sources": [{"configMap": {"name": "root"}}]}},
+        {"name": "p", "projected": {"sources": [{"configMap": {"name": "root"}}, {"secret": {"name": "both"}}]}},
         {"name": "d", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "scratch", "ephemeral": {}},
+        {"name": "i", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "inline"}}},
     ],
+    "resourceClaims": [{"name": "r", "resourceClaimName": "named"}, {"name": "t", "resourceClaimTemplateName": "t"}],
+}
+STATUS = {
+    "resourceClaimStatuses": [{"name": "t", "resourceClaimName": "made"}],
+    "extendedResourceClaimStatus": {"resourceClaimName": "extended", "requestMappings": []},
 }
 
 
@@ -41,7 +50,8 @@ def entry(plural: str, body: dict[str, Any], name: str, namespace: str = "") -> 
 
 
 def pod(spec: dict[str, Any] | None = None, **metadata: Any) -> Entry:
-    return entry("pods", {"metadata": {"name": "p", "namespace": "ns", **metadata}, "spec": spec or SPEC}, "p", "ns")
+    meta = {"name": "p", "namespace": "ns", **metadata}
+    return entry("pods", {"metadata": meta, "spec": spec or SPEC, "status": STATUS}, "p", "ns")
 
 
 @pytest.fixture
@@ -59,9 +69,10 @@ def get(resource: str, name: str, namespace: str = "ns") -> Attributes:
 
 
 REACHED = [
-    *(get("secrets", name) for name in ("pull", "env", "vol")),
-    *(get("configmaps", name) for name in ("key", "root")),
-    get("persistentvolumeclaims", "data"),
+    *(get("secrets", name) for name in ("pull", "env", "vol", "debug", "both", "inline")),
+    *(get("configmaps", name) for name in ("key", "root", "init")),
+    *(get("persistentvolumeclaims", name) for name in ("data", "p-scratch")),
+    *(get("resourceclaims", name)._replace(group="resource.k8s.io") for name in ("named", "made", "extended")),
     get("persistentvolumes", "pv", ""),
     get("secrets", "csi", "storage"),
     get("pods", "p"),

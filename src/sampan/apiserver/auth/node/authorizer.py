@@ -90,7 +90,7 @@ class NodeAuthorizer:
     def _claim(self, node: str, asked: Attributes) -> Answer:
         if asked.subresource != "status":
             return self._get_related(node, asked)
-        if asked.verb not in ("get", "update", "patch"):
+        if asked.verb not in ("update", "patch"):
             return _no("can only get/update/patch this type")
         return self._related(node, asked)
 
@@ -138,8 +138,9 @@ class NodeAuthorizer:
         if asked.verb in ("watch", "list", "deletecollection"):
             if _selects(asked, "spec.nodeName", node):
                 return ALLOW
-            return _no("can only list/watch/deletecollection resourceslices with spec.nodeName field selector")
-        return _no("only get, watch, list, create, update, patch, delete and deletecollection are allowed")
+            return _no("can only list/watch/deletecollection resourceslices with nodeName field selector")
+        verbs = "get, watch, list, create, update, patch, delete, deletecollection"
+        return _no(f"only the following verbs are allowed for a ResourceSlice: {verbs}")
 
     def _csi_node(self, node: str, asked: Attributes) -> Answer:
         if asked.subresource:

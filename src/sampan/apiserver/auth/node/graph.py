@@ -131,12 +131,21 @@ def references(pod: Any) -> Iterator[Vertex]:
         yield from _of_container(namespace, container)
     for volume in spec.volumes or ():
         yield from _of_volume(pod, namespace, volume)
-    claims = (pod.status.resourceClaimStatuses if pod.status is not None else None) or ()
+    yield from _claims(pod, namespace)
+
+
+def _claims(pod: Any, namespace: str) -> Iterator[Vertex]:
+    """Resource claims: named, made from templates, and made for what it asks of extended resources (KEP-5004)."""
+    status, spec = pod.status, pod.spec
+    claims = (status.resourceClaimStatuses if status is not None else None) or ()
     made = {claim.name: claim.resourceClaimName for claim in claims}
     for claim in spec.resourceClaims or ():
         name = claim.resourceClaimName or made.get(claim.name)
         if name:
             yield "resourceclaims", namespace, name
+    extended = status.extendedResourceClaimStatus if status is not None else None
+    if extended is not None and extended.resourceClaimName:
+        yield "resourceclaims", namespace, extended.resourceClaimName
 
 
 def _of_container(namespace: str, container: Any) -> Iterator[Vertex]:
