@@ -54,6 +54,10 @@ class Pods:
         self._files = {name: self._file(address) for name, address in self.addresses.items()}
         self._servers: list[socket.socket] = []
 
+    def file(self, pod: str) -> Path:
+        """Of the pod's network namespace."""
+        return self._files[pod]
+
     def close(self) -> None:
         for server in self._servers:
             server.close()

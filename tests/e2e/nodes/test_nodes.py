@@ -79,12 +79,3 @@ def test_a_paused_node_answers_again(world: World, pods: dict[int, str]) -> None
     with world.paused(2), pytest.raises(AssertionError):
         world.fetch(1, f"http://{pods[2]}:8080/", seconds=1)
     until(lambda: world.fetch(1, f"http://{pods[2]}:8080/"), "the pod is reached again")
-
-
-def test_a_node_that_died_is_started_anew(world: World, pods: dict[int, str]) -> None:
-    world.machine(2).kill()
-    until(lambda: not world.machine(2).processes(), "nothing of it runs")
-    assert world.asks("pod-1", f"http://{pods[3]}:8080/"), "the others do not miss it"
-    world.machine(2).mend()
-    assert f"{world.names[2]} joined; {world.names[3]} runs already" in world.up("--nodes", "3", "--no-sample")
-    until(lambda: world.asks("pod-3", f"http://{world.address('pod-2')}:8080/"), "its pod is reached again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,24 @@ class Story:
         if name == "set":
             self._set(body)
             return body
+        if name == "unreachable":
+            self._avoid(frozenset(body.split()))
+            return body
         if name == "dns":
             return "\n".join(self._ask(line) for line in body.splitlines() if not line.startswith("    "))
         return self._rules.strip() if name == "rules" else "\n".join(self._elements())
+
+    def _avoid(self, nodes: frozenset[str]) -> None:
+        self._view = replace(self._view, unreachable=nodes)
+        self._apply({key for kind, key in self._objects if kind == "Service"})
 
     def _set(self, body: str) -> None:
         touched = set()
         for document in body.split("\n---\n"):
             touched |= self._put(yaml.decode(document))
+        self._apply(touched)
+
+    def _apply(self, touched: set[str]) -> None:
         changes = [self._change(key) for key in sorted(touched)]
         self._rules = self._table.update(changes)
         for change in changes:

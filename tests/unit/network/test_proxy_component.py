@@ -20,9 +20,14 @@ class Setting:
         self.clock = VirtualClock()
         self.api = FakeApi(self.clock)
         self.backend = FakeBackend()
+        self.forgotten: list[set[str]] = []
         self.proxy = ServiceProxy(
-            client=self.api, clock=self.clock, rng=random.Random(1), node_name="n1", backends={"IPv4": self.backend}
-        )
+            client=self.api, clock=self.clock, rng=random.Random(1), node_name="n1", backends={"IPv4": self.backend},
+            forget=self._forget,
+        )  # fmt: skip
+
+    async def _forget(self, addresses: set[str]) -> None:
+        self.forgotten.append(addresses)
 
     def endpoints(self, name: str) -> list[str]:
         return [endpoint.address for port in self.backend.rules[f"default/{name}"] for endpoint in port.everywhere]
@@ -60,6 +65,26 @@ async def test_changes_in_one_instant_share_a_transaction(setting: Setting) -> N
     setting.api.add(service("a", "10.96.0.7"), service("b", "10.96.0.8"), endpoint_slice("a", "10.244.0.3"))
     await setting.clock.advance(1)
     assert setting.backend.calls[1:] == ["update default/a default/b"]
+
+
+async def test_endpoints_on_a_node_that_does_not_answer_are_avoided_until_it_does(setting: Setting) -> None:
+    def spread(piece: discovery_v1.EndpointSlice) -> None:
+        nodes = {"10.244.0.2": "n1", "10.244.1.2": "n2"}
+        piece.endpoints = [discovery_v1.Endpoint(addresses=[a], nodeName=node) for a, node in nodes.items()]
+
+    setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", spread)
+    setting.api.add(service("other", "10.96.0.6"), endpoint_slice("other", "10.244.0.3"))
+    await setting.clock.advance(1)
+    setting.proxy.avoid(frozenset({"n2"}))
+    await setting.clock.advance(1)
+    assert setting.endpoints("web") == ["10.244.0.2"]
+    assert setting.backend.calls[-1] == "update default/web"
+    assert setting.forgotten == [{"10.244.1.2"}]
+    assert setting.proxy.statistics()["unreachableNodes"] == ["n2"]
+    setting.proxy.avoid(frozenset())
+    await setting.clock.advance(1)
+    assert setting.endpoints("web") == ["10.244.0.2", "10.244.1.2"]
+    assert setting.forgotten == [{"10.244.1.2"}]
 
 
 async def test_a_deleted_service_goes(setting: Setting) -> None:

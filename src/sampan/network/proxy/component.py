@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +48,8 @@ class ServiceProxy:
     """`backends`: one for each address family that is served; `former`: backends of other modes, whose rules are taken
     away once ours are in place; `local_addresses`: service addresses that this node answers itself (the cluster DNS),
     left alone; `zone`: this node's, until its Node tells; `informers`: those of the process, started by their owner;
-    None for own ones; `server`: where health checks of services are answered, None for nowhere."""
+    None for own ones; `server`: where health checks of services are answered, None for nowhere; `forget`: deletes the
+    kernel's memory of connections that were sent to these addresses and not answered yet, None where there is none."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class ServiceProxy:
         zone: str = "",
         informers: Informers | None = None,
         server: Server | None = None,
+        forget: Callable[[set[str]], Awaitable[None]] | None = None,
     ) -> None:
         self._clock = clock
         self._families = [
@@ -79,6 +81,9 @@ class ServiceProxy:
         self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
         self._node = NodeView(self._informers, node_name, self._zone_changed, zone=zone)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
+        self._unreachable: frozenset[str] = frozenset()
+        self._forget = forget
+        self._to_forget: set[str] = set()
         self._pending: set[str] = set()
         self._pending_since: float | None = None
         self._wake = asyncio.Event()
@@ -133,11 +138,23 @@ class ServiceProxy:
         """Whether load balancers may count on this node."""
         return self._node.eligible
 
+    def avoid(self, unreachable: frozenset[str]) -> None:
+        """Nodes that do not answer, from now on: endpoints there are used only where there are no others."""
+        changed, self._unreachable = unreachable ^ self._unreachable, unreachable
+        for family in self._families:
+            family.view = replace(family.view, unreachable=unreachable)
+        for piece in self._slices.list():
+            there = [each for each in piece.endpoints or () if each.nodeName in changed]
+            for key in services_of(piece) if there else ():
+                self._mark(key)
+            self._to_forget.update(a for each in there if each.nodeName in unreachable for a in each.addresses or ())
+
     def statistics(self) -> dict[str, Any]:
         first, *others = self._families
         return {
             "pending": len(self._pending),
             "problem": self._problem,
+            "unreachableNodes": sorted(self._unreachable),
             "lastApplySeconds": round(self._last_seconds, 6),
             **self._counts,
             **first.statistics(),
@@ -211,6 +228,9 @@ class ServiceProxy:
         if full:
             await self._written()
         await self._answer_checks(self._services.keys() if full else pending, full)
+        forgotten, self._to_forget = self._to_forget, set()
+        if self._forget is not None and forgotten:
+            await self._forget(forgotten)
 
     async def _apply_family(self, family: FamilyRules, pending: set[str], full: bool, triggers: list[float]) -> int:
         """How many services' rules have changed in one family."""

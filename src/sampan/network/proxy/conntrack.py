@@ -1,4 +1,4 @@
-"""Deletes stale UDP flows through the `conntrack` program. Without it, rules still work and this says so once."""
+"""Deletes stale flows through the `conntrack` program. Without it, rules still work and this says so once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from sampan.network.command import Missing, run
 from sampan.network.proxy import flows
 
 log = logging.getLogger(__name__)
+
+
+async def forget_unanswered(addresses: set[str]) -> None:
+    """Deletes the TCP connections that were sent to `addresses` and not answered yet: the client's kernel, which asks
+    again after a second, is then led to another endpoint."""
+    try:
+        listing = await run(("conntrack", "-L", "-p", "tcp", "--state", "SYN_SENT"))
+        lost = [flow for flow in flows.parse(listing.output) if flow.answerer in addresses]
+        for flow in lost:
+            await run(("conntrack", *flows.delete_arguments(flow, "tcp")))
+    except Missing as error:
+        log.warning("connections on their way to unreachable nodes stay error=%s", error)
+        return
+    log.info("connections on their way to unreachable nodes begin anew count=%d", len(lost))
 
 
 class FlowCleaner:

@@ -10,7 +10,8 @@ from sampan.aio.tasks import TaskOwner
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network import httpserver
-from sampan.network.proxy import httpd, modes
+from sampan.network.liveness.component import PeerLiveness
+from sampan.network.proxy import conntrack, httpd, modes
 from sampan.network.proxy.component import ServiceProxy
 from sampan.network.proxy.config import ProxyConfig
 
@@ -29,6 +30,8 @@ class ProxyDaemon:
     ) -> None:
         self._config = config
         self._clock = clock
+        self._own_informers = informers is None
+        self._informers = informers or Informers(client, clock, rng)
         self.proxy = ServiceProxy(
             client=client,
             clock=clock,
@@ -37,20 +40,27 @@ class ProxyDaemon:
             backends=modes.chosen(config),
             former=modes.former(config),
             local_addresses=set(config.local_addresses),
-            informers=informers,
+            informers=self._informers,
             server=httpd.NodePortServer(),
+            forget=conntrack.forget_unanswered,
+        )
+        self.liveness = PeerLiveness(
+            informers=self._informers, clock=clock, rng=rng, node_name=config.node_name, tell=self.proxy.avoid
         )
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place."""
         async with TaskOwner("proxy") as owner:
+            if self._own_informers:
+                self._informers.start(owner)
             owner.start(self.proxy.run, name="rules")
+            owner.start(self.liveness.run, name="liveness")
             owner.start(self._health, name="health")
             owner.start(self._metrics, name="metrics")
             await owner.wait()
 
     def statistics(self) -> dict[str, Any]:
-        return {"mode": self._config.mode, **self.proxy.statistics()}
+        return {"mode": self._config.mode, "liveness": self.liveness.statistics(), **self.proxy.statistics()}
 
     async def _health(self) -> None:
         def answer(path: str) -> Any:

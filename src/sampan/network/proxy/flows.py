@@ -50,7 +50,7 @@ _FLOW = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+).*? src=(\S+) ds
 
 
 def parse(listing: str) -> Iterator[Flow]:
-    """The flows in the output of `conntrack -L -p udp`."""
+    """The flows in the output of `conntrack -L`."""
     for line in listing.splitlines():
         match = _FLOW.search(line)
         if match:
@@ -73,8 +73,8 @@ def stale(flows: Iterable[Flow], frontends: Frontends, local: set[str]) -> list[
     return found
 
 
-def delete_arguments(flow: Flow) -> list[str]:
+def delete_arguments(flow: Flow, protocol: str = "udp") -> list[str]:
     """Arguments of `conntrack` that delete exactly this flow."""
     source = ["--orig-src", flow.source, "--sport", str(flow.source_port)]
     destination = ["--orig-dst", flow.destination, "--dport", str(flow.destination_port)]
-    return ["-D", "-p", "udp", *source, *destination]
+    return ["-D", "-p", protocol, *source, *destination]

@@ -4,6 +4,9 @@ A Service becomes one `ServicePort` per port. It holds the port's *frontends*, w
 endpoints: `everywhere`, which any traffic may reach, and `here`, those on this node, which traffic under a `Local`
 policy is confined to. An empty list means that nothing answers.
 
+Endpoints on nodes that do not answer (`network.liveness`) count only where there are no others: nothing is lost by
+trying them, should the nodes be there after all.
+
 Which endpoints count: those that are ready; when none is, those that still serve while they terminate, so that the
 last pods of a Deployment go without an error (KEP-1669). The two lists fall back independently.
 A `ServicePort` is immutable and comparable: equal means that no rule has to change.
@@ -62,12 +65,14 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """The node the rules are for. `skip` are service addresses that something on the node answers by itself."""
+    """The node the rules are for. `skip` are service addresses that something on the node answers by itself;
+    `unreachable`: nodes that do not answer."""
 
     node_name: str
     zone: str = ""
     family: Literal["IPv4", "IPv6"] = "IPv4"
     skip: frozenset[str] = frozenset()
+    unreachable: frozenset[str] = frozenset()
 
 
 def service_ports(service: Any, slices: Iterable[Any], view: Viewpoint) -> tuple[ServicePort, ...]:
@@ -85,7 +90,7 @@ def service_ports(service: Any, slices: Iterable[Any], view: Viewpoint) -> tuple
 def service_endpoints(port: Any, slices: Iterable[Any], view: Viewpoint) -> tuple[Endpoint, ...]:
     """The endpoints any traffic to one port of a Service may go to, for who connects to them by itself."""
     usable = [piece for piece in slices if piece.addressType == view.family]
-    return _in_use(_near(_candidates(port, usable), view))
+    return _in_use(_near(_reached(_candidates(port, usable), view), view))
 
 
 def _is_proxied(service: Any) -> bool:
@@ -108,7 +113,7 @@ def _service_port(service: Any, port: Any, slices: list[Any], view: Viewpoint) -
     return ServicePort(
         protocol=(port.protocol or "TCP").lower(),
         frontends=tuple(_frontends(service, port, balancers, view)),
-        everywhere=_in_use(_near(candidates, view)),
+        everywhere=_in_use(_near(_reached(candidates, view), view)),
         here=_in_use(local),
         internal_local=spec.internalTrafficPolicy == "Local",
         external_local=spec.externalTrafficPolicy == "Local",
@@ -215,6 +220,12 @@ def _candidate(endpoint: Any, port: int) -> _Candidate | None:
 def _in_use(candidates: list[_Candidate]) -> tuple[Endpoint, ...]:
     ready = tuple(candidate.endpoint for candidate in candidates if candidate.ready)
     return ready or tuple(candidate.endpoint for candidate in candidates if candidate.draining)
+
+
+def _reached(candidates: list[_Candidate], view: Viewpoint) -> list[_Candidate]:
+    """Without those on unreachable nodes, unless nobody else would answer."""
+    reached = [candidate for candidate in candidates if candidate.node not in view.unreachable]
+    return reached if _in_use(reached) else candidates
 
 
 def _near(candidates: list[_Candidate], view: Viewpoint) -> list[_Candidate]:

@@ -32,16 +32,21 @@ class Peer:
 
 def peer(node: Any) -> Peer | None:
     """None for a node without an address or a range; what cannot be read is left out."""
-    status, spec = node.status, node.spec
-    addresses: dict[int, str] = {}
-    for entry in (status.addresses or ()) if status else ():
-        if entry.type == "InternalIP" and (parsed := _address(entry.address)):
-            addresses.setdefault(parsed.version, str(parsed))
+    addresses, spec = node_addresses(node), node.spec
     cidrs = ((spec.podCIDRs or ([spec.podCIDR] if spec.podCIDR else ())) if spec else ()) or ()
     ranges = tuple(_networks(cidrs))
     if not addresses or not ranges:
         return None
-    return Peer(name=node.metadata.name, addresses=tuple(addresses.values()), ranges=ranges, key=_key(node))
+    return Peer(name=node.metadata.name, addresses=addresses, ranges=ranges, key=_key(node))
+
+
+def node_addresses(node: Any) -> tuple[str, ...]:
+    """Where other nodes reach it, the first address of each family as it names them."""
+    found: dict[int, str] = {}
+    for entry in (node.status.addresses or ()) if node.status else ():
+        if entry.type == "InternalIP" and (parsed := _address(entry.address)):
+            found.setdefault(parsed.version, str(parsed))
+    return tuple(found.values())
 
 
 def clash(peer: Peer, own: Peer) -> str:
