@@ -41,6 +41,12 @@ NODE = (
     ),
     click.option("--kubelet-config", type=ABSOLUTE, help="KubeletConfiguration file for this machine's kubelet."),
     click.option(
+        "--image-credential-provider-config",
+        type=click.Path(exists=True, resolve_path=True),
+        help="CredentialProviderConfig: programs that give credentials for images (a file, or a folder of files).",
+    ),
+    click.option("--image-credential-provider-bin-dir", type=FOLDER, help="Where those programs are."),
+    click.option(
         "--registry-mirrors",
         callback=lambda ctx, option, text: checked_mirrors(ctx, option, text),
         help="REGISTRY=URL,... to fetch images from, before the registry itself; http:// URLs do without TLS.",

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, SystemClock
@@ -45,6 +46,9 @@ from sampan.network.routes.kernel import near
 from sampan.network.routes.kernel import remove as remove_routes
 from sampan.network.routes.mtu import pod_mtu
 from sampan.network.routes.peers import KEY_ANNOTATION
+
+if TYPE_CHECKING:
+    from sampan.kubelet.credentials.configuration import Provider
 
 HEALTHZ_PORT = 10248
 log = logging.getLogger(__name__)
@@ -127,8 +131,25 @@ def kubelet_config(options: Options) -> KubeletConfig:
         client_ca=layout.pki / "ca.crt",
         healthz_port=HEALTHZ_PORT,
         shutdown_on_stop=options.end_pods_on_stop,
+        credential_providers=credential_providers(options),
+        credential_programs=Path(options.image_credential_provider_bin_dir),
     )
     return configured(made, options.kubelet_config) if options.kubelet_config else made
+
+
+def credential_providers(options: Options) -> tuple[Provider, ...]:
+    """The programs that give credentials for images. Raises ClusterError."""
+    config, programs = options.image_credential_provider_config, options.image_credential_provider_bin_dir
+    if not config and not programs:
+        return ()
+    if not config or not programs:
+        raise ClusterError("--image-credential-provider-config and --image-credential-provider-bin-dir go together")
+    from sampan.kubelet.credentials.configuration import BadProviders, load
+
+    try:
+        return load(Path(config), Path(programs))
+    except BadProviders as error:
+        raise ClusterError(str(error)) from None
 
 
 def configured(defaults: KubeletConfig, path: str) -> KubeletConfig:

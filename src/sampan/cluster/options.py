@@ -46,6 +46,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     node_cidr: str = "172.31.254.0/24"
     kubelet_config: str = ""
     """A KubeletConfiguration for this machine's kubelet."""
+    image_credential_provider_config: str = ""
+    """A CredentialProviderConfig file, or a folder of such; its programs are in `image_credential_provider_bin_dir`."""
+    image_credential_provider_bin_dir: str = ""
     end_pods_on_stop: bool = False
     servers: int = 1
     server_cidr: str = "172.31.255.0/27"

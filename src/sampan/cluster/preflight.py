@@ -152,7 +152,7 @@ def check_admission(options: Options) -> None:
 
 def check_kubelet(options: Options) -> None:
     """A configuration that the kubelet would not start with."""
-    if options.kubelet_config:
+    if options.kubelet_config or options.image_credential_provider_config or options.image_credential_provider_bin_dir:
         from sampan.cluster.node import kubelet_config
 
         kubelet_config(options)

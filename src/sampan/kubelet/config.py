@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sampan.kubelet.restarts import CrashBackoff
+
+if TYPE_CHECKING:
+    from sampan.kubelet.credentials.configuration import Provider
 
 EVICTION_HARD = {
     "memory.available": "100Mi",
@@ -112,6 +116,9 @@ class KubeletConfig:
     serialize_pulls: bool = False
     """One pull after the other, upstream's default; one slow registry then holds up all."""
     pull_verification: str = "NeverVerifyPreloadedImages"
+    credential_providers: Sequence[Provider] = ()
+    """Programs in the folder `credential_programs` that give credentials for images."""
+    credential_programs: Path = Path("/")
     preloaded_images: Sequence[str] = ()
     """Repositories (or `path/*`) that "NeverVerifyAllowlistedImages" lets everybody use."""
     image_gc_high_percent: float = 85.0

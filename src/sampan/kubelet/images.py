@@ -6,24 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.cri.interface import Runtime
+from sampan.kubelet.credentials.sources import PullCredentials
 from sampan.kubelet.imagenames import is_name, pull_policy
 from sampan.kubelet.memory import ImageReady
 from sampan.kubelet.pullrecords import PullRecords
 from sampan.kubelet.pulls import Pulled, Pulls
-from sampan.kubelet.pullsecrets import Credential, credentials_in, documented, matching
+from sampan.kubelet.pullsecrets import Credential
 from sampan.volumes.errors import VolumeError
-from sampan.volumes.interface import Objects
 
-MOST_SECRETS = 1000
-"""Pull secrets remembered for when the API is away."""
 Tell = Callable[[str, str, str], None]
 """(type, reason, message): makes an event on the container."""
+WITHOUT_SECRETS = "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed."
 KNOWN_REFUSALS = {
     "RegistryUnavailable": "the registry is unavailable",
     "SignatureValidationFailed": "the signature validation failed",
@@ -41,26 +39,17 @@ class ImageError(Exception):
 
 
 class Images:
-    """The node's images. `node_credentials` is a docker configuration that every pod's pulls may use."""
+    """The node's images."""
 
     def __init__(
-        self,
-        runtime: Runtime,
-        objects: Objects,
-        clock: Clock,
-        *,
-        pulls: Pulls,
-        records: PullRecords,
-        node_credentials: Path,
+        self, runtime: Runtime, clock: Clock, *, pulls: Pulls, records: PullRecords, credentials: PullCredentials
     ) -> None:
         self._runtime = runtime
-        self._objects = objects
         self._clock = clock
         self._pulls = pulls
         self._records = records
-        self._node_credentials = node_credentials
+        self._credentials = credentials
         self._recovered = False
-        self._secrets: dict[tuple[str, str], Any] = {}
 
     async def present(self, pod: Any, wanted: Any, tell: Tell) -> ImageReady | None:
         """The image if it is on the node and this pod may use it without asking the registry; None when it must pull.
@@ -100,7 +89,7 @@ class Images:
         if not self._records.must_pull(image, reference, ()):
             return False
         try:
-            credentials = await self._credentials(pod, image)
+            credentials = await self._credentials.of(pod, image)
         except VolumeError:
             return True
         return self._records.must_pull(image, reference, credentials)
@@ -113,7 +102,10 @@ class Images:
         self._records.intend(image)
         ready = None
         try:
-            pulled, credential = await self._pull_with_any(image, await self._credentials(pod, image))
+            missing = await self._credentials.missing(pod)
+            if missing:
+                tell("Warning", "FailedToRetrieveImagePullSecret", WITHOUT_SECRETS.format(", ".join(missing)))
+            pulled, credential = await self._pull_with_any(image, await self._credentials.of(pod, image))
             found = await self._runtime.image_status(pulled.reference) or await self._runtime.image_status(image)
             reference = found.id if found is not None else pulled.reference
             self._records.pulled(image, reference, credential)
@@ -139,29 +131,6 @@ class Images:
                 failure = error
         assert failure is not None
         raise failure
-
-    async def _credentials(self, pod: Any, image: str) -> list[Credential]:
-        """The pod's secrets' before the node's, the most specific first."""
-        names = [reference.name for reference in pod.spec.imagePullSecrets or () if reference.name]
-        secrets = [await self._secret(pod.metadata.namespace, name) for name in names]
-        own = matching(image, credentials_in(secret for secret in secrets if secret is not None))
-        return [*own, *matching(image, documented(read_bytes(self._node_credentials), None))]
-
-    async def _secret(self, namespace: str, name: str) -> Any | None:
-        """A pull secret, or what it was when the API could last be asked: containers restart without it."""
-        key = (namespace, name)
-        try:
-            found = await self._objects.secret(namespace, name)
-        except VolumeError:
-            if key not in self._secrets:
-                raise
-            return self._secrets[key]
-        self._secrets.pop(key, None)
-        if found is not None:
-            self._secrets[key] = found
-            if len(self._secrets) > MOST_SECRETS:
-                del self._secrets[next(iter(self._secrets))]
-        return found
 
     async def tidy(self) -> None:
         """Notes what a former kubelet was pulling when it ended, and drops records of images that are gone.
@@ -214,10 +183,3 @@ def duration(seconds: float) -> str:
     text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
     hours, minutes = divmod(minutes, 60)
     return (f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else "") + text
-
-
-def read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""

@@ -6,13 +6,13 @@ pods ask again only when a watch has told of one. Requests for one object that a
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sampan.aio.clock import Clock, parse_timestamp
+from sampan.aio.singleflight import SingleFlight
 from sampan.api.errors import ApiError, NotFound
 from sampan.api.kinds import authentication_v1, certificates_v1beta1, core_v1
 from sampan.api.selectors import from_label_selector
@@ -26,6 +26,9 @@ RENEW_AT = 0.8
 """A token is asked for anew when this part of its life has passed."""
 LONGEST_USE = 24 * 3600.0
 """Seconds after which it is asked for anew however long it lasts."""
+PULL_TOKEN_SECONDS = 3600
+"""The life of a token for a credential provider: what the API server gives who asks for none."""
+TokenKey = tuple[str, ...]
 KINDS = {"configmaps": core_v1.ConfigMap, "secrets": core_v1.Secret}
 
 
@@ -41,8 +44,9 @@ class ApiObjects:
     def __init__(self, client: Client, clock: Clock, rng: random.Random) -> None:
         self._client = client
         self._clock = clock
-        self._asking: dict[tuple[str, ...], asyncio.Task[Any]] = {}
-        self._tokens: dict[tuple[str, ...], Token] = {}
+        self._asking = SingleFlight()
+        self._tokens: dict[TokenKey, Token] = {}
+        self._pull_tokens: dict[TokenKey, Token] = {}
         self._read: dict[Reference, str] = {}
         self._immutable: set[Reference] = set()
         self.changes = ObjectChanges(client, clock, rng, self._read.get)
@@ -55,10 +59,14 @@ class ApiObjects:
 
     async def claim(self, namespace: str, name: str) -> Any | None:
         key = ("claim", namespace, name)
-        return await self._once(key, lambda: self._get(core_v1.PersistentVolumeClaim, namespace, name))
+        return await self._asking.run(key, lambda: self._get(core_v1.PersistentVolumeClaim, namespace, name))
 
     async def persistent_volume(self, name: str) -> Any | None:
-        return await self._once(("volume", name), lambda: self._get(core_v1.PersistentVolume, None, name))
+        return await self._asking.run(("volume", name), lambda: self._get(core_v1.PersistentVolume, None, name))
+
+    async def service_account(self, namespace: str, name: str) -> Any | None:
+        key = ("account", namespace, name)
+        return await self._asking.run(key, lambda: self._get(core_v1.ServiceAccount, namespace, name))
 
     async def trust_bundles(self, *, name: str | None, signer: str | None, labels: Any | None) -> list[str]:
         if name:
@@ -74,10 +82,16 @@ class ApiObjects:
         return [item.spec.trustBundle for item in listed.items if selector.matches(item.metadata.labels)]
 
     async def token(self, pod: Any, audience: str, seconds: int) -> str:
+        return await self._kept_token(self._tokens, pod, audience, seconds)
+
+    async def pull_token(self, pod: Any, audience: str) -> str:
+        return await self._kept_token(self._pull_tokens, pod, audience, PULL_TOKEN_SECONDS)
+
+    async def _kept_token(self, kept: dict[TokenKey, Token], pod: Any, audience: str, seconds: int) -> str:
         key = (pod.metadata.uid, audience, str(seconds))
-        known = self._tokens.get(key)
+        known = kept.get(key)
         if known is None or known.renew_at <= self._clock.now():
-            known = self._tokens[key] = await self._new_token(pod, audience, seconds)
+            known = kept[key] = await self._new_token(pod, audience, seconds)
         return known.text
 
     def renewal(self, uid: str) -> float | None:
@@ -94,8 +108,9 @@ class ApiObjects:
         for reference in [known for known in self._read if not self.changes.is_followed(known)]:
             del self._read[reference]
         self._immutable.intersection_update(self._read)
-        for key in [key for key in self._tokens if key[0] == uid]:
-            del self._tokens[key]
+        for kept in (self._tokens, self._pull_tokens):
+            for key in [key for key in kept if key[0] == uid]:
+                del kept[key]
 
     async def _new_token(self, pod: Any, audience: str, seconds: int) -> Token:
         account = pod.spec.serviceAccountName or "default"
@@ -119,7 +134,7 @@ class ApiObjects:
     async def _shown(self, reference: Reference) -> Any | None:
         """Notes which version was read, and whether there will ever be another."""
         kind = KINDS[reference.plural]
-        found = await self._once(reference, lambda: self._get(kind, reference.namespace, reference.name))
+        found = await self._asking.run(reference, lambda: self._get(kind, reference.namespace, reference.name))
         if found is None:
             self._read.pop(reference, None)
             self._immutable.discard(reference)
@@ -137,16 +152,3 @@ class ApiObjects:
         except (ApiError, ClientError) as error:
             where = f"{namespace}/{name}" if namespace else name
             raise VolumeError(f"failed to get {kind.__name__.lower()} {where}: {error}") from None
-
-    async def _once(self, key: tuple[str, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.get_running_loop().create_task(
-                _started(ask), name="get " + "/".join(key)
-            )
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
-        return await asyncio.shield(task)
-
-
-async def _started(ask: Callable[[], Awaitable[Any]]) -> Any:
-    return await ask()

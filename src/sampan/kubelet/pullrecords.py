@@ -5,9 +5,9 @@ Before a pull an intent is written, after it a record: one file each under `<kub
 in upstream's format and places. An image without either was put on the node by something else, and counts as preloaded.
 A record that cannot be read lets nobody in without a new pull.
 
-What a record allows is found in this order: an image that was once pulled without a pod's secret is everybody's; a
-secret with the same content, or the same secret with new content, was good enough before; all others must pull, which
-lets the registry decide.
+What a record allows is found in this order: an image that was once pulled without a pod's own credentials is
+everybody's; a secret with the same content, or the same secret with new content, was good enough before, and so was the
+same service account; all others must pull, which lets the registry decide.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from sampan.kubelet.pullsecrets import Credential
 log = logging.getLogger(__name__)
 VERSION = "kubelet.config.k8s.io/v1beta1"
 MOST_SECRETS = 100
-"""Secrets noted for one repository of an image; the rest pull again."""
+"""Secrets, and as many service accounts, noted for one repository of an image; the rest pull again."""
+SECRETS, ACCOUNTS = "kubernetesSecretCoordinates", "kubernetesServiceAccounts"
 
 
 class PullRecords:
@@ -55,10 +56,7 @@ class PullRecords:
 
     def pulled(self, image: str, reference: str, credential: Credential | None) -> None:
         """The pull of `image` gave the image `reference`; `credential` is what let us in, None when nothing did."""
-        if credential is None or credential.secret is None:
-            self._note(image, reference, {"nodePodsAccessible": True})
-        else:
-            self._note(image, reference, {"kubernetesSecretCoordinates": [credential.coordinates()]})
+        self._note(image, reference, {"nodePodsAccessible": True} if credential is None else noted(credential))
         self._end(image)
 
     def must_pull(self, image: str, reference: str, credentials: Iterable[Credential]) -> bool:
@@ -79,11 +77,10 @@ class PullRecords:
         return not (known.get("nodePodsAccessible") or self._has_one_of(known, image, reference, credentials))
 
     def _has_one_of(self, known: Any, image: str, reference: str, credentials: Iterable[Credential]) -> bool:
-        secrets = known.get("kubernetesSecretCoordinates", ())
         for credential in credentials:
             own = credential.coordinates()
-            if any(is_same(own, secret) for secret in secrets):
-                self._note(image, reference, {"kubernetesSecretCoordinates": [own]})
+            if any(is_same(own, other) for other in known.get(source_of(credential), ())):
+                self._note(image, reference, noted(credential))
                 return True
         return False
 
@@ -143,15 +140,30 @@ class PullRecords:
         return found
 
 
+def source_of(credential: Credential) -> str:
+    """The list of a record that tells of credentials such as this one."""
+    return SECRETS if credential.secret is not None else ACCOUNTS
+
+
+def noted(credential: Credential) -> dict[str, Any]:
+    own = credential.coordinates()
+    return {source_of(credential): [own]} if own else {"nodePodsAccessible": True}
+
+
 def merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     if known.get("nodePodsAccessible") or new.get("nodePodsAccessible"):
         return {"nodePodsAccessible": True}
-    own = new["kubernetesSecretCoordinates"]
-    if own[0] in known.get("kubernetesSecretCoordinates", ()):
+    sources = (source for source in (SECRETS, ACCOUNTS) if known.get(source) or new.get(source))
+    return {source: joined(known.get(source, []), new.get(source, [])) for source in sources}
+
+
+def joined(known: list[Any], own: list[Any]) -> list[Any]:
+    """The newest last; of one Secret or account only what it is now."""
+    if own == [entry for entry in known if entry in own]:
         return known
-    places = [where(secret) for secret in own]
-    others = [s for s in known.get("kubernetesSecretCoordinates", ()) if where(s) not in places]
-    return {"kubernetesSecretCoordinates": [*others[: MOST_SECRETS - len(own)], *own]}
+    places = [where(entry) for entry in own]
+    others = [entry for entry in known if where(entry) not in places]
+    return [*others[: MOST_SECRETS - len(own)], *own]
 
 
 def where(secret: dict[str, str]) -> tuple[str, ...]:
@@ -159,7 +171,9 @@ def where(secret: dict[str, str]) -> tuple[str, ...]:
 
 
 def is_same(one: dict[str, str], other: dict[str, str]) -> bool:
-    return bool(one) and (where(one) == where(other) or one["credentialHash"] == other.get("credentialHash"))
+    """An account's own alone, a secret's also where another has the same content."""
+    held = one.get("credentialHash")
+    return bool(one) and (where(one) == where(other) or (held is not None and held == other.get("credentialHash")))
 
 
 def is_allowed(name: str, entry: str) -> bool:

@@ -28,7 +28,8 @@ KEYS = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/do
 class Credential:
     """`registry` is `host[:port][/path]`, perhaps with `*` for a part of the host.
 
-    `secret` is the (uid, namespace, name) of the Secret it is from; None for one that all pods of the node may use.
+    `secret` is the (uid, namespace, name) of the Secret it is from, `account` that of the service account that a
+    provider gave it to; neither is for one that all pods of the node may use.
     """
 
     registry: str
@@ -36,12 +37,16 @@ class Credential:
     password: str = ""
     identity_token: str = ""
     secret: tuple[str, str, str] | None = None
+    account: tuple[str, str, str] | None = None
 
     def coordinates(self) -> dict[str, str]:
-        """Where it is from and what it holds, as a record of a pull names it; {} when not from a Secret."""
-        if self.secret is None:
+        """Where it is from, and what it holds if from a Secret, as a record of a pull names it; {} when everybody's."""
+        source = self.secret or self.account
+        if source is None:
             return {}
-        uid, namespace, name = self.secret
+        uid, namespace, name = source
+        if self.secret is None:
+            return {"uid": uid, "namespace": namespace, "name": name}
         held = json.dumps([self.username, self.password, self.identity_token]).encode()
         digest = hashlib.sha256(held).hexdigest()
         return {"uid": uid, "namespace": namespace, "name": name, "credentialHash": digest}
@@ -92,11 +97,11 @@ def registry_of(text: str) -> str:
 
 def matching(image: str, credentials: Iterable[Credential]) -> list[Credential]:
     """Those for the image's registry, the most specific first."""
+    return sorted((known for known in credentials if is_for(known.registry, image)), key=lambda c: -len(c.registry))
+
+
+def is_for(registry: str, image: str) -> bool:
     host, _, path = full_name(image).partition("/")
-    return sorted((known for known in credentials if fits(known.registry, host, path)), key=lambda c: -len(c.registry))
-
-
-def fits(registry: str, host: str, path: str) -> bool:
     wanted, _, prefix = registry.partition("/")
     if host in DOCKER_HUB and wanted in DOCKER_HUB:
         wanted = host

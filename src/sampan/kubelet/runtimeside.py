@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampan.kubelet.apiside import ApiSide
+from sampan.kubelet.credentials.sources import Providers, PullCredentials
 from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.images import Images
 from sampan.kubelet.imagevolumes import ImageVolumes, Views
+from sampan.kubelet.objects import ApiObjects
 from sampan.kubelet.pullrecords import PullRecords
 from sampan.kubelet.pulls import Pulls
 from sampan.kubelet.surroundings import Surroundings
 from sampan.kubelet.watcher import RuntimeWatcher
-from sampan.volumes.interface import Objects
 
 
 class RuntimeSide:
@@ -33,7 +34,7 @@ class RuntimeSide:
         self.image_volumes = ImageVolumes(self.images, views, api.recorder.event) if views is not None else None
 
 
-def node_images(given: Surroundings, objects: Objects) -> Images:
+def node_images(given: Surroundings, objects: ApiObjects) -> Images:
     """The node's images, as it is configured how they are pulled."""
     config, clock = given.config, given.clock
     records = PullRecords(
@@ -44,6 +45,17 @@ def node_images(given: Surroundings, objects: Objects) -> Images:
         own=config.kept_images,
     )
     pulls = Pulls(given.runtime, clock, parallel=1 if config.serialize_pulls else config.max_parallel_pulls)
-    return Images(
-        given.runtime, objects, clock, pulls=pulls, records=records, node_credentials=config.root / "config.json"
-    )
+    credentials = PullCredentials(objects, node=config.root / "config.json", providers=node_providers(given, objects))
+    return Images(given.runtime, clock, pulls=pulls, records=records, credentials=credentials)
+
+
+def node_providers(given: Surroundings, objects: ApiObjects) -> Providers | None:
+    """The node's credential providers; None, and nothing of them loaded, where none are configured."""
+    config, clock = given.config, given.clock
+    if not config.credential_providers:
+        return None
+    from sampan.kubelet.credentials.program import Programs
+    from sampan.kubelet.credentials.providers import CredentialProviders
+
+    programs = Programs(config.credential_programs, clock, given.instruments)
+    return CredentialProviders(config.credential_providers, programs, objects, clock)

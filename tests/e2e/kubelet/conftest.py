@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from .harness import Machine, Node, node_on
+from .harness import Machine, Node, running_node
 
 
 @pytest.fixture(scope="session")
@@ -22,5 +22,5 @@ def machine() -> Iterator[Machine]:
 
 @pytest.fixture
 async def node(machine: Machine) -> AsyncIterator[Node]:
-    async with node_on(machine) as made:
+    async with running_node(Node(machine)) as made:
         yield made

@@ -224,8 +224,7 @@ async def eventually(
 
 
 @asynccontextmanager
-async def node_on(machine: Machine) -> AsyncIterator[Node]:
-    node = Node(machine)
+async def running_node(node: Node) -> AsyncIterator[Node]:
     await node.start()
     try:
         yield node

@@ -17,10 +17,11 @@ import pytest
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.cri import registries
 from sampan.cri.oci import File, ImageConfig, build_image, import_image
+from sampan.kubelet.credentials import configuration as credentials_of
 from sampan.kubelet.imagegc import ImageCollector
 from sampan.kubelet.machine import usage
 
-from .harness import IMAGE, Machine, Node, eventually
+from .harness import IMAGE, Machine, Node, eventually, running_node
 
 CONFIG = """\
 version: 0.1
@@ -171,3 +172,44 @@ def used(machine: Machine) -> int:
     """Bytes of the files that containerd keeps images in."""
     root = machine.containerd.directory / "root"
     return sum(path.lstat().st_size for path in root.rglob("*") if not path.is_symlink() and path.is_file())
+
+
+ANSWER = """\
+#!/bin/sh
+cat >> "$ASKED"; echo >> "$ASKED"
+cat <<END
+{"kind": "CredentialProviderResponse", "apiVersion": "credentialprovider.kubelet.k8s.io/v1", "cacheKeyType": "Registry",
+ "cacheDuration": "1h", "auth": {"REGISTRY": {"username": "me", "password": "secret"}}}
+END
+"""
+
+
+async def test_with_a_credential_provider(machine: Machine, registry: str) -> None:
+    """No pod has a secret: a program of the node's gives the password, and is asked once."""
+    node = Node(machine)
+    programs, asked = node.folder / "bin", node.folder / "asked"
+    programs.mkdir()
+    (programs / "ours").write_text(ANSWER.replace("REGISTRY", registry))
+    (programs / "ours").chmod(0o755)
+    provider = {
+        "name": "ours",
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "matchImages": [f"{registry}/team"],
+        "defaultCacheDuration": "0s",
+        "env": [{"name": "ASKED", "value": str(asked)}],
+    }
+    kind = {"apiVersion": "kubelet.config.k8s.io/v1", "kind": "CredentialProviderConfig"}
+    (node.folder / "providers.json").write_text(json.dumps({**kind, "providers": [provider]}))
+    providers = credentials_of.load(node.folder / "providers.json", programs)
+    node.config = replace(node.config, credential_providers=providers, credential_programs=programs)
+    async with running_node(node):
+        node.pod(containers=[app(registry)])
+        await node.running()
+        node.pod("again", containers=[app(registry)])
+        await node.running("again")
+        requests = [json.loads(line) for line in asked.read_text().splitlines()]
+        assert [request["image"] for request in requests] == [f"{registry}/team/app"]
+        record = next((node.folder / "kubelet/image_manager/pulled").iterdir())
+        assert json.loads(record.read_text())["credentialMapping"] == {
+            f"{registry}/team/app": {"nodePodsAccessible": True}
+        }

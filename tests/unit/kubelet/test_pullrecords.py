@@ -20,6 +20,8 @@ SAME_KEY = replace(OURS, secret=("uid-2", "other", "key"))
 NEW_KEY = replace(OURS, password="rotated")
 STRANGER = replace(OURS, password="x", secret=("uid-3", "evil", "key"))
 NODES = replace(OURS, secret=None)
+ACCOUNTS = replace(NODES, account=("uid-1", "ns", "builder"))
+OTHERS = replace(NODES, account=("uid-2", "ns", "builder"))
 
 
 def records(folder: Path, verify: str = "NeverVerifyPreloadedImages", *allowed: str) -> PullRecords:
@@ -48,6 +50,11 @@ def pull(known: PullRecords, *credentials: Credential | None, image: str = IMAGE
         ([OURS, STRANGER], [STRANGER], False),
         ([OURS, None], [STRANGER], False),
         ([None, OURS], [STRANGER], False),
+        ([ACCOUNTS], [ACCOUNTS], False),
+        ([ACCOUNTS], [OTHERS], True),
+        ([ACCOUNTS], [OURS], True),
+        ([OURS, ACCOUNTS], [OURS], False),
+        ([OURS, ACCOUNTS], [ACCOUNTS], False),
     ],
 )
 def test_the_default_policy(tmp_path: Path, pulled_with: list[Any], asked_with: list[Credential], must: bool) -> None:

@@ -17,10 +17,14 @@ from .harness import Node, node
 async def test_a_pull_that_fails_is_backed_off_and_then_works(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         n.runtime.refusals["r/x:1"] = "pull access denied"
-        n.pod(containers=[{"name": "c", "image": "r/x:1"}])
+        n.pod(containers=[{"name": "c", "image": "r/x:1"}], imagePullSecrets=[{"name": "gone"}])
         await n.advance(1)
         assert n.container().state.waiting.reason == "ErrImagePull"
         assert n.container().state.waiting.message == "pull access denied"
+        assert (
+            "FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (gone); "
+            "attempting to pull the image may not succeed." in n.events()
+        )
         await n.advance(3)
         assert n.container().state.waiting.reason == "ImagePullBackOff"
         assert 'BackOff: Back-off pulling image "r/x:1"' in n.events()

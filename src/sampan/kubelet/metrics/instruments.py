@@ -57,6 +57,18 @@ class Instruments:
             ["eviction_signal"],
             registry=made,
         )
+        self.provider_errors = Counter(
+            "kubelet_credential_provider_plugin_errors",
+            "Number of errors from credential provider plugin",
+            ["plugin_name"],
+            registry=made,
+        )
+        self.provider_seconds = Histogram(
+            "kubelet_credential_provider_plugin_duration",
+            "Duration of execution in seconds for credential provider plugin",
+            ["plugin_name"],
+            registry=made,
+        )
         self.requests = Counter(
             "kubelet_http_requests",
             "Number of the http requests received since the server started",
