@@ -32,7 +32,7 @@ class Config:
     service_account_key: Path | None = None
     cluster_cidr: str = "10.244.0.0/16"
     node_mask_size: int = 24
-    node_monitor_grace_seconds: float = 40.0
+    node_monitor_grace_seconds: float = 50.0
     node_startup_grace_seconds: float = 60.0
     node_eviction_rate: float = 0.1
     secondary_node_eviction_rate: float = 0.01

@@ -9,16 +9,21 @@ from sampan.controllers.pods import condition
 from sampan.controllers.writer import Writer
 
 
-async def mark(write: Writer, pod: Any, reason: str, message: str, clock: Clock, **status: Any) -> None:
-    """Sets the condition, and other status fields with it, unless it already says so."""
-    known = condition(pod, "DisruptionTarget")
-    if known is not None and (known.status, known.reason) == ("True", reason) and not status:
-        return
-    made = {
+def disruption_target(reason: str, message: str, clock: Clock) -> dict[str, Any]:
+    """The condition, true from now on."""
+    return {
         "type": "DisruptionTarget",
         "status": "True",
         "reason": reason,
         "message": message,
         "lastTransitionTime": timestamp(clock.now()),
     }
-    await write.patch(pod, {"status": {**status, "conditions": [made]}}, type="strategic", subresource="status")
+
+
+async def mark(write: Writer, pod: Any, reason: str, message: str, clock: Clock) -> None:
+    """Sets the condition unless it already says so."""
+    known = condition(pod, "DisruptionTarget")
+    if known is not None and (known.status, known.reason) == ("True", reason):
+        return
+    made = disruption_target(reason, message, clock)
+    await write.patch(pod, {"status": {"conditions": [made]}}, type="strategic", subresource="status")

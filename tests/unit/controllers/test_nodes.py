@@ -75,7 +75,7 @@ async def test_a_silent_node_is_lost_tainted_and_its_pods_move() -> None:
     async with world(*BOTH) as w:
         await five(w)
         w.api.add(bound("patient", "n0", tolerations=[TOLERATION]), bound("impatient", "n0"), bound("fine", "n1"))
-        await live(w, 30, "n1", "n2", "n3", "n4")
+        await live(w, 40, "n1", "n2", "n3", "n4")
         assert ready(w, "n0") == "True"
         await live(w, 20, "n1", "n2", "n3", "n4")
         assert ready(w, "n0") == "Unknown"
@@ -89,6 +89,50 @@ async def test_a_silent_node_is_lost_tainted_and_its_pods_move() -> None:
         assert patient.metadata.deletionTimestamp is not None
         assert [c.reason for c in patient.status.conditions if c.type == "DisruptionTarget"]
         assert ready(w, "n1") == "True"
+
+
+def told(w: World, name: str) -> list[tuple[str, str]]:
+    found = [one for one in w.api.all(core_v1.Event) if one.involvedObject.name == name]
+    return [(one.reason, one.message) for one in found]
+
+
+async def test_events_tell_of_a_node_and_of_its_pods() -> None:
+    async with world(*BOTH) as w:
+        await five(w)
+        w.api.add(bound("web", "n0"))
+        await live(w, 80, "n1", "n2", "n3", "n4")
+        w.api.remove(core_v1.Node, "n0")
+        await w.settle(5)
+        assert told(w, "n0") == [
+            ("RegisteredNode", "Node n0 event: Registered Node n0 in Controller"),
+            ("NodeNotReady", "Node n0 status is now: NodeNotReady"),
+            ("RemovingNode", "Node n0 event: Removing Node n0 from Controller"),
+        ]
+        assert told(w, "web") == [
+            ("NodeNotReady", "Node is not ready"),
+            ("TaintManagerEviction", "Marking for deletion Pod a/web"),
+        ]
+
+
+async def test_a_kubelet_that_says_it_is_not_ready_speaks_for_its_pods() -> None:
+    async with world(*BOTH) as w:
+        await five(w)
+        w.api.add(bound("patient", "n0", tolerations=[core_v1.Toleration(operator="Exists")]))
+        w.api.change(core_v1.Node, "n0", None, lambda one: setattr(one.status.conditions[0], "status", "False"))
+        await live(w, 30, "n0", "n1", "n2", "n3", "n4")
+        assert tainted(w, "n0") == {("not-ready", "NoSchedule"), ("not-ready", "NoExecute")}
+        pod = w.api.peek(core_v1.Pod, "patient", "a")
+        assert [c.status for c in pod.status.conditions] == ["True"]
+        assert [reason for reason, _ in told(w, "n0")] == ["RegisteredNode"]
+
+
+async def test_old_labels_follow_the_new() -> None:
+    async with world(NodeLifecycleController) as w:
+        w.api.add(node("n0", labels={"kubernetes.io/os": "linux", "beta.kubernetes.io/arch": "mine"}))
+        await w.settle()
+        labels = w.api.peek(core_v1.Node, "n0").metadata.labels
+        assert labels["beta.kubernetes.io/os"] == "linux"
+        assert labels["beta.kubernetes.io/arch"] == "mine"
 
 
 async def test_a_node_that_comes_back_is_cleared_and_keeps_its_pods() -> None:
@@ -161,8 +205,10 @@ async def test_a_node_that_never_reported_is_given_a_minute() -> None:
         w.api.add(node("new", ready=None), node("other"))
         await w.settle(50)
         assert not w.api.peek(core_v1.Node, "new").status.conditions
+        assert tainted(w, "new") == set()
         await w.settle(15)
         assert ready(w, "new") == "Unknown"
+        assert ("unreachable", "NoSchedule") in tainted(w, "new")
 
 
 async def test_pods_of_a_node_that_is_gone_are_given_up() -> None:
@@ -183,10 +229,10 @@ async def test_only_so_many_ended_pods_are_kept() -> None:
         for number in range(5):
             ended = bound(f"p{number}", "n0")
             ended.metadata.creationTimestamp = f"2026-01-01T00:00:0{number}Z"
-            ended.status = core_v1.PodStatus(phase="Succeeded")
+            ended.status = core_v1.PodStatus(phase="Failed", reason="Evicted" if number == 3 else None)
             w.api.add(ended)
         await w.settle()
-        assert [p.metadata.name for p in w.api.all(core_v1.Pod)] == ["p3", "p4"]
+        assert [p.metadata.name for p in w.api.all(core_v1.Pod)] == ["p2", "p4"]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +245,7 @@ async def test_only_so_many_ended_pods_are_kept() -> None:
         ([{"key": "k", "operator": "Exists", "tolerationSeconds": 30}], 20.0),
         ([{"key": "k", "operator": "Exists", "tolerationSeconds": 5}], 0.0),
         ([{"key": "k", "operator": "Exists", "effect": "NoSchedule"}], 0.0),
+        ([{"operator": "Exists"}, {"key": "k", "operator": "Exists", "tolerationSeconds": 30}], None),
     ],
 )
 def test_how_long_a_pod_stays(tolerations: list[dict[str, Any]], stay: float | None) -> None:

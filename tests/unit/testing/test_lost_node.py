@@ -11,7 +11,7 @@ from tests.unit.testing.test_virtual import complete, deployment
 
 PODS = 1000
 NOTICED_SECONDS = 60
-"""The lease's grace of 40 seconds, and a little."""
+"""The lease's grace of 50 seconds, and a little."""
 TOLERATED_SECONDS = 300
 
 

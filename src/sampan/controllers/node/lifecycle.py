@@ -11,7 +11,7 @@ from sampan.aio.clock import timestamp
 from sampan.api.kinds import coordination_v1, core_v1
 from sampan.controllers import batches
 from sampan.controllers.context import Context
-from sampan.controllers.node import health, taints
+from sampan.controllers.node import health, labels, taints
 from sampan.controllers.node.health import Pulse
 from sampan.controllers.node.zones import Zones
 from sampan.controllers.pods import condition, is_ready
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 LEASES = "kube-node-lease"
 SETTLE_SECONDS = 5.0
 """How long a node must have been failing before its pods are driven off; upstream looks at all nodes this often."""
+NEW_SECONDS = 300.0
+"""A node older than this when it is first seen is not new: it is this process that is."""
 HELD_SECONDS = 30.0
 """How often to look again while zones let nobody be driven off."""
 
@@ -53,7 +55,10 @@ class NodeLifecycleController(Controller):
         if new is None:
             self.pulses.pop(old.metadata.name, None)
             self.zones.remove(old.metadata.name)
+            self._tell(old, "RemovingNode", "Removing Node {name} from Controller")
         else:
+            if old is None and health.age(new, self.clock.now()) < NEW_SECONDS:
+                self._tell(new, "RegisteredNode", "Registered Node {name} in Controller")
             self._pulse(new.metadata.name).note_status(new, self.clock.monotonic())
             self.zones.update(new)
             if old is None or _signature(old) != _signature(new):
@@ -61,6 +66,10 @@ class NodeLifecycleController(Controller):
         if self.zones.all_lost != lost_before:
             for name in self.zones.failing():
                 self.queue.add(name)
+
+    def _tell(self, node: Any, reason: str, what: str) -> None:
+        name = node.metadata.name
+        self.events.event(node, "Normal", reason, f"Node {name} event: {what.format(name=name)}")
 
     def _lease_changed(self, old: Any, new: Any) -> None:
         """Renewals come by the hundred a second at 5,000 nodes: a note, and no work unless the node was lost."""
@@ -83,6 +92,8 @@ class NodeLifecycleController(Controller):
         if left == 0.0:
             node = await self._lose(node)
         await self._mark_pods(node, pulse)
+        if due := labels.due(node):
+            node = await self.write.patch(node, {"metadata": {"labels": due}})
         wait = await self._taint(node)
         waits = [seconds for seconds in (left or None, wait) if seconds is not None]
         return min(waits, default=None)
@@ -90,21 +101,24 @@ class NodeLifecycleController(Controller):
     async def _lose(self, node: Any) -> Any:
         conditions = health.lost(node, self.clock.now())
         before = node.status or core_v1.NodeStatus()
+        was_ready = health.ready_status(node) == "True"
         if conditions == (before.conditions or []):
             return node
         name = node.metadata.name
         log.warning("node lost node=%s", name)
         status = msgspec.structs.replace(before, conditions=conditions)
         node = await self.write.update_status(msgspec.structs.replace(node, status=status))
-        self.events.event(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady")
+        if was_ready:
+            self.events.event(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         return node
 
     async def _mark_pods(self, node: Any, pulse: Pulse) -> None:
-        """Pods of a node that just stopped being ready are not ready either: no service should lead to them."""
+        """Pods of a node that has just been lost are not ready either: no service should lead to them. Of a node that
+        says itself that it is not ready, its kubelet speaks for the pods."""
         status = health.ready_status(node)
         if status == pulse.marked:
             return
-        if status != "True":
+        if status == "Unknown":
             pods = [pod for pod in self.pods.index("node", node.metadata.name) if is_ready(pod)]
             failure = await batches.at_once(pods, self._mark_pod)
             if failure is not None:

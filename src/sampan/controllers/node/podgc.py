@@ -1,8 +1,9 @@
 """The pod garbage collector: pods that no kubelet will ever end.
 
 Those are pods bound to a node that is gone, pods deleted before they were bound, pods being deleted on a node marked
-out of service, and ended pods beyond a limit, oldest first. A node must have been gone for a while, and be gone by the
-server's own word, before its pods are given up. Rules: "Pod Lifecycle", section "Garbage collection of Pods".
+out of service, and ended pods beyond a limit: evicted ones first, then the oldest. A node must have been gone for a
+while, and be gone by the server's own word, before its pods are given up.
+Rules: "Pod Lifecycle", section "Garbage collection of Pods".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sampan.api.kinds import core_v1
 from sampan.client.cache import key_of
 from sampan.controllers import batches
 from sampan.controllers.context import Context
-from sampan.controllers.disruption_target import mark
+from sampan.controllers.disruption_target import disruption_target
 from sampan.controllers.node.health import ready_status
 from sampan.controllers.node.lifecycle import by_node
 from sampan.controllers.node.taints import OUT_OF_SERVICE
@@ -68,18 +69,16 @@ class PodGcController(Controller):
             await self._trim()
             return None
         pod = self.pods.get(key)
-        if pod is None:
+        if pod is None or _given_up(pod):
             return None
-        if not pod.spec.nodeName:
-            if pod.metadata.deletionTimestamp is not None:
-                await self.write.delete(pod, grace_period_seconds=0)
-            return None
-        node = self.nodes.get(pod.spec.nodeName)
-        if node is not None:
-            if pod.metadata.deletionTimestamp is not None and _out_of_service(node):
-                await self._give_up(pod, "PodGC: node is out of service")
+        going = pod.metadata.deletionTimestamp is not None
+        node = self.nodes.get(pod.spec.nodeName or "")
+        if not pod.spec.nodeName or node is not None:
+            if going and (node is None or _out_of_service(node)):
+                await self._give_up(pod)
         elif await self._is_gone(pod.spec.nodeName):
-            await self._give_up(pod, "PodGC: node no longer exists")
+            made = disruption_target("DeletionByPodGC", "PodGC: node no longer exists", self.clock)
+            await self._give_up(pod, conditions=[made])
         return None
 
     async def _is_gone(self, name: str) -> bool:
@@ -89,18 +88,30 @@ class PodGcController(Controller):
             return True
         return False
 
-    async def _give_up(self, pod: Any, message: str) -> None:
+    async def _give_up(self, pod: Any, **status: Any) -> None:
+        """Nobody else will say that the pod has ended."""
         if phase(pod) not in ENDED:
-            await mark(self.write, pod, "DeletionByPodGC", message, self.clock, phase="Failed")
+            patch = {"status": {"phase": "Failed", **status}}
+            await self.write.patch(pod, patch, type="strategic", subresource="status")
         await self.write.delete(pod, grace_period_seconds=0)
 
     async def _trim(self) -> None:
-        ended = sorted(self.pods.index("ended", ENDED_PODS), key=lambda pod: pod.metadata.creationTimestamp or "")
+        ended = sorted(self.pods.index("ended", ENDED_PODS), key=_kept_longer)
         surplus = len(ended) - self.config.terminated_pod_limit
         if surplus > 0:
-            failure = await batches.at_once(ended[:surplus], self.write.delete)
+            failure = await batches.at_once(ended[:surplus], self._give_up)
             if failure is not None:
                 raise failure
+
+
+def _given_up(pod: Any) -> bool:
+    """Whether only finalizers hold it."""
+    return phase(pod) in ENDED and pod.metadata.deletionGracePeriodSeconds == 0
+
+
+def _kept_longer(pod: Any) -> tuple[Any, ...]:
+    """Sorts first what goes first: evicted pods, then the oldest."""
+    return pod.status.reason != "Evicted", pod.metadata.creationTimestamp or "", pod.metadata.name
 
 
 def _out_of_service(node: Any) -> bool:

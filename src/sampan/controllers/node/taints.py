@@ -1,7 +1,7 @@
 """Which taints follow from a node's conditions. Pure.
 
 Rules: "Taints and Tolerations", section "Taint Nodes by Condition". NoSchedule follows at once; NoExecute, which drives
-pods off, is given out slowly (see `zones`).
+pods off, is given out slowly (see `zones`). A node that has never said whether it is ready gets neither for that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
 from sampan.controllers import conditions
-from sampan.controllers.node.health import ready_status
+from sampan.controllers.node.health import ready_condition
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -31,7 +31,8 @@ OURS_NO_EXECUTE = frozenset(BY_READY.values())
 
 def no_schedule(node: Any) -> list[str]:
     """The keys of the NoSchedule taints the node should have from us."""
-    keys = [BY_READY[status]] if (status := ready_status(node)) in BY_READY else []
+    unready = no_execute(node)
+    keys = [unready] if unready else []
     for item in (node.status.conditions if node.status else None) or ():
         if item.status == "True" and item.type in BY_CONDITION:
             keys.append(BY_CONDITION[item.type])
@@ -42,7 +43,8 @@ def no_schedule(node: Any) -> list[str]:
 
 def no_execute(node: Any) -> str | None:
     """The key of the NoExecute taint the node's readiness calls for."""
-    return BY_READY.get(ready_status(node))
+    ready = ready_condition(node)
+    return BY_READY.get(ready.status) if ready is not None else None
 
 
 def has_no_execute(node: Any) -> bool:

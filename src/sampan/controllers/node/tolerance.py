@@ -25,12 +25,11 @@ def stays(pod: Any, taints: Sequence[Any], now: float, since: float | None = Non
 
 
 def _ends(pod: Any, taint: Any, now: float, since: float) -> float | None:
-    """Epoch seconds at which one taint drives the pod off; None for never."""
-    matching = [toleration for toleration in pod.spec.tolerations or () if tolerates(toleration, taint)]
-    if not matching:
+    """Epoch seconds at which one taint drives the pod off; None for never. The first toleration that matches counts."""
+    toleration = next((one for one in pod.spec.tolerations or () if tolerates(one, taint)), None)
+    if toleration is None:
         return now
-    seconds = [toleration.tolerationSeconds for toleration in matching if toleration.tolerationSeconds is not None]
-    if not seconds:
+    if toleration.tolerationSeconds is None:
         return None
     added = parse_timestamp(taint.timeAdded) if taint.timeAdded else since
-    return added + max(0, min(seconds))
+    return added + max(0, toleration.tolerationSeconds)

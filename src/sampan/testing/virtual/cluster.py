@@ -49,7 +49,7 @@ class VirtualCluster:
     the components' requests suffer `network_faults`, their writes `store_faults`, both as set at any time.
 
     `lease_seconds` is between two renewals of a node's lease: what an idle cluster costs is mostly these, and the node
-    lifecycle controller's grace (40 s) bears up to 30. `keep_history` keeps a line for every change in
+    lifecycle controller's grace (50 s) bears up to 40. `keep_history` keeps a line for every change in
     `history.lines`; the digest is there in any case.
     """
 
