@@ -69,6 +69,19 @@ semver('1.0.0-a').compareTo(semver('1.0.0-a.b')) == -1 && semver('1.2.3').compar
 sets.contains([1, 2], [1]) && sets.equivalent([1, 2], [2, 1, 1]) && !sets.intersects([1], [2])
 [1, 2].all(i, v, v == i + 1) && {'a': 1}.exists(k, v, k == 'a' && v == 1) && [5].existsOne(i, v, i == 0)
 [1, 2].transformList(i, v, i + v) == [1, 3] && [3, 1].sort() == [1, 3] && [1, [2]].flatten() == [1, 2]
+{'a': 1, 'b': 2}.transformMap(k, v, v + 1) == {'a': 2, 'b': 3} && [1].transformMap(i, v, v * 2) == {0: 2}
+{'a': 1, 'b': 2}.transformMap(k, v, v > 1, k) == {'b': 'b'} && {'a': {'b': 1}}.transformMap(k, v, v.b) == {'a': 1}
+{'a': 'x', 'b': 'y'}.transformMapEntry(k, v, {v: k}) == {'x': 'a', 'y': 'b'} && {}.transformMap(k, v, v) == {}
+{'a': [1, 2]}.transformMap(k, v, v.transformMap(i, w, w + i)) == {'a': {0: 1, 1: 3}} && 'cel.@mapInsert'.size() == 14
+!format.dns1123Label().validate('a-b').hasValue() && format.dns1123Label().validate('A-').value().size() == 1
+format.named('dns1123Subdomain').value().validate('a.b') == optional.none() && !format.named('nope').hasValue()
+!format.dns1035LabelPrefix().validate('a-').hasValue() && format.dns1035Label().validate('a-').hasValue()
+format.uuid().validate('x').orValue([]) == ['does not match the UUID format']
+!format.uuid().validate('123e4567-e89b-12d3-a456-426614174000').hasValue() && !format.uri().validate('/a').hasValue()
+format.byte().validate('!').value() == ['invalid base64'] && !format.byte().validate('aGk=').hasValue()
+format.date().validate('2026-02-30').value() == ['invalid date'] && !format.date().validate('2026-02-28').hasValue()
+format.datetime().validate('2026').value() == ['invalid datetime']
+['a', 'B!'].map(x, format.labelValue().validate(x).hasValue()) == [false, true] && '%s'.format(['a']) == 'a'
 optional.of(1).optMap(x, x + 1).value() == 2 && '%s-%d'.format(['a', 2]) == 'a-2'
 """
 
@@ -94,6 +107,7 @@ cidr('10.0.0.0/8').containsIP('x')
 quantity('Mi').isInteger()
 quantity('1.5').asInteger() == 1
 semver('v1.0.0').major() == 1
+{'a': 'x', 'b': 'x'}.transformMapEntry(k, v, {v: k}).size() == 1
 """.strip().splitlines(),
 )
 def test_what_has_no_value(plain: Environment, source: str) -> None:
@@ -109,7 +123,9 @@ def test_what_has_no_value(plain: Environment, source: str) -> None:
         ("quantity('1').isLessThan(semver('1.0.0'))", "no matching overload for 'isLessThan'"),
         ("ip('::1').prefixLength()", "no matching overload for 'prefixLength'"),
         ("ip('::1').nope", "undefined field 'nope'"),
-        ("{'a': 1}.transformMap(k, v, v)", "transformMap and transformMapEntry are not supported"),
+        ("string(cidr('::/0'))", "no matching overload for 'string' applied to '(net.CIDR)'"),
+        ("format.uri().validate('/a')", "evaluates to an optional value"),
+        ("kubernetes.@insert({}, 1, 1)", "Syntax error"),
     ],
 )
 def test_what_is_refused_when_compiled(plain: Environment, source: str, says: str) -> None:
@@ -118,7 +134,10 @@ def test_what_is_refused_when_compiled(plain: Environment, source: str, says: st
     assert says in str(raised.value)
 
 
-@pytest.mark.parametrize("source", ["l.all(x, big.find('b*c') == '')", "l.map(x, l.sum()).size() > 0", ISIP])
+@pytest.mark.parametrize(
+    "source",
+    ["l.transformMap(i, x, x).size() > 0", "l.all(x, big.find('b*c') == '')", "l.map(x, l.sum()).size() > 0", ISIP],
+)
 def test_what_costs_too_much_ends_soon(source: str) -> None:
     environment = Environment({"l": "list(int)", "big": "string"})
     given = {"l": list(range(1500)), "big": "b" * 50_000}

@@ -8,14 +8,16 @@ only be extended, by an extension.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 from sampan.codec.cel import library
-from sampan.codec.cel.library import addresses, values
+from sampan.codec.cel.library import addresses, maps, values
 from sampan.codec.cel.library.function import Function
 from sampan.codec.cel.library.meter import metered
+from sampan.codec.cel.rewriting import Behind
 from sampan.codec.cel.typenames import of_text
 
 
@@ -26,6 +28,8 @@ class Declared(NamedTuple):
     extension: Any
     functions: list[Any]
     implementations: dict[str, Callable[..., Any]]
+    behind: dict[str, Behind]
+    overloads: frozenset[str]
 
 
 @cache
@@ -35,15 +39,43 @@ def declared() -> Declared:
 
     addresses.values()
     values.values()
-    config = "extensions:\n" + "".join(f"- name: {name}\n" for name in library.COMMUNITY)
+    optional = [function for function in library.FUNCTIONS if function.optional]
     extending = [function for function in library.FUNCTIONS if function.also]
-    own = [function for function in library.FUNCTIONS if not function.also]
+    own = [*(f for f in library.FUNCTIONS if not f.also and not f.optional), *map(_hidden, optional)]
+    config = {
+        "extensions": [{"name": name} for name in library.COMMUNITY],
+        "functions": [_described(function) for function in optional],
+    }
     return Declared(
-        config,
+        json.dumps(config),
         cel.CelExtension("kubernetes", _declarations(_apart(extending), with_implementations=True)),
         _declarations(own, with_implementations=False),
         {_identifier(function): metered(function.of) for function in _apart(own)},
+        {library.UNFINISHED: Behind(maps.NAME)} | {f.name: Behind(_hidden(f).name, optional=True) for f in optional},
+        frozenset({*library.UNFINISHED_OVERLOADS, *map(_identifier, optional)}),
     )
+
+
+def _hidden(function: Function) -> Function:
+    """What is behind a function that gives an optional value: it gives the value."""
+    return function._replace(name=f"kubernetes.@{function.name.rpartition('.')[2]}")
+
+
+def _described(function: Function) -> dict[str, Any]:
+    """One that is declared only: types in the words of the library's configuration."""
+    overload: dict[str, Any] = {
+        "id": _identifier(function),
+        "args": [_type(parameter) for parameter in function.parameters[function.member :]],
+        "return": {"type_name": "optional_type", "params": [_type(function.returns)]},
+    }
+    if function.member:
+        overload["target"] = _type(function.parameters[0])
+    return {"name": function.name, "overloads": [overload]}
+
+
+def _type(text: str) -> dict[str, Any]:
+    name, _, parameter = text.removesuffix(")").partition("(")
+    return {"type_name": name} | ({"params": [_type(parameter)]} if parameter else {})
 
 
 def _declarations(functions: list[Function], *, with_implementations: bool) -> list[Any]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from sampan.codec.cel import tree
 from sampan.codec.cel.errors import CelError, EvaluationError
-from sampan.codec.cel.library import UNFINISHED, meter
+from sampan.codec.cel.library import meter
+from sampan.codec.cel.rewriting import rewritten
 from sampan.codec.cel.typenames import of_text as _type
 
 _BASIC = re.compile(r"(?<![.\w])[A-Z]+(?![.\w])")
@@ -32,7 +33,7 @@ class Environment:
 
         from sampan.codec.cel.declaring import declared
 
-        own = declared()
+        self._declared = own = declared()
         self._environment = cel.NewEnv(
             config=cel.NewEnvConfigFromYaml(own.config),
             variables={name: _type(text) for name, text in variables.items()},
@@ -51,14 +52,19 @@ class Environment:
             compiled = self._environment.compile(source)
         except RuntimeError as error:
             raise CelError(_told(error)) from None
-        if tree.calls(tree.parse(compiled.serialize()), UNFINISHED):
-            raise CelError("transformMap and transformMapEntry are not supported")
         kind = _name(compiled.return_type())
         if kind.startswith("optional"):
             raise CelError("evaluates to an optional value: end it with .orValue(...)")
         if returns and kind not in returns:
             raise CelError(f"must evaluate to {' or '.join(returns)}, not {kind}")
-        return Program(source, compiled, kind)
+        return Program(source, self._rewritten(compiled), kind)
+
+    def _rewritten(self, compiled: Any) -> Any:
+        """With what can be evaluated in place of what cannot, where there is such."""
+        serialized, own = compiled.serialize(), self._declared
+        if not tree.calls(tree.parse(serialized), own.behind.keys()):
+            return compiled
+        return self._environment.deserialize(rewritten(serialized, own.behind, own.overloads))
 
 
 class Program:

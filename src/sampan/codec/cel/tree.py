@@ -7,7 +7,7 @@ so they are read off the wire here instead of carrying generated code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 ANY_VALUE, CHECKED_EXPR = 2, 4
@@ -42,7 +42,7 @@ def selects(node: Node, variable: str, field: str) -> bool:
     return any(selects(child, variable, field) for child in node.children)
 
 
-def calls(node: Node, functions: frozenset[str]) -> bool:
+def calls(node: Node, functions: Set[str]) -> bool:
     """Whether one of the functions is called anywhere."""
     return (node.kind == CALL and node.name in functions) or any(calls(child, functions) for child in node.children)
 
@@ -82,19 +82,19 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The length-delimited fields of a message; others are passed over."""
     at = 0
     while at < len(data):
-        tag, at = _varint(data, at)
+        tag, at = varint(data, at)
         number, wire = tag >> 3, tag & 7
         if wire == 0:
-            _, at = _varint(data, at)
+            _, at = varint(data, at)
         elif wire == 2:
-            length, at = _varint(data, at)
+            length, at = varint(data, at)
             yield number, data[at : at + length]
             at += length
         else:
             at += 8 if wire == 1 else 4
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[at]

@@ -7,12 +7,14 @@ https://kubernetes.io/docs/reference/using-api/cel/#cel-options-language-feature
 
 from __future__ import annotations
 
-from sampan.codec.cel.library import addresses, lists, quantities, regexes, semver, urls
+from sampan.codec.cel.library import addresses, formats, lists, maps, quantities, regexes, semver, urls
 from sampan.codec.cel.library.function import Function
 
 FUNCTIONS: tuple[Function, ...] = (
     *addresses.FUNCTIONS,
+    *formats.FUNCTIONS,
     *lists.FUNCTIONS,
+    *maps.FUNCTIONS,
     *quantities.FUNCTIONS,
     *regexes.FUNCTIONS,
     *semver.FUNCTIONS,
@@ -20,5 +22,6 @@ FUNCTIONS: tuple[Function, ...] = (
 )
 COMMUNITY = ("sets", "lists", "two-var-comprehensions")
 """Libraries that come with the language's implementation, by its names for them."""
-UNFINISHED = frozenset({"cel.@mapInsert"})
-"""What these declare and cannot evaluate: `transformMap` and `transformMapEntry` are made of it."""
+UNFINISHED = "cel.@mapInsert"
+UNFINISHED_OVERLOADS = ("@mapInsert_map_key_value", "@mapInsert_map_map")
+"""What these declare and cannot evaluate, which `maps` can."""

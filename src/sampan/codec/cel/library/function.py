@@ -10,7 +10,8 @@ class Function(NamedTuple):
     """One overload. Types as `Environment` names them; `member`: it is called on its first parameter.
 
     Several of one name whose parameters are messages alike are told apart when compiled and not when evaluated: they
-    share one `of`. It raises ValueError where there is no value. `also`: the language has functions of this name.
+    share one `of`. It raises ValueError where there is no value. `also`: the language has functions of this name, or
+    one of its parameters may be anything. `optional`: what is empty of it is none, as `rewriting` sees to.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Function(NamedTuple):
     of: Callable[..., Any]
     member: bool = True
     also: bool = False
+    optional: bool = False
 
 
 def asked(make: Callable[..., Any]) -> Callable[..., bool]:

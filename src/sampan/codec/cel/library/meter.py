@@ -32,7 +32,7 @@ def metered(of: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(of)
     def metering(*given: Any) -> Any:
-        _evaluation.spent += CALL + sum(len(one) for one in given if isinstance(one, str | list))
+        _evaluation.spent += CALL + sum(len(one) for one in given if isinstance(one, str | list | dict))
         if _evaluation.spent > MOST:
             raise ValueError("the expression costs too much")
         return of(*given)
