@@ -20,6 +20,8 @@ import yaml
 from sampan.cluster.supervision.processes import Record, Records
 from sampan.testing.ports import free_port
 
+from ..patience import FACTOR
+
 ROOT = Path(__file__).parents[3]
 SAMPAN = [sys.executable, "-m", "sampan"]
 PATIENCE = 60.0
@@ -103,7 +105,9 @@ def run(
     command: list[str], *, check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end; a failure shows what it printed."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env, timeout=180, check=False)
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, env=env, timeout=180 * FACTOR, check=False
+    )
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done
@@ -111,6 +115,7 @@ def run(
 
 def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """The first true value of `look()`; AssertionError naming `what` after `seconds`. A failed look is looked again."""
+    seconds *= FACTOR
     deadline = time.monotonic() + seconds
     last: object = None
     while time.monotonic() < deadline:

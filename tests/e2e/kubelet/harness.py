@@ -29,6 +29,8 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.kubelet import Kubelet
 from sampan.testing.fakeapi import FakeApi
 
+from ..patience import FACTOR
+
 IMAGE = "sampan.dev/sample:1"
 LOG_BYTES = 1 << 20
 """Small, so that a log is rotated soon."""
@@ -212,7 +214,7 @@ async def eventually(
     holds: Callable[[], Any], *, seconds: float = 20.0, about: Callable[[], Any] | None = None
 ) -> None:
     """Returns once `holds()` (a value or an awaitable) is true; fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * FACTOR
     while True:
         result = holds()
         if asyncio.iscoroutine(result):

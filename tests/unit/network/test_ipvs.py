@@ -1,4 +1,7 @@
-"""What IPVS is told. This kernel has none: a model of it takes the requests, as bytes, and refuses what it would."""
+"""What IPVS is told: a model of it takes the requests, as bytes, and refuses what the kernel would.
+
+On a kernel that has IPVS (scripts/test-debian) the tests in tests/e2e/network run with it, too.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from hypothesis import strategies as st
 from sampan.network.errors import Unusable
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.ipvs import messages, netlink
-from sampan.network.proxy.ipvs.messages import NEW_DEST, NEW_SERVICE, Request, Virtual
-from sampan.network.proxy.ipvs.plan import State
+from sampan.network.proxy.ipvs.messages import NEW_DEST, NEW_SERVICE, Held, Real, Request, Virtual
+from sampan.network.proxy.ipvs.plan import Found, State
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import IPV4, IPV6, Settings
 
@@ -37,7 +40,8 @@ class Kernel:
 
     def __init__(self) -> None:
         self.virtual: dict[tuple[str, int, int], dict[str, object]] = {}
-        self.real: dict[tuple[str, int, int], set[tuple[str, int]]] = {}
+        self.real: dict[tuple[str, int, int], dict[tuple[str, int], int]] = {}
+        """With their weights."""
 
     def take(self, requests: list[Request]) -> None:
         for command, payload in requests:
@@ -50,7 +54,7 @@ class Kernel:
                 flags, mask = struct.unpack("=II", given[7])
                 seconds = struct.unpack("=I", given[8])[0]
                 self.virtual[key] = {"scheduler": given[6], "persistent": bool(flags & mask & 1), "seconds": seconds}
-                self.real.setdefault(key, set())
+                self.real.setdefault(key, {})
             elif command == messages.DEL_SERVICE:
                 del self.virtual[key], self.real[key]
             else:
@@ -58,8 +62,23 @@ class Kernel:
 
     def _destination(self, command: int, key: tuple[str, int, int], given: dict[int, bytes]) -> None:
         server = (self._address(given[1], struct.unpack("=H", given[11])[0]), struct.unpack(">H", given[2])[0])
-        assert (server in self.real[key]) == (command == messages.DEL_DEST)
-        self.real[key] ^= {server}
+        assert (server in self.real[key]) == (command != NEW_DEST)
+        if command == messages.DEL_DEST:
+            del self.real[key][server]
+        else:
+            self.real[key][server] = struct.unpack("=I", given[4])[0]
+
+    def found(self, connections: int = 0) -> dict[Held, list[Real]]:
+        """As it would tell about itself."""
+        return {
+            Held(
+                Virtual(messages.NAMES[protocol], address, port),
+                one["scheduler"].rstrip(b"\0").decode(),  # type: ignore[attr-defined]
+                one["seconds"],  # type: ignore[arg-type]
+            ): [Real(Endpoint(*server), weight, connections) for server, weight in self.real[key].items()]
+            for key, one in self.virtual.items()
+            for address, protocol, port in (key,)
+        }
 
     @staticmethod
     def _address(data: bytes, family: int) -> str:
@@ -78,8 +97,6 @@ def test_bytes() -> None:
     server = "14000100 0af40002 00000000 00000000 00000000 06000200 1f900000 08000300 00000000 08000400 01000000"
     limits = "08000500 00000000 08000600 00000000 06000b00 02000000"
     assert payload == bytes.fromhex(f"30000180 {identity} 48000280 {server} {limits}")
-    whole = netlink.message(0x1C, Request(5, b"abcd"), 5)
-    assert whole == bytes.fromhex("18000000 1c00 0500 01000000 00000000 05010000 61626364")
 
 
 def test_a_service() -> None:
@@ -93,42 +110,48 @@ def test_a_service() -> None:
         external_local=True, affinity=60, source_ranges=("198.51.100.0/24",), guarded=("203.0.113.9",),
         hairpin=("10.244.0.2",),
     )  # fmt: skip
-    state, kernel = State(SETTINGS, "kube-ipvs0", "rr"), Kernel()
-    steps = state.replace({"d/dns": (port,)}, NODES, ["10.96.0.9"])
+    state, kernel = State(SETTINGS, "rr"), Kernel()
+    steps = state.replace({"d/dns": (port,)}, Found(NODES, ("10.96.0.9",)))
     kernel.take(steps.requests)
-    everywhere = {("10.244.0.2", 53), ("10.244.1.2", 53)}
+    here = {("10.244.0.2", 53): 1}
+    everywhere = here | {("10.244.1.2", 53): 1}
     assert kernel.real == {
         ("10.96.0.5", 17, 80): everywhere,
-        ("203.0.113.9", 17, 80): {("10.244.0.2", 53)},
-        ("192.0.2.1", 17, 30080): {("10.244.0.2", 53)},
-        ("192.0.2.2", 17, 30080): {("10.244.0.2", 53)},
+        ("203.0.113.9", 17, 80): here,
+        ("192.0.2.1", 17, 30080): here,
+        ("192.0.2.2", 17, 30080): here,
     }
     assert all(one == {"scheduler": b"rr\0", "persistent": True, "seconds": 60} for one in kernel.virtual.values())
-    assert steps.addresses.splitlines() == [
-        "addr add 10.96.0.5/32 dev kube-ipvs0",
-        "addr add 203.0.113.9/32 dev kube-ipvs0",
-        "addr del 10.96.0.9/32 dev kube-ipvs0",
+    assert (steps.come, steps.gone) == (["10.96.0.5", "203.0.113.9"], ["10.96.0.9"])
+    sets = [
+        line.removeprefix("add element ip sampan-ipvs ") for line in steps.rules.splitlines() if " element " in line
     ]
-    assert [line for line in steps.rules.splitlines() if line.startswith("add element")] == [
-        "add element ip sampan-ipvs allowed { 203.0.113.9 . udp . 80 . 198.51.100.0/24 }",
-        "add element ip sampan-ipvs cluster { 10.96.0.5 . udp . 80 }",
-        "add element ip sampan-ipvs guarded { 203.0.113.9 . udp . 80 }",
-        "add element ip sampan-ipvs hairpin { 10.244.0.2 . 10.244.0.2 }",
+    assert [line for line in sets if not line.startswith("served")] == [
+        "allowed { 203.0.113.9 . udp . 80 . 198.51.100.0/24 }",
+        "bound { 10.96.0.5 }",
+        "bound { 203.0.113.9 }",
+        "cluster { 10.96.0.5 . udp . 80 }",
+        "guarded { 203.0.113.9 . udp . 80 }",
+        "hairpin { 10.244.0.2 . 10.244.0.2 }",
     ], "under Local nobody is masqueraded"
 
 
 @given(st.lists(st.tuples(services, st.lists(ports, max_size=1).map(tuple)), max_size=8))
 def test_updates_end_where_nothing_is_left(steps: list[tuple[str, Ports]]) -> None:
-    state, kernel, applied = State(SETTINGS, "kube-ipvs0", "rr"), Kernel(), dict[str, Ports]()
-    state.replace({}, NODES, ())
+    state, kernel, applied = State(SETTINGS, "rr"), Kernel(), dict[str, Ports]()
+    state.replace({}, Found(NODES))
     bound: set[str] = set()
     for service, new in [*steps, ("d/a", ()), ("d/b", ())]:
         found = state.update([Change(service, applied.get(service, ()), new)])
         applied[service] = new
         kernel.take(found.requests)
-        for line in found.addresses.splitlines():
-            (bound.add if line.startswith("addr add") else bound.remove)(line.split()[2])
-        assert len(kernel.virtual) == state.servers()
+        assert not bound & {*found.come} and bound >= {*found.gone}
+        bound = (bound | {*found.come}) - {*found.gone}
+        assert (len(kernel.virtual), bound) == (len(state.servers()), state.bound())
+        held = Found(NODES, tuple(bound), servers=kernel.found())
+        again = State(SETTINGS, "rr").replace({key: value for key, value in applied.items() if value}, held)
+        made_or_gone = {request.command for request in again.requests} & {NEW_SERVICE, messages.DEL_SERVICE}
+        assert (again.come, again.gone, made_or_gone) == ([], [], set()), "another proxy finds them in their places"
     assert (kernel.virtual, bound) == ({}, set())
 
 
@@ -138,14 +161,79 @@ def test_addresses_of_both_families(family: object) -> None:
     address, endpoint = ("fd00:96::5", "fd01::2") if six else ("10.96.0.5", "10.244.0.2")
     port = ServicePort("sctp", (Frontend("cluster", address, 80),), (Endpoint(endpoint, 8080),), ())
     kernel = Kernel()
-    kernel.take(State(Settings(family=family), "kube-ipvs0", "sh").replace({"d/x": (port,)}, (), ()).requests)  # type: ignore[arg-type]
-    assert kernel.real == {(address, socket.IPPROTO_SCTP, 80): {(endpoint, 8080)}}
+    kernel.take(State(Settings(family=family), "sh").replace({"d/x": (port,)}, Found()).requests)  # type: ignore[arg-type]
+    assert kernel.real == {(address, socket.IPPROTO_SCTP, 80): {(endpoint, 8080): 1}}
+
+
+WEB = Virtual("tcp", "10.96.0.5", 80)
+FIRST, SECOND = Endpoint("10.244.0.2", 80), Endpoint("10.244.0.3", 80)
+
+
+def web(*endpoints: Endpoint, protocol: str = "tcp") -> Ports:
+    return (ServicePort(protocol, (Frontend("cluster", WEB.address, WEB.port),), endpoints, ()),)
+
+
+def test_an_endpoint_that_goes_finishes_what_it_has() -> None:
+    state, kernel = State(SETTINGS, "rr"), Kernel()
+    kernel.take(state.replace({"d/web": web(FIRST, SECOND)}, Found()).requests)
+    kernel.take(state.update([Change("d/web", (), web(SECOND))]).requests)
+    assert kernel.real == {("10.96.0.5", 6, 80): {FIRST: 0, SECOND: 1}}
+    assert state.draining() == [WEB]
+    (reals,) = kernel.found(connections=3).values()
+    assert state.reaped(WEB, reals) == []
+    kernel.take(state.update([Change("d/web", (), web(FIRST, SECOND))]).requests)
+    assert (kernel.real, state.draining()) == ({("10.96.0.5", 6, 80): {FIRST: 1, SECOND: 1}}, [])
+    kernel.take(state.update([Change("d/web", (), web(SECOND))]).requests)
+    state = State(SETTINGS, "rr")
+    assert state.replace({"d/web": web(SECOND)}, Found(servers=kernel.found())).requests == []
+    (reals,) = kernel.found().values()
+    kernel.take(state.reaped(WEB, reals))
+    assert (kernel.real, state.draining()) == ({("10.96.0.5", 6, 80): {SECOND: 1}}, [])
+
+
+def test_datagrams_do_not_wait() -> None:
+    state, kernel = State(SETTINGS, "rr"), Kernel()
+    kernel.take(state.replace({"d/web": web(FIRST, protocol="udp")}, Found()).requests)
+    kernel.take(state.update([Change("d/web", (), web(protocol="udp"))]).requests)
+    assert kernel.real == {("10.96.0.5", 17, 80): {}}
+
+
+def test_only_what_is_ours_goes() -> None:
+    """Others' virtual servers stay; one that we want, too, is made as we want it."""
+    settings = Settings(service_cidr="10.96.0.0/16")
+    ours = [("10.96.7.7", 80), ("203.0.113.9", 80), ("192.0.2.1", 31000)]
+    others = [("192.0.2.1", 8080), ("198.51.100.7", 80)]
+    kernel = Kernel()
+    for address, port in (*ours, *others, WEB[1:]):
+        kernel.take([messages.service(NEW_SERVICE, Virtual("tcp", address, port), "wlc", 0)])
+    found = Found(("192.0.2.1",), ("203.0.113.9",), frozenset({"192.0.2.1 . tcp . 31000"}), kernel.found())
+    kernel.take(State(settings, "rr").replace({"d/web": web(FIRST)}, found).requests)
+    left = {(address, port): one["scheduler"] for (address, _, port), one in kernel.virtual.items()}
+    assert left == {**dict.fromkeys(others, b"wlc\0"), WEB[1:]: b"rr\0"}
+
+
+def test_the_nodes_own_addresses_are_not_bound_again() -> None:
+    """A load balancer at the node's address (as ServiceLB has it) must not make the node refuse all else there."""
+    settings = Settings(nodeport_addresses=("192.0.2.0/31",))
+    port = ServicePort("tcp", (Frontend("external", NODES[0], 80), Frontend("node", "", 30080)), (FIRST,), ())
+    state = State(settings, "rr")
+    assert state.replace({"d/web": (port,)}, Found(NODES)).come == []
+    assert state.servers() == {Virtual("tcp", NODES[0], 80), Virtual("tcp", NODES[0], 30080)}
+
+
+def test_what_the_kernel_tells_is_read() -> None:
+    told = messages.service(NEW_SERVICE, WEB, "rr", 60).payload
+    assert messages.read_service(told) == Held(WEB, "rr", 60)
+    assert messages.read_service(
+        messages.service(NEW_SERVICE, WEB._replace(address="fd00::5"), "mh", 0).payload
+    ) == Held(WEB._replace(address="fd00::5"), "mh", 0)
+    assert messages.read_service(bytes.fromhex("0c00018006000100020000000800050007000000")) is None, "a firewall mark"
 
 
 def test_a_kernel_without_ipvs_is_told() -> None:
     ipvs = netlink.Ipvs()
     try:
-        ipvs.count()
+        ipvs.servers()
     except Unusable as error:
         assert "modprobe ip_vs" in str(error)
     finally:

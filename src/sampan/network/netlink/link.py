@@ -11,7 +11,7 @@ from sampan.network.netlink.message import CREATE, EXCLUSIVE, REPLACE, attribute
 from sampan.network.netlink.route import family_of
 
 NEW, DELETE, GET = 16, 17, 18
-NEW_ADDRESS, GET_ADDRESS = 20, 22
+NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 BODY = struct.Struct("=BBHiII")
 ADDRESS_BODY = struct.Struct("=BBBBI")
 UP = 1
@@ -84,25 +84,36 @@ def set_up(channel: Channel, index: int, mtu: int) -> None:
 
 def add_address(channel: Channel, index: int, address: str) -> None:
     """Alone in its network (/32, /128)."""
-    here = ipaddress.ip_address(address)
-    body = ADDRESS_BODY.pack(family_of(here), here.max_prefixlen, AT_ONCE, 0, index)
-    parts = body + attribute(LOCAL, here.packed) + attribute(ADDRESS, here.packed)
-    channel.tell(NEW_ADDRESS, parts, CREATE | REPLACE)
+    channel.tell(NEW_ADDRESS, _address_body(index, address), CREATE | REPLACE)
+
+
+def delete_address(channel: Channel, index: int, address: str) -> None:
+    channel.tell(DELETE_ADDRESS, _address_body(index, address))
+
+
+def addresses(channel: Channel) -> list[tuple[str, int]]:
+    """Every address of the machine, with the index of the interface that has it."""
+    found = []
+    for answer in channel.dump(GET_ADDRESS, ADDRESS_BODY.pack(0, 0, 0, 0, 0)):
+        parts = attributes(answer.body[ADDRESS_BODY.size :])
+        index = ADDRESS_BODY.unpack_from(answer.body)[4]
+        found.append((str(ipaddress.ip_address(parts.get(LOCAL) or parts[ADDRESS])), index))
+    return found
 
 
 def holder(channel: Channel, address: str) -> int:
     """The index of the interface that has that address; 0 when none has."""
-    here = ipaddress.ip_address(address)
-    for answer in channel.dump(GET_ADDRESS, ADDRESS_BODY.pack(family_of(here), 0, 0, 0, 0)):
-        family, _, _, _, index = ADDRESS_BODY.unpack_from(answer.body)
-        found = attributes(answer.body[ADDRESS_BODY.size :])
-        if family == family_of(here) and found.get(LOCAL, found.get(ADDRESS)) == here.packed:
-            return int(index)
-    return 0
+    return dict(reversed(addresses(channel))).get(str(ipaddress.ip_address(address)), 0)
 
 
 def octets(hardware: str) -> bytes:
     return bytes.fromhex(hardware.replace(":", ""))
+
+
+def _address_body(index: int, address: str) -> bytes:
+    here = ipaddress.ip_address(address)
+    body = ADDRESS_BODY.pack(family_of(here), here.max_prefixlen, AT_ONCE, 0, index)
+    return body + attribute(LOCAL, here.packed) + attribute(ADDRESS, here.packed)
 
 
 def _link(body: bytes) -> Link:

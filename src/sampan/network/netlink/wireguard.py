@@ -1,23 +1,20 @@
-"""WireGuard's devices and peers as generic netlink says them. Source: linux/wireguard.h, linux/genetlink.h.
+"""WireGuard's devices and peers as generic netlink says them. Source: linux/wireguard.h.
 
-`*_body` render requests without I/O; the rest sends them.
+`*_attributes` render requests without I/O; the rest sends them.
 """
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sampan.network.netlink.channel import GENERIC, Channel
+from sampan.network.netlink import generic
 from sampan.network.netlink.message import attribute, attribute_list, attributes, nested, number, text
 
-HEAD = struct.Struct("=BBH")
-CONTROLLER, GET_FAMILY, FAMILY_IDENTIFIER, FAMILY_NAME = 16, 3, 1, 2
-NAME, VERSION = "wireguard", 1
+NAME = "wireguard"
 GET_DEVICE, SET_DEVICE = 0, 1
 INTERFACE_NAME, PRIVATE_KEY, LISTEN_PORT, PEERS = 2, 3, 6, 8
 PEER_KEY, PEER_FLAGS, PEER_ENDPOINT, PEER_ALLOWED = 1, 3, 4, 9
@@ -39,42 +36,31 @@ class WireGuard:
     """Raises OSError: 2 (ENOENT) where the kernel has no WireGuard."""
 
     def __init__(self) -> None:
-        self._channel = Channel(GENERIC)
-        self._family = 0
+        self._family = generic.Family(NAME)
 
     def close(self) -> None:
-        self._channel.close()
+        self._family.close()
 
     def configure(self, device: str, private_key: bytes, port: int) -> None:
-        self._channel.tell(self._identifier(), device_body(device, private_key, port))
+        self._family.tell(SET_DEVICE, device_attributes(device, private_key, port))
 
     def add(self, device: str, peer: Peer) -> None:
         """Replaces what is known of the peer."""
-        self._channel.tell(self._identifier(), peer_body(device, peer))
+        self._family.tell(SET_DEVICE, peer_attributes(device, peer))
 
     def delete(self, device: str, peer: Peer) -> None:
-        self._channel.tell(self._identifier(), removal_body(device, peer.key))
+        self._family.tell(SET_DEVICE, removal_attributes(device, peer.key))
 
     def peers(self, device: str) -> list[Peer]:
-        question = HEAD.pack(GET_DEVICE, VERSION, 0) + text(INTERFACE_NAME, device)
-        return [peer for answer in self._channel.dump(self._identifier(), question) for peer in read(answer.body)]
-
-    def _identifier(self) -> int:
-        if not self._family:
-            question = HEAD.pack(GET_FAMILY, 1, 0) + text(FAMILY_NAME, NAME)
-            found = attributes(self._channel.ask(CONTROLLER, question).body[HEAD.size :])
-            if FAMILY_IDENTIFIER not in found:
-                raise OSError(errno.ENOENT, "the kernel has no WireGuard")
-            (self._family,) = struct.unpack("=H", found[FAMILY_IDENTIFIER])
-        return self._family
+        return [peer for answer in self._family.dump(GET_DEVICE, text(INTERFACE_NAME, device)) for peer in read(answer)]
 
 
-def device_body(device: str, private_key: bytes, port: int) -> bytes:
+def device_attributes(device: str, private_key: bytes, port: int) -> bytes:
     own = attribute(PRIVATE_KEY, private_key) + attribute(LISTEN_PORT, struct.pack("=H", port))
-    return _body(device, own)
+    return text(INTERFACE_NAME, device) + own
 
 
-def peer_body(device: str, peer: Peer) -> bytes:
+def peer_attributes(device: str, peer: Peer) -> bytes:
     ranges = [nested(0, *_allowed(cidr)) for cidr in peer.allowed]
     told = (
         attribute(PEER_KEY, peer.key),
@@ -82,16 +68,16 @@ def peer_body(device: str, peer: Peer) -> bytes:
         attribute(PEER_ENDPOINT, socket_address(peer.endpoint, peer.port)),
         nested(PEER_ALLOWED, *ranges),
     )
-    return _body(device, nested(PEERS, nested(0, *told)))
+    return text(INTERFACE_NAME, device) + nested(PEERS, nested(0, *told))
 
 
-def removal_body(device: str, key: bytes) -> bytes:
-    return _body(device, nested(PEERS, nested(0, attribute(PEER_KEY, key), number(PEER_FLAGS, REMOVE))))
+def removal_attributes(device: str, key: bytes) -> bytes:
+    return text(INTERFACE_NAME, device) + nested(PEERS, nested(0, attribute(PEER_KEY, key), number(PEER_FLAGS, REMOVE)))
 
 
-def read(body: bytes) -> Iterator[Peer]:
+def read(answer: bytes) -> Iterator[Peer]:
     """The peers in one answer about a device."""
-    for _, data in attribute_list(attributes(body[HEAD.size :]).get(PEERS, b"")):
+    for _, data in attribute_list(attributes(answer).get(PEERS, b"")):
         found = attributes(data)
         endpoint, port = _endpoint(found.get(PEER_ENDPOINT, b""))
         ranges = (attributes(each) for _, each in attribute_list(found.get(PEER_ALLOWED, b"")))
@@ -124,7 +110,3 @@ def _allowed(cidr: str) -> Iterator[bytes]:
     yield attribute(ALLOWED_FAMILY, struct.pack("=H", family))
     yield attribute(ALLOWED_ADDRESS, network.network_address.packed)
     yield attribute(ALLOWED_MASK, bytes([network.prefixlen]))
-
-
-def _body(device: str, what: bytes) -> bytes:
-    return HEAD.pack(SET_DEVICE, VERSION, 0) + text(INTERFACE_NAME, device) + what

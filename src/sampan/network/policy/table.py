@@ -21,7 +21,9 @@ FORWARD = (
     "ip daddr vmap @ingress-4",
     "ip6 daddr vmap @ingress-6",
 )
-BASE_RULES = {"forward": len(FORWARD)}
+OUTPUT = ("ct state established,related accept", "fib saddr type local accept", *FORWARD[1:])
+"""The node's own packets pass here, and what IPVS sends on, which has its sender's address."""
+BASE_RULES = {"forward": len(FORWARD), "output": len(OUTPUT)}
 MAPS = {
     f"{name}-{version}": text.replace("ADDRESS", address)
     for version, address in ADDRESSES.items()
@@ -42,6 +44,7 @@ SKELETON = "\n".join(
     (
         *(f"add {'map' if ':' in kind else 'set'} {TABLE} {name} {{ {kind} }}" for name, kind in MAPS.items()),
         chain("forward", FORWARD, f"type filter hook forward priority {PRIORITY}; policy accept;"),
+        chain("output", OUTPUT, f"type filter hook output priority {PRIORITY}; policy accept;"),
     )
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sampan.network.policy import table
 from sampan.network.policy.rules import compiled
 from sampan.network.policy.state import PolicyState
 
@@ -100,8 +101,8 @@ def test_differences_lead_where_writing_anew_leads(happened: list[tuple[Any, boo
     assert world.filter.chains == fresh.chains
     counted = world.state.element_counts()
     assert all(len(held) == counted[name] for name, held in (world.filter.sets or {}).items())
-    rules = {name: len(rules) for name, rules in world.filter.chains.items() if name != "forward"}
-    assert rules == {name: count for name, count in world.state.rule_counts().items() if name != "forward"}
+    rules = {name: len(rules) for name, rules in world.filter.chains.items() if name not in table.BASE_RULES}
+    assert rules == {name: n for name, n in world.state.rule_counts().items() if name not in table.BASE_RULES}
 
 
 def test_a_change_costs_what_it_changes() -> None:

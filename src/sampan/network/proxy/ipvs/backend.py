@@ -3,55 +3,57 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sampan.network import nft, sysctl
-from sampan.network.command import Missing, run
-from sampan.network.errors import RefusedByKernel, Unusable
+from sampan.network.errors import Unusable
 from sampan.network.netfilter import RuleSet
-from sampan.network.proxy import flows, machine
+from sampan.network.proxy import flows
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
+from sampan.network.proxy.ipvs import messages
+from sampan.network.proxy.ipvs.interface import Interface
+from sampan.network.proxy.ipvs.messages import Held
 from sampan.network.proxy.ipvs.netlink import Ipvs
-from sampan.network.proxy.ipvs.plan import TABLE, State, Steps
-from sampan.network.proxy.settings import Settings, of_family
+from sampan.network.proxy.ipvs.plan import Found, State, Steps, is_ours
+from sampan.network.proxy.ipvs.table import TABLE
+from sampan.network.proxy.settings import Settings, family_of
 
 log = logging.getLogger(__name__)
 
-INTERFACE = "kube-ipvs0"
 SYSCTLS = {
     "net.ipv4.vs.conntrack": "1",
     "net.ipv4.vs.expire_nodest_conn": "1",
     "net.ipv4.vs.expire_quiescent_template": "1",
-    "net.ipv4.vs.conn_reuse_mode": "0",
 }
+"""As kube-proxy sets them where the kernel is as new as Debian 12's: what IPVS translates can be masqueraded, and who
+held on to an endpoint that is gone, or that is going, is led to another."""
 SCHEDULER = "rr"
 
 
 class IpvsBackend:
     """`proxy.backend.Backend` by IPVS, in the network namespace of this process."""
 
-    def __init__(self, settings: Settings, *, ipvs: Ipvs | None = None, scheduler: str = SCHEDULER) -> None:
+    def __init__(self, settings: Settings, *, scheduler: str = SCHEDULER) -> None:
         self._settings = settings
-        self._ipvs = ipvs or Ipvs()
-        self._state = State(settings, INTERFACE, scheduler)
+        self._ipvs = Ipvs()
+        self._interface = Interface(settings.family)
+        self._state = State(settings, scheduler)
         self._nft = nft.Session()
         self._kernel = RuleSet()
         self._cleaner = FlowCleaner()
         self._generation = -1
+        self._nodes: tuple[str, ...] = ()
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        self._ipvs.flush()
+        servers = self._servers()
         for name, value in SYSCTLS.items():
-            if sysctl.read(name) is not None:
-                sysctl.ensure(name, value)
-        await self._ensure_interface()
-        nodes = [one for one, device in await self._addresses() if device not in (INTERFACE, "lo")]
-        bound = [one for one, device in await self._addresses() if device == INTERFACE]
-        await self._carry_out(self._state.replace(services, nodes, bound))
-        await machine.prepare(self._settings)
+            sysctl.ensure(name, value)
+        self._interface.ensure()
+        found = await self._found(servers)
+        self._nodes = found.nodes
+        await self._carry_out(self._state.replace(services, found))
         self._generation = self._kernel.generation()
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
@@ -63,58 +65,69 @@ class IpvsBackend:
         await self._cleaner.clean(flows.changed_frontends(changes))
 
     async def damaged(self) -> bool:
-        if self._ipvs.count() != self._state.servers():
+        """Looks after endpoints that are draining, too: this is asked every few seconds."""
+        for virtual in self._state.draining():
+            self._ipvs.send(self._state.reaped(virtual, self._ipvs.reals(virtual)))
+        nodes, bound = self._interface.addresses()
+        if nodes != self._nodes or not self._state.bound() <= {*bound}:
+            return True
+        if not self._state.servers() <= {held.virtual for held in self._servers()}:
             return True
         generation = self._kernel.generation()
         if generation != self._generation:
-            family = self._settings.family.table
-            if not any((chain.family, chain.table) == (family, TABLE) for chain in self._kernel.chains()):
+            if not self._has_table():
                 return True
             self._generation = generation
         return False
 
     async def remove(self) -> None:
-        if shutil.which("ip") and (await run(("ip", "link", "show", INTERFACE))).code == 0:
+        """What has neither interface nor table is not asked for, lest the kernel load IPVS."""
+        there = self._interface.exists()
+        if there or self._has_table():
             try:
-                self._ipvs.flush()
+                found = await self._found(self._servers())
+                own = [held.virtual for held in found.servers if is_ours(held.virtual, found, self._settings)]
+                self._ipvs.send([messages.removal(virtual) for virtual in own])
             except (Unusable, OSError) as error:
                 log.info("no virtual servers to take away error=%s", error)
-            await run(("ip", "link", "delete", INTERFACE))
             name = f"{self._settings.family.table} {TABLE}"
             await self._nft.apply(f"add table {name}\ndelete table {name}\n")
+        if there:
+            self._interface.remove()
         self.close()
 
     def close(self) -> None:
-        self._ipvs.close()
-        self._nft.close()
-        self._kernel.close()
+        for each in (self._ipvs, self._interface, self._nft, self._kernel):
+            each.close()
 
     def statistics(self) -> dict[str, Any]:
-        return {"virtualServers": self._state.servers(), **self._cleaner.statistics()}
+        counts = {"virtualServers": len(self._state.servers()), "draining": len(self._state.draining())}
+        return {**counts, **self._cleaner.statistics()}
 
     async def _carry_out(self, steps: Steps) -> None:
-        """Addresses first, for IPVS takes only what comes in."""
-        if steps.addresses:
-            done = await run(("ip", "-force", "-batch", "-"), steps.addresses)
-            if done.code and "File exists" not in done.errors:
-                raise RefusedByKernel(done.complaint)
+        if steps.come:
+            self._interface.bind(steps.come)
         if steps.rules:
             await self._nft.apply(steps.rules)
         self._ipvs.send(steps.requests)
+        if steps.gone:
+            self._interface.release(steps.gone)
 
-    async def _ensure_interface(self) -> None:
-        try:
-            if (await run(("ip", "link", "show", INTERFACE))).code == 0:
-                return
-            made = await run(("ip", "link", "add", INTERFACE, "type", "dummy"))
-        except Missing as error:
-            raise Unusable(str(error)) from None
-        if made.code:
-            raise Unusable(f"cannot make the interface {INTERFACE} ({made.complaint}): modprobe dummy, or use nftables")
+    async def _found(self, servers: Sequence[Held]) -> Found:
+        nodes, bound = self._interface.addresses()
+        reals = {held: self._ipvs.reals(held.virtual) for held in servers}
+        return Found(nodes, bound, await self._served(), reals)
 
-    async def _addresses(self) -> list[tuple[str, str]]:
-        """(address, device) of every address of the machine in this family."""
-        listing = await run(("ip", "-o", "addr", "show"))
-        found = [(line.split()[3].partition("/")[0], line.split()[1]) for line in listing.output.splitlines()]
-        own = of_family(self._settings.family, [address for address, _ in found])
-        return [(address, device) for address, device in found if address in own]
+    def _servers(self) -> list[Held]:
+        """Of this family."""
+        return [held for held in self._ipvs.servers() if family_of(held.virtual.address) == self._settings.family.name]
+
+    def _has_table(self) -> bool:
+        family = self._settings.family.table
+        return any((chain.family, chain.table) == (family, TABLE) for chain in self._kernel.chains())
+
+    async def _served(self) -> frozenset[str]:
+        """The table's set of that name."""
+        listed = await nft.listing("set", self._settings.family.table, TABLE, "served")
+        elements = (element for entry in listed for element in entry.get("set", {}).get("elem", ()))
+        return frozenset(" . ".join(map(str, element["concat"])) for element in elements)
