@@ -81,6 +81,7 @@ class KubeletConfig:
     """Whether pods end in the same way when the kubelet is told to stop; else they run on without it."""
     static_pod_path: Path | None = None
     static_pod_url: str = ""
+    static_pod_url_headers: Sequence[tuple[str, str]] = ()
     file_check: float = 1.0
     """Upstream looks every 20 seconds, and is told of changes in between; a look costs a listing of the folder."""
     http_check: float = 20.0

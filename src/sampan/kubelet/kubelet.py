@@ -77,8 +77,8 @@ class Kubelet:
         the_topology: Topology | None = None,
         logind: Logind | None = None,
     ) -> None:
-        instruments = Instruments(config.node_name, node.VERSION)
-        runtime = CountedRuntime(runtime, instruments, clock.monotonic)
+        instruments = Instruments(config.node_name, node.VERSION, clock.monotonic)
+        runtime = CountedRuntime(runtime, instruments)
         self._given = given = Surroundings(
             config=config,
             client=client,

@@ -23,6 +23,9 @@ class Machine:
     machine_id: str
     system_uuid: str
     boot_id: str
+    cores: int = 0
+    """Physical ones; 0 where the kernel does not say. So for `sockets`."""
+    sockets: int = 0
     swap: int = 0
     apparmor: bool = False
     """Whether the kernel enforces AppArmor profiles."""
@@ -46,6 +49,7 @@ class Usage:
 
 def machine(root: Path = Path("/")) -> Machine:
     release = os.uname()
+    cores, sockets = cores_and_sockets(root)
     return Machine(
         cpus=len(os.sched_getaffinity(0)),
         memory=meminfo(root)["MemTotal"],
@@ -55,6 +59,8 @@ def machine(root: Path = Path("/")) -> Machine:
         os_image=os_image(root),
         machine_id=text(root / "etc/machine-id"),
         system_uuid=text(root / "sys/class/dmi/id/product_uuid") or text(root / "etc/machine-id"),
+        cores=cores,
+        sockets=sockets,
         swap=meminfo(root).get("SwapTotal", 0),
         boot_id=text(root / "proc/sys/kernel/random/boot_id"),
         apparmor=text(root / "sys/module/apparmor/parameters/enabled").startswith("Y"),
@@ -74,6 +80,16 @@ def usage(path: Path, root: Path = Path("/")) -> Usage:
         pids=int(running),
         pids_most=int(text(root / "proc/sys/kernel/pid_max")),
     )
+
+
+def cores_and_sockets(root: Path) -> tuple[int, int]:
+    """How many physical cores /proc/cpuinfo lists, and in how many sockets; 0 where it does not say."""
+    found = set()
+    for part in text(root / "proc/cpuinfo").split("\n\n"):
+        lines = dict(line.split(":", 1) for line in part.replace("\t", "").splitlines() if ":" in line)
+        if "physical id" in lines:
+            found.add((lines["physical id"], lines.get("core id", "")))
+    return len(found), len({socket for socket, _ in found})
 
 
 def meminfo(root: Path) -> dict[str, int]:

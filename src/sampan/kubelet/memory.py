@@ -72,6 +72,8 @@ class Memory:
     volumes: Failure | None = None
     sandbox: Failure | None = None
     images: dict[str, ImageState] = field(default_factory=dict)
+    pulled: tuple[float, float] | None = None
+    """When the first pull of an image for the pod began, and when the last one ended."""
     failures: dict[str, Failure] = field(default_factory=dict)
     probes: dict[str, ProbeResults] = field(default_factory=dict)
     hooks: set[str] = field(default_factory=set)

@@ -17,8 +17,10 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration.load import shown
 from sampan.kubelet.machine import Machine, Usage
 from sampan.kubelet.metrics import cadvisor, exposition, probes, resource
+from sampan.kubelet.metrics import volumes as volume_metrics
 from sampan.kubelet.metrics.instruments import Instruments
 from sampan.kubelet.pods import PodWorkers
+from sampan.kubelet.spec import ephemeral_containers
 from sampan.kubelet.stats import cgroupfiles, disk, interfaces, node
 from sampan.kubelet.stats.summary import NodeUse, summary
 from sampan.kubelet.stats.usage import CpuUse, DiskSpace, MemoryUse
@@ -74,11 +76,14 @@ class NodeApi:
 
     async def _summary(self, request: web.Request) -> web.Response:
         only_cpu = request.query.get("only_cpu_and_memory", "").lower() == "true"
-        pods = await self._upkeep.measuring.pods(disks=not only_cpu)
+        pods = await self._upkeep.measuring.pods(disks=not only_cpu, claims=not only_cpu)
         return answer(summary(await self._node(), pods, self._clock.now()))
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return text(generate_latest(self.instruments.registry))
+        workers, volumes = list(self._pods.all()), self._upkeep.measuring.claims
+        claimed = [(worker.pod, await volumes.of(worker.pod, worker.volumes)) for worker in workers]
+        families = [volume_metrics.numbers(workers), *volume_metrics.claimed(claimed)]
+        return text(generate_latest(self.instruments.registry) + exposition.text(families).encode())
 
     async def _resource(self, _: web.Request) -> web.Response:
         pods = await self._upkeep.measuring.pods(disks=False)
@@ -86,15 +91,25 @@ class NodeApi:
         return text(exposition.text(found).encode())
 
     async def _cadvisor(self, _: web.Request) -> web.Response:
-        machine = self._machine
-        found = cadvisor.families(
-            await self._upkeep.measuring.pods(disks=False, layers=True),
+        pods = await self._upkeep.measuring.pods(disks=False, layers=True)
+        found = cadvisor.families(pods, self._whole_node(), self._clock.now())
+        return text(exposition.text(found).encode())
+
+    def _whole_node(self) -> cadvisor.WholeNode:
+        machine, root = self._machine, disk.file_system(self._config.root)
+        return cadvisor.WholeNode(
             cpus=machine.cpus,
-            memory=machine.memory,
+            cores=machine.cores,
+            sockets=machine.sockets,
+            memory_bytes=machine.memory,
+            swap_bytes=machine.swap,
             kernel=machine.kernel,
             os=machine.os_image,
+            cpu=node.cpu(),
+            memory=node.memory(),
+            interfaces=interfaces.of_process(1),
+            space={disk.device_of(self._config.root): root} if root is not None else {},
         )
-        return text(exposition.text(found).encode())
 
     async def _probes(self, _: web.Request) -> web.Response:
         return text(exposition.text(probes.families(self._pods.all())).encode())
@@ -147,6 +162,9 @@ class NodeApi:
         wanted = {word: partial(self._count, static, False) for word, static in STATIC.items()}
         made("kubelet_desired_pods", "The number of pods the kubelet is being instructed to run.", "static", wanted)
         active = {word: partial(self._count, static, True) for word, static in STATIC.items()}
+        made("kubelet_mirror_pods", "The number of mirror pods the kubelet will try to create", "", {"": self._static})
+        about = "Current number of ephemeral containers in pods managed by this kubelet."
+        made("kubelet_managed_ephemeral_containers", about, "", {"": self._ephemeral})
         made("kubelet_active_pods", "The number of pods the kubelet considers active.", "static", active)
 
     def _sandboxes(self) -> int:
@@ -154,6 +172,12 @@ class NodeApi:
 
     def _containers(self, state: str) -> int:
         return sum(container.state == state for worker in self._pods.all() for container in worker.seen.containers)
+
+    def _static(self) -> int:
+        return self._count(True, False)
+
+    def _ephemeral(self) -> int:
+        return sum(len(ephemeral_containers(worker.pod)) for worker in self._pods.all())
 
     def _count(self, static: bool, active: bool) -> int:
         return sum(w.is_static is static and not (active and w.is_over()) for w in self._pods.all())

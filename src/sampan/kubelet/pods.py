@@ -9,6 +9,7 @@ from sampan.aio.tasks import TaskOwner
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.qos import qos_class
+from sampan.kubelet.spec import app_containers
 from sampan.kubelet.worker import PodWorker
 
 QUALITIES = ("Guaranteed", "Burstable", "BestEffort")
@@ -61,6 +62,7 @@ class PodWorkers:
     def _begin(self, pod: Any) -> None:
         rejection = self._context.admit(pod) if is_new(pod) else None
         worker = self._workers[pod.metadata.uid] = PodWorker(pod, self._context)
+        self._context.instruments.containers.observe(len(app_containers(pod)))
         self._owner.start(lambda: self._run(worker, rejection), name=worker.owner.name, policy="log")
 
     def retry_resizes(self) -> None:

@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 
+from sampan.aio.clock import parse_timestamp
 from sampan.kubelet.actions import Action, EnsureImage, StartContainer
 from sampan.kubelet.context import NodeContext
+from sampan.kubelet.memory import Memory
+from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podstatus import known_status, pod_status
-from sampan.kubelet.spec import full_name
+from sampan.kubelet.restarts import is_sidecar
+from sampan.kubelet.spec import full_name, init_containers
 from sampan.kubelet.static.marks import is_static
 from sampan.kubelet.steps.workspace import Worker
 
@@ -58,13 +62,23 @@ class Reporter:
             return
         status = self._worked_out(pod, now)
         if self._reported is not None and self._reported.phase == "Pending" and status.phase == "Running":
-            self._context.instruments.starts.observe(self._context.clock.monotonic() - self._began)
+            self._count_start(now)
         first, self._reported = self._reported is None, status
         shown = self.mirror if is_static(self._worker.pod) else self._worker.pod
         telling = first or not to_come or not all(isinstance(action, PASSING) for action in to_come)
         if telling and shown is not None:
             self._context.publisher.report(shown, status)
         self._tell_backoff(status)
+
+    def _count_start(self, now: float) -> None:
+        """The pod runs for the first time."""
+        made, memory = self._context.instruments, self._worker.memory
+        made.starts.observe(self._context.clock.monotonic() - self._began)
+        created = self._worker.pod.metadata.creationTimestamp
+        if created:
+            total = max(now - parse_timestamp(created), 0.0)
+            made.starts_since_creation.observe(total)
+            made.starts_by_indicator.observe(max(total - excluded(self._worker.pod, self._worker.seen, memory), 0.0))
 
     def _has_told_all(self) -> bool:
         memory = self._worker.memory
@@ -89,3 +103,11 @@ class Reporter:
             self._backed_off.add(told.containerID)
             text = f"Back-off restarting failed container {told.name} in pod {full_name(self._worker.pod)}"
             self._tell(told.name, "Warning", "BackOff", text)
+
+
+def excluded(pod: Any, seen: Observed, memory: Memory) -> float:
+    """Seconds of a pod's start that are nobody's fault: pulling images, running init containers ("pod startup latency
+    SLI")."""
+    pulling = memory.pulled[1] - memory.pulled[0] if memory.pulled is not None else 0.0
+    ended = [seen.latest.get(spec.name) for spec in init_containers(pod) if not is_sidecar(spec)]
+    return pulling + sum(max(c.finished - c.started, 0.0) for c in ended if c is not None and c.state == "exited")

@@ -28,6 +28,7 @@ class RuntimeSide:
             relist=config.relist,
             relist_without_events=config.relist_without_events,
             changed=changed,
+            relisted=given.instruments.relisted,
         )
         self.features = RuntimeFeatures()
         self.images = node_images(given, api.objects)

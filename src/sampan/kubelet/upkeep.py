@@ -20,6 +20,7 @@ from sampan.kubelet.eviction.thresholds import thresholds
 from sampan.kubelet.imagegc import ImageCollector
 from sampan.kubelet.imagevolumes import shown_images
 from sampan.kubelet.stats import cgroupfiles
+from sampan.kubelet.stats.claims import ClaimVolumes
 from sampan.kubelet.stats.filesystems import RuntimeFilesystems
 from sampan.kubelet.stats.provider import Measuring, OffLoop
 from sampan.kubelet.surroundings import Surroundings
@@ -57,6 +58,7 @@ class Upkeep:
             workers,
             root=config.root,
             log_root=config.log_root,
+            claims=ClaimVolumes(clock, given.mounter.aside),
             off_loop=off_loop,
         )
         self.filesystems = RuntimeFilesystems(runtime)

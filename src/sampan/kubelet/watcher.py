@@ -38,7 +38,8 @@ class Subscriber:
 
 
 class RuntimeWatcher:
-    """`changed` is called when the runtime comes or goes."""
+    """`changed` is called when the runtime comes or goes, `relisted(began, now)` after each relist, with the monotonic
+    time it began at and the time of day."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class RuntimeWatcher:
         relist: float,
         relist_without_events: float,
         changed: Callable[[], None],
+        relisted: Callable[[float, float], None] = lambda began, now: None,
     ) -> None:
         self.available = False
         self.reason = "container runtime is not yet known to be up"
@@ -58,6 +60,7 @@ class RuntimeWatcher:
         self._relist_seconds = relist
         self._relist_without_events = relist_without_events
         self._changed = changed
+        self._told_relist = relisted
         self._events = True
         self._subscribers: dict[str, Subscriber] = {}
         self._pods: dict[str, str] = {}
@@ -150,6 +153,7 @@ class RuntimeWatcher:
     async def relist(self) -> None:
         """Wakes the pods whose sandboxes or containers differ from the last list."""
         self._relists += 1
+        began = self._clock.monotonic()
         listed = [*await self._runtime.list_containers(), *await self._runtime.list_sandboxes()]
         states = {item.id: (item.labels.get(labels.POD_UID, ""), item.state) for item in listed}
         changed = dict(states.items() ^ self._states.items()).values()
@@ -157,6 +161,7 @@ class RuntimeWatcher:
         for uid in {uid for uid, _ in changed}:
             if uid in self._subscribers:
                 self._subscribers[uid].wake()
+        self._told_relist(began, self._clock.now())
 
     def _arrived(self) -> None:
         if self.available:

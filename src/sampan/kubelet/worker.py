@@ -34,6 +34,7 @@ from sampan.kubelet.static.marks import is_static
 from sampan.kubelet.steps.table import Steps
 from sampan.kubelet.toldends import ToldEnds
 from sampan.kubelet.watcher import Subscriber
+from sampan.volumes.interface import Made
 
 log = logging.getLogger(__name__)
 STEPS_PER_ROUND = 50
@@ -171,8 +172,14 @@ class PodWorker:
             # A mistake of ours in one pod must not take the others down, nor leave this one for ever.
             log.exception("a pod's worker failed pod=%s", self.owner.name)
         finally:
-            self._context.instruments.rounds.observe(self._context.clock.monotonic() - began)
+            self._context.instruments.rounds.labels(self._operation()).observe(self._context.clock.monotonic() - began)
         return self._context.clock.now() + RUNTIME_RETRY
+
+    def _operation(self) -> str:
+        """What upstream calls such a round."""
+        if self.memory.ending is not None:
+            return "kill"
+        return "create" if self.rounds == 1 else "sync"
 
     async def _look(self, in_view: bool) -> None:
         """Looks at the pod, `in_view` when all that happened to it since the last look is known."""
@@ -224,6 +231,11 @@ class PodWorker:
     def probed(self) -> Mapping[tuple[str, str, str], int]:
         """Attempts of probes by container, probe and result."""
         return self._probes.counts
+
+    @property
+    def volumes(self) -> Mapping[str, Made]:
+        """The pod's volumes that are there, by name."""
+        return self._steps.made if self.memory.volumes_ready and not self.memory.torn_down else {}
 
     @property
     def is_static(self) -> bool:

@@ -30,6 +30,7 @@ def test_what_is_honoured() -> None:
             "containerLogMaxSize": "20Mi",
             "registerWithTaints": [{"key": "a", "effect": "NoSchedule"}],
             "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
+            "staticPodURLHeader": {"Authorization": ["Bearer secret"]},
             "syncFrequency": "1m",
             "logging": {"format": "json"},
             "featureGates": {"X": True},
@@ -41,6 +42,8 @@ def test_what_is_honoured() -> None:
     assert (found.client_ca, found.shutdown_grace, found.log_max_bytes) == (Path("/ca.crt"), 30.0, 20 << 20)
     assert (found.crash_backoff.base, found.crash_backoff.cap) == (5.0, 5.0)
     assert found.node_taints == (("a", "", "NoSchedule"),)
+    assert found.static_pod_url_headers == (("Authorization", "Bearer secret"),)
+    assert shown(found)["staticPodURLHeader"] == {"Authorization": ["<masked>"]}
     assert warnings == [
         "syncFrequency has no effect here",
         "logging has no effect here",
@@ -67,6 +70,7 @@ def test_what_is_honoured() -> None:
         ({"shutdownGracePeriodCriticalPods": "1s"}, "is longer than it"),
         ({"enforceNodeAllocatable": ["kube-reserved"]}, "kubeReservedCgroup must name the cgroup"),
         ({"enforceNodeAllocatable": ["all"]}, "enforceNodeAllocatable knows no all"),
+        ({"staticPodURLHeader": {"X": ["a\r\nY: b"]}}, "staticPodURLHeader must have names and values"),
         ({"registerWithTaints": [{"key": "a"}]}, "registerWithTaints must have a key"),
         ({"crashLoopBackOff": {"maxContainerRestartPeriod": "1h"}}, "must be from 1s to 300s"),
         ({"clusterDNS": "10.0.0.1"}, "clusterDNS must be a list"),

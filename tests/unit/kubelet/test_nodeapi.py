@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from sampan.api.kinds import core_v1
 from sampan.kubelet.cgroup.tree import CgroupTree
 from sampan.kubelet.stats import cgroupfiles, disk, interfaces
+from sampan.kubelet.stats.claims import ClaimVolumes
 from sampan.kubelet.stats.rates import Rates
-from sampan.kubelet.stats.usage import CpuUse
-from sampan.testing.clock import VirtualClock
+from sampan.kubelet.stats.usage import BlockUse, CpuUse
+from sampan.testing.clock import VirtualClock, settle
+from sampan.volumes.interface import Made
 
 from .harness import Node, node
 from .test_server import get
@@ -27,6 +32,11 @@ V1 = {
     "memory/p/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3",
     "pids/p/pids.current": "6",
     "pids/p/pids.max": "max",
+    "cpu/p/cpu.shares": "512",
+    "cpu/p/cpu.cfs_quota_us": "50000",
+    "cpu/p/cpu.cfs_period_us": "100000",
+    "blkio/p/blkio.throttle.io_service_bytes": "8:0 Read 4096\n8:0 Write 512\n8:0 Total 4608\nTotal 4608",
+    "blkio/p/blkio.throttle.io_serviced": "8:0 Read 2\n8:0 Write 1\nTotal 3",
 }
 V2 = {
     "cgroup.controllers": "cpu memory pids",
@@ -38,6 +48,9 @@ V2 = {
     "p/memory.events": "low 0\nmax 8\noom_kill 3",
     "p/pids.current": "6",
     "p/pids.max": "50",
+    "p/cpu.max": "50000 100000",
+    "p/cpu.weight": "20",
+    "p/io.stat": "8:0 rbytes=4096 wbytes=512 rios=2 wios=1 dbytes=0 dios=0",
 }
 
 
@@ -58,6 +71,11 @@ def test_both_versions_tell_the_same(tmp_path: Path, files: dict[str, str], limi
     assert (memory.usage, memory.working_set, memory.rss, memory.faults, memory.limit) == (1000, 700, 500, 4, limit)
     assert (cgroupfiles.processes(tree, "/p"), cgroupfiles.most_processes(tree, "/p")) == (6, most)
     assert cgroupfiles.oom_kills(tree, "/p") == 3
+    limits = cgroupfiles.cpu_limits(tree, "/p")
+    assert (limits.quota, limits.period) == (50_000, 100_000)
+    assert 490 < limits.shares < 520
+    assert cgroupfiles.blocks(tree, "/p") == {"8:0": BlockUse(read=4096, written=512, reads=2, writes=1)}
+    assert cgroupfiles.blocks(tree, "/gone") == {}
     assert (cpu.pressure is not None) == (tree.version == 2)
     assert cgroupfiles.cpu(tree, "/gone") is None
     assert cgroupfiles.memory(tree, "/gone") is None
@@ -97,7 +115,8 @@ def test_interfaces() -> None:
 
 async def with_pod(n: Node) -> None:
     """A pod that runs, with cgroups as a kernel would show them."""
-    n.pod(containers=[{"name": "c", "livenessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 1}}])
+    volumes = [{"name": "v", "emptyDir": {}}]
+    n.pod(volumes=volumes, containers=[{"name": "c", "livenessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 1}}])
     await n.advance(5)
     cgroups = n.kubelet.resources.upkeep.cgroups
     for name in (cgroups.name(n.get()), cgroups.container(n.get(), n.container().containerID[13:])):
@@ -140,13 +159,78 @@ async def test_metrics(serving: Any) -> None:
         assert 'probe_type="Liveness",result="successful"}' in (await get(n, "/metrics/probes"))[1]
         mine = (await get(n, "/metrics"))[1]
         for name in (
-            'kubelet_runtime_operations_total{operation_type="run_sandbox"} 1.0',
+            'kubelet_runtime_operations_total{operation_type="run_podsandbox"} 1.0',
             'kubelet_node_name{node="n1"} 1.0',
             'kubelet_active_pods{static="false"} 1.0',
             "kubelet_pod_start_duration_seconds_count 1.0",
             'kubelet_http_requests_total{long_running="false",method="GET",path="metrics/cadvisor"',
         ):
             assert name in mine, mine
+
+
+DASHBOARDS = """
+cadvisor_version_info container_cpu_cfs_periods_total container_cpu_cfs_throttled_periods_total
+container_cpu_usage_seconds_total container_fs_limit_bytes container_fs_reads_bytes_total container_fs_reads_total
+container_fs_usage_bytes container_fs_writes_bytes_total container_fs_writes_total container_last_seen
+container_memory_cache container_memory_failures_total container_memory_rss container_memory_swap
+container_memory_usage_bytes container_memory_working_set_bytes container_network_receive_bytes_total
+container_network_receive_packets_dropped_total container_network_receive_packets_total
+container_network_transmit_bytes_total container_network_transmit_packets_dropped_total
+container_network_transmit_packets_total container_oom_events_total container_spec_cpu_period container_spec_cpu_quota
+container_spec_cpu_shares container_spec_memory_limit_bytes container_start_time_seconds kubelet_active_pods
+kubelet_cgroup_manager_duration_seconds_bucket kubelet_containers_per_pod_count_bucket kubelet_desired_pods
+kubelet_http_requests_total kubelet_managed_ephemeral_containers kubelet_mirror_pods kubelet_node_name
+kubelet_pleg_last_seen_seconds kubelet_pleg_relist_duration_seconds_bucket kubelet_pleg_relist_interval_seconds_bucket
+kubelet_pod_start_duration_seconds_bucket kubelet_pod_start_sli_duration_seconds_bucket
+kubelet_pod_start_total_duration_seconds_bucket kubelet_pod_worker_duration_seconds_bucket
+kubelet_run_podsandbox_duration_seconds_bucket kubelet_running_containers kubelet_running_pods
+kubelet_runtime_operations_duration_seconds_bucket kubelet_runtime_operations_total kubelet_started_containers_total
+kubelet_started_pods_total machine_cpu_cores machine_memory_bytes machine_scrape_error machine_swap_bytes
+node_cpu_usage_seconds_total node_memory_working_set_bytes pod_cpu_usage_seconds_total pod_memory_working_set_bytes
+process_cpu_seconds_total process_resident_memory_bytes prober_probe_total volume_manager_total_volumes
+"""
+"""What kubernetes-mixin's dashboards and alerts ask a kubelet for, and their neighbours."""
+
+
+async def test_the_names_that_dashboards_know(serving: Any) -> None:
+    async with serving as n:
+        await with_pod(n)
+        await n.advance(1000)
+        names: set[str] = set()
+        for path in ("/metrics", "/metrics/cadvisor", "/metrics/resource", "/metrics/probes"):
+            lines = (await get(n, path))[1].splitlines()
+            names |= {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
+            kinds = [line for line in lines if line.startswith("# TYPE")]
+            assert len(kinds) == len(set(kinds)), "a family stands in one place"
+        assert set(DASHBOARDS.split()) - names == set()
+        told = (await get(n, "/metrics/cadvisor"))[1]
+        assert 'container_cpu_usage_seconds_total{container="",id="/"' in told, "the node as a whole"
+
+
+async def test_a_volume_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:
+    clock, asked, answers = VirtualClock(), [], asyncio.Event()
+
+    async def aside(work: Any) -> Any:
+        asked.append(work)
+        await answers.wait()
+        return work()
+
+    spec = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}], "containers": []}
+    pod = msgspec.convert({"metadata": {"name": "p"}, "spec": spec}, core_v1.Pod)
+    path = tmp_path / "kubernetes.io~nfs" / "pv"
+    path.mkdir(parents=True)
+    volumes, made = ClaimVolumes(clock, aside), {"v": Made(path)}
+    for _ in range(2):
+        looking = asyncio.create_task(volumes.of(pod, made))
+        await settle()
+        await clock.advance(2)
+        assert await looking == {}
+    assert len(asked) == 1
+    answers.set()
+    await settle()
+    found = await volumes.of(pod, made)
+    assert found["v"].capacity > 0
+    assert await volumes.of(pod, {"v": Made(tmp_path)}) == {}, "a folder of the node's own"
 
 
 async def test_other_answers(serving: Any) -> None:
@@ -161,8 +245,6 @@ async def test_other_answers(serving: Any) -> None:
 
 
 async def test_healthz_of_its_own(tmp_path: Path, unused_port: int) -> None:
-    import asyncio
-
     async with node(tmp_path, healthz_port=unused_port):
         for path, code in (("/healthz", b"200"), ("/secrets", b"404")):
             reader, writer = await asyncio.open_connection("127.0.0.1", unused_port)

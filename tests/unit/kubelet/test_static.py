@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from aiohttp import web
 
+from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1
 from sampan.client.errors import Unreachable
 from sampan.kubelet.static.marks import HASH, MIRROR, SOURCE
 from sampan.kubelet.static.mirrors import mirror_of, plan
 from sampan.kubelet.static.read import BadManifest, pods_of
+from sampan.kubelet.static.sources import Url
 
 from .harness import IMAGE, Node, node
 
@@ -156,9 +159,28 @@ async def test_an_orphaned_mirror_goes(tmp_path: Path) -> None:
         assert n.runtime.running() == []
 
 
-async def test_a_url_that_comes_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sampan.kubelet.static.sources import Url
+async def test_what_a_url_is_asked_with() -> None:
+    """Its headers; and an answer that comes in many pieces is read to its end."""
+    asked = []
 
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers.getall("X-Key"))
+        return web.Response(text=yaml.safe_dump(manifest()) + "#" * 300_000)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/pods"
+    source = Url(url, "n1", SystemClock(), 20.0, headers=(("X-Key", "a"), ("X-Key", "b")))
+    try:
+        (pod,) = await source.look() or ()
+        assert (pod.metadata.name, asked) == ("web-n1", [["a", "b"]])
+    finally:
+        await source.close()
+        await runner.cleanup()
+
+
+async def test_a_url_that_comes_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[Any] = [OSError("refused"), yaml.safe_dump(manifest()).encode(), OSError("refused"), b"{"]
 
     async def get(self: Url) -> bytes:

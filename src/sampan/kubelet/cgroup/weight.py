@@ -28,3 +28,8 @@ def weight(shares: int) -> int:
 def linear_weight(shares: int) -> int:
     """The same by the older formula."""
     return 1 + (min(max(shares, FEWEST_SHARES), MOST_SHARES) - 2) * 9999 // 262_142 if shares else 0
+
+
+def linear_shares(weight: int) -> int:
+    """The shares that a weight means by the older formula; 0 for none."""
+    return 2 + (weight - 1) * 262_142 // 9999 if weight else 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from sampan.kubelet.configuration.forms import Form, read_duration, read_integer, read_text, show_duration
+from sampan.kubelet.configuration.forms import Form, read_duration, read_integer, read_list, read_text, show_duration
 from sampan.kubelet.restarts import CrashBackoff
 
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+VALUE = re.compile(r"[\t\x20-\x7e]*")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -44,6 +47,22 @@ def show_priorities(pairs: Any) -> list[dict[str, int]]:
     return [{"priority": priority, "shutdownGracePeriodSeconds": int(seconds)} for priority, seconds in pairs]
 
 
+def read_headers(value: Any) -> tuple[tuple[str, str], ...]:
+    """`staticPodURLHeader`: (name, value) of each line that is sent."""
+    if not isinstance(value, dict) or len(value) > 100:
+        raise ValueError("must be a map of header names to lists of values")
+    pairs = [(name, text) for name, texts in value.items() for text in read_list(texts)]
+    if not all(NAME.fullmatch(read_text(name)) and VALUE.fullmatch(text) for name, text in pairs):
+        raise ValueError("must have names and values that a header can have")
+    return tuple(pairs)
+
+
+def show_headers(pairs: Any) -> dict[str, list[str]]:
+    """Names alone: values are often keys."""
+    return {name: ["<masked>"] for name, _ in pairs}
+
+
+HEADERS = Form(read_headers, show_headers)
 TAINTS = Form(read_taints, show_taints)
 PRIORITIES = Form(read_priorities, show_priorities)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sampan.kubelet.configuration import forms
 from sampan.kubelet.configuration.forms import Form
-from sampan.kubelet.configuration.lists import BACKOFF, PRIORITIES, TAINTS
+from sampan.kubelet.configuration.lists import BACKOFF, HEADERS, PRIORITIES, TAINTS
 
 
 class Field(NamedTuple):
@@ -38,6 +38,7 @@ HONOURED: dict[str, Field] = {
     "authentication.x509.clientCAFile": Field("client_ca", forms.PATH),
     "staticPodPath": Field("static_pod_path", forms.PATH),
     "staticPodURL": Field("static_pod_url", forms.TEXT),
+    "staticPodURLHeader": Field("static_pod_url_headers", HEADERS),
     "fileCheckFrequency": Field("file_check", forms.TIME),
     "httpCheckFrequency": Field("http_check", forms.TIME),
     "podLogsDir": Field("log_root", forms.PATH),
@@ -158,7 +159,6 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "volumePluginDir",
         "kernelMemcgNotification",
         "logging",
-        "staticPodURLHeader",
         "reservedMemory",
         "memoryThrottlingFactor",
         "topologyManagerPolicyOptions",

@@ -7,103 +7,95 @@ own series have no container, those of its network carry `interface`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
 
 from sampan.kubelet.metrics.exposition import Family, Sample
-from sampan.kubelet.stats.usage import ContainerUse, PodUse, Pressure
+from sampan.kubelet.metrics.rows import BLOCKS, CONTAINER, CPU, LIMITS, MEMORY, NETWORK, SPACE, WRITABLE, of_rows
+from sampan.kubelet.stats.usage import ContainerUse, CpuUse, DiskSpace, Interface, MemoryUse, PodUse, Pressure
 
-NANO, MICRO = 1e-9, 1e-6
-
-
-class Row(NamedTuple):
-    """One metric: the attribute of what was measured, and what it is multiplied with."""
-
-    name: str
-    kind: str
-    attribute: str
-    about: str
-    scale: float = 1
-
-
-CPU = (
-    Row("cpu_usage_seconds_total", "counter", "total", "Cumulative cpu time consumed in seconds.", NANO),
-    Row("cpu_user_seconds_total", "counter", "user", "Cumulative user cpu time consumed in seconds.", NANO),
-    Row("cpu_system_seconds_total", "counter", "system", "Cumulative system cpu time consumed in seconds.", NANO),
-    Row("cpu_cfs_periods_total", "counter", "periods", "Number of elapsed enforcement period intervals."),
-    Row("cpu_cfs_throttled_periods_total", "counter", "throttled_periods", "Number of throttled period intervals."),
-    Row("cpu_cfs_throttled_seconds_total", "counter", "throttled", "Total time duration of being throttled.", NANO),
-)
-MEMORY = (
-    Row("memory_usage_bytes", "gauge", "usage", "Current memory usage in bytes, whenever it was accessed"),
-    Row("memory_working_set_bytes", "gauge", "working_set", "Current working set in bytes."),
-    Row("memory_rss", "gauge", "rss", "Size of RSS in bytes."),
-    Row("memory_cache", "gauge", "cache", "Number of bytes of page cache memory."),
-    Row("memory_swap", "gauge", "swap", "Container swap usage in bytes."),
-    Row("memory_mapped_file", "gauge", "mapped", "Size of memory mapped files in bytes."),
-    Row("memory_max_usage_bytes", "gauge", "most", "Maximum memory usage recorded in bytes"),
-    Row("memory_failcnt", "counter", "failures", "Number of memory usage hits limits"),
-    Row("spec_memory_limit_bytes", "gauge", "limit", "Memory limit for the container."),
-)
-NETWORK = (
-    Row("network_receive_bytes_total", "counter", "received", "Cumulative count of bytes received"),
-    Row("network_receive_packets_total", "counter", "received_packets", "Cumulative count of packets received"),
-    Row("network_receive_errors_total", "counter", "receive_errors", "Cumulative count of errors while receiving"),
-    Row("network_receive_packets_dropped_total", "counter", "receive_drops", "Packets dropped while receiving"),
-    Row("network_transmit_bytes_total", "counter", "sent", "Cumulative count of bytes transmitted"),
-    Row("network_transmit_packets_total", "counter", "sent_packets", "Cumulative count of packets transmitted"),
-    Row("network_transmit_errors_total", "counter", "send_errors", "Cumulative count of errors while transmitting"),
-    Row("network_transmit_packets_dropped_total", "counter", "send_drops", "Packets dropped while transmitting"),
-)
-CONTAINER = (
-    Row("start_time_seconds", "gauge", "started", "Start time of the container since unix epoch in seconds."),
-    Row("processes", "gauge", "processes", "Number of processes running inside the container."),
-    Row("threads_max", "gauge", "threads_most", "Maximum number of threads allowed, infinity if value is zero"),
-    Row("oom_events_total", "counter", "oom_kills", "Count of out of memory events observed for the container"),
-)
-WRITABLE = (
-    Row("fs_usage_bytes", "gauge", "used", "Number of bytes that are consumed by the container on this filesystem."),
-    Row("fs_inodes_total", "gauge", "inodes_used", "Number of Inodes"),
-)
+MICRO = 1e-6
+ROOT = {"container": "", "id": "/", "image": "", "name": "", "namespace": "", "pod": ""}
+FAULTS = (("pgfault", "faults"), ("pgmajfault", "major_faults"))
 PRESSURE = {
     "some": "waiting",
     "full": "stalled",
 }
 
 
-def families(pods: Sequence[PodUse], *, cpus: int, memory: int, kernel: str, os: str) -> list[Family]:
-    """`cpus` and `memory` (bytes) are the machine's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeNode:
+    """The machine as the cgroup over all others: `space` by device, `memory_bytes` and `swap_bytes` are all it has."""
+
+    cpus: int
+    cores: int
+    sockets: int
+    memory_bytes: int
+    swap_bytes: int
+    kernel: str
+    os: str
+    cpu: CpuUse | None = None
+    memory: MemoryUse | None = None
+    interfaces: tuple[Interface, ...] = ()
+    space: Mapping[str, DiskSpace] = field(default_factory=dict)
+
+
+def families(pods: Sequence[PodUse], node: WholeNode, now: float) -> list[Family]:
+    """`now` in seconds since the epoch."""
     containers = [(labels(pod, c), c) for pod in pods for c in pod.containers]
-    measured = [(of_pod(pod), pod.cpu, pod.memory) for pod in pods]
+    measured = [(ROOT, node.cpu, node.memory)]
+    measured += [(of_pod(pod), pod.cpu, pod.memory) for pod in pods]
     measured += [(names, c.cpu, c.memory) for names, c in containers]
-    carried = [(of_pod(pod, interface=i.name), i) for pod in pods for i in pod.interfaces]
-    written = [(names, c.writable) for names, c in containers if c.writable is not None]
-    whole = {"cadvisorVersion": "", "dockerVersion": "", "kernelVersion": kernel, "osVersion": os}
+    carried = [({**ROOT, "interface": i.name}, i) for i in node.interfaces]
+    carried += [(of_pod(pod, interface=i.name), i) for pod in pods for i in pod.interfaces]
+    occupied = [({**ROOT, "device": device}, space) for device, space in node.space.items()]
+    written = [({**names, "device": ""}, c.writable) for names, c in containers]
     return [
-        Family("cadvisor_version_info", "gauge", "A metric with a constant '1' value.", [Sample(whole, 1)]),
-        Family("machine_cpu_cores", "gauge", "Number of logical CPU cores.", [Sample({}, cpus)]),
-        Family("machine_memory_bytes", "gauge", "Amount of memory installed on the machine.", [Sample({}, memory)]),
+        *of_machine(node),
         *of_rows(CPU, [(names, c) for names, c, _ in measured]),
         *of_rows(MEMORY, [(names, m) for names, _, m in measured]),
+        Family("container_last_seen", "gauge", "Last time a container was seen", [Sample(m[0], now) for m in measured]),
+        faults([(names, m) for names, _, m in measured if m is not None]),
+        *of_rows(LIMITS, [(names, c.limits) for names, c in containers]),
+        *of_rows(BLOCKS, [({**names, "device": d}, use) for names, c in containers for d, use in c.blocks.items()]),
         *of_rows(CONTAINER, containers),
-        *of_rows(WRITABLE, written),
+        *merged(of_rows(SPACE, occupied), of_rows(WRITABLE, written)),
         *of_rows(NETWORK, carried),
         *pressures("cpu", [(names, c.pressure) for names, c, _ in measured if c]),
         *pressures("memory", [(names, m.pressure) for names, _, m in measured if m]),
     ]
 
 
-def of_rows(rows: Sequence[Row], found: Sequence[tuple[dict[str, str], Any]]) -> list[Family]:
-    """A family for each row, with a sample for each of what was measured."""
-    known = [(names, value) for names, value in found if value is not None]
+def of_machine(node: WholeNode) -> list[Family]:
+    version = {"cadvisorVersion": "", "dockerVersion": "", "kernelVersion": node.kernel, "osVersion": node.os}
+    figures = (
+        ("machine_cpu_cores", "Number of logical CPU cores.", node.cpus),
+        ("machine_cpu_physical_cores", "Number of physical CPU cores.", node.cores),
+        ("machine_cpu_sockets", "Number of CPU sockets.", node.sockets),
+        ("machine_memory_bytes", "Amount of memory installed on the machine.", node.memory_bytes),
+        ("machine_swap_bytes", "Amount of swap memory available on the machine.", node.swap_bytes),
+        ("machine_scrape_error", "1 if there was an error while getting machine metrics, 0 otherwise.", 0),
+    )
     return [
-        Family(
-            f"container_{row.name}",
-            row.kind,
-            row.about,
-            [Sample(names, getattr(value, row.attribute) * row.scale) for names, value in known],
-        )
-        for row in rows
+        Family("cadvisor_version_info", "gauge", "A metric with a constant '1' value.", [Sample(version, 1)]),
+        *(Family(name, "gauge", about, [Sample({}, value)]) for name, about, value in figures),
     ]
+
+
+def faults(found: Sequence[tuple[dict[str, str], MemoryUse]]) -> Family:
+    samples = [
+        Sample({**names, "failure_type": kind, "scope": "hierarchy"}, getattr(memory, attribute))
+        for names, memory in found
+        for kind, attribute in FAULTS
+    ]
+    about = "Cumulative count of memory allocation failures."
+    return Family("container_memory_failures_total", "counter", about, samples)
+
+
+def merged(families: Sequence[Family], others: Sequence[Family]) -> list[Family]:
+    """A family has its samples in one place: those of `others` join those of the same name."""
+    more = {family.name: family for family in others}
+    joined = [f._replace(samples=[*f.samples, *more.pop(f.name).samples]) if f.name in more else f for f in families]
+    return [*joined, *more.values()]
 
 
 def pressures(what: str, found: Iterable[tuple[dict[str, str], Mapping[str, Pressure] | None]]) -> list[Family]:

@@ -1,80 +1,129 @@
-"""/metrics: what the kubelet counts of its own work."""
+"""/metrics: what the kubelet counts of its own work, by upstream's names (pkg/kubelet/metrics)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SLOW = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 180.0, 240.0, 300.0)
+SLOW = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 180.0, 240.0, 300.0, 600.0, 3600.0)
+BUILD = ("git_version", "major", "minor", "platform")
 
 
 class Instruments:
-    """One kubelet's; `registry` holds them all."""
+    """One kubelet's; `registry` holds them all. `monotonic` is the clock's."""
 
-    def __init__(self, node_name: str, version: str) -> None:
-        self.registry = made = CollectorRegistry()
-        ProcessCollector(registry=made)
-        build = ("git_version", "major", "minor", "platform")
-        Gauge("kubernetes_build_info", "Build version.", build, registry=made).labels(version, "1", "36", "linux").set(
-            1
-        )
-        name = Gauge("kubelet_node_name", "The node's name. The count is always 1.", ["node"], registry=made)
+    def __init__(self, node_name: str, version: str, monotonic: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        self._monotonic = monotonic
+        self._relisted: float | None = None
+        ProcessCollector(registry=self.registry)
+        self._constants(node_name, version)
+        self._of_the_runtime()
+        self._of_pods()
+        self._of_the_node()
+
+    def _constants(self, node_name: str, version: str) -> None:
+        build = Gauge("kubernetes_build_info", "Build version.", BUILD, registry=self.registry)
+        build.labels(version, "1", "36", "linux").set(1)
+        name = Gauge("kubelet_node_name", "The node's name. The count is always 1.", ["node"], registry=self.registry)
         name.labels(node_name).set(1)
-        self.operations = Counter(
-            "kubelet_runtime_operations", "Number of runtime operations by type.", ["operation_type"], registry=made
+
+    def _of_the_runtime(self) -> None:
+        of, by = self._counter, ["operation_type"]
+        self.operations = of("runtime_operations", "Cumulative number of runtime operations by operation type.", by)
+        self.operation_errors = of("runtime_operations_errors", "Cumulative number of runtime operation errors.", by)
+        self.operation_seconds = self._histogram(
+            "runtime_operations_duration_seconds", "Duration in seconds of runtime operations.", labels=by
         )
-        self.operation_errors = Counter(
-            "kubelet_runtime_operations_errors",
-            "Number of runtime operation errors by type.",
-            ["operation_type"],
-            registry=made,
+        self.sandbox_seconds = self._histogram(
+            "run_podsandbox_duration_seconds",
+            "Duration in seconds of the run_podsandbox operations, by RuntimeClass.Handler.",
+            labels=["runtime_handler"],
         )
-        self.operation_seconds = Histogram(
-            "kubelet_runtime_operations_duration_seconds",
-            "Duration in seconds of runtime operations by type.",
-            ["operation_type"],
-            buckets=FAST,
-            registry=made,
+        self.sandbox_errors = of(
+            "run_podsandbox_errors",
+            "Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.",
+            ["runtime_handler"],
         )
-        self.starts = Histogram(
-            "kubelet_pod_start_duration_seconds",
+        self._relist_seconds = self._histogram("pleg_relist_duration_seconds", "Duration in seconds for relisting.")
+        self._relist_interval = self._histogram("pleg_relist_interval_seconds", "Seconds between relisting.")
+        self._relist_last = Gauge(
+            "kubelet_pleg_last_seen_seconds",
+            "When pods were last relisted, in seconds.",
+            registry=self.registry,
+        )
+
+    def _of_pods(self) -> None:
+        self.starts = self._histogram(
+            "pod_start_duration_seconds",
             "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
-            buckets=SLOW,
-            registry=made,
+            SLOW,
         )
-        self.rounds = Histogram(
-            "kubelet_pod_worker_duration_seconds",
-            "Duration in seconds to sync a single pod.",
-            buckets=FAST,
-            registry=made,
+        self.starts_since_creation = self._histogram(
+            "pod_start_total_duration_seconds",
+            "Duration in seconds to start a pod since its creation, pulling images and init containers included",
+            SLOW,
         )
-        self.evictions = Counter(
-            "kubelet_evictions",
-            "Cumulative number of pod evictions by eviction signal",
-            ["eviction_signal"],
-            registry=made,
+        self.starts_by_indicator = self._histogram(
+            "pod_start_sli_duration_seconds",
+            "Duration in seconds to start a pod since its creation, without pulling images and init containers",
+            SLOW,
         )
-        self.provider_errors = Counter(
-            "kubelet_credential_provider_plugin_errors",
-            "Number of errors from credential provider plugin",
-            ["plugin_name"],
-            registry=made,
+        self.rounds = self._histogram(
+            "pod_worker_duration_seconds",
+            "Duration in seconds to sync a single pod, by operation type: create, sync or kill",
+            labels=["operation_type"],
         )
-        self.provider_seconds = Histogram(
-            "kubelet_credential_provider_plugin_duration",
+        self.containers = self._histogram(
+            "containers_per_pod_count", "The number of containers per pod.", (1, 2, 4, 8, 16)
+        )
+        of = self._counter
+        self.started_pods = of("started_pods", "Cumulative number of pods started")
+        self.started_pods_errors = of("started_pods_errors", "Cumulative number of errors when starting pods")
+        self.started_containers = of(
+            "started_containers", "Cumulative number of containers started", ["container_type"]
+        )
+        self.started_containers_errors = of(
+            "started_containers_errors",
+            "Cumulative number of errors when starting containers",
+            ["container_type", "code"],
+        )
+
+    def _of_the_node(self) -> None:
+        self.cgroups = self._histogram(
+            "cgroup_manager_duration_seconds",
+            "Duration in seconds for cgroup manager operations. Broken down by method.",
+            labels=["operation_type"],
+        )
+        self.evictions = self._counter(
+            "evictions", "Cumulative number of pod evictions by eviction signal", ["eviction_signal"]
+        )
+        self.provider_errors = self._counter(
+            "credential_provider_plugin_errors", "Number of errors from credential provider plugin", ["plugin_name"]
+        )
+        self.provider_seconds = self._histogram(
+            "credential_provider_plugin_duration",
             "Duration of execution in seconds for credential provider plugin",
-            ["plugin_name"],
-            registry=made,
+            labels=["plugin_name"],
         )
-        self.requests = Counter(
-            "kubelet_http_requests",
+        self.requests = self._counter(
+            "http_requests",
             "Number of the http requests received since the server started",
             ["method", "path", "server_type", "long_running"],
-            registry=made,
         )
+
+    def _counter(self, name: str, about: str, labels: Sequence[str] = ()) -> Counter:
+        """`_total` is added to its name."""
+        return Counter(f"kubelet_{name}", about, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, about: str, buckets: Sequence[float] = FAST, *, labels: Sequence[str] = ()
+    ) -> Histogram:
+        return Histogram(f"kubelet_{name}", about, labels, buckets=buckets, registry=self.registry)
 
     def gauge(self, name: str, about: str, label: str, reads: Mapping[str, Callable[[], float]]) -> None:
         """Values read at each scrape, by the label's value; without a label, the one under ""."""
@@ -82,36 +131,69 @@ class Instruments:
         for value, read in reads.items():
             (gauge.labels(value) if label else gauge).set_function(read)
 
+    @contextmanager
+    def timed(self, histogram: Histogram) -> Iterator[None]:
+        """What is done within is observed, whether it succeeds or not."""
+        began = self._monotonic()
+        try:
+            yield
+        finally:
+            histogram.observe(self._monotonic() - began)
+
+    def relisted(self, began: float, now: float) -> None:
+        """The runtime's pods were listed anew; `began` of the monotonic clock, `now` in seconds since the epoch."""
+        self._relist_seconds.observe(self._monotonic() - began)
+        if self._relisted is not None:
+            self._relist_interval.observe(began - self._relisted)
+        self._relisted = began
+        self._relist_last.set(now)
+
+
+OPERATIONS = {
+    "run_sandbox": "run_podsandbox",
+    "stop_sandbox": "stop_podsandbox",
+    "remove_sandbox": "remove_podsandbox",
+    "sandbox_status": "podsandbox_status",
+    "list_sandboxes": "list_podsandbox",
+    "update_resources": "update_container",
+    "reopen_log": "reopen_container_log",
+    "exec_url": "exec",
+    "attach_url": "attach",
+    "port_forward_url": "port_forward",
+    "container_stats": "list_container_stats",
+    "image_filesystem": "image_fs_info",
+    "container_filesystem": "image_fs_info",
+}
+"""What upstream calls an operation, where that is not our name."""
+UNCOUNTED = ("events", "close")
+"""A stream of events has no end to be timed."""
+
 
 class CountedRuntime:
-    """A runtime whose calls are counted and timed; `clock.monotonic` is the time."""
+    """A runtime whose calls are counted and timed."""
 
-    def __init__(self, runtime: Any, instruments: Instruments, monotonic: Callable[[], float]) -> None:
+    def __init__(self, runtime: Any, instruments: Instruments) -> None:
         self._runtime = runtime
         self._instruments = instruments
-        self._monotonic = monotonic
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._runtime, name)
-        # A stream of events has no end to be timed.
-        counted = method if name in ("events", "close") else self._counted(name, method)
+        counted = method if name in UNCOUNTED else self._counted(OPERATIONS.get(name, name), method)
         setattr(self, name, counted)
         return counted
 
     def _counted(self, name: str, method: Any) -> Any:
-        operations = self._instruments.operations.labels(name)
-        errors = self._instruments.operation_errors.labels(name)
-        seconds = self._instruments.operation_seconds.labels(name)
+        made = self._instruments
+        operations, errors = made.operations.labels(name), made.operation_errors.labels(name)
+        seconds = made.operation_seconds.labels(name)
 
         async def call(*arguments: Any, **named: Any) -> Any:
             operations.inc()
-            began = self._monotonic()
-            try:
-                return await method(*arguments, **named)
-            except Exception:
-                errors.inc()
-                raise
-            finally:
-                seconds.observe(self._monotonic() - began)
+            with made.timed(seconds):
+                try:
+                    return await method(*arguments, **named)
+                except Exception:
+                    errors.inc()
+                    raise
 
         return call

@@ -24,7 +24,8 @@ def sources(config: KubeletConfig, clock: Clock) -> list[Source]:
     if config.static_pod_path is not None:
         found.append(Folder(config.static_pod_path, config.node_name, clock, config.file_check))
     if config.static_pod_url:
-        found.append(Url(config.static_pod_url, config.node_name, clock, config.http_check))
+        headers = config.static_pod_url_headers
+        found.append(Url(config.static_pod_url, config.node_name, clock, config.http_check, headers=headers))
     return found
 
 

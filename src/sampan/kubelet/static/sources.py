@@ -7,6 +7,7 @@ leaves its pods as they were.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -76,11 +77,14 @@ class Folder:
 
 
 class Url:
-    """A URL that answers with a Pod or a PodList."""
+    """A URL that answers with a Pod or a PodList; `headers` are sent with each request."""
 
-    def __init__(self, url: str, node: str, clock: Clock, seconds: float) -> None:
+    def __init__(
+        self, url: str, node: str, clock: Clock, seconds: float, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.seconds = seconds
         self._url = url
+        self._headers = headers
         self._node = node
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
@@ -103,8 +107,13 @@ class Url:
     async def _get(self) -> bytes:
         """Raises BadManifest for an answer that is none."""
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(headers=self._headers)
         async with self._session.get(self._url) as response:
             if response.status != 200:
                 raise BadManifest(f"the answer is {response.status}")
-            return await response.content.read(MOST_BYTES + 1)
+            data = bytearray()
+            async for piece in response.content.iter_any():
+                data += piece
+                if len(data) > MOST_BYTES:
+                    break
+            return bytes(data)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sampan.kubelet.cgroup.tree import CgroupTree
-from sampan.kubelet.stats.usage import CpuUse, MemoryUse, Pressure
+from sampan.kubelet.cgroup.weight import linear_shares
+from sampan.kubelet.stats.usage import BlockUse, CpuLimits, CpuUse, MemoryUse, Pressure
 
 MICRO = 1000
 TICK = 10_000_000
@@ -88,6 +89,58 @@ def memory_v1(tree: CgroupTree, name: str) -> MemoryUse | None:
         most=number(tree.read("memory", name, "memory.max_usage_in_bytes")),
         failures=number(tree.read("memory", name, "memory.failcnt")),
     )
+
+
+def cpu_limits(tree: CgroupTree, name: str) -> CpuLimits:
+    """Shares of either version as v1 counts them, and as cAdvisor turns them around."""
+    if tree.version == 2:
+        quota, _, period = tree.read("cpu", name, "cpu.max").partition(" ")
+        weight = number(tree.read("cpu", name, "cpu.weight"))
+        return CpuLimits(shares=linear_shares(weight), quota=number(quota), period=number(period))
+    files = ("cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us")
+    given, quota, period = (tree.read("cpu", name, file) for file in files)
+    return CpuLimits(shares=number(given), quota=number(quota), period=number(period))
+
+
+def blocks(tree: CgroupTree, name: str) -> dict[str, BlockUse]:
+    """By device ("8:0"); empty where the kernel does not count."""
+    if tree.version == 2:
+        return blocks_v2(tree.read("io", name, "io.stat"))
+    files = ("blkio.throttle.io_service_bytes", "blkio.throttle.io_serviced")
+    return blocks_v1(*(tree.read("blkio", name, file) for file in files))
+
+
+def blocks_v2(text: str) -> dict[str, BlockUse]:
+    """Of lines `8:0 rbytes=4096 wbytes=0 rios=1 wios=0 ...`."""
+    found = {}
+    for line in text.splitlines():
+        device, *words = line.split()
+        numbers = {key: number(value) for key, _, value in (word.partition("=") for word in words)}
+        read, written, reads, writes = (numbers.get(key, 0) for key in ("rbytes", "wbytes", "rios", "wios"))
+        found[device] = BlockUse(read=read, written=written, reads=reads, writes=writes)
+    return found
+
+
+def blocks_v1(in_bytes: str, in_operations: str) -> dict[str, BlockUse]:
+    """Of lines `8:0 Read 4096`, `8:0 Write 0`, ... of both files."""
+    sizes, counts = by_device(in_bytes), by_device(in_operations)
+    return {
+        device: BlockUse(
+            read=found.get("Read", 0),
+            written=found.get("Write", 0),
+            reads=counts.get(device, {}).get("Read", 0),
+            writes=counts.get(device, {}).get("Write", 0),
+        )
+        for device, found in sizes.items()
+    }
+
+
+def by_device(text: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for words in (line.split() for line in text.splitlines()):
+        if len(words) == 3:
+            found.setdefault(words[0], {})[words[1]] = number(words[2])
+    return found
 
 
 def oom_kills(tree: CgroupTree, name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from sampan.kubelet.stats.usage import DiskSpace
@@ -27,6 +28,24 @@ def file_system(path: Path) -> DiskSpace | None:
         used=capacity - free,
         inodes_used=stat.f_files - stat.f_ffree,
     )
+
+
+def device_of(path: Path) -> str:
+    """The device with the file system a path is on; "" where that has none, or there is no such path."""
+    try:
+        number = path.stat().st_dev
+    except OSError:
+        return ""
+    return device(f"{os.major(number)}:{os.minor(number)}")
+
+
+@lru_cache(256)
+def device(number: str, sys: Path = Path("/sys/dev/block")) -> str:
+    """What the device with a number such as "8:0" is called; "" for one that is none."""
+    try:
+        return f"/dev/{(sys / number).readlink().name}"
+    except OSError:
+        return ""
 
 
 def folder(path: Path) -> tuple[int, int]:

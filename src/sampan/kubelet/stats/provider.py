@@ -19,6 +19,7 @@ from sampan.kubelet.cgroup.manager import PodCgroups
 from sampan.kubelet.containerconfig import pod_log_folder
 from sampan.kubelet.observed import Container
 from sampan.kubelet.stats import cgroupfiles, disk, interfaces
+from sampan.kubelet.stats.claims import ClaimVolumes
 from sampan.kubelet.stats.rates import Rates
 from sampan.kubelet.stats.usage import ContainerUse, DiskSpace, PodUse
 
@@ -30,7 +31,7 @@ OffLoop = Callable[..., Awaitable[Any]]
 
 
 class Measuring:
-    """`workers()` are the pods with what was seen of each (`pod`, `seen`)."""
+    """`workers()` are the pods with what was seen of each (`pod`, `seen`) and what they have (`volumes`)."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Measuring:
         *,
         root: Path,
         log_root: Path,
+        claims: ClaimVolumes,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self._runtime = runtime
@@ -50,17 +52,28 @@ class Measuring:
         self._root = root
         self._log_root = log_root
         self._off_loop = off_loop
+        self.claims = claims
         self.rates = Rates(clock)
 
     async def pods(
-        self, *, disks: bool = True, layers: bool = False, of: Callable[[Any], bool] = lambda pod: True
+        self,
+        *,
+        disks: bool = True,
+        layers: bool = False,
+        claims: bool = False,
+        of: Callable[[Any], bool] = lambda pod: True,
     ) -> list[PodUse]:
         """What each pod uses that `of` lets through; `disks` False walks no folder, and asks the runtime for `layers`
-        alone."""
+        and how they are limited alone; `claims` says how full the volumes behind claims are, too."""
         chosen = [worker for worker in self._workers() if of(worker.pod)]
         writable = await self._writable_layers() if (disks or layers) and chosen else {}
         self.rates.forget_old()
-        found = [self._pod(worker, writable) for worker in chosen]
+        found = [self._pod(worker, writable, layers) for worker in chosen]
+        if claims:
+            found = [
+                replace(use, claims=await self.claims.of(worker.pod, worker.volumes))
+                for use, worker in zip(found, chosen, strict=True)
+            ]
         return await self._off_loop(self._with_folders, found) if disks else found
 
     async def _writable_layers(self) -> Mapping[str, DiskSpace]:
@@ -76,10 +89,10 @@ class Measuring:
             for entry in listed
         }
 
-    def _pod(self, worker: Any, layers: Mapping[str, DiskSpace]) -> PodUse:
+    def _pod(self, worker: Any, layers: Mapping[str, DiskSpace], whole: bool) -> PodUse:
         tree, name = self._cgroups.tree, self._cgroups.name(worker.pod)
         alive = [c for c in worker.seen.latest.values() if c.state == "running"]
-        containers = tuple(self._container(worker.pod, container, layers.get(container.id)) for container in alive)
+        containers = tuple(self._container(worker.pod, c, layers.get(c.id), whole) for c in alive)
         return PodUse(
             pod=worker.pod,
             cgroup=name,
@@ -90,7 +103,7 @@ class Measuring:
             containers=containers,
         )
 
-    def _container(self, pod: Any, container: Container, layer: DiskSpace | None) -> ContainerUse:
+    def _container(self, pod: Any, container: Container, layer: DiskSpace | None, whole: bool) -> ContainerUse:
         tree, name = self._cgroups.tree, self._cgroups.container(pod, container.id)
         return ContainerUse(
             name=container.name,
@@ -100,6 +113,8 @@ class Measuring:
             started=container.started,
             cpu=self.rates.of(name, cgroupfiles.cpu(tree, name)),
             memory=cgroupfiles.memory(tree, name),
+            limits=cgroupfiles.cpu_limits(tree, name) if whole else None,
+            blocks={disk.device(d): b for d, b in cgroupfiles.blocks(tree, name).items()} if whole else {},
             writable=layer,
             processes=cgroupfiles.processes(tree, name),
             threads_most=cgroupfiles.most_processes(tree, name),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sampan.aio.clock import timestamp
+from sampan.kubelet.stats.claims import claims
 from sampan.kubelet.stats.provider import started_at
 from sampan.kubelet.stats.usage import ContainerUse, CpuUse, DiskSpace, Interface, MemoryUse, PodUse, Pressure
 
@@ -65,7 +66,10 @@ def of_pod(pod: PodUse, node: NodeUse, at: str) -> dict[str, Any]:
         "memory": memory(pod.memory, at),
         "swap": {"time": at, "swapUsageBytes": pod.memory.swap if pod.memory else 0},
         "network": network(pod.interfaces, at),
-        "volume": [{**space(found, at), "name": name} for name, found in pod.volumes.items()],
+        "volume": [
+            *({**space(found, at), "name": name} for name, found in pod.volumes.items()),
+            *({**space(found, at), "name": name, **reference(pod, name)} for name, found in pod.claims.items()),
+        ],
         "ephemeral-storage": {
             **space(whole, at),
             "usedBytes": used,
@@ -73,6 +77,11 @@ def of_pod(pod: PodUse, node: NodeUse, at: str) -> dict[str, Any]:
         },
         "process_stats": {"process_count": pod.processes},
     }
+
+
+def reference(pod: PodUse, volume: str) -> dict[str, Any]:
+    meta = pod.pod.metadata
+    return {"pvcRef": {"name": claims(pod.pod)[volume], "namespace": meta.namespace}}
 
 
 def of_container(container: ContainerUse, node: NodeUse, at: str) -> dict[str, Any]:

@@ -50,6 +50,25 @@ class MemoryUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuLimits:
+    """As the kernel holds a cgroup to them; `quota` and `period` in microseconds, `quota` 0 is none."""
+
+    shares: int = 0
+    quota: int = 0
+    period: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockUse:
+    """What a cgroup has read and written, in bytes and in operations."""
+
+    read: int = 0
+    written: int = 0
+    reads: int = 0
+    writes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpace:
     """A file system's, or with `used` and `inodes_used` what a folder takes of it."""
 
@@ -76,7 +95,8 @@ class Interface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerUse:
-    """`started` in seconds since the epoch; `writable` is its own layer, `logs` what it has written to them."""
+    """`started` in seconds since the epoch; `blocks` by device ("/dev/sda"); `writable` is its own layer, `logs` what
+    it has written to them."""
 
     name: str
     id: str
@@ -85,6 +105,8 @@ class ContainerUse:
     started: float = 0.0
     cpu: CpuUse | None = None
     memory: MemoryUse | None = None
+    limits: CpuLimits | None = None
+    blocks: Mapping[str, BlockUse] = field(default_factory=dict)
     writable: DiskSpace | None = None
     logs: DiskSpace | None = None
     processes: int = 0
@@ -94,8 +116,9 @@ class ContainerUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodUse:
-    """`volumes` by name, those whose use is counted; `lent` are the node's files that the pod's containers may write to
-    (their hosts file and their last words), which nothing else bounds (CVE-2020-8557)."""
+    """`volumes` by name, those whose use is counted, and `claims`, those that are not the node's; `lent` are the node's
+    files that the pod's containers may write to (their hosts file and their last words), which nothing else bounds
+    (CVE-2020-8557)."""
 
     pod: Any
     cgroup: str
@@ -105,6 +128,7 @@ class PodUse:
     interfaces: tuple[Interface, ...] = ()
     containers: tuple[ContainerUse, ...] = ()
     volumes: Mapping[str, DiskSpace] = field(default_factory=dict)
+    claims: Mapping[str, DiskSpace] = field(default_factory=dict)
     lent: DiskSpace | None = None
 
     @property

@@ -16,7 +16,14 @@ from sampan.kubelet.environment import ConfigError, container_environment
 from sampan.kubelet.hooks import run_hook
 from sampan.kubelet.memory import ImageReady
 from sampan.kubelet.mounts import container_mounts
-from sampan.kubelet.spec import container_by_name, full_name, host_network, post_start
+from sampan.kubelet.spec import (
+    container_by_name,
+    ephemeral_containers,
+    full_name,
+    host_network,
+    init_containers,
+    post_start,
+)
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 from sampan.volumes.errors import VolumeError
 
@@ -29,6 +36,7 @@ class ContainerSteps:
 
     async def start(self, action: actions.StartContainer) -> bool:
         spec: Any = container_by_name(self._space.pod, action.container)
+        self._space.context.instruments.started_containers.labels(kind_of(self._space.pod, spec)).inc()
         try:
             container_id = await self._create(spec, action)
         except Interrupted:
@@ -152,6 +160,8 @@ class ContainerSteps:
     def _failed(self, name: str, reason: str, text: str) -> None:
         failures = self._space.memory.failures
         failures[name] = self._space.failure(failures.get(name), reason, text)
+        kind = kind_of(self._space.pod, container_by_name(self._space.pod, name))
+        self._space.context.instruments.started_containers_errors.labels(kind, reason).inc()
         self._space.tell(name, "Warning", "Failed", f"Error: {text}")
 
     async def remove(self, action: actions.RemoveContainer) -> None:
@@ -163,6 +173,13 @@ class ContainerSteps:
             ids.discard(action.id)
         if removed is not None:
             remove_files(space, removed.name, removed.restarts)
+
+
+def kind_of(pod: Any, spec: Any) -> str:
+    """As upstream's metrics call it."""
+    if any(spec is other for other in ephemeral_containers(pod)):
+        return "ephemeral_container"
+    return "init_container" if any(spec is other for other in init_containers(pod)) else "container"
 
 
 def termination_file(folder: Path, container: str, restarts: int) -> Path:

@@ -18,7 +18,9 @@ class FinishStep:
         space.context.publisher.forget(space.worker.uid)
         space.context.objects.forget(space.worker.uid)
         await remove_pod_files(space)
-        await space.context.cgroups.remove(space.pod)
+        made = space.context.instruments
+        with made.timed(made.cgroups.labels("destroy")):
+            await space.context.cgroups.remove(space.pod)
         space.context.cpus.forget(space.worker.uid)
         space.worker.finished = True
 

@@ -35,13 +35,20 @@ class ImageSteps:
 
     async def _pull(self, spec: Any, before: Any) -> None:
         space = self._space
+        began = space.context.clock.now()
         try:
             ready = await space.context.images.pull(space.pod, spec, self._teller(spec.name))
             space.memory.images[spec.name] = ready
+            self._note_pulled(began)
         except ImageError as error:
             space.memory.images[spec.name] = failure = self._failure(before, error)
             space.run(lambda: self._tell_backoff(spec, failure), f"back-off {spec.name}")
         space.worker.wake()
+
+    def _note_pulled(self, began: float) -> None:
+        memory = self._space.memory
+        first = memory.pulled[0] if memory.pulled is not None else began
+        memory.pulled = min(first, began), self._space.context.clock.now()
 
     async def _tell_backoff(self, spec: Any, failure: Failure) -> None:
         """The status turns from the error to the back-off after a moment, and so do the events."""

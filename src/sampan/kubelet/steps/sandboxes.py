@@ -30,13 +30,16 @@ class SandboxSteps:
         make_folder(config.log_directory)
         for omitted in space.resolver().omitted:
             space.tell("", "Warning", "DNSConfigForming", omitted)
+        made = space.context.instruments
         try:
-            await space.context.cgroups.ensure(space.pod)
+            with made.timed(made.cgroups.labels("create")):
+                await space.context.cgroups.ensure(space.pod)
             if space.pod.spec.resources is not None:
                 space.worker.allocation.note(POD, amounts(space.pod.spec.resources))
         except CgroupError as error:
             self._failed("FailedCreatePodContainer", f"unable to ensure pod container exists: {error}")
             return False
+        made.started_pods.inc()
         try:
             sandbox_id = await space.worker.or_ending(self._run_in_turn(config))
         except Interrupted:
@@ -44,6 +47,7 @@ class SandboxSteps:
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:
+            made.started_pods_errors.inc()
             self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return False
         space.memory.sandbox = None
@@ -63,7 +67,7 @@ class SandboxSteps:
         context = self._space.context
         handler = await context.runtime_handler(self._space.pod)
         async with context.sandbox_turns:
-            call = asyncio.ensure_future(context.runtime.run_sandbox(config, handler))
+            call = asyncio.ensure_future(self._run(config, handler))
             try:
                 return await context.clock.wait_for(asyncio.shield(call), TURN_SECONDS)
             except TimeoutError:
@@ -75,6 +79,15 @@ class SandboxSteps:
             return await call
         finally:
             call.cancel()
+
+    async def _run(self, config: Any, handler: str) -> str:
+        context, made = self._space.context, self._space.context.instruments
+        with made.timed(made.sandbox_seconds.labels(handler)):
+            try:
+                return await context.runtime.run_sandbox(config, handler)
+            except RuntimeFailure:
+                made.sandbox_errors.labels(handler).inc()
+                raise
 
     async def stop(self, action: actions.StopSandbox) -> bool:
         try:

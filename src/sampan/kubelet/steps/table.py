@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sampan.kubelet import actions
@@ -15,6 +15,7 @@ from sampan.kubelet.steps.sandboxes import SandboxSteps
 from sampan.kubelet.steps.stops import StopSteps
 from sampan.kubelet.steps.volumes import VolumeSteps
 from sampan.kubelet.steps.workspace import Worker, Workspace
+from sampan.volumes.interface import Made
 
 
 class Steps:
@@ -41,6 +42,11 @@ class Steps:
         self.tell = space.tell
         self.interrupt_stops = self._stops.interrupt
         self.pod_changed = volumes.changed
+
+    @property
+    def made(self) -> Mapping[str, Made]:
+        """The volumes that were set up, by name."""
+        return self._space.made
 
     async def do(self, action: actions.Action) -> bool:
         """Carries an action out. A step says True when the worker's observer knows already what came of it.
