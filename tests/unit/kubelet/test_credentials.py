@@ -89,7 +89,7 @@ async def test_a_program_is_asked(tmp_path: Path, script: str, told: str) -> Non
     program(tmp_path, "p", script)
     kept = tmp_path / "kept"
     provider = load(write(tmp_path, {**GOOD, "env": [{"name": "KEPT", "value": str(kept)}]}), tmp_path)[0]
-    programs = Programs(tmp_path, SystemClock(), Instruments("n", "v"))
+    programs = Programs(tmp_path, SystemClock(), Instruments("n", "v", lambda: 0.0))
     request = Request(apiVersion=V1, image="r/x", serviceAccountToken="t")
     if not told:
         answer = await programs(provider, request)
