@@ -23,6 +23,7 @@ from sampan.apiserver.admission.defaultingressclass import DefaultIngressClass
 from sampan.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from sampan.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from sampan.apiserver.admission.denyserviceexternalips import DenyServiceExternalIPs
+from sampan.apiserver.admission.deviceaccess import DeviceAccess
 from sampan.apiserver.admission.eventratelimit import EventRateLimit
 from sampan.apiserver.admission.extendedresourcetoleration import ExtendedResourceToleration
 from sampan.apiserver.admission.imagepolicywebhook import ImagePolicyWebhook
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 PLUGINS: tuple[type[Plugin], ...] = (
     RbacEscalation,
     CertificateRequester,
+    DeviceAccess,
     AlwaysAdmit,
     NamespaceAutoProvision,
     NamespaceLifecycle,
@@ -90,7 +92,7 @@ PLUGINS: tuple[type[Plugin], ...] = (
     ResourceQuota,
     AlwaysDeny,
 )
-"""As upstream's order (its v1.36 flag help lists them); the first two are ours and cannot be turned off."""
+"""As upstream's order (its v1.36 flag help lists them); the first three are ours and cannot be turned off."""
 
 INERT = {
     "JobValidation": "upstream has it behind the feature gate WorkloadWithJob, which is off",
@@ -109,7 +111,7 @@ They are accepted on the command line, so that one set of flags serves both.
 Method = Callable[[Write], Awaitable[None] | None]
 Key = tuple[str, str, str, str]
 """Group, plural and subresource of what is written to, and the operation."""
-OURS = frozenset({RbacEscalation.name, CertificateRequester.name})
+OURS = frozenset({RbacEscalation.name, CertificateRequester.name, DeviceAccess.name})
 
 
 class Admission:

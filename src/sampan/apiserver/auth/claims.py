@@ -14,6 +14,7 @@ from sampan.apiserver.auth.user import AUTHENTICATED_GROUP, User
 PREFIX = "system:serviceaccount:"
 GROUP = "system:serviceaccounts"
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
+NODE_NAME = "authentication.kubernetes.io/node-name"
 
 
 class Bound(msgspec.Struct, frozen=True):

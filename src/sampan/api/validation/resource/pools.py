@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api.errors import FieldError
-from sampan.api.names import subdomain
 from sampan.api.validation.conditions import conditions
 from sampan.api.validation.metadata import immutable, long_name
 from sampan.api.validation.problems import each_invalid, invalid, required, too_long, too_many
-from sampan.api.validation.rule import Rule
+from sampan.api.validation.resource import names
 
 Errors = list[FieldError]
 
 DRIVER_LENGTH = 63
-POOL_LENGTH = 253
 LIMIT = 1000
 TOLD = 10
 TOLD_LENGTH = 256
@@ -26,7 +24,7 @@ def create(obj: Any, errors: Errors) -> None:
     spec = obj.spec
     driver(spec.driver, errors, "spec.driver")
     if spec.poolName is not None:
-        pool_name(spec.poolName, errors, "spec.poolName")
+        names.pool(spec.poolName, errors, "spec.poolName")
     if spec.limit is not None and spec.limit < 1:
         errors.append(invalid("spec.limit", spec.limit, "must be greater than or equal to 1"))
     if spec.limit is not None and spec.limit > LIMIT:
@@ -40,17 +38,6 @@ def driver(name: str | None, errors: Errors, path: str) -> None:
     if len(name) > DRIVER_LENGTH:
         errors.append(too_long(path, DRIVER_LENGTH))
     errors.extend(each_invalid(path, name, long_name(name)))
-
-
-def pool_name(name: str, errors: Errors, path: str) -> None:
-    """Subdomains with slashes between them."""
-    if not name:
-        errors.append(required(path))
-        return
-    if len(name) > POOL_LENGTH:
-        errors.append(too_long(path, POOL_LENGTH))
-    for part in name.split("/"):
-        errors.extend(each_invalid(path, part, subdomain(part)))
 
 
 def update(new: Any, old: Any, errors: Errors) -> None:
@@ -77,13 +64,8 @@ def update_status(new: Any, old: Any, errors: Errors) -> None:
 
 def pool_status(pool: Any, errors: Errors, path: str) -> None:
     driver(pool.driver, errors, f"{path}.driver")
-    pool_name(pool.poolName or "", errors, f"{path}.poolName")
+    names.pool(pool.poolName, errors, f"{path}.poolName")
     for field in (*COUNTS, "generation"):
         value = getattr(pool, field, None)
         if value is not None and value < 0:
             errors.append(invalid(f"{path}.{field}", value, NOT_NEGATIVE))
-
-
-RULES: dict[str, Rule] = {
-    "ResourcePoolStatusRequest": Rule(create=create, update=update, subresources={"status": update_status})
-}
