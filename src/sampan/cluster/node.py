@@ -21,6 +21,7 @@ from sampan.cluster.options import Options
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Host
 from sampan.cri.snapshots import Snapshots
+from sampan.kubelet.cgroup.names import SYSTEMD, path_of
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration import load as configuration
 from sampan.kubelet.configuration.load import BadConfiguration
@@ -125,7 +126,7 @@ def kubelet_config(options: Options) -> KubeletConfig:
         cluster_domain=options.cluster_domain,
         cgroup_root=options.cgroup_root,
         node_annotations=node_annotations(options),
-        cgroup_driver="systemd" if Host.detect().systemd else "cgroupfs",
+        cgroup_driver=cgroup_driver(),
         server_cert=layout.pki / "kubelet-serving.crt",
         server_key=layout.pki / "kubelet-serving.key",
         client_ca=layout.pki / "ca.crt",
@@ -150,6 +151,10 @@ def credential_providers(options: Options) -> tuple[Provider, ...]:
         return load(Path(config), Path(programs))
     except BadProviders as error:
         raise ClusterError(str(error)) from None
+
+
+def cgroup_driver() -> str:
+    return SYSTEMD if Host.detect().systemd else "cgroupfs"
 
 
 def configured(defaults: KubeletConfig, path: str) -> KubeletConfig:
@@ -235,6 +240,7 @@ def proxy_config(options: Options) -> ProxyConfig:
         cluster_cidrs=tuple(options.cluster_cidr.split(",")),
         service_cidrs=tuple(options.service_cidr.split(",")),
         local_addresses=(options.dns_ip,),
+        cgroup=path_of([options.cgroup_root], cgroup_driver()),
         node_name=options.node_name,
     )
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,13 @@ class Sockets:
             assert peer[1] == 80
             return client.recv(200).decode().split()[0], peer[0]
 
+    def connect_from(self, cgroup: Path) -> str:
+        """Who answers a process there; "" for nobody."""
+        code = f'echo $$ >{cgroup}/cgroup.procs; exec 3<>/dev/tcp/{self.vip}/80 && echo -n "?" >&3 && cat <&3'
+        with inside(self.world.node):
+            done = subprocess.run(("bash", "-c", code), capture_output=True, text=True, check=False)
+        return done.stdout.partition(" ")[0]
+
     def send(self, client: socket.socket) -> str:
         """Who answers a datagram that is sent to the service without connecting."""
         client.sendto(b"?", (self.vip, 80))
@@ -98,6 +107,23 @@ def test_a_sockets_datagrams_keep_to_an_endpoint_while_it_belongs(sockets: Socke
         others = [number for number, name in enumerate("abc") if name != servers[0]]
         sockets.set(*others, protocol="udp")
         assert sockets.send(client) != servers[0]
+
+
+def test_each_node_of_a_machine_has_its_own(sockets: Sockets) -> None:
+    """Programs of two nodes hang on their pods' cgroups; neither's coming and going touches the other's."""
+    places = [Path(kernel.cgroup_root(), f"sampan-test-{os.getpid()}-{number}") for number in (1, 2)]
+    nodes = [EbpfBackend(Settings(family=FAMILIES[sockets.family], cgroup=place.name)) for place in places]
+    try:
+        for number, node in enumerate(nodes):
+            sockets.world.run(node.replace({"d/web": sockets.service(number)}))
+        sockets.world.command("nft", "delete", "table", FAMILIES[sockets.family].table, "sampan-proxy")
+        assert [sockets.connect_from(place) for place in places] == ["a", "b"]
+        sockets.world.run(nodes[0].remove())
+        assert [sockets.connect_from(place) for place in places] == ["", "b"]
+    finally:
+        for node, place in zip(nodes, places, strict=True):
+            sockets.world.run(node.remove())
+            place.rmdir()
 
 
 def test_changes(sockets: Sockets) -> None:

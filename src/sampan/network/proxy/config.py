@@ -92,6 +92,7 @@ class ProxyConfig:
     masquerade_all: bool = False
     local_interface: str = ""
     scheduler: str = "rr"
+    cgroup: str = ""
     node_name: str = ""
     kubeconfig: str = ""
     health: Place | None = ("", HEALTH_PORT)
@@ -114,6 +115,7 @@ class ProxyConfig:
             localhost_nodeports=self.localhost_nodeports,
             masquerade_all=self.masquerade_all,
             local_interface=self.local_interface,
+            cgroup=self.cgroup,
         )
 
 

@@ -30,7 +30,8 @@ class Settings:
     by, instead of the former (`br0`, or `veth*` for all that begin so); `service_cidr`: addresses there that no
     service has are dropped, "" to leave them alone; `skip`: addresses whose traffic is not ours;
     `nodeport_addresses`: networks whose addresses of this node answer node ports, none for all;
-    `localhost_nodeports`: on 127.0.0.1 too; `masquerade_all`: every client of a cluster address appears as the node."""
+    `localhost_nodeports`: on 127.0.0.1 too; `masquerade_all`: every client of a cluster address appears as the node;
+    `cgroup`: below which processes connect straight to endpoints (mode ebpf), from the hierarchy's root, "" for all."""
 
     family: Family = IPV4
     cluster_cidr: str = ""
@@ -40,6 +41,7 @@ class Settings:
     localhost_nodeports: bool = True
     masquerade_all: bool = False
     local_interface: str = ""
+    cgroup: str = ""
 
     @property
     def opens_loopback(self) -> bool:

@@ -1,10 +1,11 @@
-"""The programs on the machine's cgroup, with their maps. What is attached stays when this process ends."""
+"""The programs on the cgroup of a node's pods, with their maps. What is attached stays when this process ends."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from sampan.network.errors import Unusable
 from sampan.network.proxy.backend import Change, Ports
@@ -20,13 +21,14 @@ class Programs:
 
     def __init__(self, settings: Settings) -> None:
         self._layout = Layout(settings.family)
+        self._cgroup = settings.cgroup
         self._entries = Entries(self._layout)
         self._maps: dict[str, int] = {}
         self._identifiers: dict[str, int] = {}
 
     def replace(self, services: Mapping[str, Ports]) -> None:
         """New maps and programs take the place of what is attached; sockets' flows are taken over."""
-        with _cgroup() as cgroup:
+        with self._opened() as cgroup:
             former = self._attached(cgroup)
             try:
                 maps = self._new_maps(former.values())
@@ -45,12 +47,12 @@ class Programs:
 
     def attached(self) -> bool:
         """Whether ours are all there."""
-        with _cgroup() as cgroup:
+        with self._opened() as cgroup:
             return all(self._identifiers.get(hook.name) in self._at(cgroup, hook) for hook in HOOKS)
 
     async def remove(self) -> None:
         """Detaches them, whoever attached them; none there, or a kernel that knows none, is no error."""
-        with contextlib.suppress(Unusable, OSError), _cgroup() as cgroup:
+        with contextlib.suppress(Unusable, OSError), self._opened() as cgroup:
             former = self._attached(cgroup)
             for hook in HOOKS:
                 if hook.name in former:
@@ -108,17 +110,19 @@ class Programs:
     def _at(self, cgroup: int, hook: Hook) -> list[int]:
         return kernel.attached(cgroup, hook.types[self._layout.digit])
 
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        """Made where there is none: on hybrid hierarchies the first pod makes it."""
+        place = Path(kernel.cgroup_root(), self._cgroup.strip("/"))
+        place.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def _name(self, part: str) -> str:
         return f"sampan_{part}"[: kernel.NAME_BYTES - 1] + self._layout.digit
-
-
-@contextlib.contextmanager
-def _cgroup() -> Iterator[int]:
-    descriptor = os.open(kernel.cgroup_root(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _close(descriptors: Iterable[int]) -> None:
