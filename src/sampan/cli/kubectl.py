@@ -11,8 +11,15 @@ from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
 
 
-@click.command("kubectl", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+class Verbatim(click.Command):
+    """All words are kubectl's, `--` included, which click would keep."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["arguments"] = tuple(args)
+        return []
+
+
+@click.command("kubectl", cls=Verbatim)
 def command(arguments: tuple[str, ...]) -> None:
     """Run the kubectl found on this machine against this cluster.
 

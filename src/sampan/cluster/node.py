@@ -6,8 +6,9 @@ import asyncio
 import json
 import logging
 import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, SystemClock
@@ -26,7 +27,7 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration import load as configuration
 from sampan.kubelet.configuration.load import BadConfiguration
 from sampan.kubelet.kubelet import Kubelet
-from sampan.network import cni
+from sampan.network import bandwidth, cni
 from sampan.network.bgp.component import BgpRoutes
 from sampan.network.bgp.fabric import AS_ANNOTATION, fabric
 from sampan.network.bgp.process import Bird
@@ -73,7 +74,7 @@ class NodeKubelet:
             config=kubelet_config(options),
             views=self._views,
             on_pod_cidr=self._ranges.put_nowait,
-            guard=GATE.admit,
+            guard=self._admit,
         )
 
     async def run(self) -> None:
@@ -88,6 +89,12 @@ class NodeKubelet:
         finally:
             await self._runtime.close()
             await self._views.close()
+
+    async def _admit(self, pod: Any, addresses: Sequence[str]) -> None:
+        """Before a pod's first container starts: its policies are in force, and its bandwidth is limited."""
+        await GATE.admit(pod, addresses)
+        if not self._options.foreign_network:
+            await bandwidth.tighten(pod, addresses)
 
     async def _install_networks(self) -> None:
         while True:

@@ -24,7 +24,8 @@ class Result(NamedTuple):
         return " | ".join(line[:300] for line in lines[:3]) or f"exit code {self.code}"
 
 
-PACKAGES = {"nft": "nftables", "conntrack": "conntrack", "ip": "iproute2", "iptables": "iptables", "bird": "bird2"}
+PACKAGES = {"nft": "nftables", "ip": "iproute2", "tc": "iproute2", "bird": "bird2", "birdc": "bird2"}
+"""Where program and package have different names."""
 
 
 async def run(command: Sequence[str], text: str = "") -> Result:

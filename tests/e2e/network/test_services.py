@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -109,6 +111,22 @@ def test_session_affinity_sticks_until_the_endpoint_goes(world: World, backend: 
     world.run(backend.replace({"d/web": sticky}))
     assert set(world.askers(a, VIP, 80, 30)) == {second}, "a restarted proxy remembers"
     assert world.ask(b, VIP, 80).server in "abc"
+
+
+def test_session_affinity_ends_with_its_timeout(world: World, backend: Backend) -> None:
+    """By the kernel's clock: asked every second and more, the kernel soon chooses anew."""
+    (a, _, _), addresses = three_pods(world)
+    world.run(backend.replace({"d/web": service(*addresses, affinity=1)}))
+    seen, pause = set(), threading.Event()
+    for _ in range(12):
+        began = time.monotonic()
+        servers = set(world.askers(a, VIP, 80, 4))
+        assert len(servers) == 1 or time.monotonic() - began > 0.8, "within the timeout"
+        seen |= servers
+        if len(seen) > 1:
+            return
+        pause.wait(1.3)
+    raise AssertionError(f"{seen} is remembered for ever")
 
 
 def test_what_others_do_is_told_apart(world: World, nftables: Backend) -> None:

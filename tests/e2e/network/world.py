@@ -53,12 +53,21 @@ def inside_file(file: Path) -> Iterator[None]:
             libc.setns(home.fileno(), CLONE_NEWNET)
 
 
+class HostPort(NamedTuple):
+    """A port of the node that leads to one of the pod."""
+
+    port: int
+    inner: int
+    protocol: str = "tcp"
+    address: str = ""
+
+
 class World:
     def __init__(self, folder: Path) -> None:
         self._prefix = f"sampan-test-{os.getpid()}-{os.urandom(2).hex()}"
         self._namespaces: list[str] = []
         self._servers: list[socket.socket] = []
-        self._host_ports: dict[str, list[dict[str, Any]]] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
         self.node, self.outside = self._namespace("node"), self._namespace("outside")
         self.pod_network = cni.PodNetwork(PODS, CLUSTER, SERVICES, folder / "net.d", folder / "leases")
         self._cable()
@@ -85,12 +94,17 @@ class World:
         with inside(self.node):
             return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
-    def pod(self, name: str, host_ports: Sequence[tuple[int, int]] = ()) -> tuple[str, str]:
-        """A new pod: its namespace and address. `host_ports`: (port of the node, port of the pod), TCP."""
+    def pod(self, name: str, host_ports: Sequence[HostPort] = (), bits: int = 0) -> tuple[str, str]:
+        """A new pod: its namespace and address. `bits`: what it may send and get in a second, 0 for all; told to the
+        plugin as containerd does, with the largest burst there is."""
         namespace = self._namespace(name)
-        self._host_ports[namespace] = [
-            {"hostPort": host, "containerPort": inner, "protocol": "tcp"} for host, inner in host_ports
+        mapped = [
+            {"hostPort": one.port, "containerPort": one.inner, "protocol": one.protocol, "hostIP": one.address}
+            for one in host_ports
         ]
+        limit = {"Rate": bits, "Burst": (1 << 32) - 1}
+        limits = {f"{way}{name}": value for way in ("ingress", "egress") for name, value in limit.items()}
+        self._asked[namespace] = {"portMappings": mapped} | ({"bandwidth": limits} if bits else {})
         result = self._plugins("ADD", namespace)
         return namespace, result["ips"][0]["address"].partition("/")[0]
 
@@ -148,7 +162,8 @@ class World:
         for plugin in plugins:
             config = plugin | {"name": listing["name"], "cniVersion": listing["cniVersion"]}
             if "capabilities" in plugin:
-                config["runtimeConfig"] = {"portMappings": self._host_ports[namespace]}
+                asked = self._asked[namespace]
+                config["runtimeConfig"] = {name: asked[name] for name in plugin["capabilities"] if name in asked}
             result = self._plugin(verb, namespace, config | ({"prevResult": result} if result else {})) or result
         return result
 
