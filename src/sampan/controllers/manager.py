@@ -22,7 +22,7 @@ from sampan.controllers.cronjob.controller import CronJobController
 from sampan.controllers.daemonset.controller import DaemonSetController
 from sampan.controllers.defaults import RootCaController, ServiceAccountController
 from sampan.controllers.deployment.controller import DeploymentController
-from sampan.controllers.disruption import DisruptionController
+from sampan.controllers.disruption.controller import DisruptionController
 from sampan.controllers.endpoints.legacy import EndpointsController
 from sampan.controllers.endpoints.mirroring import EndpointSliceMirroringController
 from sampan.controllers.endpoints.slices import EndpointSliceController

@@ -86,7 +86,7 @@ class NodeIpamController(Controller):
         chosen = [cidr for cidr in (ranges.next_free() for ranges in self.ranges) if cidr]
         if len(chosen) < len(self.ranges):
             self._waiting.add(key)
-            self.events.event(node, "Normal", "CIDRNotAvailable", f"Node {key} status is now: CIDRNotAvailable")
+            self._tell(node, "CIDRNotAvailable")
             fewest = min(ranges.count for ranges in self.ranges)
             raise Permanent(f"all {fewest} pod networks of {self.config.cluster_cidr} are taken")
         for cidr in chosen:
@@ -95,8 +95,12 @@ class NodeIpamController(Controller):
             await self.write.patch(node, {"spec": {"podCIDR": chosen[0], "podCIDRs": chosen}})
         except Exception:
             self._free(chosen, key)
+            self._tell(node, "CIDRAssignmentFailed")
             raise
         return None
+
+    def _tell(self, node: Any, what: str) -> None:
+        self.events.event(node, "Normal", what, f"Node {node.metadata.name} status is now: {what}")
 
     def _take(self, cidr: str, owner: str) -> None:
         for ranges in self.ranges:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,9 @@ from sampan.controllers.context import Config
 from sampan.controllers.manager import ControllerManager
 from sampan.testing.clock import VirtualClock, settle
 from sampan.testing.fakeapi import FakeApi
+
+DRAWN = re.compile(r"-([bcdfghjklmnpqrstvwxz2456789]{5}|[bcdfghjklmnpqrstvwxz2456789]{8,10})\b")
+"""What is drawn or hashed at the end of a name."""
 
 
 class World:
@@ -75,6 +79,11 @@ class World:
         actions = [a for a in self.api.writes if events or a.plural != "events"]
         self.api.actions.clear()
         return [str(action) for action in actions]
+
+    def told(self, kind: str = "") -> list[tuple[str, str, str]]:
+        """The events about objects of a kind (all when none is named), each once: type, reason, message."""
+        found = [one for one in self.api.all(core_v1.Event) if kind in ("", one.involvedObject.kind)]
+        return [(one.type, one.reason, DRAWN.sub("-*", one.message)) for one in found]
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1, meta_v1, policy_v1
-from sampan.controllers.disruption import DisruptionController
+from sampan.controllers.disruption.controller import DisruptionController
 from sampan.controllers.replicaset.controller import ReplicaSetController
 from tests.unit.controllers.harness import World, meta, replicaset, world
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.errors import AlreadyExists, NotFound
+from sampan.api.errors import AlreadyExists, ApiError, NotFound
 from sampan.api.kinds import batch_v1
 from sampan.client.cache import key_of
 from sampan.controllers import conditions, ownership
@@ -16,7 +16,7 @@ from sampan.controllers.cronjob import schedule
 from sampan.controllers.cronjob.decide import Decision, decide
 from sampan.controllers.ownership import controller_of
 from sampan.controllers.reconciler import Controller, Permanent
-from sampan.controllers.replicaset.controller import by_uid
+from sampan.controllers.replicaset.controller import by_uid, namespace_ends
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class CronJobController(Controller):
         try:
             times = schedule.parse(cron.spec.schedule, cron.spec.timeZone)
         except schedule.ScheduleError as error:
-            self.events.event(cron, "Warning", "UnparseableSchedule", f"unparseable schedule: {error}")
+            self.events.event(cron, "Warning", *_refusal(cron.spec, error))
             raise Permanent(str(error)) from error
         jobs = list(self.jobs.index("controller", cron.metadata.uid))
         decision = decide(cron, jobs, times, self.clock.now())
@@ -77,4 +77,15 @@ class CronJobController(Controller):
             if existing is not None:
                 self.jobs.observe(existing)
             return
+        except ApiError as error:
+            if not namespace_ends(error):
+                self.events.event(cron, "Warning", "FailedCreate", f"Error creating job: {error}")
+            raise
         self.events.event(cron, "Normal", "SuccessfulCreate", f"Created job {job.metadata.name}")
+
+
+def _refusal(spec: Any, error: schedule.ScheduleError) -> tuple[str, str]:
+    """Reason and message of the event about a schedule that means nothing."""
+    if isinstance(error, schedule.UnknownZone) and spec.timeZone:
+        return "UnknownTimeZone", f'invalid timeZone: "{spec.timeZone}": {error}'
+    return "UnparseableSchedule", f'unparseable schedule: "{spec.schedule}" : {error}'

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from sampan.aio.clock import parse_timestamp, timestamp
@@ -53,7 +55,7 @@ def decide(cron: Any, jobs: Sequence[Any], schedule: Schedule | Every, now: floa
 def _start(cron: Any, jobs: Sequence[Any], due: float, now: float, result: Decision) -> None:
     deadline = cron.spec.startingDeadlineSeconds
     if deadline is not None and due + deadline < now:
-        at = timestamp(due)
+        at = format_datetime(datetime.fromtimestamp(due, UTC))
         result.told.append(("Warning", "MissSchedule", f"Missed scheduled time to start a job: {at}"))
         return
     job = _job(cron, due)
@@ -132,6 +134,17 @@ def _observed(cron: Any, jobs: Sequence[Any]) -> Decision:
         ("Normal", "SawCompletedJob", f"Saw completed job: {one.metadata.name}, condition: {finished(one).type}")
         for one in done
         if one.metadata.uid in known
+    ]
+    told += [
+        ("Warning", "UnexpectedJob", f"Saw a job that the controller did not create or forgot: {one.metadata.name}")
+        for one in active
+        if one.metadata.uid not in known and SCHEDULED_AT not in (one.metadata.annotations or {})
+    ]
+    there = {one.metadata.uid for one in jobs}
+    told += [
+        ("Normal", "MissingJob", f"Active job went missing: {one.name}")
+        for one in before.active or ()
+        if one.uid not in there
     ]
     return Decision(status, told=told)
 

@@ -32,6 +32,10 @@ class ScheduleError(ValueError):
     """The expression or the time zone cannot be read; the message says why."""
 
 
+class UnknownZone(ScheduleError):
+    """There is no time zone of that name here."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     minutes: frozenset[int]
@@ -154,4 +158,4 @@ def _zone(name: str | None) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ScheduleError(f"unknown time zone {name}") from error
+        raise UnknownZone(f"unknown time zone {name}") from error

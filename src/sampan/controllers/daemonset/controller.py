@@ -16,11 +16,15 @@ from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.daemonset import decide, placement
 from sampan.controllers.ownership import controller_of
-from sampan.controllers.pods import from_template, next_available
-from sampan.controllers.reconciler import Controller, sooner
+from sampan.controllers.pods import from_template, next_available, phase
+from sampan.controllers.reconciler import Controller, Permanent, sooner
 from sampan.controllers.replicaset.controller import by_uid, namespace_ends
 
 log = logging.getLogger(__name__)
+ENDED_PODS = {
+    "Failed": ("Warning", "FailedDaemonPod", "failed", "kill"),
+    "Succeeded": ("Normal", "SucceededDaemonPod", "succeeded", "delete"),
+}
 
 
 class DaemonSetController(Controller):
@@ -64,6 +68,10 @@ class DaemonSetController(Controller):
         if owner is None:
             return None
         selector = from_label_selector(owner.spec.selector)
+        if selector.everything:
+            message = "This daemon set is selecting all pods. A non-empty selector is required."
+            self.events.event(owner, "Warning", "SelectingAll", message)
+            raise Permanent(message)
         own = self.pods.index("controller", owner.metadata.uid)
         orphans = self.pods.index("orphans", owner.metadata.namespace)
         pods = await claimed(self.client, self.write, owner, selector, [*own, *orphans])
@@ -96,8 +104,9 @@ class DaemonSetController(Controller):
 
     async def _carry_out(self, owner: Any, plan: decide.Plan, digest: str) -> BaseException | None:
         for pod in plan.failed:
-            message = f"Found failed daemon pod {key_of(pod)} on node {placement.node_of(pod)}, will try to kill it"
-            self.events.event(owner, "Warning", "FailedDaemonPod", message)
+            type, reason, how, end = ENDED_PODS[phase(pod)]
+            message = f"Found {how} daemon pod {key_of(pod)} on node {placement.node_of(pod)}, will try to {end} it"
+            self.events.event(owner, type, reason, message)
         failure = await batches.at_once(plan.delete, lambda pod: self._delete(owner, pod))
         nodes = iter(plan.create)
         _, refused = await batches.slow_start(len(plan.create), lambda: self._create(owner, next(nodes), digest))
@@ -110,7 +119,8 @@ class DaemonSetController(Controller):
         try:
             made = await self.write.create_once(_slot(owner, node), pod)
         except ApiError as error:
-            self.events.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+            if not namespace_ends(error):
+                self.events.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
         self.events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {made.metadata.name}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sampan.aio.tasks import TaskOwner
 from sampan.api.errors import NotFound
+from sampan.api.kinds import core_v1
 from sampan.client.cache import metadata
 from sampan.client.informer import Informer
 from sampan.client.interface import Resource
@@ -90,6 +91,8 @@ class GarbageCollector(Controller):
         known = self.graph.facts(owner.uid)
         if known is not None and known.namespace in (None, item.namespace):
             return State.WAITS if known.waits else State.STANDS
+        if known is not None:
+            self._tell_of_namespace(item, owner)
         if known is None and self.graph.is_gone(owner.uid):
             return State.GONE
         return await self._ask(item, owner)
@@ -109,6 +112,21 @@ class GarbageCollector(Controller):
         if self.graph.facts(owner.uid) is None:
             self.graph.note_gone(owner.uid)
         return State.GONE
+
+    def _tell_of_namespace(self, item: Facts, owner: Owner) -> None:
+        """An owner in another namespace is none (API reference, OwnerReference)."""
+        resource = self.monitors.resource_of(self.graph.cache_of(item.uid))
+        about = core_v1.ObjectReference(
+            kind=resource.kind,
+            apiVersion=resource.api_version,
+            namespace=item.namespace,
+            name=item.name,
+            uid=item.uid,
+        )
+        namespace = item.namespace or ""
+        named = f"{owner.api_version}/{owner.kind}, namespace: {namespace}, name: {owner.name}, uid: {owner.uid}"
+        message = f'ownerRef [{named}] does not exist in namespace "{namespace}"'
+        self.events.event(about, "Warning", "OwnerRefInvalidNamespace", message)
 
     async def _carry_out(self, obj: Any, item: Facts, verdict: Verdict) -> None:
         resource = self.monitors.resource_of(self.graph.cache_of(item.uid))

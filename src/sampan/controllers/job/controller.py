@@ -118,7 +118,8 @@ class JobController(Controller):
         try:
             made = await self.write.create_once(slot, pod)
         except ApiError as error:
-            self.events.event(job, "Warning", "FailedCreate", f"Error creating: {error}")
+            if not namespace_ends(error):
+                self.events.event(job, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
         self.events.event(job, "Normal", "SuccessfulCreate", f"Created pod: {made.metadata.name}")
 

@@ -82,14 +82,23 @@ class LoadBalancerController(Controller):
     async def _write(self, service: Any, addresses: Sequence[str]) -> None:
         if list(addresses) == _answer(service):
             return
+        if addresses and not _answer(service):
+            self.events.event(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
         ingress = [{"ip": address, "ipMode": "VIP"} for address in addresses]
         status = {"loadBalancer": {"ingress": ingress} if ingress else None}
         await self.write.patch(service, {"status": status}, subresource="status")
-        if addresses:
-            self.events.event(service, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
-        elif service.spec.type == "LoadBalancer":
-            message = "There are no available nodes for LoadBalancer"
-            self.events.event(service, "Warning", "UnAvailableLoadBalancer", message)
+        self.events.event(service, *_told(service, bool(addresses)))
+
+
+def _told(service: Any, answered: bool) -> tuple[str, str, str]:
+    """The event that tells of a new answer, in the words of upstream's service controller."""
+    if answered and _answer(service):
+        return "Normal", "UpdatedLoadBalancer", "Updated load balancer with new hosts"
+    if answered:
+        return "Normal", "EnsuredLoadBalancer", "Ensured load balancer"
+    if service.spec.type == "LoadBalancer":
+        return "Warning", "UnAvailableLoadBalancer", "There are no available nodes for LoadBalancer"
+    return "Normal", "DeletedLoadBalancer", "Deleted load balancer"
 
 
 def _balanced(service: Any) -> list[str]:

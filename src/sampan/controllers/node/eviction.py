@@ -7,7 +7,7 @@ from typing import Any
 from sampan.api.kinds import core_v1
 from sampan.client.cache import key_of
 from sampan.controllers.context import Context
-from sampan.controllers.disruption_target import mark
+from sampan.controllers.disruption.target import mark
 from sampan.controllers.node import tolerance
 from sampan.controllers.node.lifecycle import by_node
 from sampan.controllers.node.taints import same

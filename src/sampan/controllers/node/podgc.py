@@ -15,7 +15,7 @@ from sampan.api.kinds import core_v1
 from sampan.client.cache import key_of
 from sampan.controllers import batches
 from sampan.controllers.context import Context
-from sampan.controllers.disruption_target import disruption_target
+from sampan.controllers.disruption.target import disruption_target
 from sampan.controllers.node.health import ready_status
 from sampan.controllers.node.lifecycle import by_node
 from sampan.controllers.node.taints import OUT_OF_SERVICE

@@ -15,12 +15,17 @@ from sampan.controllers import batches, history, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.ownership import controller_of
+from sampan.controllers.pods import phase
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import by_uid
 from sampan.controllers.statefulset import decide, identity
 from sampan.controllers.statefulset.decide import Revisions
 
 log = logging.getLogger(__name__)
+RECREATING = {
+    "Failed": ("Warning", "RecreatingFailedPod", "failed"),
+    "Succeeded": ("Normal", "RecreatingTerminatedPod", "terminated"),
+}
 
 
 class StatefulSetController(Controller):
@@ -106,10 +111,10 @@ class StatefulSetController(Controller):
         return failure or created
 
     async def _create(self, owner: Any, ordinal: int, revision: Any) -> None:
-        for claim in identity.claims(owner, ordinal):
-            await self._ensure_claim(owner, claim)
         pod = identity.pod(owner, history.template_of(revision), ordinal, revision.metadata.name)
         name = pod.metadata.name
+        for claim in identity.claims(owner, ordinal):
+            await self._ensure_claim(owner, name, claim)
         try:
             await self.write.create(pod)
         except AlreadyExists:
@@ -126,15 +131,18 @@ class StatefulSetController(Controller):
         message = f"create Pod {name} in StatefulSet {owner.metadata.name} successful"
         self.events.event(owner, "Normal", "SuccessfulCreate", message)
 
-    async def _ensure_claim(self, owner: Any, claim: Any) -> None:
+    async def _ensure_claim(self, owner: Any, pod: str, claim: Any) -> None:
         if self.claims.get(key_of(claim)) is not None:
             return
         try:
             await self.write.create(claim)
         except AlreadyExists:
             return
-        name = owner.metadata.name
-        message = f"create Claim {claim.metadata.name} Pod {name} in StatefulSet {name} success"
+        except ApiError as error:
+            failed = f"create Claim {claim.metadata.name} for Pod {pod} in StatefulSet {owner.metadata.name} failed"
+            self.events.event(owner, "Warning", "FailedCreate", f"{failed} error: {error}")
+            raise
+        message = f"create Claim {claim.metadata.name} Pod {pod} in StatefulSet {owner.metadata.name} success"
         self.events.event(owner, "Normal", "SuccessfulCreate", message)
 
     async def _bind_claims(self, owner: Any, pod: Any) -> None:
@@ -148,6 +156,10 @@ class StatefulSetController(Controller):
 
     async def _delete(self, owner: Any, pod: Any) -> None:
         name = pod.metadata.name
+        if phase(pod) in RECREATING:
+            type, reason, how = RECREATING[phase(pod)]
+            message = f"StatefulSet {key_of(owner)} is recreating {how} Pod {name}"
+            self.events.event(owner, type, reason, message)
         if await self.write.delete(pod):
             message = f"delete Pod {name} in StatefulSet {owner.metadata.name} successful"
             self.events.event(owner, "Normal", "SuccessfulDelete", message)
