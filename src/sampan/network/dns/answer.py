@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sampan.network.dns.wire import AA, NOERROR, OPT_RECORD, QR, RA, RD, TC, UDP_SIZE, Query
 
@@ -35,7 +36,7 @@ class Answer:
         self.stride = len(answers[0]) if turns and len(answers) > 1 else 0
         self.total = len(b"".join(answers))
         self.body = b"".join((*answers, *authority, *additional))
-        self.heads = self._heads(len(self.answers), len(self.authority), len(self.additional))
+        self.heads = heads(rcode, len(self.answers), len(self.authority), len(self.additional))
 
     def respond(self, data: bytes, end: int, edns: bool, limit: int, turn: int) -> bytes:
         """The whole message. `end`: offset behind the question; `limit`: bytes it may have; `turn`: any number."""
@@ -64,12 +65,17 @@ class Answer:
                 break
             kept.append(record)
         whole = len(kept) == len(self.answers)
-        head = self._heads(len(kept), len(self.authority), 0, 0 if whole else TC)[(data[2] & 1) | edns << 1]
+        flags = self.rcode | (0 if whole else TC)
+        head = heads(flags, len(kept), len(self.authority), 0)[(data[2] & 1) | edns << 1]
         body = b"".join((*kept, *self.authority))
         return data[:2] + head + data[12:end] + body + (OPT_RECORD if edns else b"")
 
-    def _heads(self, answers: int, authority: int, additional: int, extra: int = 0) -> tuple[bytes, ...]:
-        """Header bytes 2 to 12, by (recursion desired, EDNS)."""
-        flags = QR | AA | RA | self.rcode | extra
-        counts = ((edns, rd) for edns in (0, 1) for rd in (0, RD))
-        return tuple(struct.pack(">HHHHH", flags | rd, 1, answers, authority, additional + edns) for edns, rd in counts)
+
+@lru_cache(4096)
+def heads(flags: int, answers: int, authority: int, additional: int) -> tuple[bytes, ...]:
+    """Header bytes 2 to 12, by (recursion desired, EDNS): few, and shared by all answers of a size."""
+    counts = ((edns, rd) for edns in (0, 1) for rd in (0, RD))
+    return tuple(
+        struct.pack(">HHHHH", QR | AA | RA | flags | rd, 1, answers, authority, additional + edns)
+        for edns, rd in counts
+    )

@@ -7,11 +7,10 @@ address with dashes. ExternalName: a CNAME. Source: DNS specification 1.1.0, sec
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sampan.network.dns.wire import AAAA, CNAME, PTR, SRV, A, encode_name, srv_data
+from sampan.network.dns.wire import AAAA, CNAME, PTR, SRV, A, encode_name, pack_address, pointer_name, srv_data
 
 
 class Record(NamedTuple):
@@ -20,12 +19,6 @@ class Record(NamedTuple):
     name: bytes
     type: int
     data: bytes
-
-
-class _Endpoint(NamedTuple):
-    address: str
-    host: bytes
-    ports: tuple[tuple[str, str, int], ...]
 
 
 SRV_WEIGHT = 100
@@ -39,7 +32,7 @@ def service_records(service: Any, slices: Iterable[Any], zone: str) -> frozenset
         if spec is None:
             return frozenset()
         if spec.type == "ExternalName":
-            return frozenset([Record(name, CNAME, encode_name(spec.externalName or ""))] if spec.externalName else [])
+            return frozenset(_alias(name, spec.externalName or ""))
     except ValueError:
         return frozenset()
     if spec.clusterIP == "None":
@@ -55,27 +48,33 @@ def host_records(lines: str) -> frozenset[Record]:
         try:
             owners = [encode_name(name) for name in names]
             found |= {address_record(owner, address) for owner in owners}
-            found |= {Record(pointer_name(address), PTR, owner) for owner in owners[:1]}
+            found |= {Record(pointer_name(pack_address(address)), PTR, owner) for owner in owners[:1]}
         except ValueError:
             continue
     return frozenset(found)
 
 
 def address_record(name: bytes, address: str) -> Record:
-    parsed = ipaddress.ip_address(address)
-    return Record(name, A if parsed.version == 4 else AAAA, parsed.packed)
+    """Raises ValueError when it is none."""
+    packed = pack_address(address)
+    return Record(name, A if len(packed) == 4 else AAAA, packed)
 
 
-def pointer_name(address: str) -> bytes:
-    """`4.3.2.1.in-addr.arpa` for 1.2.3.4, in wire form."""
-    return encode_name(ipaddress.ip_address(address).reverse_pointer)
+def _alias(name: bytes, target: str) -> Iterator[Record]:
+    """An address cannot be stood for by a CNAME: such a Service has no record, as with CoreDNS."""
+    try:
+        pack_address(target)
+    except ValueError:
+        if target:
+            yield Record(name, CNAME, encode_name(target))
 
 
 def _with_address(name: bytes, spec: Any) -> Iterator[Record]:
     addresses = [address for address in spec.clusterIPs or [spec.clusterIP] if address]
     for address in addresses:
-        yield address_record(name, address)
-        yield Record(pointer_name(address), PTR, name)
+        own = address_record(name, address)
+        yield own
+        yield Record(pointer_name(own.data), PTR, name)
     for port in spec.ports or () if addresses else ():
         if port.name:
             owner = _port_prefix(port.name, port.protocol or "TCP") + name
@@ -83,31 +82,31 @@ def _with_address(name: bytes, spec: Any) -> Iterator[Record]:
 
 
 def _headless(name: bytes, service: Any, slices: Iterable[Any]) -> Iterator[Record]:
-    for endpoint in _ready_endpoints(service, slices):
-        owner = endpoint.host + name
-        yield address_record(name, endpoint.address)
-        yield address_record(owner, endpoint.address)
-        yield Record(pointer_name(endpoint.address), PTR, owner)
-        for port, protocol, number in endpoint.ports:
-            yield Record(_port_prefix(port, protocol) + name, SRV, srv_data(0, SRV_WEIGHT, number, owner))
-
-
-def _ready_endpoints(service: Any, slices: Iterable[Any]) -> Iterator[_Endpoint]:
     everybody = bool(service.spec.publishNotReadyAddresses)
     for piece in slices:
-        if piece.addressType not in ("IPv4", "IPv6"):
-            continue
-        ports = tuple((p.name, p.protocol or "TCP", p.port) for p in piece.ports or () if p.name and p.port)
-        for endpoint in piece.endpoints or ():
-            ready = endpoint.conditions is None or endpoint.conditions.ready is not False
-            if ready or everybody:
+        ports = [
+            (_port_prefix(port.name, port.protocol or "TCP") + name, port.port)
+            for port in piece.ports or ()
+            if port.name and port.port
+        ]
+        for endpoint in piece.endpoints or () if piece.addressType in ("IPv4", "IPv6") else ():
+            if everybody or endpoint.conditions is None or endpoint.conditions.ready is not False:
                 for address in endpoint.addresses or ():
-                    yield _Endpoint(address, _host_label(endpoint.hostname, address), ports)
+                    yield from _endpoint(name, endpoint.hostname, address, ports)
 
 
-def _host_label(hostname: str | None, address: str) -> bytes:
-    label = (hostname or address.replace(".", "-").replace(":", "-")).encode("ascii").lower()
-    return bytes((len(label),)) + label
+def _endpoint(name: bytes, hostname: str | None, address: str, ports: list[tuple[bytes, int]]) -> Iterator[Record]:
+    """`ports`: owners of SRV records with their numbers."""
+    try:
+        owner = encode_name(hostname or address.replace(".", "-").replace(":", "-"))[:-1] + name
+        own = address_record(owner, address)
+    except ValueError:
+        return
+    yield own
+    yield Record(name, own.type, own.data)
+    yield Record(pointer_name(own.data), PTR, owner)
+    for prefixed, number in ports:
+        yield Record(prefixed, SRV, srv_data(0, SRV_WEIGHT, number, owner))
 
 
 def _port_prefix(name: str, protocol: str) -> bytes:

@@ -53,7 +53,7 @@ class Resolver:
         return Answer(rcode=wire.SERVFAIL)
 
     async def _end_of_chain(self, records: list[bytes], name: bytes, kind: int) -> Answer:
-        if self._zone.holds(name):
+        if self._zone.holds(name, kind):
             found = self._zone.lookup(name, kind)
             own = [name + answer[2:] for answer in found.answers]
             return Answer((*records, *own), rcode=found.rcode, authority=found.authority)

@@ -1,8 +1,8 @@
 """From a query's bytes to the answer's bytes, for everything that can be said at once.
 
 Nearly every query in a cluster is for a name of the cluster, small and well-formed: those are answered by one lookup of
-the question's own bytes among the zone's ready answers. What misses is read properly; what has to be asked elsewhere
-comes back as a `Query` for the slow path.
+the question's own bytes among the zone's ready answers. What misses is read properly, after which its answer is ready;
+what has to be asked elsewhere comes back as a `Query` for the slow path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ OPT_START, NO_OPTIONS = b"\x00\x00\x29", b"\x00\x00"
 
 
 class Responder:
-    """`ready` tells whether the zone is complete: before, names of the cluster are answered SERVFAIL, to be retried."""
+    """`ready` tells whether the zone is complete: before, names of the cluster that are not known yet
+    are answered SERVFAIL, to be retried."""
 
     def __init__(self, zone: Zone, ready: Callable[[], bool]) -> None:
         self._zone = zone
@@ -54,13 +55,13 @@ class Responder:
         except Malformed as error:
             self.malformed += 1
             return None if error.rcode is None else wire.failure(data, error.rcode)
-        if not self._zone.holds(query.name) and not self._answers.get(query.question.lower()):
+        if not self._zone.holds(query.name, query.type):
             return query
-        if not self._ready():
-            return Answer(rcode=wire.SERVFAIL).to(query, tcp=tcp)
         if self._zone.alias(query.name) is not None and query.type != wire.CNAME:
             return query
         answer = self._zone.lookup(query.name, query.type)
+        if not answer.answers and not self._ready():
+            return Answer(rcode=wire.SERVFAIL).to(query, tcp=tcp)
         self._turn += answer.stride > 0
         return answer.to(query, tcp=tcp, turn=self._turn)
 

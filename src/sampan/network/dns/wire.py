@@ -8,6 +8,7 @@ Offsets: the header has 12 bytes and the only question follows, so the question'
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -108,6 +109,24 @@ def encode_name(text: str) -> bytes:
     if len(wire) > 255:
         raise ValueError(f"{text!r} is not a DNS name: longer than 255 bytes")
     return wire
+
+
+def pack_address(text: str) -> bytes:
+    """The 4 or 16 bytes of an address; raises ValueError."""
+    try:
+        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except OSError:
+        raise ValueError(f"{text!r} is not an address") from None
+
+
+def pointer_name(address: bytes) -> bytes:
+    """`4.3.2.1.in-addr.arpa` for 1.2.3.4, its nibbles under `ip6.arpa` for IPv6 (RFC 1035 section 3.5, RFC 3596)."""
+    if len(address) == 4:
+        return b"".join([_OCTETS[octet] for octet in reversed(address)]) + b"\x07in-addr\x04arpa\x00"
+    return b"".join([b"\x01%c" % digit for digit in reversed(address.hex().encode())]) + b"\x03ip6\x04arpa\x00"
+
+
+_OCTETS = [encode_name(str(octet))[:-1] for octet in range(256)]
 
 
 def labels(wire: bytes) -> list[bytes]:

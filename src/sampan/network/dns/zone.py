@@ -1,15 +1,16 @@
-"""The cluster's zone, held as ready-made answers: changes of services in, answers out, no I/O.
+"""The cluster's zone: changes of services in, ready-made answers out, no I/O.
 
-Every name has its records by the service that contributes them (several headless services may point one address back
-to their names). When a service changes, the names it gained or lost are encoded anew, no others. A name without records
-below which there are names exists all the same: asking for it gives "no data", not "no such name" (RFC 8020).
+Every name has its records by the services that contribute them (several headless services may point one address back
+to their names). An answer is made when its name is first asked for and kept until a service that has records there
+changes: most names of a large cluster are asked for by nobody on this node, and cost no more than their records. A name
+without records below which there are names exists all the same: asking for it gives "no data", not "no such name"
+(RFC 8020).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import struct
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from sampan.network.dns import wire
@@ -19,6 +20,10 @@ from sampan.network.dns.wire import AAAA, CNAME, HINFO, NS, PTR, SOA, SRV, TXT, 
 
 SCHEMA_VERSION = "1.1.0"
 REVERSE_ZONES = (encode_name("in-addr.arpa"), encode_name("ip6.arpa"))
+KEPT = (A, AAAA, SRV, PTR, NS, SOA, TXT)
+"""Types whose answers are kept."""
+Named = dict[bytes, tuple[tuple[int, bytes], ...]]
+"""One service's records by name: (type, data), in order."""
 FIXED = ""
 """The owner of the records every zone has."""
 
@@ -34,11 +39,12 @@ class Zone:
         self.name = name.rstrip(".").lower()
         self.apex = encode_name(name)
         self.answers: dict[bytes, Answer] = {}
-        """By name, type and class as they stand in a question, lower case."""
+        """Those made: by name, type and class as they stand in a question, lower case."""
         self._ttl = ttl
-        self._services: dict[str, frozenset[Record]] = {}
-        self._names: dict[bytes, set[tuple[str, int, bytes]]] = {}
-        self._existing: Counter[bytes] = Counter()
+        self._services: dict[str, Named] = {}
+        self._owners: dict[bytes, tuple[str, ...]] = {}
+        self._branches: dict[bytes, int] = {}
+        """Names that have others below them -> how many there are next below, and namespaces that hold them."""
         self._pods = encode_name(f"pod.{self.name}")
         self._networks = [ipaddress.ip_network(network) for network in networks]
         self._soa = self._soa_record(self.apex, serial)
@@ -48,103 +54,117 @@ class Zone:
             zone: Answer(rcode=wire.NXDOMAIN, authority=(self._soa_record(zone, serial),)) for zone in REVERSE_ZONES
         }
         self._any = Answer((record(wire.OWNER, HINFO, 3600, wire.text_data("RFC8482") + wire.text_data("")),))
-        self._count(encode_name(f"svc.{self.name}"), 1)
-        self._count(self._pods, 1)
+        self._hold(encode_name(f"svc.{self.name}"))
+        self._hold(self._pods)
         self.replace(FIXED, self._fixed_records(server_addresses))
 
     def replace(self, service: str, records: frozenset[Record]) -> None:
         """The records of one service (`namespace/name`) are these from now on; an empty set removes it."""
-        old = self._services.get(service, frozenset())
-        for gone in old - records:
-            self._names[gone.name].discard((service, gone.type, gone.data))
-            self._count(gone.name, -1)
-        for come in records - old:
-            self._names.setdefault(come.name, set()).add((service, come.type, come.data))
-            self._count(come.name, 1)
-        if records:
-            self._services[service] = records
-        else:
-            self._services.pop(service, None)
-        touched = {item.name for item in old ^ records}
-        targets = {name for name in touched if self._encode(name)}
-        self._encode_pointing_to(targets - touched, old | records)
+        old, new = self._services.pop(service, {}), _by_name(records)
+        if new:
+            self._services[service] = new
+        own = (service,)
+        for name in old.keys() - new.keys():
+            self._disown(name, service)
+        for name in new.keys() - old.keys():
+            owners = self._owners.get(name)
+            self._owners[name] = own if owners is None else (*owners, service)
+            if owners is None:
+                self._hold(_parent(name))
+        for name in old | new:
+            # SRV answers repeat the addresses of their targets, which are the same service's.
+            if old.get(name) != new.get(name) or new[name][0][0] == SRV:
+                self._forget(name)
 
     def add_namespace(self, name: str) -> None:
         for below in ("svc", "pod"):
-            self._count(encode_name(f"{name}.{below}.{self.name}"), 1)
+            self._hold(encode_name(f"{name}.{below}.{self.name}"))
 
     def remove_namespace(self, name: str) -> None:
         for below in ("svc", "pod"):
-            self._count(encode_name(f"{name}.{below}.{self.name}"), -1)
+            self._let_go(encode_name(f"{name}.{below}.{self.name}"))
 
-    def holds(self, name: bytes) -> bool:
-        """Whether it is for us to answer for this name: in the zone, or an address of the cluster's networks."""
-        return any(suffix == self.apex for suffix in ancestors(name)) or self._is_own_address(name)
+    def holds(self, name: bytes, kind: int) -> bool:
+        """Whether it is for us to answer: in the zone, of the cluster's networks, or an administrator's addition."""
+        if name.endswith(self.apex) and any(suffix == self.apex for suffix in ancestors(name)):
+            return True
+        if name in self._owners and (kind in (A, AAAA) or any(found == kind for found, _ in self._held(name))):
+            return True
+        return self._is_own_address(name)
 
     def lookup(self, name: bytes, kind: int) -> Answer:
         """The answer for a name that `holds`."""
-        found = self.answers.get(name + struct.pack(">HH", kind, wire.IN))
-        if found is not None:
-            return found
-        if kind == wire.ANY and self._existing[name]:
-            return self._any
-        alias = self.alias(name)
-        if alias is not None:
-            return Answer((record(wire.OWNER, CNAME, self._ttl, alias),))
-        if self._existing[name]:
-            return self.nodata
-        return self._pod(name, kind) or next(
-            (answer for zone, answer in self._unused.items() if name.endswith(zone)), self.nxdomain
-        )
+        question = name + struct.pack(">HH", kind, wire.IN)
+        found = self.answers.get(question)
+        if found is None:
+            found = self._decide(name, kind)
+            if kind in KEPT and name in self._owners and self.alias(name) is None:
+                self.answers[question] = found
+        return found
 
     def alias(self, name: bytes) -> bytes | None:
         """The name an ExternalName service stands for."""
-        return next((data for _, kind, data in self._names.get(name, ()) if kind == CNAME), None)
+        return next((data for kind, data in self._held(name) if kind == CNAME), None)
 
     def statistics(self) -> dict[str, int]:
-        return {"services": len(self._services) - 1, "names": len(self._names), "answers": len(self.answers)}
+        return {"services": len(self._services) - 1, "names": len(self._owners), "answers": len(self.answers)}
 
-    def _count(self, name: bytes, change: int) -> None:
-        for suffix in ancestors(name):
-            self._existing[suffix] += change
-            if not self._existing[suffix]:
-                del self._existing[suffix]
+    def _hold(self, name: bytes) -> None:
+        """One more below this name, which itself is one more below the next if it was not there before."""
+        while name[0]:
+            count = self._branches.get(name, 0)
+            self._branches[name] = count + 1
+            if count:
+                return
+            name = _parent(name)
 
-    def _encode(self, name: bytes) -> bool:
-        """Makes the answers for one name; True when it has addresses, which SRV answers elsewhere may repeat."""
-        by_type: dict[int, set[bytes]] = defaultdict(set)
-        for _, kind, data in self._names.get(name, ()):
-            by_type[kind].add(data)
-        for kind in (A, AAAA, SRV, PTR, NS, SOA, TXT):
+    def _let_go(self, name: bytes) -> None:
+        while name[0]:
+            self._branches[name] -= 1
+            if self._branches[name]:
+                return
+            del self._branches[name]
+            name = _parent(name)
+
+    def _disown(self, name: bytes, service: str) -> None:
+        others = tuple(owner for owner in self._owners.pop(name) if owner != service)
+        if others:
+            self._owners[name] = others
+        else:
+            self._let_go(_parent(name))
+
+    def _forget(self, name: bytes) -> None:
+        for kind in KEPT if self.answers else ():
             self.answers.pop(name + struct.pack(">HH", kind, wire.IN), None)
-        if not by_type:
-            self._names.pop(name, None)
-            return False
-        if CNAME in by_type:
-            return False
-        for kind, datas in by_type.items():
-            self.answers[name + struct.pack(">HH", kind, wire.IN)] = self._answer(kind, datas)
-        for kind in (A, AAAA):
-            if kind not in by_type:
-                self.answers[name + struct.pack(">HH", kind, wire.IN)] = self.nodata
-        return bool(by_type.keys() & {A, AAAA})
 
-    def _encode_pointing_to(self, targets: set[bytes], records: frozenset[Record]) -> None:
-        """SRV answers carry their targets' addresses, so they change with them."""
-        for name in {item.name for item in records if item.type == SRV and item.data[6:] in targets}:
-            self._encode(name)
+    def _held(self, name: bytes) -> set[tuple[int, bytes]]:
+        """(type, data) of its records, whosever they are."""
+        return {record for owner in self._owners.get(name, ()) for record in self._services[owner][name]}
 
-    def _answer(self, kind: int, datas: set[bytes]) -> Answer:
-        ordered = sorted(datas)
-        answers = [record(wire.OWNER, kind, self._ttl, data) for data in ordered]
-        additional = self._addresses_of([data[6:] for data in ordered]) if kind == SRV else ()
+    def _decide(self, name: bytes, kind: int) -> Answer:
+        held = self._held(name)
+        if not held and name not in self._branches:
+            return self._pod(name, kind) or next(
+                (answer for zone, answer in self._unused.items() if name.endswith(zone)), self.nxdomain
+            )
+        if kind == wire.ANY:
+            return self._any
+        alias = next((data for found, data in held if found == CNAME), None)
+        if alias is not None:
+            return Answer((record(wire.OWNER, CNAME, self._ttl, alias),))
+        datas = sorted(data for found, data in held if found == kind)
+        return self._answer(kind, datas) if datas else self.nodata
+
+    def _answer(self, kind: int, datas: list[bytes]) -> Answer:
+        answers = [record(wire.OWNER, kind, self._ttl, data) for data in datas]
+        additional = self._addresses_of([data[6:] for data in datas]) if kind == SRV else ()
         return Answer(answers, additional=additional, turns=kind in (A, AAAA))
 
     def _addresses_of(self, targets: Iterable[bytes]) -> list[bytes]:
         records: list[bytes] = []
         for target in dict.fromkeys(targets):
-            known = {(kind, data) for _, kind, data in self._names.get(target, ()) if kind in (A, AAAA)}
-            records += [record(target, kind, self._ttl, data) for kind, data in sorted(known)]
+            known = sorted((kind, data) for kind, data in self._held(target) if kind in (A, AAAA))
+            records += [record(target, kind, self._ttl, data) for kind, data in known]
         return records
 
     def _pod(self, name: bytes, kind: int) -> Answer | None:
@@ -153,12 +173,11 @@ class Zone:
         namespace = name[1 + name[0] :] if name[0] else name
         if len(parts) != len(wire.labels(self._pods)) + 2 or not namespace.endswith(self._pods):
             return None
-        if not self._existing[namespace]:
+        if namespace not in self._branches:
             return None
-        address = _dashed_address(parts[0].decode("latin-1"))
-        if address is None:
+        found = _dashed_address(name, parts[0].decode("latin-1"))
+        if found is None:
             return None
-        found = address_record(name, address)
         return Answer((record(wire.OWNER, found.type, self._ttl, found.data),)) if found.type == kind else self.nodata
 
     def _is_own_address(self, name: bytes) -> bool:
@@ -182,10 +201,21 @@ class Zone:
         return frozenset(own)
 
 
-def _dashed_address(label: str) -> str | None:
+def _by_name(records: Iterable[Record]) -> Named:
+    found: dict[bytes, list[tuple[int, bytes]]] = {}
+    for name, kind, data in records:
+        found.setdefault(name, []).append((kind, data))
+    return {name: tuple(sorted(held)) for name, held in found.items()}
+
+
+def _parent(name: bytes) -> bytes:
+    return name[1 + name[0] :]
+
+
+def _dashed_address(name: bytes, label: str) -> Record | None:
     for separator in (".", ":"):
         try:
-            return str(ipaddress.ip_address(label.replace("-", separator)))
+            return address_record(name, label.replace("-", separator))
         except ValueError:
             continue
     return None
