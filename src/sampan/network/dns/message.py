@@ -112,8 +112,8 @@ def lifetime(message: Message) -> int:
     answers = [part for part in message.parts if part.section == 0]
     if message.rcode == NXDOMAIN or not any(part.type != CNAME for part in answers):
         soas = [_negative_lifetime(message.data, part) for part in message.parts if part.type == SOA]
-        return min([*soas, *(_ttl(message.data, part) for part in answers)]) if soas else 0
-    return min(_ttl(message.data, part) for part in message.parts)
+        return min([*soas, *(ttl_of(message.data, part) for part in answers)]) if soas else 0
+    return min(ttl_of(message.data, part) for part in message.parts)
 
 
 def reply(message: Message, query: Query, limit: int, age: int = 0) -> bytes:
@@ -127,17 +127,18 @@ def reply(message: Message, query: Query, limit: int, age: int = 0) -> bytes:
     body = bytearray(message.data[message.end : kept[-1].end if kept else message.end])
     for part in kept:
         offset = part.data - 6 - message.end
-        struct.pack_into(">I", body, offset, max(_ttl(message.data, part) - age, 0))
+        struct.pack_into(">I", body, offset, max(ttl_of(message.data, part) - age, 0))
     counts[2] += query.edns
     header = query.data[:2] + struct.pack(">HHHHH", flags, 1, *counts)
     return header + query.question + bytes(body) + (OPT_RECORD if query.edns else b"")
 
 
-def _ttl(data: bytes, part: Part) -> int:
+def ttl_of(data: bytes, part: Part) -> int:
+    """Seconds; what would be negative is none (RFC 2181 section 8)."""
     ttl = int(struct.unpack_from(">I", data, part.data - 6)[0])
     return 0 if ttl & 0x80000000 else ttl
 
 
 def _negative_lifetime(data: bytes, part: Part) -> int:
     minimum = int(struct.unpack_from(">I", data, part.end - 4)[0])
-    return min(_ttl(data, part), minimum)
+    return min(ttl_of(data, part), minimum)

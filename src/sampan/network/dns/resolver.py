@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 
-import dnslib
-
 from sampan.network.dns import message, wire
 from sampan.network.dns.answer import Answer
+from sampan.network.dns.expansion import spelled_out
 from sampan.network.dns.forwarding import Forwarder, NoAnswer
+from sampan.network.dns.message import Broken
 from sampan.network.dns.wire import CNAME, Query, record
 from sampan.network.dns.zone import Zone
 
@@ -37,7 +37,7 @@ class Resolver:
                 return (await self._follow(query)).to(query, tcp=tcp)
             answer, age = await self._forwarder.ask(query.question.lower())
             return message.reply(answer, query, _limit(query, tcp), age)
-        except NoAnswer:
+        except (NoAnswer, Broken):
             return Answer(rcode=wire.SERVFAIL).to(query, tcp=tcp)
 
     async def _follow(self, query: Query) -> Answer:
@@ -58,23 +58,7 @@ class Resolver:
             own = [name + answer[2:] for answer in found.answers]
             return Answer((*records, *own), rcode=found.rcode, authority=found.authority)
         answer, age = await self._forwarder.ask(name + struct.pack(">HH", kind, wire.IN))
-        return Answer((*records, *_spelled_out(answer, age)), rcode=answer.rcode)
-
-
-def _spelled_out(answer: message.Message, age: int) -> list[bytes]:
-    """The answer section's records without compression, so that they can stand in another message."""
-    try:
-        parsed = dnslib.DNSRecord.parse(answer.data)
-    except dnslib.DNSError:
-        raise NoAnswer("upstream's answer cannot be read") from None
-    records = []
-    for item in parsed.rr:
-        item.ttl = max(item.ttl - age, 0)
-        buffer = dnslib.DNSBuffer()
-        buffer.encode_name = buffer.encode_name_nocompress
-        item.pack(buffer)
-        records.append(bytes(buffer.data))
-    return records
+        return Answer((*records, *spelled_out(answer, age)), rcode=answer.rcode)
 
 
 def _limit(query: Query, tcp: bool) -> int:
