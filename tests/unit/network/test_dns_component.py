@@ -8,14 +8,17 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import dnslib
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from sampan.aio.clock import SystemClock
-from sampan.api.kinds import core_v1, meta_v1
+from sampan.aio.clock import SystemClock, timestamp
+from sampan.api.kinds import core_v1, discovery_v1, meta_v1
 from sampan.network.dns import DnsServer, customization, metrics
 from sampan.network.dns.server import Busy
+from sampan.network.triggers import ANNOTATION
 from sampan.testing.fakeapi import FakeApi
 
 from .fakes import FakeResolvers
@@ -135,21 +138,49 @@ async def test_customized_by_a_config_map(setting: Setting) -> None:
     await until(lambda: "198.51.100.7:5353" not in setting.server.statistics()["upstream"]["servers"])
 
 
-async def test_metrics(setting: Setting) -> None:
+async def test_metrics_have_core_dns_names(setting: Setting) -> None:
     await setting.ask("web.default.svc.cluster.local")
     await setting.ask("web.default.svc.cluster.local", tcp=True)
-    await setting.ask("x.org")
-    text = metrics.answer(setting.server.statistics(), True, "/metrics").body
-    for line in (
-        'coredns_dns_requests_total{proto="udp"} 2.0',
-        'coredns_dns_requests_total{proto="tcp"} 1.0',
-        "coredns_forward_requests_total 1.0",
-        "coredns_kubernetes_services 2.0",
-    ):
-        assert line in text
-    assert metrics.answer(setting.server.statistics(), False, "/ready").status == 503
-    assert metrics.answer(setting.server.statistics(), False, "/health").status == 200
-    assert metrics.answer(setting.server.statistics(), True, "/else").status == 404
+    await setting.ask("nobody.default.svc.cluster.local", "AAAA")
+    for _ in range(2):
+        await setting.ask("x.org")
+    dns = "coredns_dns_"
+    assert measured(setting, f"{dns}requests_total", proto="udp", family="1", type="A") == 3
+    assert measured(setting, f"{dns}requests_total", server="dns://:53", zone=".", view="", type="AAAA") == 1
+    assert measured(setting, f"{dns}requests_total", proto="tcp") == 1
+    assert measured(setting, f"{dns}responses_total", rcode="NOERROR", plugin="") == 4
+    assert measured(setting, f"{dns}responses_total", rcode="NXDOMAIN") == 1
+    assert measured(setting, f"{dns}request_size_bytes_bucket", le="100", proto="udp") == 4
+    assert measured(setting, f"{dns}response_size_bytes_count", proto="tcp") == 1
+    assert measured(setting, f"{dns}request_duration_seconds_count") == 5
+    assert measured(setting, "coredns_cache_hits_total", type="success") == 1
+    assert measured(setting, "coredns_cache_entries", type="denial") == 0
+    assert measured(setting, "coredns_cache_misses_total", zones=".") == 1
+    upstream = {"proxy_name": "forward", "rcode": "NOERROR", "to": "192.0.2.53"}
+    assert measured(setting, "coredns_proxy_request_duration_seconds_count", **upstream) == 1
+    assert measured(setting, "coredns_forward_requests_total") == 1
+    assert measured(setting, "coredns_kubernetes_services") == 2
+    for ready, path, status in ((False, "/ready", 503), (False, "/health", 200), (True, "/else", 404)):
+        assert metrics.answer(setting.server.measured(), ready, path).status == status
+
+
+async def test_how_soon_headless_names_follow_is_told(setting: Setting) -> None:
+    def touch(piece: Any) -> None:
+        piece.metadata.annotations = {ANNOTATION: timestamp(SystemClock().now() + 1)}
+
+    setting.api.change(discovery_v1.EndpointSlice, "many-1", "default", touch)
+    name, kind = "coredns_kubernetes_dns_programming_duration_seconds_count", "headless_with_selector"
+    async with asyncio.timeout(10):
+        await until(lambda: measured(setting, name, service_kind=kind) == 1)
+
+
+def measured(setting: Setting, name: str, **labels: str) -> float:
+    """The sum of the samples of a metric that have these labels."""
+    text = metrics.answer(setting.server.measured(), True, "/metrics").body
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    found = [sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()]
+    assert found, f"{name} {labels} is not in {text}"
+    return sum(found)
 
 
 @pytest.mark.parametrize(

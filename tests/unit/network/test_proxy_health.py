@@ -15,7 +15,7 @@ from sampan.network.proxy import ServiceProxy
 from sampan.network.proxy.healthchecks import HealthCheck, reply
 from sampan.network.proxy.healthserver import HealthChecks
 from sampan.network.proxy.httpd import health_answer, metrics_answer
-from sampan.network.proxy.triggers import ANNOTATION
+from sampan.network.triggers import ANNOTATION
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
 

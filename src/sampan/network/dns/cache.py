@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from sampan.network.dns.message import Message, lifetime
 
+KINDS = ("success", "denial")
 LONGEST_SECONDS = 30
 """What clusters are used to: names outside change under a running pod's feet, and a pod cannot flush this cache."""
 
@@ -17,17 +19,17 @@ class AnswerCache:
         self._capacity = capacity
         self._largest = largest
         self._entries: dict[bytes, tuple[float, float, Message]] = {}
-        self.hits = 0
-        self.misses = 0
+        self._hits = Counter[str]()
+        self._misses = 0
 
-    def get(self, question: bytes, now: float) -> tuple[Message, int] | None:
-        """The message and its age in whole seconds."""
+    def get(self, question: bytes, now: float, *, again: bool = False) -> tuple[Message, int] | None:
+        """The message and its age in whole seconds; `again`: counted already."""
         entry = self._entries.pop(question, None)
         if entry is None or entry[1] <= now:
-            self.misses += 1
+            self._misses += not again
             return None
         self._entries[question] = entry
-        self.hits += 1
+        self._hits[_kind(entry[2])] += not again
         return entry[2], int(now - entry[0])
 
     def put(self, question: bytes, message: Message, now: float) -> None:
@@ -40,4 +42,14 @@ class AnswerCache:
             del self._entries[next(iter(self._entries))]
 
     def statistics(self) -> dict[str, Any]:
-        return {"entries": len(self._entries), "hits": self.hits, "misses": self.misses}
+        """By what they say: "success" or "denial", as CoreDNS tells them apart."""
+        entries = Counter(_kind(message) for _, _, message in self._entries.values())
+        return {
+            "entries": {kind: entries[kind] for kind in KINDS},
+            "hits": {kind: self._hits[kind] for kind in KINDS},
+            "misses": self._misses,
+        }
+
+
+def _kind(message: Message) -> str:
+    return KINDS[message.is_denial]

@@ -25,12 +25,15 @@ from sampan.network.dns import metrics as counted
 from sampan.network.dns.cache import AnswerCache
 from sampan.network.dns.exchange import SocketExchange
 from sampan.network.dns.forwarding import Exchange, Forwarder, nameservers
+from sampan.network.dns.metrics import Measured
 from sampan.network.dns.records import service_records
 from sampan.network.dns.resolver import Resolver
 from sampan.network.dns.responder import Responder
 from sampan.network.dns.server import Listener
+from sampan.network.dns.tally import PROGRAMMING_SECONDS, Durations
 from sampan.network.dns.zone import Zone
 from sampan.network.serviceindex import SERVICE_INDEX, services_of
+from sampan.network.triggers import Triggers
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,8 @@ class DnsServer:
         )
         self._customization = customization.read(None)
         self._metrics = metrics
+        self._triggers = Triggers(clock.now())
+        self._programming = Durations(PROGRAMMING_SECONDS)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._synced = False
         self._listening = asyncio.Event()
@@ -133,6 +138,11 @@ class DnsServer:
             "upstream": self._forwarder.statistics(),
         }
 
+    def measured(self) -> Measured:
+        """What metrics are made of."""
+        tallies = self._listener.tallies if self._listener is not None else {}
+        return Measured(self.statistics(), tallies, self._forwarder.durations(), self._programming)
+
     async def _open(self, owner: TaskOwner) -> None:
         if self._interface:
             await interface.ensure(self._addresses, self._interface)
@@ -165,6 +175,9 @@ class DnsServer:
             service = self._services.get(key)
             if service is not None and service.spec.clusterIP == "None":
                 self._update(key)
+                self._triggers.note(old, new)
+        for moment in self._triggers.take():
+            self._programming.note(max(self._clock.now() - moment, 0))
 
     def _on_namespace(self, old: Any, new: Any) -> None:
         if old is None:
@@ -207,7 +220,7 @@ class DnsServer:
 
     async def _answer_metrics(self) -> None:
         def answer(path: str) -> httpserver.Reply:
-            return counted.answer(self.statistics(), self.healthy(), path)
+            return counted.answer(self.measured(), self.healthy(), path)
 
         await httpserver.serve(self._metrics, answer, self._clock)
 

@@ -13,14 +13,15 @@ import ipaddress
 import logging
 import random
 import struct
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sampan.aio.clock import Clock
 from sampan.network.dns import message, wire
 from sampan.network.dns.cache import AnswerCache
 from sampan.network.dns.message import Broken, Message
+from sampan.network.dns.tally import RCODES, Durations
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,12 @@ class Upstream:
     failures: int = 0
     resting_until: float = 0.0
     loops: bool = False
+    durations: dict[str, Durations] = field(default_factory=dict)
+    """How long it took to answer, by the answer's code."""
+
+    def answered(self, rcode: int, seconds: float) -> None:
+        name = RCODES[rcode] if rcode < len(RCODES) else str(rcode)
+        self.durations.setdefault(name, Durations()).note(seconds)
 
 
 def nameservers(resolv_conf: str, own: Collection[str]) -> list[str]:
@@ -98,8 +105,8 @@ class Forwarder:
         return self._cache.get(question, self._clock.monotonic())
 
     async def ask(self, question: bytes) -> tuple[Message, int]:
-        """The answer to a question (name, type, class) and its age in seconds; raises NoAnswer."""
-        known = self.cached(question)
+        """The answer to a question (name, type, class) that was not `cached`, and its age in seconds; raises NoAnswer."""
+        known = self._cache.get(question, self._clock.monotonic(), again=True)
         if known is not None:
             return known
         task = self._under_way.get(question)
@@ -136,6 +143,12 @@ class Forwarder:
             log.error("this resolver sends questions back to the cluster DNS and is not used server=%s", server.address)
         return True
 
+    def durations(self) -> Iterator[tuple[str, str, Durations]]:
+        """(server, answer's code, how long those took)."""
+        for server in self._all():
+            for rcode, durations in server.durations.items():
+                yield server.address, rcode, durations
+
     def close(self) -> None:
         for task in self._under_way.values():
             task.cancel()
@@ -157,11 +170,13 @@ class Forwarder:
         self._counts["asked"] += 1
         failed: Message | None = None
         for server in self._order(question[:-4]):
+            began = self._clock.monotonic()
             try:
                 answer = await self._try(server, question)
             except (OSError, TimeoutError, Broken) as error:
                 self._rest(server, error)
                 continue
+            server.answered(answer.rcode, self._clock.monotonic() - began)
             if answer.rcode in (wire.SERVFAIL, wire.REFUSED, wire.NOTIMP):
                 failed = answer
                 continue

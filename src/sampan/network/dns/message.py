@@ -44,6 +44,12 @@ class Message(NamedTuple):
         return self.flags & 15
 
     @property
+    def is_denial(self) -> bool:
+        """No such name, or nothing of this type (RFC 2308)."""
+        answered = any(part.section == 0 and part.type != CNAME for part in self.parts)
+        return self.rcode == NXDOMAIN or not answered
+
+    @property
     def truncated(self) -> bool:
         return bool(self.flags & TC)
 
@@ -110,7 +116,7 @@ def lifetime(message: Message) -> int:
     if message.rcode not in (NOERROR, NXDOMAIN) or message.truncated:
         return 0
     answers = [part for part in message.parts if part.section == 0]
-    if message.rcode == NXDOMAIN or not any(part.type != CNAME for part in answers):
+    if message.is_denial:
         soas = [_negative_lifetime(message.data, part) for part in message.parts if part.type == SOA]
         return min([*soas, *(ttl_of(message.data, part) for part in answers)]) if soas else 0
     return min(ttl_of(message.data, part) for part in message.parts)

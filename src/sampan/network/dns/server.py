@@ -14,6 +14,7 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.network.dns.resolver import Resolver
 from sampan.network.dns.responder import Responder
+from sampan.network.dns.tally import PROTOCOLS, Durations, Tally
 from sampan.network.dns.wire import Query
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ SLOW_AT_ONCE = 4000
 CONNECTIONS = 512
 CONNECTIONS_PER_CLIENT = 32
 IDLE_SECONDS = 10.0
+IPV4, IPV6 = "1", "2"
+"""Families as CoreDNS's metrics name them."""
 
 
 class Busy(Exception):
@@ -42,7 +45,9 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._slow = 0
         self._connections: Counter[str] = Counter()
-        self._counts = {"udp": 0, "tcp": 0, "slow": 0, "dropped": 0}
+        self._counts = {"slow": 0, "dropped": 0}
+        durations = Durations()
+        self.tallies = {(protocol, family): Tally(durations) for protocol in PROTOCOLS for family in (IPV4, IPV6)}
 
     async def open(self, address: str, port: int) -> int:
         """Starts to answer there; gives the port, chosen by the system when it was 0. Raises Busy, OSError."""
@@ -70,7 +75,10 @@ class Listener:
         self._servers.clear()
 
     def statistics(self) -> dict[str, Any]:
-        return {**self._counts, "slowNow": self._slow, "connections": self._connections.total()}
+        found = dict.fromkeys(PROTOCOLS, 0) | self._counts
+        for (protocol, _), tally in self.tallies.items():
+            found[protocol] += tally.queries
+        return {**found, "slowNow": self._slow, "connections": self._connections.total()}
 
     def _listen(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -79,30 +87,49 @@ class Listener:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         udp.bind((address, port))
         self._udp.append(udp)
-        asyncio.get_running_loop().add_reader(udp.fileno(), self._reader(udp))
+        tally = self.tallies["udp", _family(address)]
+        asyncio.get_running_loop().add_reader(udp.fileno(), self._reader(udp, tally))
 
-    def _reader(self, udp: socket.socket) -> Callable[[], None]:
-        receive, send, immediate, counts = udp.recvfrom, udp.sendto, self._responder.immediate, self._counts
+    def _reader(self, udp: socket.socket, tally: Tally) -> Callable[[], None]:
+        one, monotonic, durations = self._answering(udp, tally), self._clock.monotonic, tally.durations
 
         def readable() -> None:
+            began, answered = monotonic(), 0
             for _ in range(BATCH):
-                try:
-                    data, client = receive(4096)
-                except OSError:
-                    return
-                counts["udp"] += 1
-                answer = immediate(data)
-                if isinstance(answer, Query):
-                    answer = self._later(udp, answer, client)
-                if answer is not None:
-                    try:
-                        send(answer, client)
-                    except OSError:
-                        counts["dropped"] += 1
+                answer = one()
+                if answer is None:
+                    break
+                answered += answer
+            if answered:
+                durations.note((monotonic() - began) / answered, answered)
 
         return readable
 
-    def _later(self, udp: socket.socket, query: Query, client: Any) -> bytes | None:
+    def _answering(self, udp: socket.socket, tally: Tally) -> Callable[[], bool | None]:
+        """Answers one datagram: whether it did at once, or None when there is none."""
+        receive, send, immediate, counts = udp.recvfrom, udp.sendto, self._responder.immediate, self._counts
+
+        def one() -> bool | None:
+            try:
+                data, client = receive(4096)
+            except OSError:
+                return None
+            tally.query(data)
+            answer = immediate(data)
+            if isinstance(answer, Query):
+                answer = self._later(udp, answer, client, tally)
+            if answer is None:
+                return False
+            tally.answer(answer)
+            try:
+                send(answer, client)
+            except OSError:
+                counts["dropped"] += 1
+            return True
+
+        return one
+
+    def _later(self, udp: socket.socket, query: Query, client: Any, tally: Tally) -> bytes | None:
         """What is in the cache; else None, and a task that sends the answer when it comes."""
         known = self._resolver.known(query, tcp=False)
         if known is not None:
@@ -111,13 +138,16 @@ class Listener:
             self._counts["dropped"] += 1
             return None
         self._slow += 1
-        self._owner.start(lambda: self._resolve(udp, query, client), name="query", policy="log")
+        self._owner.start(lambda: self._resolve(udp, query, client, tally), name="query", policy="log")
         return None
 
-    async def _resolve(self, udp: socket.socket, query: Query, client: Any) -> None:
+    async def _resolve(self, udp: socket.socket, query: Query, client: Any, tally: Tally) -> None:
         self._counts["slow"] += 1
+        began = self._clock.monotonic()
         try:
             answer = await self._resolver.resolve(query, tcp=False)
+            tally.answer(answer)
+            tally.durations.note(self._clock.monotonic() - began)
             udp.sendto(answer, client)
         except OSError:
             self._counts["dropped"] += 1
@@ -132,22 +162,29 @@ class Listener:
             return
         self._connections[client] += 1
         try:
-            await self._converse(reader, writer)
+            await self._converse(reader, writer, self.tallies["tcp", _family(client)])
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         finally:
             self._connections -= Counter((client,))
             writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tally: Tally) -> None:
         while True:
             length = await self._clock.wait_for(reader.readexactly(2), IDLE_SECONDS)
             data = await self._clock.wait_for(reader.readexactly(struct.unpack(">H", length)[0]), IDLE_SECONDS)
-            self._counts["tcp"] += 1
+            began = self._clock.monotonic()
+            tally.query(data)
             answer = self._responder.immediate(data, tcp=True)
             if isinstance(answer, Query):
-                answer = await self._resolver.resolve(answer, tcp=True)
+                answer = self._resolver.known(answer, tcp=True) or await self._resolver.resolve(answer, tcp=True)
             if answer is None:
                 return
+            tally.answer(answer)
+            tally.durations.note(self._clock.monotonic() - began)
             writer.write(struct.pack(">H", len(answer)) + answer)
             await self._clock.wait_for(writer.drain(), IDLE_SECONDS)
+
+
+def _family(address: str) -> str:
+    return IPV6 if ":" in address else IPV4

@@ -31,8 +31,8 @@ from sampan.network.proxy.model import Viewpoint, service_ports
 from sampan.network.proxy.nodeview import NodeView
 from sampan.network.proxy.rules import FamilyRules
 from sampan.network.proxy.settings import FAMILIES, of_family
-from sampan.network.proxy.triggers import Triggers
 from sampan.network.serviceindex import SERVICE_INDEX, services_of
+from sampan.network.triggers import Triggers
 
 log = logging.getLogger(__name__)
 
