@@ -105,7 +105,7 @@ class Forwarder:
         return self._cache.get(question, self._clock.monotonic())
 
     async def ask(self, question: bytes) -> tuple[Message, int]:
-        """The answer to a question (name, type, class) that was not `cached`, and its age in seconds; raises NoAnswer."""
+        """The answer to a question (name, type, class) not `cached` a moment ago, and its age; raises NoAnswer."""
         known = self._cache.get(question, self._clock.monotonic(), again=True)
         if known is not None:
             return known
