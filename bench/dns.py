@@ -80,7 +80,7 @@ def asked(who: str, port: int, workloads: list[str], seconds: float, goals: dict
     for what in workloads:
         rate, p99 = asking(port, WORKLOADS[what], seconds)
         yield Row(f"{who}{what}, queries/s", UPSTREAM.get(what, "") if goals else "", goals.get(what, 0), rate, "1/s")
-        yield Row(f"{who}{what}, p99 with 64 under way", "", 0.005 if what in goals else 1, p99, "s")
+        yield Row(f"{who}{what}, p99 with 64 under way", "", 5 if what in goals else 1000, p99 * 1e3, "ms")
 
 
 @contextlib.contextmanager
@@ -231,7 +231,7 @@ async def following(services: int) -> Row:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     p99 = sorted(taken)[len(taken) * 99 // 100]
-    return Row(f"endpoint to answer at {RATE}/s among {services:,} services, p99", "", 0.1, p99, "s")
+    return Row(f"endpoint to answer at {RATE}/s among {services:,} services, p99", "", 100, p99 * 1e3, "ms")
 
 
 async def answered(port: int, name: str, address: bytes) -> None:

@@ -14,7 +14,7 @@ from sampan.network.dns.answer import Answer
 from sampan.network.dns.records import Record, address_record
 from sampan.network.dns.responder import Responder
 from sampan.network.dns.wire import Malformed, Query, encode_name
-from sampan.network.dns.zone import Zone
+from sampan.network.dns.zone import MOST_PASSING, Zone
 
 NAME = "web.default.svc.cluster.local"
 
@@ -128,8 +128,23 @@ def test_additional_records_go_first_without_a_word() -> None:
 
 def test_before_the_zone_is_complete_only_others_names_are_answered() -> None:
     answering = responder(ready=False)
-    assert rcode(answering.immediate(question())) == wire.SERVFAIL
+    for _ in range(2):
+        assert rcode(answering.immediate(question())) == wire.SERVFAIL
     assert isinstance(answering.immediate(question("example.org")), Query)
+
+
+def test_what_is_not_there_is_kept_until_something_changes() -> None:
+    """And no more of it than a bound, whoever asks."""
+    zone = Zone()
+    answering = Responder(zone, lambda: True)
+    for _ in range(2):
+        assert rcode(answering.immediate(question())) == wire.NXDOMAIN
+    assert (answering.fast, answering.read) == (1, 1)
+    zone.replace("default/web", frozenset([address_record(encode_name(NAME), "10.96.0.5")]))
+    assert rcode(answering.immediate(question())) == wire.NOERROR
+    for number in range(MOST_PASSING + 10):
+        answering.immediate(question(f"x{number}.cluster.local"))
+    assert len(zone.passing) == 10
 
 
 def test_unknown_types_near_letters_are_not_mixed_up() -> None:

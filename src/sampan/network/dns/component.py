@@ -110,7 +110,6 @@ class DnsServer:
                 owner.start(self._answer_metrics, name="metrics")
                 await owner.wait()
             finally:
-                self._forwarder.close()
                 if self._listener is not None:
                     self._listener.close()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 
 PORT = 53
+LARGEST = 4096
+"""Bytes of a datagram that are taken; resolvers are told to send no more than wire.UDP_SIZE."""
 
 
 class SocketExchange:
@@ -16,15 +19,16 @@ class SocketExchange:
 
     async def udp(self, server: str, query: bytes) -> bytes:
         loop = asyncio.get_running_loop()
-        received: asyncio.Future[bytes] = loop.create_future()
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Waiting(query[:2], received), remote_addr=self._place(server)
-        )
-        try:
-            transport.sendto(query)
-            return await received
-        finally:
-            transport.close()
+        host, port = self._place(server)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.setblocking(False)
+            asking.connect((host, port))
+            asking.send(query)
+            while True:
+                data = await loop.sock_recv(asking, LARGEST)
+                # Others with another identifier are forged or late.
+                if data[:2] == query[:2]:
+                    return data
 
     async def tcp(self, server: str, query: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(*self._place(server))
@@ -43,19 +47,3 @@ class SocketExchange:
         if port.isdecimal() and (host.endswith("]") or ":" not in host) and host:
             return host.strip("[]"), int(port)
         return server.strip("[]"), self._port
-
-
-class _Waiting(asyncio.DatagramProtocol):
-    """Gives the first datagram with the right identifier to a future; others are forged or late."""
-
-    def __init__(self, identifier: bytes, received: asyncio.Future[bytes]) -> None:
-        self._identifier = identifier
-        self._received = received
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        if data[:2] == self._identifier and not self._received.done():
-            self._received.set_result(data)
-
-    def error_received(self, exc: Exception) -> None:
-        if not self._received.done():
-            self._received.set_exception(exc)

@@ -86,7 +86,7 @@ class Forwarder:
         self._cache = cache
         self._servers: list[Upstream] = []
         self._stubs: dict[bytes, list[Upstream]] = {}
-        self._under_way: dict[bytes, asyncio.Task[Message]] = {}
+        self._under_way: dict[bytes, asyncio.Future[Message]] = {}
         self._probes: dict[bytes, Upstream] = {}
         self._counts = {"asked": 0, "failed": 0, "shared": 0, "refused": 0}
 
@@ -109,17 +109,14 @@ class Forwarder:
         known = self._cache.get(question, self._clock.monotonic(), again=True)
         if known is not None:
             return known
-        task = self._under_way.get(question)
-        if task is None:
-            if len(self._under_way) >= AT_ONCE:
-                self._counts["refused"] += 1
-                raise NoAnswer("too many questions under way")
-            task = asyncio.get_running_loop().create_task(self._ask_servers(question), name="dns forward")
-            self._under_way[question] = task
-            task.add_done_callback(lambda done: self._finished(question, done))
-        else:
+        same = self._under_way.get(question)
+        if same is not None:
             self._counts["shared"] += 1
-        return await asyncio.shield(task), 0
+            return await asyncio.shield(same), 0
+        if len(self._under_way) >= AT_ONCE:
+            self._counts["refused"] += 1
+            raise NoAnswer("too many questions under way")
+        return await self._ask_for_all(question), 0
 
     async def find_loops(self) -> None:
         """Asks every server for a name nobody else would ask for; `is_probe` catches it coming back."""
@@ -149,10 +146,6 @@ class Forwarder:
             for rcode, durations in server.durations.items():
                 yield server.address, rcode, durations
 
-    def close(self) -> None:
-        for task in self._under_way.values():
-            task.cancel()
-
     def statistics(self) -> dict[str, Any]:
         now = self._clock.monotonic()
         servers = {
@@ -161,10 +154,24 @@ class Forwarder:
         }
         return {"servers": servers, "underWay": len(self._under_way), **self._counts, "cache": self._cache.statistics()}
 
-    def _finished(self, question: bytes, task: asyncio.Task[Message]) -> None:
-        self._under_way.pop(question, None)
-        if not task.cancelled() and task.exception() is not None:
+    async def _ask_for_all(self, question: bytes) -> Message:
+        """Asks, and tells whoever has the same question meanwhile."""
+        told: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._under_way[question] = told
+        failure = NoAnswer("who asked for it was stopped")
+        try:
+            answer = await self._ask_servers(question)
+            told.set_result(answer)
+            return answer
+        except NoAnswer as error:
             self._counts["failed"] += 1
+            failure = error
+            raise
+        finally:
+            del self._under_way[question]
+            if not told.done():
+                told.set_exception(failure)
+                told.exception()
 
     async def _ask_servers(self, question: bytes) -> Message:
         self._counts["asked"] += 1

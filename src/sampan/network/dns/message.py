@@ -28,20 +28,28 @@ class Part(NamedTuple):
     end: int
 
 
-class Message(NamedTuple):
+class Message:
     """A response without OPT: `data` is all of it, `end` the offset behind the question."""
 
-    data: bytes
-    end: int
-    parts: tuple[Part, ...]
+    __slots__ = ("_aged", "data", "end", "flags", "parts", "rcode")
 
-    @property
-    def flags(self) -> int:
-        return int(struct.unpack_from(">H", self.data, 2)[0])
+    def __init__(self, data: bytes, end: int, parts: tuple[Part, ...]) -> None:
+        self.data = data
+        self.end = end
+        self.parts = parts
+        self.flags = int(struct.unpack_from(">H", data, 2)[0])
+        self.rcode = self.flags & 15
+        self._aged: tuple[int, bytes] | None = None
 
-    @property
-    def rcode(self) -> int:
-        return self.flags & 15
+    def aged(self, seconds: int) -> bytes:
+        """What stands behind the question, with lifetimes so much shorter; made once a second, if it is asked for."""
+        if self._aged is None or self._aged[0] != seconds:
+            body = bytearray(self.data[self.end :])
+            for part in self.parts:
+                left = max(ttl_of(self.data, part) - seconds, 0)
+                struct.pack_into(">I", body, part.data - 6 - self.end, left)
+            self._aged = seconds, bytes(body)
+        return self._aged[1]
 
     @property
     def is_denial(self) -> bool:
@@ -124,19 +132,19 @@ def lifetime(message: Message) -> int:
 
 def reply(message: Message, query: Query, limit: int, age: int = 0) -> bytes:
     """The message as the answer to `query`, lifetimes shorter by `age` seconds, cut to `limit` bytes with TC set."""
-    room = limit - (len(OPT_RECORD) if query.edns else 0)
-    kept = [part for part in message.parts if part.end <= room]
-    cut = len(kept) < len(message.parts) and any(part.section < 2 for part in message.parts[len(kept) :])
-    counts = [sum(part.section == section for part in kept) for section in range(3)]
-    rd = struct.unpack_from(">H", query.data, 2)[0] & RD
-    flags = QR | RA | rd | message.rcode | (TC if cut or message.truncated else 0)
-    body = bytearray(message.data[message.end : kept[-1].end if kept else message.end])
+    opt = OPT_RECORD if query.edns else b""
+    kept, body = message.parts, message.aged(age)
+    cut = False
+    if query.end + len(body) + len(opt) > limit:
+        kept = tuple(part for part in kept if part.end <= limit - len(opt))
+        cut = any(part.section < 2 for part in message.parts[len(kept) :])
+        body = body[: kept[-1].end - message.end] if kept else b""
+    counts = [0, 0, query.edns]
     for part in kept:
-        offset = part.data - 6 - message.end
-        struct.pack_into(">I", body, offset, max(ttl_of(message.data, part) - age, 0))
-    counts[2] += query.edns
-    header = query.data[:2] + struct.pack(">HHHHH", flags, 1, *counts)
-    return header + query.question + bytes(body) + (OPT_RECORD if query.edns else b"")
+        counts[part.section] += 1
+    rd = RD if query.data[2] & 1 else 0
+    flags = QR | RA | rd | message.rcode | (TC if cut or message.truncated else 0)
+    return query.data[:2] + struct.pack(">HHHHH", flags, 1, *counts) + query.question + body + opt
 
 
 def ttl_of(data: bytes, part: Part) -> int:

@@ -27,6 +27,7 @@ class Responder:
         self._zone = zone
         self._ready = ready
         self._answers = zone.answers
+        self._passing = zone.passing
         self._turn = 0
         self.fast = 0
         self.read = 0
@@ -35,7 +36,8 @@ class Responder:
     def immediate(self, data: bytes, *, tcp: bool = False) -> bytes | Query | None:
         """The answer, or the query when others must be asked, or None when nothing should be said."""
         end = data.find(0, 12) + 5
-        answer = self._answers.get(data[12:end].lower())
+        question = data[12:end].lower()
+        answer = self._answers.get(question) or self._passing.get(question)
         if answer is not None and data[4:10] == ONE_QUESTION and not data[2] & 0xF8 and not tcp:
             # Only answers that turn count: who asks for AAAA with every A would else meet the same half of them.
             self._turn += answer.stride > 0
@@ -59,9 +61,9 @@ class Responder:
             return query
         if self._zone.alias(query.name) is not None and query.type != wire.CNAME:
             return query
-        answer = self._zone.lookup(query.name, query.type)
-        if not answer.answers and not self._ready():
+        if not self._zone.has(query.name) and not self._ready():
             return Answer(rcode=wire.SERVFAIL).to(query, tcp=tcp)
+        answer = self._zone.lookup(query.name, query.type)
         self._turn += answer.stride > 0
         return answer.to(query, tcp=tcp, turn=self._turn)
 

@@ -22,6 +22,7 @@ SCHEMA_VERSION = "1.1.0"
 REVERSE_ZONES = (encode_name("in-addr.arpa"), encode_name("ip6.arpa"))
 KEPT = (A, AAAA, SRV, PTR, NS, SOA, TXT)
 """Types whose answers are kept."""
+MOST_PASSING = 4096
 Named = dict[bytes, tuple[tuple[int, bytes], ...]]
 """One service's records by name: (type, data), in order."""
 FIXED = ""
@@ -40,6 +41,8 @@ class Zone:
         self.apex = encode_name(name)
         self.answers: dict[bytes, Answer] = {}
         """Those made: by name, type and class as they stand in a question, lower case."""
+        self.passing: dict[bytes, Answer] = {}
+        """The same for names without records (search paths make many such), until anything changes; bounded."""
         self._ttl = ttl
         self._services: dict[str, Named] = {}
         self._owners: dict[bytes, tuple[str, ...]] = {}
@@ -63,6 +66,7 @@ class Zone:
         old, new = self._services.pop(service, {}), _by_name(records)
         if new:
             self._services[service] = new
+        self.passing.clear()
         own = (service,)
         for name in old.keys() - new.keys():
             self._disown(name, service)
@@ -77,10 +81,12 @@ class Zone:
                 self._forget(name)
 
     def add_namespace(self, name: str) -> None:
+        self.passing.clear()
         for below in ("svc", "pod"):
             self._hold(encode_name(f"{name}.{below}.{self.name}"))
 
     def remove_namespace(self, name: str) -> None:
+        self.passing.clear()
         for below in ("svc", "pod"):
             self._let_go(encode_name(f"{name}.{below}.{self.name}"))
 
@@ -92,13 +98,19 @@ class Zone:
             return True
         return self._is_own_address(name)
 
+    def has(self, name: bytes) -> bool:
+        """Whether there are records with this name."""
+        return name in self._owners
+
     def lookup(self, name: bytes, kind: int) -> Answer:
         """The answer for a name that `holds`."""
         question = name + struct.pack(">HH", kind, wire.IN)
         found = self.answers.get(question)
         if found is None:
             found = self._decide(name, kind)
-            if kind in KEPT and name in self._owners and self.alias(name) is None:
+            if name not in self._owners:
+                self._keep_for_now(question, found)
+            elif kind in KEPT and self.alias(name) is None:
                 self.answers[question] = found
         return found
 
@@ -108,6 +120,11 @@ class Zone:
 
     def statistics(self) -> dict[str, int]:
         return {"services": len(self._services) - 1, "names": len(self._owners), "answers": len(self.answers)}
+
+    def _keep_for_now(self, question: bytes, answer: Answer) -> None:
+        if len(self.passing) >= MOST_PASSING:
+            self.passing.clear()
+        self.passing[question] = answer
 
     def _hold(self, name: bytes) -> None:
         """One more below this name, which itself is one more below the next if it was not there before."""
