@@ -45,6 +45,20 @@ async def container_mounts(
     return mounts
 
 
+def container_devices(spec: Any, made: Mapping[str, Made]) -> list[Any]:
+    """The Device messages of the container's volumeDevices; raises ConfigError."""
+    return [volume_device(spec, device, made) for device in spec.volumeDevices or ()]
+
+
+def volume_device(spec: Any, device: Any, made: Mapping[str, Made]) -> Any:
+    volume = made.get(device.name)
+    if volume is None or not volume.device:
+        raise ConfigError(f'volume "{device.name}" of container "{spec.name}" is no device')
+    return pb.Device(
+        container_path=device.devicePath, host_path=str(volume.path), permissions="r" if volume.read_only else "mrw"
+    )
+
+
 async def volume_mount(
     spec: Any,
     index: int,
@@ -57,7 +71,7 @@ async def volume_mount(
 ) -> Any:
     """One of the container's volumeMounts; a subPath is first bound to a place that no container can change."""
     mount = spec.volumeMounts[index]
-    if mount.name not in made:
+    if mount.name not in made or made[mount.name].device:
         raise ConfigError(f'volume "{mount.name}" of container "{spec.name}" was not set up')
     volume, path = made[mount.name], inner_path(mount, environment)
     source = volume.path

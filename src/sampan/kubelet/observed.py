@@ -17,6 +17,8 @@ class Sandbox:
     created: float = 0.0
     attempt: int = 0
     ips: tuple[str, ...] = ()
+    handler: str = ""
+    """What runs it, as its RuntimeClass named it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

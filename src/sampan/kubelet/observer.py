@@ -90,8 +90,14 @@ class Observer:
 
     @staticmethod
     def _seen_sandbox(item: Any, ready: bool, ips: tuple[str, ...]) -> Sandbox:
-        created = item.created_at * NANO
-        return Sandbox(id=item.id, ready=ready, created=created, attempt=item.metadata.attempt, ips=ips)
+        return Sandbox(
+            id=item.id,
+            ready=ready,
+            created=item.created_at * NANO,
+            attempt=item.metadata.attempt,
+            ips=ips,
+            handler=item.runtime_handler,
+        )
 
     async def _sandbox_ips(self, sandbox_id: str) -> tuple[str, ...]:
         try:

@@ -7,6 +7,7 @@ it is then is one of SOURCES. ("Persistent Volumes" in upstream's docs: binding.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from sampan.api.nodefit import any_term
@@ -18,6 +19,8 @@ from sampan.volumes.nfs import Nfs
 from sampan.volumes.persistent import Persistent
 
 SOURCES: tuple[VolumeKind, ...] = (Local(), Nfs(), HostPath())
+DEVICES = ("local",)
+"""Those that may be block devices."""
 
 
 class Claim:
@@ -28,11 +31,12 @@ class Claim:
         asked = volume.persistentVolumeClaim
         try:
             found = await bound_volume(asked.claimName, pod)
+            check_mode(volume.name, found.spec.volumeMode or "Filesystem", pod.pod)
         except VolumeError as error:
             raise UnprocessedVolume(f"error processing PVC {pod.namespace}/{asked.claimName}: {error}") from None
         check_node(found, pod.node_labels)
         made = await kind_of(found).set_up(persistent(found, read_only=bool(asked.readOnly)), pod)
-        return Made(made.path, made.read_only or bool(asked.readOnly))
+        return replace(made, read_only=made.read_only or bool(asked.readOnly))
 
     async def refresh(self, volume: Any, pod: PodVolumes) -> None:
         return None
@@ -47,8 +51,6 @@ async def bound_volume(name: str, pod: PodVolumes) -> Any:
         raise VolumeError("PVC is not bound")
     if not claim.spec.volumeName:
         raise VolumeError("PVC has empty pvc.Spec.VolumeName")
-    if claim.spec.volumeMode == "Block":
-        raise UnsupportedVolume("volumes of the mode Block cannot be used on this node")
     found = await pod.objects.persistent_volume(claim.spec.volumeName)
     if found is None:
         missing = f'persistentvolumes "{claim.spec.volumeName}" not found'
@@ -60,9 +62,20 @@ async def bound_volume(name: str, pod: PodVolumes) -> Any:
     return found
 
 
+def check_mode(name: str, mode: str, pod: Any) -> None:
+    """Each container must take the volume as what it is."""
+    containers = [*(pod.spec.initContainers or ()), *pod.spec.containers]
+    for field, fits in (("volumeMounts", "Filesystem"), ("volumeDevices", "Block")):
+        asked = any(use.name == name for container in containers for use in getattr(container, field) or ())
+        if asked and mode != fits:
+            raise VolumeError(f"volume {name} has volumeMode {mode}, but is specified in {field}")
+
+
 def kind_of(volume: Any) -> VolumeKind:
     for kind in SOURCES:
         if getattr(volume.spec, kind.source) is not None:
+            if volume.spec.volumeMode == "Block" and kind.source not in DEVICES:
+                raise UnsupportedVolume(f"PV {volume.metadata.name}: no volume of the kind {kind.source} is a device")
             return kind
     raise UnsupportedVolume(f"PV {volume.metadata.name} is of a kind that this node cannot mount")
 
@@ -76,6 +89,7 @@ def persistent(volume: Any, *, read_only: bool) -> Persistent:
         hostPath=spec.hostPath,
         options=tuple(spec.mountOptions or ()),
         read_only=read_only,
+        block=spec.volumeMode == "Block",
     )
 
 

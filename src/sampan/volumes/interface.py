@@ -50,10 +50,14 @@ class ImageMounts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A volume that is there: where, and whether no container may write to it whatever its mount says."""
+    """A volume that is there: where, and whether no container may write to it whatever its mount says.
+
+    A `device` is shown by `volumeDevices`, everything else by `volumeMounts`.
+    """
 
     path: Path
     read_only: bool = False
+    device: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ from sampan.volumes.ownership import give_to_group
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+PACKAGES = {"blkid": "util-linux", "fsck": "util-linux", "mkfs.ext": "e2fsprogs", "mkfs.xfs": "xfsprogs"}
+"""Beginnings of programs' names, and where they are from."""
 
 
 class Mounter(Protocol):
@@ -45,6 +47,10 @@ class Mounter(Protocol):
         self, filesystem: str, source: str, target: Path, options: Sequence[str], *, folder: Path = Path("/")
     ) -> None:
         """Mounts anything else; names in `options` may be relative to `folder`."""
+        ...
+
+    async def run(self, *command: str) -> tuple[int, str]:
+        """The exit status of one of the system's programs for disks, and what it says."""
         ...
 
     def mounted(self, target: Path) -> bool:
@@ -105,24 +111,35 @@ class KernelMounter:
     ) -> None:
         arguments = mount_arguments(filesystem, source, target, options)
         try:
+            status, said = await self._run((self._program, *arguments), folder)
+        except TimeoutError:
+            raise VolumeError(mount_failure(arguments, "timed out", "")) from None
+        if status:
+            raise VolumeError(mount_failure(arguments, f"exit status {status}", said))
+
+    async def run(self, *command: str) -> tuple[int, str]:
+        try:
+            return await self._run(command, Path("/"))
+        except TimeoutError:
+            raise VolumeError(f"{' '.join(command)} did not end within {self._patience:g} seconds") from None
+
+    async def _run(self, command: Sequence[str], folder: Path) -> tuple[int, str]:
+        """Raises TimeoutError, and VolumeError where there is no such program."""
+        try:
             process = await asyncio.create_subprocess_exec(
-                self._program,
-                *arguments,
+                *command,
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
             )
         except FileNotFoundError:
-            raise VolumeError(f"{self._program} was not found: install the package mount") from None
+            raise VolumeError(f"{command[0]} was not found: install the package {package_of(command[0])}") from None
         try:
             output, _ = await self._clock.wait_for(process.communicate(), self._patience)
-        except TimeoutError:
-            raise VolumeError(mount_failure(arguments, "timed out", b"")) from None
         finally:
             await self._end(process)
-        if process.returncode:
-            raise VolumeError(mount_failure(arguments, f"exit status {process.returncode}", output))
+        return process.returncode or 0, output.decode(errors="replace").strip()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """Its end is not waited for long: in the hands of a dead file server it may not come."""
@@ -173,6 +190,10 @@ def mount_arguments(filesystem: str, source: str, target: Path, options: Sequenc
     return ["-t", filesystem, *(["-o", ",".join(options)] if options else []), source, str(target)]
 
 
-def mount_failure(arguments: Sequence[str], end: str, output: bytes) -> str:
-    said = output.decode(errors="replace").strip()
+def package_of(program: str) -> str:
+    """Debian's, of a program for disks."""
+    return next((package for start, package in PACKAGES.items() if program.startswith(start)), "mount")
+
+
+def mount_failure(arguments: Sequence[str], end: str, said: str) -> str:
     return f"mount failed: {end}\nMounting command: mount\nMounting arguments: {' '.join(arguments)}\nOutput: {said}"

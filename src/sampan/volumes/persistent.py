@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persistent:
-    """`name` is the PersistentVolume's; of the sources one is given. `options` are its mountOptions."""
+    """`name` is the PersistentVolume's; of the sources one is given. `options` are its mountOptions, `block` whether
+    containers get it as a device."""
 
     name: str
     local: Any = None
@@ -16,3 +17,4 @@ class Persistent:
     hostPath: Any = None
     options: tuple[str, ...] = ()
     read_only: bool = False
+    block: bool = False

@@ -43,6 +43,8 @@ class Machine:
         assert os.geteuid() == 0, "these tests start containers: run them as root"
         # A socket's path may have 107 letters, so not under pytest's own folder.
         self.folder = Path(tempfile.mkdtemp(prefix="sk-"))
+        # Root in a user namespace of its own goes through it to its root file system.
+        self.folder.chmod(0o711)
         self.subnet = f"10.213.{os.getpid() % 250}"
         self.bridge = f"skt{os.getpid() % 100000}"
         self.cgroup_root = f"kubepods-test-{os.getpid()}"
@@ -187,11 +189,11 @@ class Node:
 
     async def running(self, name: str = "p") -> Any:
         """Waits until the pod is ready; returns its status."""
-        await eventually(lambda: is_ready(self.get(name)), about=lambda: msgspec.json.encode(self.get(name).status))
+        await eventually(lambda: is_ready(self.get(name)), about=lambda: (self.get(name).status, self.events()))
         return self.get(name).status
 
     async def ended(self, name: str = "p") -> Any:
-        await eventually(lambda: self.phase(name) in ("Succeeded", "Failed"))
+        await eventually(lambda: self.phase(name) in ("Succeeded", "Failed"), about=self.events)
         return self.get(name).status
 
     async def gone(self, name: str = "p") -> None:
@@ -203,6 +205,13 @@ class Node:
         url = f"http://127.0.0.1:{self.kubelet.server.port}/containerLogs/default/{name}/{container}"
         async with aiohttp.ClientSession() as session, session.get(url, params=query) as response:
             return await response.text()
+
+    async def features(self) -> tuple[Any, Any]:
+        """What the Node says its runtime can do: by the default handler, and as a whole. containerd can from 2.0 on."""
+        await eventually(lambda: (found := self.api.peek(core_v1.Node, "n1")) is not None and found.status)
+        status = self.api.peek(core_v1.Node, "n1").status
+        handlers = {handler.name: handler.features for handler in status.runtimeHandlers or ()}
+        return handlers.get(""), status.features
 
 
 def is_ready(pod: Any) -> bool:

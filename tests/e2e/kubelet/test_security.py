@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from sampan.kubelet.machine import machine
+from sampan.api.kinds import meta_v1, node_v1
+from sampan.cri.containerd import Host
+from sampan.kubelet.machine import machine as this_machine
 
-from .harness import Node, eventually
+from .harness import Machine, Node, eventually
 from .test_contents import output, shell
 
 STATUS = "grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status | cut -f 2 | tr '\\n' ' '"
@@ -75,31 +77,68 @@ async def test_safe_sysctls_are_the_pods_own(node: Node) -> None:
             "AppArmor",
             "Cannot enforce AppArmor: AppArmor is not enabled on the host",
         ),
-        (
-            {"supplementalGroupsPolicy": "Strict"},
-            "SupplementalGroupsPolicyNotSupported",
-            "SupplementalGroupsPolicy=Strict is not supported in this node",
-        ),
     ],
-    ids=["sysctl", "AppArmor", "groups"],
+    ids=["sysctl", "AppArmor"],
 )
 async def test_pods_that_are_refused(node: Node, context: dict[str, Any], reason: str, message: str) -> None:
     """None of them where this machine can do what they ask."""
     node.pod(containers=[shell("exit 0")], restartPolicy="Never", securityContext=context)
     status = await node.ended()
-    if reason == "AppArmor" and machine().apparmor:
+    if reason == "AppArmor" and this_machine().apparmor:
         assert status.phase == "Succeeded"
     else:
         assert (status.phase, status.reason) == ("Failed", reason)
         assert message in status.message
 
 
-async def test_user_namespaces_are_refused_where_the_runtime_has_none(node: Node) -> None:
+async def test_only_the_groups_that_the_pod_names(node: Node) -> None:
+    """supplementalGroupsPolicy Strict: none of the image's groups; refused where the runtime knows no policy."""
+    context = {"runAsUser": 0, "runAsGroup": 7, "supplementalGroups": [4242], "supplementalGroupsPolicy": "Strict"}
+    if (await node.features())[1].supplementalGroupsPolicy:
+        assert (await output(node, "id -G", securityContext=context)).split() == ["7", "4242"]
+        assert node.container().user.linux.supplementalGroups == [7, 4242]
+        return
+    node.pod(containers=[shell("exit 0")], restartPolicy="Never", securityContext=context)
+    status = await node.ended()
+    assert (status.phase, status.reason) == ("Failed", "SupplementalGroupsPolicyNotSupported")
+    assert "SupplementalGroupsPolicy=Strict is not supported in this node" in status.message
+
+
+async def test_users_of_the_pods_own(node: Node) -> None:
+    """hostUsers: false: root inside is nobody outside, and volumes are the pod's; told where the runtime cannot."""
+    node.config_map("settings", {"color": "blue"})
+    volumes = [{"name": "e", "emptyDir": {}}, {"name": "c", "configMap": {"name": "settings"}}]
+    mounts = [{"name": "e", "mountPath": "/e"}, {"name": "c", "mountPath": "/c"}]
+    script = "cat /c/color; touch /e/x; stat -c ' %u' /e/x /c/color; cat /proc/self/uid_map"
+    container = {"volumeMounts": mounts}
+    can = (await node.features())[0]
+    if can is not None and can.userNamespaces:
+        words = (await output(node, script, hostUsers=False, volumes=volumes, container=container)).split()
+        assert words[:3] == ["blue", "0", "0"]
+        assert (words[3], words[5]) == ("0", "65536")
+        assert int(words[4]) >= 65536
+        return
     node.pod(containers=[shell("sleep 1")], hostUsers=False)
     text = (
         'FailedCreatePodSandBox: Failed to create pod sandbox: RuntimeClass handler "" does not support user namespaces'
     )
     await eventually(lambda: text in node.events())
+
+
+async def test_a_runtime_class_names_what_runs_the_pod(node: Node, machine: Machine) -> None:
+    """crun where it starts; a handler that there is not is told."""
+    for name in ("crun", "none"):
+        made = meta_v1.ObjectMeta(name=name)
+        node.api.add(node_v1.RuntimeClass(metadata=made, handler=name))
+    node.pod("lost", containers=[shell("sleep 1")], runtimeClassName="none")
+    await eventually(lambda: any('no runtime for "none" is configured' in event for event in node.events()))
+    if not Host.detect().crun:
+        pytest.skip("crun is not installed, or refuses to start: some controllers here are on cgroup v1, some on v2")
+    node.pod(containers=[shell("sleep 1000")], runtimeClassName="crun")
+    await eventually(lambda: node.phase() == "Running" or "unknown version specified" in str(node.events()))
+    if node.phase() != "Running":
+        pytest.skip("this crun is older than the containers' specification that this containerd writes")
+    assert list((machine.containerd.directory / "state" / "crun").iterdir())
 
 
 async def test_what_is_masked(node: Node) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from sampan.aio.mounts import MOUNTINFO, points_below
 from sampan.api.kinds import core_v1
@@ -60,21 +65,24 @@ async def test_what_the_api_gives_cannot_be_written(node: Node) -> None:
     ]
 
 
+def local_claim(node: Node, name: str, path: Path, mode: str = "Filesystem", **local: str) -> dict[str, Any]:
+    """A claim that is bound to a local volume; the pod's volume that names it."""
+    meta, pv = {"name": name, "namespace": "default"}, f"pv-{name}"
+    bound = {"metadata": meta, "spec": {"volumeName": pv, "volumeMode": mode}, "status": {"phase": "Bound"}}
+    made = node.api.add(msgspec.convert(bound, core_v1.PersistentVolumeClaim))[0]
+    spec = {"local": {"path": str(path), **local}, "claimRef": {**meta, "uid": made.metadata.uid}, "volumeMode": mode}
+    node.api.add(msgspec.convert({"metadata": {"name": pv}, "spec": spec}, core_v1.PersistentVolume))
+    return {"name": name, "persistentVolumeClaim": {"claimName": name}}
+
+
 async def test_claims_of_local_volumes(node: Node) -> None:
     disk = node.folder / "disk"
     disk.mkdir()
     (disk / "old").write_text("kept")
-    claim = msgspec.convert(
-        {"metadata": {"name": "c", "namespace": "default"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}},
-        core_v1.PersistentVolumeClaim,
-    )
-    made = node.api.add(claim)[0]
-    spec = {"local": {"path": str(disk)}, "claimRef": {"name": "c", "namespace": "default", "uid": made.metadata.uid}}
-    node.api.add(msgspec.convert({"metadata": {"name": "pv"}, "spec": spec}, core_v1.PersistentVolume))
     mount = {
         "volumeMounts": [{"name": "v", "mountPath": "/v"}, {"name": "v", "mountPath": "/s", "subPath": "made/here"}]
     }
-    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    volumes = [local_claim(node, "v", disk)]
     text = await output(
         node,
         "cat /v/old; echo new > /v/new; echo deep > /s/deep",
@@ -93,6 +101,54 @@ async def test_claims_of_local_volumes(node: Node) -> None:
         "new",
         "old",
     ]
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Path]:
+    """An empty block device."""
+    (tmp_path / "disk").touch()
+    os.truncate(tmp_path / "disk", 32 << 20)
+    made = subprocess.run(["losetup", "-f", "--show", tmp_path / "disk"], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop devices here: {made.stderr}")
+    yield Path(made.stdout.strip())
+    subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
+
+
+async def test_a_disk_gets_a_file_system_once(node: Node, device: Path) -> None:
+    volume = local_claim(node, "d", device, fsType="ext4")
+    container = {"volumeMounts": [{"name": "d", "mountPath": "/d"}]}
+    script = "cat /d/kept 2>/dev/null; stat -f -c %T /d; stat -c %g /d; echo kept > /d/kept"
+    given: dict[str, Any] = {"volumes": [volume], "container": container, "securityContext": {"fsGroup": 4321}}
+    assert (await output(node, script, **given)).split() == ["ext2/ext3", "4321"]
+    await node.clear()
+    assert mounted(node) == []
+    assert (await output(node, script, **given)).split() == ["kept", "ext2/ext3", "4321"]
+    await node.clear()
+    wrong = local_claim(node, "w", device, fsType="xfs")
+    node.pod(volumes=[wrong], containers=[shell("sleep 1", volumeMounts=[{"name": "w", "mountPath": "/w"}])])
+    text = 'failed to mount the volume as "xfs", it already contains ext4. Mount error: mount failed: '
+    await eventually(lambda: text in str(node.events()), about=node.events)
+
+
+async def test_a_disk_as_a_device(node: Node, device: Path) -> None:
+    volume = local_claim(node, "d", device, "Block")
+    container = {"volumeDevices": [{"name": "d", "devicePath": "/dev/ours"}]}
+    script = "echo written | dd of=/dev/ours conv=notrunc 2>/dev/null; head -c 8 /dev/ours"
+    assert await output(node, script, volumes=[volume], container=container) == "written\n"
+    with device.open("rb") as file:
+        assert file.read(8) == b"written\n"
+    await node.clear()
+    volume["persistentVolumeClaim"]["readOnly"] = True
+    script = "head -c 8 /dev/ours; (echo no | dd of=/dev/ours) 2>&1 | grep -o 'not permitted'"
+    assert (await output(node, script, volumes=[volume], container=container)).split("\n")[:2] == [
+        "written",
+        "not permitted",
+    ]
+    await node.clear()
+    node.pod(volumes=[volume], containers=[shell("sleep 1", volumeMounts=[{"name": "d", "mountPath": "/d"}])])
+    text = "volume d has volumeMode Block, but is specified in volumeMounts"
+    await eventually(lambda: text in str(node.events()), about=node.events)
 
 
 async def test_nfs_says_what_mount_says(node: Node) -> None:
@@ -145,8 +201,16 @@ async def test_propagation(node: Node) -> None:
     assert list((shared / "m").iterdir()) == []
 
 
-async def test_recursive_read_only_is_refused_where_the_runtime_cannot(node: Node) -> None:
+async def test_recursive_read_only(node: Node) -> None:
+    """What is mounted in the volume is read-only, too; told where the runtime cannot."""
     mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "Enabled"}
+    can = (await node.features())[0]
+    if can is not None and can.recursiveReadOnlyMounts:
+        volumes = [{"name": "v", "hostPath": {"path": "/run"}}]
+        script = "grep ' /v' /proc/mounts | cut -d ' ' -f 4 | cut -c 1-2 | sort -u"
+        assert (await output(node, script, volumes=volumes, container={"volumeMounts": [mount]})).split() == ["ro"]
+        assert node.container().volumeMounts[0].recursiveReadOnly == "Enabled"
+        return
     node.pod(volumes=[{"name": "v", "emptyDir": {}}], containers=[shell("sleep 1", volumeMounts=[mount])])
     text = 'volume "v" requested recursive read-only mode, but it is not supported by the runtime'
     await eventually(lambda: (s := node.container()) is not None and s.state.waiting.message == text)

@@ -79,6 +79,9 @@ class FakeMounter:
             await self.hangs.wait()
         self.mounts.append((str(target), source))
 
+    async def run(self, *command: str) -> tuple[int, str]:
+        return 2, ""
+
     def mounted(self, target: Path) -> bool:
         return any(point == str(target) for point, _ in self.mounts)
 

@@ -55,6 +55,9 @@ class FakeMounter:
         self.owned: list[tuple[str, int, str | None]] = []
         self.stuck = ""
         self.refusal = ""
+        self.ran: list[str] = []
+        self.answers: dict[str, tuple[int, str]] = {}
+        """Of programs: exit status and words."""
 
     def _note(self, target: Path, what: Any) -> None:
         if target not in self.points:
@@ -76,6 +79,10 @@ class FakeMounter:
         if self.refusal:
             raise VolumeError(self.refusal)
         self._note(target, " ".join(mount_arguments(filesystem, source, target, options)))
+
+    async def run(self, *command: str) -> tuple[int, str]:
+        self.ran.append(" ".join(command))
+        return self.answers.get(command[0], (0, ""))
 
     def mounted(self, target: Path) -> bool:
         return target in self.points

@@ -84,7 +84,7 @@ HOST = {"hostPath": {"path": "/etc"}}
         (None, None, 'PVC ns/c: failed to fetch PVC from API server: persistentvolumeclaims "c" not found'),
         (claim("Pending"), None, "PVC ns/c: PVC is not bound"),
         (claim(volumeName=""), None, "PVC has empty pvc.Spec.VolumeName"),
-        (claim(volumeMode="Block"), None, "mode Block"),
+        (claim(), volume(**HOST, volumeMode="Block"), "PV pv: no volume of the kind hostPath is a device"),
         (claim(), None, 'failed to fetch PV pv from API server: persistentvolumes "pv" not found'),
         (claim(), volume(**HOST, claimRef=None), "PV pv is bound to no claim, not to this one"),
         (claim(), volume(**HOST, claimRef={"uid": "other"}), "bound to the claim with the UID other"),

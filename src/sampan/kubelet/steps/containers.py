@@ -15,7 +15,7 @@ from sampan.kubelet.devices.manager import DeviceError
 from sampan.kubelet.environment import ConfigError, container_environment
 from sampan.kubelet.hooks import run_hook
 from sampan.kubelet.memory import ImageReady
-from sampan.kubelet.mounts import container_mounts
+from sampan.kubelet.mounts import container_devices, container_mounts
 from sampan.kubelet.spec import (
     container_by_name,
     ephemeral_containers,
@@ -67,6 +67,7 @@ class ContainerSteps:
             spec, volumes, services, paths=space.paths, skipped=partial(self._tell_skipped, spec.name)
         )
         environment = await space.worker.or_ending(finding)
+        users = space.users(sandbox.handler)
         mounts = await space.worker.or_ending(
             container_mounts(
                 spec,
@@ -75,8 +76,8 @@ class ContainerSteps:
                 environment,
                 context.config,
                 context.node_hosts,
-                recursive=context.features.recursive_read_only(),
-                users=space.users(),
+                recursive=context.features.recursive_read_only(sandbox.handler),
+                users=users,
             )
         )
         container = containerconfig.container_config(
@@ -93,8 +94,9 @@ class ContainerSteps:
             node_memory=context.memory,
             swap=context.cgroups.swap,
             target=self._target(spec),
-            users=space.users(),
+            users=users,
         )
+        container.devices.extend(container_devices(spec, space.made))
         await self._guarded()
         container.linux.resources.cpuset_cpus = context.cpus.of(space.pod, spec)
         if context.cpus.exclusive(space.worker.uid, spec.name):
@@ -102,7 +104,7 @@ class ContainerSteps:
             container.linux.resources.cpu_quota = 0
         near = context.cpus.nodes(space.worker.uid, spec.name)
         apply(container, await context.devices.allocate(space.pod, spec, near))
-        sandbox_config = space.sandbox_config(sandbox.attempt)
+        sandbox_config = space.sandbox_config(sandbox.attempt, sandbox.handler)
         make_folder(f"{sandbox_config.log_directory}/{spec.name}")
         container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)
         context.watcher.belongs([container_id], space.worker.uid)

@@ -23,8 +23,9 @@ class SandboxSteps:
     async def create(self, action: actions.CreateSandbox) -> bool:
         space = self._space
         try:
-            config = space.sandbox_config(action.attempt)
-        except (ConfigError, HostnameError) as error:
+            handler = await space.context.runtime_handler(space.pod)
+            config = space.sandbox_config(action.attempt, handler)
+        except (ConfigError, HostnameError, RuntimeFailure) as error:
             self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return False
         make_folder(config.log_directory)
@@ -41,7 +42,7 @@ class SandboxSteps:
             return False
         made.started_pods.inc()
         try:
-            sandbox_id = await space.worker.or_ending(self._run_in_turn(config))
+            sandbox_id = await space.worker.or_ending(self._run_in_turn(config, handler))
         except Interrupted:
             return False
         except RuntimeUnavailable:
@@ -62,10 +63,9 @@ class SandboxSteps:
         space.memory.sandbox = space.failure(space.memory.sandbox, reason, text)
         space.tell("", "Warning", reason, text)
 
-    async def _run_in_turn(self, config: Any) -> str:
+    async def _run_in_turn(self, config: Any, handler: str) -> str:
         """Waits its turn, so that of many pods the first are up while the last wait; a slow one gives its turn back."""
         context = self._space.context
-        handler = await context.runtime_handler(self._space.pod)
         async with context.sandbox_turns:
             call = asyncio.ensure_future(self._run(config, handler))
             try:

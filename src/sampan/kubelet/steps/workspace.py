@@ -95,9 +95,9 @@ class Workspace:
             node_labels=self.context.node_labels(),
         )
 
-    def sandbox_config(self, attempt: int) -> Any:
+    def sandbox_config(self, attempt: int, handler: str) -> Any:
         return containerconfig.sandbox_config(
-            self.pod, attempt=attempt, resolver=self.resolver(), config=self.context.config, users=self.users()
+            self.pod, attempt=attempt, resolver=self.resolver(), config=self.context.config, users=self.users(handler)
         )
 
     def resolver(self) -> Resolver:
@@ -107,12 +107,12 @@ class Workspace:
             self.pod, node=self.context.resolver, cluster_servers=config.cluster_dns, domain=config.cluster_domain
         )
 
-    def users(self) -> int | None:
+    def users(self, handler: str) -> int | None:
         """The first of the node's user ids that are the pod's own, None when it uses the node's; raises ConfigError."""
         if self.pod.spec.hostUsers is not False:
             return None
-        if not self.context.features.user_namespaces():
-            raise ConfigError('RuntimeClass handler "" does not support user namespaces')
+        if not self.context.features.user_namespaces(handler):
+            raise ConfigError(f'RuntimeClass handler "{handler}" does not support user namespaces')
         try:
             return self.context.user_ids.block(self.worker.uid)
         except UserIdsError as error:
