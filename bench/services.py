@@ -32,11 +32,12 @@ from typing import Any
 
 from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
+from sampan.network.netlink.generic import HEAD
+from sampan.network.netlink.message import ACK, REQUEST, message
 from sampan.network.proxy import ServiceProxy, modes, places
 from sampan.network.proxy.backend import Backend, Change, Ports
-from sampan.network.proxy.ipvs.backend import INTERFACE, SCHEDULER
-from sampan.network.proxy.ipvs.netlink import ACKNOWLEDGE, REQUEST, message
-from sampan.network.proxy.ipvs.plan import State, Steps
+from sampan.network.proxy.ipvs.backend import SCHEDULER
+from sampan.network.proxy.ipvs.plan import Found, State, Steps
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import Settings
 from sampan.testing.fakeapi import FakeApi
@@ -200,9 +201,9 @@ def accept(server: socket.socket) -> None:
 def requests(services: int) -> dict[str, float]:
     """What ipvs mode would send: rendered and in bytes."""
     memory = resident()
-    wanted, state = all_services(services), State(Settings(cluster_cidr="10.244.0.0/16"), INTERFACE, SCHEDULER)
-    found = {"all written, s": serialized(lambda: state.replace(wanted, [], []))}
-    found["all written anew, s"] = serialized(lambda: state.replace(wanted, [], []))
+    wanted, state = all_services(services), State(Settings(cluster_cidr="10.244.0.0/16"), SCHEDULER)
+    found = {"all written, s": serialized(lambda: state.replace(wanted, Found()))}
+    found["all written anew, s"] = serialized(lambda: state.replace(wanted, Found()))
     found["memory, MB"] = (resident() - memory) / 1e6
     few = [Change(f"d/s{number}", wanted[f"d/s{number}"], service(number, 3, 9)) for number in range(10)]
     found["one change, p50, ms"] = rendered(state, few)
@@ -218,8 +219,8 @@ def rendered(state: State, changes: Iterable[Change]) -> float:
 
 def serialized(steps: Callable[[], Steps]) -> float:
     began = time.perf_counter()
-    for request in steps().requests:
-        message(32, request, REQUEST | ACKNOWLEDGE)
+    for number, (command, what) in enumerate(steps().requests):
+        message(32, REQUEST | ACK, number, HEAD.pack(command, 1, 0) + what)
     return time.perf_counter() - began
 
 
