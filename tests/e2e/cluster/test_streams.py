@@ -141,6 +141,26 @@ def test_debug_adds_a_container_and_attaches(shell: Cluster) -> None:
     assert "found" in done.stdout + shell.kubectl("logs", "shell", "--all-containers").stdout
 
 
+def test_debug_of_a_node_and_of_a_copy(shell: Cluster, kubectl: str) -> None:
+    """On the node: its files below /host, its processes; of a pod: a copy of it with another command."""
+    node = shell.kubectl("get", "nodes", "-o", "name").stdout.strip()
+    look = ["sh", "-c", "cat /host/etc/hostname; ps | wc -l; sleep 1"]
+    done = shell.kubectl(
+        "debug", node, "--image", SAMPLE, "--attach=false", "--quiet", "--", *look, program=kubectl, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    pods = shell.kubectl("get", "pods", "-o", "name").stdout.split()
+    (debugger,) = (pod for pod in pods if pod.startswith("pod/node-debugger-"))
+    shell.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", debugger, "--timeout=60s")
+    name, processes = shell.kubectl("logs", debugger).stdout.split()
+    assert name == Path("/etc/hostname").read_text().strip()
+    assert int(processes) > 10
+    copy = ["--copy-to", "again", "--container", "script", "--attach=false", "--quiet", "--", "echo", "copied"]
+    shell.kubectl("debug", "shell", *copy, program=kubectl)
+    shell.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/again", "--timeout=60s")
+    assert shell.kubectl("logs", "again").stdout == "copied\n"
+
+
 def test_the_python_clients_stream(shell: Cluster, namespace: str) -> None:
     import kubernetes
     from kubernetes.stream import stream

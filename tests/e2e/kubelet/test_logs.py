@@ -40,6 +40,25 @@ async def test_a_followed_log_is_rotated_and_nothing_is_lost(node: Node) -> None
     assert (folder / "0.log").stat().st_size < LOG_BYTES
 
 
+async def test_following_ends_with_the_instance_that_was_followed(node: Node) -> None:
+    """As upstream's: a restart ends it, and the former instance's log is there until the next but one."""
+    shared = node.folder / "go"
+    script = "n=$(ls /go | wc -l); touch /go/$n; echo life $n; until test -e /go/end$n; do sleep 0.1; done; exit 1"
+    node.pod(
+        terminationGracePeriodSeconds=1,
+        volumes=[{"name": "v", "hostPath": {"path": str(shared), "type": "DirectoryOrCreate"}}],
+        containers=[shell(script, volumeMounts=[{"name": "v", "mountPath": "/go"}])],
+    )
+    await node.running()
+    following = asyncio.ensure_future(node.log(follow="true"))
+    (shared / "end0").touch()
+    assert await following == "life 0\n"
+    await eventually(lambda: node.container().restartCount == 1 and node.container().ready)
+    assert await node.log(previous="true") == "life 0\n"
+    assert await node.log(sinceSeconds="1000") == "life 2\n"
+    assert await node.log(sinceTime="2999-01-01T00:00:00Z") == ""
+
+
 async def test_a_huge_line_and_two_streams(node: Node) -> None:
     script = "head -c 300000 /dev/zero | tr '\\0' x; echo; echo bad >&2; printf 'no end'"
     node.pod(restartPolicy="Never", containers=[shell(script)])

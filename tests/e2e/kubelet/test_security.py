@@ -91,6 +91,19 @@ async def test_pods_that_are_refused(node: Node, context: dict[str, Any], reason
         assert message in status.message
 
 
+async def test_a_pod_for_another_node_is_refused(node: Node) -> None:
+    """Bound by hand to a node that has not what it asks for; and one that wants a port which is taken."""
+    port = {"ports": [{"containerPort": 80, "hostPort": 18081}]}
+    node.pod("first", containers=[shell("sleep 1000", **port)])
+    await node.running("first")
+    node.pod(nodeSelector={"disk": "none"}, containers=[shell("true")])
+    node.pod("second", containers=[shell("true", **port)])
+    for name, reason in (("p", "NodeAffinity"), ("second", "NodePorts")):
+        status = await node.ended(name)
+        assert (status.phase, status.reason, status.containerStatuses) == ("Failed", reason, None)
+        assert status.message.startswith(f"Pod was rejected: Predicate {reason} failed: ")
+
+
 async def test_only_the_groups_that_the_pod_names(node: Node) -> None:
     """supplementalGroupsPolicy Strict: none of the image's groups; refused where the runtime knows no policy."""
     context = {"runAsUser": 0, "runAsGroup": 7, "supplementalGroups": [4242], "supplementalGroupsPolicy": "Strict"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sampan.cri.oci import import_image
 from .harness import IMAGE, Machine, Node, eventually
 from .layered import LAYERED, layered_image
 from .test_contents import output, shell
+from .test_resources import ask_server
 
 
 def mounted(node: Node) -> list[str]:
@@ -92,6 +94,15 @@ async def test_claims_of_local_volumes(node: Node) -> None:
     )
     assert text == "kept"
     assert disk.stat().st_gid == 4321
+    node.pod("q", volumes=volumes, containers=[{"name": "c", "command": ["sleep", "1000"]}])
+    await node.running("q")
+    summary = json.loads(await ask_server(node, "stats/summary"))
+    (pod,) = [pod for pod in summary["pods"] if pod["podRef"]["name"] == "q"]
+    (volume,) = pod["volume"]
+    assert (volume["name"], volume["pvcRef"]) == ("v", {"name": "c", "namespace": "default"})
+    assert volume["capacityBytes"] > volume["usedBytes"] > 0
+    labels = '{namespace="default",persistentvolumeclaim="c"}'
+    assert f"kubelet_volume_stats_available_bytes{labels} " in await ask_server(node, "metrics")
     await node.clear()
     assert mounted(node) == []
     assert sorted(str(p.relative_to(disk)) for p in disk.rglob("*")) == [
