@@ -99,9 +99,9 @@ async def test_claims_of_local_volumes(node: Node) -> None:
     summary = json.loads(await ask_server(node, "stats/summary"))
     (pod,) = [pod for pod in summary["pods"] if pod["podRef"]["name"] == "q"]
     (volume,) = pod["volume"]
-    assert (volume["name"], volume["pvcRef"]) == ("v", {"name": "c", "namespace": "default"})
+    assert (volume["name"], volume["pvcRef"]) == ("v", {"name": "v", "namespace": "default"})
     assert volume["capacityBytes"] > volume["usedBytes"] > 0
-    labels = '{namespace="default",persistentvolumeclaim="c"}'
+    labels = '{namespace="default",persistentvolumeclaim="v"}'
     assert f"kubelet_volume_stats_available_bytes{labels} " in await ask_server(node, "metrics")
     await node.clear()
     assert mounted(node) == []
