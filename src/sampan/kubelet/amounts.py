@@ -19,12 +19,7 @@ Side = Literal["requests", "limits"]
 
 def pod_amounts(pod: Any, side: Side) -> dict[str, Quantity]:
     """The pod's requests or limits by resource, its overhead included."""
-    found = dict(usage.requests(pod, side))
-    own = (getattr(pod.spec.resources, side, None) if pod.spec.resources else None) or {}
-    overhead = pod.spec.overhead or {}
-    for name, amount in own.items():
-        found[name] = quantity.parse(amount) + quantity.parse(overhead.get(name, "0"))
-    return found
+    return usage.requests(pod, side)
 
 
 def milli_cpu(amounts: dict[str, Quantity]) -> int:

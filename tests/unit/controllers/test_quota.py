@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import core_v1, resource_v1
 from sampan.api.quota import usage
 from sampan.controllers.quota.controller import ResourceQuotaController
 from tests.unit.controllers.harness import World, meta, pod, world
@@ -90,3 +90,45 @@ def test_init_containers_count_by_the_greatest() -> None:
         overhead={"cpu": "10m"},
     )
     assert str(usage.requests(made, "requests")["cpu"]) == "1060m"
+
+
+async def test_devices_are_counted_by_class() -> None:
+    """An exact number, all there may be, and of alternatives the largest."""
+    exactly = {"gpu": resource_v1.ExactDeviceRequest(deviceClassName="gpu", allocationMode="ExactCount", count=2)}
+    exactly["all"] = resource_v1.ExactDeviceRequest(deviceClassName="nic", allocationMode="All")
+    alternatives = [
+        resource_v1.DeviceSubRequest(name=f"s{n}", deviceClassName="gpu", allocationMode="ExactCount", count=n)
+        for n in (1, 3)
+    ]
+    requests = [resource_v1.DeviceRequest(name=name, exactly=one) for name, one in exactly.items()]
+    requests.append(resource_v1.DeviceRequest(name="any", firstAvailable=alternatives))
+    spec = resource_v1.ResourceClaimSpec(devices=resource_v1.DeviceClaim(requests=requests))
+    async with world(ResourceQuotaController) as w:
+        await w.api.create(quota({f"{name}.deviceclass.resource.k8s.io/devices": "99" for name in ("gpu", "nic")}))
+        await w.api.create(resource_v1.ResourceClaim(metadata=meta("c"), spec=spec))
+        await w.settle(1)
+        assert list(used(w).values()) == ["5", "32"]
+        w.api.remove(resource_v1.ResourceClaim, "c", "a")
+        await w.settle(1)
+        assert list(used(w).values()) == ["0", "0"]
+
+
+def test_what_the_pod_names_and_what_it_has_been_given_count() -> None:
+    made = asking("p", overhead={"cpu": "10m", "memory": "1Mi"})
+    assert {name: str(amount) for name, amount in usage.requests(made, "limits").items()} == {"cpu": "1010m"}
+    made.status = core_v1.PodStatus(
+        containerStatuses=[core_v1.ContainerStatus(name="app", allocatedResources={"cpu": "300m", "memory": "32Mi"})]
+    )
+    assert str(usage.pod(made)["requests.cpu"]) == "310m"
+    made.spec.resources = core_v1.ResourceRequirements(requests={"cpu": "2", "hugepages-2Mi": "4Mi"})
+    assert (str(usage.pod(made)["cpu"]), str(usage.pod(made)["hugepages-2Mi"])) == ("2010m", "4Mi")
+
+
+def test_claims_count_by_what_they_may_have_grown_to() -> None:
+    spec = core_v1.PersistentVolumeClaimSpec(
+        storageClassName="new", resources=core_v1.VolumeResourceRequirements(requests={"storage": "1Gi"})
+    )
+    made = core_v1.PersistentVolumeClaim(metadata=meta("c"), spec=spec)
+    made.metadata.annotations = {"volume.beta.kubernetes.io/storage-class": "old"}
+    made.status = core_v1.PersistentVolumeClaimStatus(allocatedResources={"storage": "3Gi"})
+    assert str(usage.claim(made)["old.storageclass.storage.k8s.io/requests.storage"]) == "3Gi"

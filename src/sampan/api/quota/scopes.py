@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sampan.api.selectors import Requirement
+from sampan.api.strategy.qos import quality_of_service
 
 CLAIMS = "VolumeAttributesClass"
 
@@ -77,15 +78,7 @@ def _terminating(pod: Any) -> bool:
 
 
 def _best_effort(pod: Any) -> bool:
-    containers = [*(pod.spec.containers or ()), *(pod.spec.initContainers or ())]
-    asked = (
-        name
-        for one in containers
-        if one.resources is not None
-        for amounts in (one.resources.requests, one.resources.limits)
-        for name in amounts or ()
-    )
-    return not any(name in ("cpu", "memory") for name in asked)
+    return quality_of_service(pod.spec) == "BestEffort"
 
 
 def _crosses_namespaces(pod: Any) -> bool:

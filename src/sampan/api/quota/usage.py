@@ -2,7 +2,8 @@
 
 Rules: "Resource Quotas". A pod that has ended uses nothing but its place in `count/pods`; init containers run one after
 the other beside the sidecars started before them, so a pod asks for the larger of their greatest and the sum of its
-containers and sidecars; its overhead is added (KEP-753).
+containers and sidecars. What the pod as a whole names stands in place of that sum (KEP-2837), its overhead is added
+(KEP-753), and while a container is resized it counts by what it has, if that is more (KEP-1287).
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ ZERO = quantity.parse("0")
 ONE = quantity.parse("1")
 Usage = dict[str, Quantity]
 PLAIN = frozenset({"cpu", "memory", "ephemeral-storage"})
+PAGES = "hugepages-"
+DEVICES = ".deviceclass.resource.k8s.io/devices"
+MOST_DEVICES = 32
+"""What an allocation can hold, and so what "All" may come to."""
+OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 COUNTED = {
     "configmaps": ("", "configmaps"),
     "secrets": ("", "secrets"),
@@ -49,43 +55,69 @@ def pod(obj: Any) -> Usage:
     if obj.status is not None and obj.status.phase in ENDED:
         return {}
     used: Usage = {"pods": ONE}
-    for name, amount in requests(obj, "requests").items():
+    for name, amount in requests(obj, "requests", running=True).items():
         used[f"requests.{name}"] = amount
-        if name in PLAIN:
+        if name in PLAIN or name.startswith(PAGES):
             used[name] = amount
-    for name, amount in requests(obj, "limits").items():
+    for name, amount in requests(obj, "limits", running=True).items():
         used[f"limits.{name}"] = amount
     return used
 
 
-def requests(obj: Any, side: str) -> Usage:
-    """What the whole pod asks for ("requests") or may use at most ("limits")."""
+def requests(obj: Any, side: str, *, running: bool = False) -> Usage:
+    """What the whole pod asks for ("requests") or may use at most ("limits"). `running`: or has been given."""
+    whole = _together(obj, side, _given(obj) if running else {})
+    whole |= _listed(obj.spec.resources, side)
+    overhead = {name: quantity.parse(text) for name, text in (obj.spec.overhead or {}).items()}
+    _add(whole, {name: more for name, more in overhead.items() if side == "requests" or name in whole})
+    return whole
+
+
+def _together(obj: Any, side: str, given: dict[str, Any]) -> Usage:
+    """The most that its containers ask for at any one time."""
     running: Usage = {}
     for container in obj.spec.containers or ():
-        _add(running, _amounts(container, side))
+        _add(running, _amounts(container, side, given))
     greatest: Usage = {}
     sidecars: Usage = {}
     for container in obj.spec.initContainers or ():
-        amounts = _amounts(container, side)
+        amounts = _amounts(container, side, given)
         if container.restartPolicy == "Always":
             _add(running, amounts)
             _add(sidecars, amounts)
             amounts = sidecars
         else:
             _add(amounts, sidecars)
-        for name, amount in amounts.items():
-            greatest[name] = max(greatest.get(name, ZERO), amount)
-    for name, amount in greatest.items():
-        running[name] = max(running.get(name, ZERO), amount)
-    overhead = {name: quantity.parse(text) for name, text in (obj.spec.overhead or {}).items()}
-    if running or side == "requests":
-        _add(running, overhead)
+        _raise(greatest, amounts)
+    _raise(running, greatest)
     return running
 
 
-def _amounts(container: Any, side: str) -> Usage:
-    listed = getattr(container.resources, side) if container.resources else None
+def _given(obj: Any) -> dict[str, Any]:
+    """The status of each container that may be resized, by its name."""
+    status = obj.status
+    found = (*(status.containerStatuses or ()), *(status.initContainerStatuses or ())) if status is not None else ()
+    return {one.name: one for one in found}
+
+
+def _amounts(container: Any, side: str, given: dict[str, Any]) -> Usage:
+    amounts = _listed(container.resources, side)
+    status = given.get(container.name)
+    if status is not None:
+        _raise(amounts, _listed(status.resources, side))
+        if side == "requests":
+            _raise(amounts, {name: quantity.parse(text) for name, text in (status.allocatedResources or {}).items()})
+    return amounts
+
+
+def _listed(resources: Any, side: str) -> Usage:
+    listed = getattr(resources, side) if resources else None
     return {name: quantity.parse(text) for name, text in (listed or {}).items()}
+
+
+def _raise(amounts: Usage, others: Usage) -> None:
+    for name, amount in others.items():
+        amounts[name] = max(amounts.get(name, ZERO), amount)
 
 
 def _add(sums: Usage, amounts: Usage) -> None:
@@ -98,18 +130,36 @@ def service(obj: Any) -> Usage:
     type = obj.spec.type or "ClusterIP"
     if type == "LoadBalancer":
         used["services.loadbalancers"] = ONE
-    ports = len(obj.spec.ports or ())
-    if type == "NodePort" or (type == "LoadBalancer" and obj.spec.allocateLoadBalancerNodePorts is not False):
-        used["services.nodeports"] = quantity.parse(ports)
+    if type in ("NodePort", "LoadBalancer"):
+        ports = obj.spec.ports or ()
+        if type == "LoadBalancer" and obj.spec.allocateLoadBalancerNodePorts is False:
+            ports = [port for port in ports if port.nodePort]
+        used["services.nodeports"] = quantity.parse(len(ports))
     return used
 
 
 def claim(obj: Any) -> Usage:
     used: Usage = {"persistentvolumeclaims": ONE}
-    asked = obj.spec.resources.requests if obj.spec.resources else None
-    storage = quantity.parse((asked or {}).get("storage", "0"))
+    storage = _listed(obj.spec.resources, "requests").get("storage", ZERO)
+    allocated = (obj.status.allocatedResources if obj.status is not None else None) or {}
+    if "storage" in allocated:  # an expansion that was taken back may have taken place (KEP-1790)
+        storage = max(storage, quantity.parse(allocated["storage"]))
     used["requests.storage"] = storage
-    if name := obj.spec.storageClassName:
+    if name := (obj.metadata.annotations or {}).get(OLD_CLASS) or obj.spec.storageClassName:
         used[f"{name}.storageclass.storage.k8s.io/requests.storage"] = storage
         used[f"{name}.storageclass.storage.k8s.io/persistentvolumeclaims"] = ONE
+    return used
+
+
+def resource_claim(obj: Any) -> Usage:
+    """The devices it may be given, by class (KEP-4381): of several alternatives the largest for each."""
+    used: Usage = {}
+    devices = obj.spec.devices
+    for request in (devices.requests if devices is not None else None) or ():
+        wanted: Usage = {}
+        for one in request.firstAvailable or [getattr(request, "exactly", None) or request]:
+            if one.deviceClassName:
+                most = MOST_DEVICES if one.allocationMode == "All" else one.count or 1
+                _raise(wanted, {f"{one.deviceClassName}{DEVICES}": quantity.parse(most)})
+        _add(used, wanted)
     return used

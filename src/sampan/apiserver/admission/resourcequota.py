@@ -28,7 +28,12 @@ from sampan.store.cache import Entry
 from sampan.store.interface import Compare, Put
 
 CONSTRAINED = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
-PLURALS = {"pods": usage.pod, "services": usage.service, "persistentvolumeclaims": usage.claim}
+MEASURED = {
+    ("", "pods"): usage.pod,
+    ("", "services"): usage.service,
+    ("", "persistentvolumeclaims"): usage.claim,
+    ("resource.k8s.io", "resourceclaims"): usage.resource_claim,
+}
 NOT_COUNTED = frozenset(
     {
         ("", "events"),
@@ -87,7 +92,7 @@ class ResourceQuota(Plugin):
         place = (write.resource.group, write.resource.plural)
         if not write.namespace or place in NOT_COUNTED:
             return None
-        if write.operation != CREATE and (write.kind.group or write.kind.plural not in PLURALS):
+        if write.operation != CREATE and place not in MEASURED:
             return None
         if not self._limited and not self.server.cache.resource("", "resourcequotas").list(write.namespace):
             return None
@@ -182,7 +187,7 @@ def hard(quota: Any) -> Usage:
 
 
 def _measured(obj: Any, write: Write) -> Usage:
-    measure = PLURALS.get(write.kind.plural) if not write.kind.group else None
+    measure = MEASURED.get((write.kind.group, write.kind.plural))
     return measure(obj) if measure is not None and obj.spec is not None else {}
 
 
@@ -229,7 +234,11 @@ def consumed(obj: Any, write: Write, parts: Iterable[str]) -> set[str]:
 
 
 def unspecified(pod: Any, limits: Usage) -> str:
-    """Containers that say nothing of a resource the quota limits, in upstream's words; "" when all do."""
+    """Containers that say nothing of a resource the quota limits, in upstream's words; "" when all do, or the pod does
+    as a whole.
+    """
+    if pod.spec.resources is not None and (pod.spec.resources.requests or pod.spec.resources.limits):
+        return ""
     missing: dict[str, set[str]] = {}
     containers = (*(pod.spec.containers or ()), *(pod.spec.initContainers or ()))
     for name in (name for name in CONSTRAINED if name in limits):

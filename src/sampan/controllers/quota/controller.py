@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sampan.api.errors import NotFound
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import core_v1, resource_v1
 from sampan.api.quota import scopes, usage
 from sampan.client.cache import key_of, metadata
 from sampan.client.informer import Informer
@@ -40,6 +40,7 @@ class ResourceQuotaController(Controller):
         self.services = self.informer(core_v1.Service, namespace=by_namespace)
         self.claims = self.informer(core_v1.PersistentVolumeClaim, namespace=by_namespace)
         self._counted: dict[tuple[str, str], Informer[Any]] = {}
+        self._claimed: Informer[Any] | None = None
         self.quotas.add_handler(self.enqueue_self)
         self.pods.add_handler(self._when_changed(usage.pod))
         self.services.add_handler(self._when_changed(usage.service))
@@ -68,7 +69,7 @@ class ResourceQuotaController(Controller):
         if quota is None or quota.metadata.deletionTimestamp is not None:
             return None
         hard = quota.spec.hard or {}
-        used = usage.total(self._usages(quota), hard)
+        used = usage.total([*self._usages(quota), *await self._devices(quota)], hard)
         for name in hard:
             resource = usage.counted_resource(name)
             if resource is not None and not scopes.is_scoped(quota):
@@ -85,6 +86,16 @@ class ResourceQuotaController(Controller):
         claims = self.claims.index("namespace", namespace)
         found += [usage.claim(one) for one in claims if scopes.concerns(quota, one, "persistentvolumeclaims")]
         return found
+
+    async def _devices(self, quota: Any) -> list[usage.Usage]:
+        """What resource claims ask for; they are watched from the first quota on that limits devices."""
+        if scopes.is_scoped(quota) or not any(name.endswith(usage.DEVICES) for name in quota.spec.hard or ()):
+            return []
+        if self._claimed is None:
+            self._claimed = self.informer(resource_v1.ResourceClaim, namespace=by_namespace)
+            await self._claimed.synced()
+            self._claimed.add_handler(self._when_changed(usage.resource_claim))
+        return [usage.resource_claim(one) for one in self._claimed.index("namespace", quota.metadata.namespace)]
 
     async def _count(self, group: str, plural: str, namespace: str) -> int:
         """How many objects of a resource there are; it is watched from the first time it is asked for."""

@@ -47,6 +47,35 @@ async def test_a_container_must_say_what_the_quota_limits() -> None:
         assert refused == 'pods "a" is forbidden: failed quota: q: must specify limits.memory for: c'
 
 
+async def test_a_pod_may_say_it_for_all_its_containers() -> None:
+    async with api() as server:
+        await quota(server, {"requests.cpu": "1"})
+        body = pod("p")
+        body["spec"]["resources"] = {"requests": {"cpu": "600m"}}
+        await server.make(PODS, body)
+        assert await used(server) == {"requests.cpu": "600m"}
+        body["metadata"]["name"] = "q"
+        assert "exceeded quota: q, requested: requests.cpu=600m" in await server.message(PODS, body)
+
+
+async def test_devices_are_limited_by_their_class() -> None:
+    claims, name = (
+        "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims",
+        "gpu.deviceclass.resource.k8s.io/devices",
+    )
+
+    def claim(count: int) -> dict[str, Any]:
+        request = {"name": "r", "exactly": {"deviceClassName": "gpu", "count": count}}
+        return {"metadata": {"name": f"c{count}"}, "spec": {"devices": {"requests": [request]}}}
+
+    async with api() as server:
+        await quota(server, {name: "4"})
+        await server.make(claims, claim(3))
+        assert await used(server) == {name: "3"}
+        refused = await server.message(claims, claim(2))
+        assert f"exceeded quota: q, requested: {name}=2, used: {name}=3, limited: {name}=4" in refused
+
+
 async def test_a_quota_not_yet_counted_limits_nothing_and_one_half_counted_everything() -> None:
     async with api() as server:
         await server.make(f"{PLACE}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "0"}}})
