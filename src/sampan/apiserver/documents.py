@@ -53,11 +53,11 @@ class Documents:
         issuing = server.authentication.service_accounts
         address = issuing.jwks_uri or f"https://{server.bootstrap.advertised()}{discovery.KEYS}"
         document = discovery.configuration(issuing.issuer, address, server.token_keys().public())
-        return Response(200, msgspec.json.encode(document))
+        return Response(200, msgspec.json.encode(document), headers=[discovery.KEPT])
 
     def _keys(self, request: Request) -> Response:
         document = discovery.key_set(self._server.token_keys().public())
-        return Response(200, msgspec.json.encode(document), discovery.KEYS_TYPE)
+        return Response(200, msgspec.json.encode(document), discovery.KEYS_TYPE, [discovery.KEPT])
 
     def forget(self) -> None:
         """The registry has changed."""

@@ -16,6 +16,7 @@ from sampan.apiserver.http.exchange import Answer, Response
 from sampan.apiserver.request import Request
 
 if TYPE_CHECKING:
+    from sampan.apiserver.auth.configuration.reloading import Reloader
     from sampan.apiserver.server import ApiServer
 
 STORE_SECONDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
@@ -174,14 +175,8 @@ class Metrics:
             "Uses of accounts' tokens that should have been renewed.",
             {"": bound.stale if bound is not None else 0},
         )
-        for reloader in (server.authentication.reloader, server.authorization.reloader):
-            if reloader is not None:
-                lines += exposition.counts(
-                    f"apiserver_{reloader.what}_config_controller_automatic_reloads_total",
-                    "counter",
-                    "Changes of the configuration file that were taken up, or could not be.",
-                    {'status="success"': reloader.succeeded, 'status="failure"': reloader.failed},
-                )
+        for part in (server.authentication, server.authorization):
+            lines += [*part.tally.lines(), *(_of_reloads(part.reloader) if part.reloader is not None else ())]
         return lines
 
     def _of_the_build(self) -> list[str]:
@@ -189,6 +184,22 @@ class Metrics:
         names = ("git_version", "major", "minor", "platform")
         build = exposition.labels(names, (told["gitVersion"], told["major"], told["minor"], told["platform"]))
         return exposition.counts("kubernetes_build_info", "gauge", "What runs here.", {build: 1})
+
+
+def _of_reloads(reloader: Reloader) -> list[str]:
+    name = f"apiserver_{reloader.what}_config_controller_automatic_reload"
+    taken = {'status="success"': reloader.succeeded, 'status="failure"': reloader.failed}
+    return [
+        *exposition.counts(
+            f"{name}s_total", "counter", "Changes of the configuration file that were taken up, or could not be.", taken
+        ),
+        *exposition.counts(
+            f"{name}_last_timestamp_seconds",
+            "gauge",
+            "When the last of them was.",
+            {f'status="{status}"': when for status, when in reloader.last.items()},
+        ),
+    ]
 
 
 def key_of(request: Request) -> Key:

@@ -21,6 +21,7 @@ from sampan.apiserver import deprecations, managedfields, verbs
 from sampan.apiserver.auth import authorizer, impersonation
 from sampan.apiserver.auth.authenticator import Rejected, settled
 from sampan.apiserver.auth.authorizer import Attributes, Decision, refusal
+from sampan.apiserver.auth.tally import ERROR, FAILURE, SUCCESS
 from sampan.apiserver.auth.user import User, anonymous
 from sampan.apiserver.heavy import is_heavy
 from sampan.apiserver.http.exchange import Answer
@@ -41,7 +42,7 @@ def authenticate(request: Request) -> Awaitable[None] | None:
     try:
         found = request.server.authenticator.authenticate(request.exchange)
     except Rejected:
-        raise Unauthorized("Unauthorized") from None
+        raise _unknown(request, ERROR) from None
     if found is not None and not isinstance(found, User):
         return _identify(request, found)
     _identified(request, found)
@@ -52,16 +53,24 @@ async def _identify(request: Request, waiting: Awaitable[User | None]) -> None:
     try:
         found = await waiting
     except Rejected:
-        raise Unauthorized("Unauthorized") from None
+        raise _unknown(request, ERROR) from None
     _identified(request, found)
 
 
 def _identified(request: Request, user: User | None) -> None:
+    server = request.server
     if user is None:
-        if not request.server.authentication.anonymous.allows(request.target.path):
-            raise Unauthorized("Unauthorized")
+        if not server.authentication.anonymous.allows(request.target.path):
+            raise _unknown(request, FAILURE)
         user = anonymous()
     request.user = user
+    server.authentication.tally.authenticated(SUCCESS, server.clock.monotonic() - request.started, user.name)
+
+
+def _unknown(request: Request, result: str) -> Unauthorized:
+    server = request.server
+    server.authentication.tally.authenticated(result, server.clock.monotonic() - request.started)
+    return Unauthorized("Unauthorized")
 
 
 def impersonate(request: Request) -> Awaitable[None] | None:
@@ -79,16 +88,25 @@ async def _impersonate(request: Request, waiting: Awaitable[User]) -> None:
 
 def authorize(request: Request) -> Awaitable[None] | None:
     """May they. Raises Forbidden."""
-    asked = attributes(request)
-    answer = request.server.authorizer.decide(request.user, asked)
+    asked, server = attributes(request), request.server
+    began = server.clock.monotonic()
+    answer = server.authorizer.decide(request.user, asked)
     if not isinstance(answer, tuple):
-        return _authorize(request, asked, answer)
+        return _authorize(request, asked, answer, began)
+    _counted(request, answer, began)
     _authorized(request, asked, answer)
     return None
 
 
-async def _authorize(request: Request, asked: Attributes, waiting: Awaitable[authorizer.Answer]) -> None:
-    _authorized(request, asked, await waiting)
+async def _authorize(request: Request, asked: Attributes, waiting: Awaitable[authorizer.Answer], began: float) -> None:
+    answer = await waiting
+    _counted(request, answer, began)
+    _authorized(request, asked, answer)
+
+
+def _counted(request: Request, answer: authorizer.Answer, began: float) -> None:
+    server = request.server
+    server.authorization.tally.authorized(authorizer.DECIDED[answer[0]], server.clock.monotonic() - began)
 
 
 async def permit(request: Request, asked: Attributes) -> None:

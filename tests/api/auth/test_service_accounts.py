@@ -232,7 +232,10 @@ def test_others_find_the_keys(world: Any) -> None:
     found = world.api("GET", "/.well-known/openid-configuration").body
     assert (found["issuer"], found["jwks_uri"]) == (OWN, "https://keys.example/jwks")
     assert found["id_token_signing_alg_values_supported"] == ["ES256", "ES384", "RS256"]
-    keys = world.api("GET", "/openid/v1/jwks").body["keys"]
+    answer = world.api("GET", "/openid/v1/jwks")
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    assert world.api("GET", "/version").headers["cache-control"] == "no-cache, private"
+    keys = answer.body["keys"]
     assert sorted(key["alg"] for key in keys) == ["ES256", "ES384", "RS256"]
     assert not any({"d", "p", "q"} & key.keys() for key in keys)
     account = request(world).body["status"]["token"]

@@ -213,6 +213,17 @@ def test_the_file_is_taken_up_when_it_changes(world: Any) -> None:
     assert get(world, "/api/v1/namespaces/default/configmaps").status == 200
     world.config.write_text(json.dumps(document | {"authorizers": fixed}))
     eventually(lambda: get(world, "/api/v1/namespaces/default/configmaps").status == 403)
+    metrics = world.api("GET", "/metrics").body
+    for told in (
+        *(f'config_controller_automatic_reload_last_timestamp_seconds{{status="{s}"}}' for s in ("success", "failure")),
+        'webhook_evaluations_total{name="',
+        'match_condition_exclusions_total{type="Webhook",name="',
+        'match_condition_evaluation_seconds_count{type="Webhook",name="',
+        'decisions_total{type="RBAC",name="rbac",decision="allowed"}',
+    ):
+        assert f"apiserver_authorization_{told}" in metrics
+    for told in ('authentication_attempts{result="success"}', 'authenticated_user_requests{username="other"}'):
+        assert told in metrics
 
 
 def test_a_bad_file_ends_the_start_with_its_fields(world: Any, tmp_path: Path) -> None:

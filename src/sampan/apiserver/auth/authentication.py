@@ -21,6 +21,7 @@ from sampan.apiserver.auth.legacytoken import LegacyTokens
 from sampan.apiserver.auth.options import ServiceAccountIssuing
 from sampan.apiserver.auth.requestheader import RequestHeaderAuthenticator
 from sampan.apiserver.auth.serviceaccount import BoundTokens, Find
+from sampan.apiserver.auth.tally import Tally
 from sampan.apiserver.auth.token import StaticTokens, read_tokens
 from sampan.apiserver.config import Config
 from sampan.apiserver.http.exchange import Exchange
@@ -37,6 +38,7 @@ class Authentication:
     """
 
     def __init__(self, config: Config, clock: Clock, rng: random.Random, find: Find) -> None:
+        self.tally = Tally()
         self._options = options = config.authentication
         self._clock = clock
         self._rng = rng

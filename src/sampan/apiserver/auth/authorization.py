@@ -16,12 +16,14 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import authorization_v1
 from sampan.apiserver.auth import authorizer
+from sampan.apiserver.auth.authorizer import Named
 from sampan.apiserver.auth.node.authorizer import NodeAuthorizer, node_name
 from sampan.apiserver.auth.node.graph import Graph
 from sampan.apiserver.auth.options import MODES, WEBHOOK, AuthorizationOptions
 from sampan.apiserver.auth.rbac.authorizer import RbacAuthorizer
 from sampan.apiserver.auth.rbac.index import Index
 from sampan.apiserver.auth.rbac.rule import PolicyRule
+from sampan.apiserver.auth.tally import Tally
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.following import Source
 
@@ -59,7 +61,8 @@ class Authorization:
         chosen = self._by_file(file) if file is not None else self._by_flags(modes)
         self._modes = tuple(kind for kind, _ in chosen)
         self.rbac = RbacAuthorizer(self._index) if "RBAC" in self._modes else None
-        self.authorizer = authorizer.Union([])
+        self.tally = Tally()
+        self.authorizer = authorizer.Union([], self.tally)
         self._take(chosen)
 
     def follow(self, source: Source) -> None:
@@ -124,14 +127,14 @@ class Authorization:
 
     def _take(self, chosen: Checked) -> None:
         before = self._webhooks
-        made: list[authorizer.Authorizer] = [authorizer.PrivilegedGroup(), authorizer.Health()]
+        made = [Named(authorizer.PrivilegedGroup()), Named(authorizer.Health())]
         webhooks = []
         for kind, use in chosen:
             if use is not None:
                 webhooks.append(self._webhook(use))
-                made.append(webhooks[-1])
+                made.append(Named(webhooks[-1], kind, use.settings.name))
             else:
-                made.append(self._way(kind))
+                made.append(Named(self._way(kind), kind, kind.lower()))
         self._modes, self._webhooks = tuple(kind for kind, _ in chosen), webhooks
         self.authorizer.replace(made)
         if before and self._tasks is not None:
@@ -153,7 +156,7 @@ class Authorization:
         read = kubeconfig.load(use.kubeconfig)
         poster = outgoing.caller(read, seconds=use.seconds)
         webhook = Webhook(poster, read.server, clock=self._clock, rng=self._rng, seconds=use.seconds)
-        return WebhookAuthorizer(webhook, use.settings, self._clock.monotonic)
+        return WebhookAuthorizer(webhook, use.settings, self._clock.monotonic, self.tally)
 
     async def _end(self, webhooks: Sequence[WebhookAuthorizer]) -> None:
         await self._clock.sleep(LAST_ANSWERS_SECONDS)

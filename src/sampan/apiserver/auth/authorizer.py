@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from sampan.api.selectors import Requirement
 from sampan.apiserver.auth.authenticator import settled
+from sampan.apiserver.auth.tally import Tally
 from sampan.apiserver.auth.user import MASTERS_GROUP, User
 
 
@@ -40,6 +41,8 @@ class Decision(enum.Enum):
     NO_OPINION = "no opinion"
 
 
+DECIDED = {Decision.ALLOW: "allowed", Decision.DENY: "denied", Decision.NO_OPINION: "no-opinion"}
+"""As metrics tell it."""
 Answer = tuple[Decision, str]
 """A decision and its reason in words ("" when there is nothing to say)."""
 
@@ -55,36 +58,51 @@ async def allowed(authorizer: Authorizer, user: User, attributes: Attributes) ->
     return (await settled(authorizer.decide(user, attributes)))[0] is Decision.ALLOW
 
 
+class Named(NamedTuple):
+    """An authorizer with its type and name in the configuration; what both are "" for is not counted."""
+
+    authorizer: Authorizer
+    type: str = ""
+    name: str = ""
+
+
 class Union:
-    """The configured authorizers in order."""
+    """The configured authorizers in order. `tally` counts who decides."""
 
-    def __init__(self, authorizers: Sequence[Authorizer]) -> None:
+    def __init__(self, authorizers: Sequence[Named], tally: Tally) -> None:
         self._authorizers = tuple(authorizers)
+        self._tally = tally
 
-    def replace(self, authorizers: Sequence[Authorizer]) -> None:
+    def replace(self, authorizers: Sequence[Named]) -> None:
         """From the next question on, others are asked."""
         self._authorizers = tuple(authorizers)
 
     def decide(self, user: User, attributes: Attributes) -> Answer | Awaitable[Answer]:
         reasons: list[str] = []
-        for place, authorizer in enumerate(self._authorizers, 1):
-            answer = authorizer.decide(user, attributes)
+        for place, one in enumerate(self._authorizers, 1):
+            answer = one.authorizer.decide(user, attributes)
             if not isinstance(answer, tuple):
                 return self._later(answer, user, attributes, place, reasons)
             if answer[0] is not Decision.NO_OPINION:
-                return answer
+                return self._decided(one, answer)
             if answer[1]:
                 reasons.append(answer[1])
         return Decision.NO_OPINION, "\n".join(reasons)
+
+    def _decided(self, one: Named, answer: Answer) -> Answer:
+        if one.type:
+            self._tally.count("apiserver_authorization_decisions_total", one.type, one.name, DECIDED[answer[0]])
+        return answer
 
     async def _later(
         self, waiting: Awaitable[Answer], user: User, attributes: Attributes, place: int, reasons: list[str]
     ) -> Answer:
         """As `decide`, from the authorizer at `place - 1` on, which has to be waited for."""
+        authorizers = self._authorizers
         answer = await waiting
         if answer[0] is not Decision.NO_OPINION:
-            return answer
-        rest = await settled(Union(self._authorizers[place:]).decide(user, attributes))
+            return self._decided(authorizers[place - 1], answer)
+        rest = await settled(Union(authorizers[place:], self._tally).decide(user, attributes))
         if rest[0] is not Decision.NO_OPINION:
             return rest
         return Decision.NO_OPINION, "\n".join(reason for reason in (*reasons, answer[1], rest[1]) if reason)

@@ -14,6 +14,8 @@ from sampan.apiserver.auth.keys import PublicKey
 CONFIGURATION = "/.well-known/openid-configuration"
 KEYS = "/openid/v1/jwks"
 KEYS_TYPE = b"application/jwk-set+json"
+KEPT = (b"Cache-Control", b"public, max-age=3600")
+"""For an hour, by anybody on the way: unlike all else that the server says."""
 
 
 def configuration(issuer: str, keys_address: str, keys: Sequence[PublicKey]) -> dict[str, Any]:

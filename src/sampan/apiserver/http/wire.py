@@ -7,9 +7,8 @@ from http import HTTPStatus
 from sampan.apiserver.http.exchange import Exchange, Feed, Response, Stream
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_LINES = {
-    code: b"HTTP/1.1 %d %b\r\nCache-Control: no-cache, private\r\n" % (code, text) for code, text in REASONS.items()
-}
+_UNSAVED = b"Cache-Control: no-cache, private\r\n"
+_LINES = {code: b"HTTP/1.1 %d %b\r\n%b" % (code, text, _UNSAVED) for code, text in REASONS.items()}
 
 _OPEN = b"%bContent-Type: %b\r\nDate: %b\r\n%b%b%b\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -24,12 +23,15 @@ def _first(status: int) -> bytes:
 def encode_head(response: Response, length: int, date: bytes, keep_alive: bool, identity: bytes = b"") -> bytes:
     """The head of an answer whose body is `length` bytes. `date` is an IMF-fixdate (RFC 9110, 5.6.7)."""
     extra = _IDENTITY % identity if identity else b""
+    first = _first(response.status)
     if response.headers:
         extra += b"".join(b"%b: %b\r\n" % pair for pair in response.headers)
+        if any(name == b"Cache-Control" for name, _ in response.headers):
+            first = first.removesuffix(_UNSAVED)
     if not keep_alive:
         extra += _CLOSE
     return b"%bContent-Type: %b\r\nDate: %b\r\n%bContent-Length: %d\r\n\r\n" % (
-        _first(response.status),
+        first,
         response.content_type,
         date,
         extra,

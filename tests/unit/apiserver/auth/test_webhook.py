@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sampan.apiserver.auth.authenticator import Chain, Rejected, settled
-from sampan.apiserver.auth.authorizer import Attributes, Decision, Union
+from sampan.apiserver.auth.authorizer import Attributes, Decision, Named, Union
+from sampan.apiserver.auth.tally import Tally
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.auth.webhook.authorizer import Settings, WebhookAuthorizer, described
 from sampan.apiserver.auth.webhook.memory import Memory
@@ -105,7 +106,7 @@ async def test_answers_are_believed_for_their_time() -> None:
     clock = VirtualClock()
     asks, poster = webhook(clock, {"allowed": True}, {"allowed": False, "reason": "no"}, {"allowed": True})
     settings = Settings(name="w", authorized_seconds=10.0, unauthorized_seconds=5.0)
-    authorizer = WebhookAuthorizer(asks, settings, clock.monotonic)
+    authorizer = WebhookAuthorizer(asks, settings, clock.monotonic, Tally())
     assert await decided(authorizer) == (Decision.ALLOW, "")
     assert authorizer.decide(ANN, ASKED) == (Decision.ALLOW, "")
     await clock.advance(11)
@@ -118,7 +119,7 @@ async def test_answers_are_believed_for_their_time() -> None:
 async def test_both_yes_and_no_is_no_and_is_not_kept() -> None:
     clock = VirtualClock()
     asks, _ = webhook(clock, {"allowed": True, "denied": True}, {"allowed": True})
-    authorizer = WebhookAuthorizer(asks, Settings(name="w"), clock.monotonic)
+    authorizer = WebhookAuthorizer(asks, Settings(name="w"), clock.monotonic, Tally())
     assert (await decided(authorizer))[0] is Decision.DENY
     assert (await decided(authorizer))[0] is Decision.ALLOW
 
@@ -127,10 +128,15 @@ async def test_both_yes_and_no_is_no_and_is_not_kept() -> None:
 async def test_failures_follow_the_policy_and_are_not_kept(policy: Decision) -> None:
     clock = VirtualClock()
     asks, _ = webhook(clock, 403, {"allowed": "perhaps"}, {"allowed": True})
-    authorizer = WebhookAuthorizer(asks, Settings(name="w", on_failure=policy), clock.monotonic)
+    tally = Tally()
+    authorizer = WebhookAuthorizer(asks, Settings(name="w", on_failure=policy), clock.monotonic, tally)
     assert (await decided(authorizer))[0] is policy
     assert (await decided(authorizer))[0] is policy
     assert (await decided(authorizer))[0] is Decision.ALLOW
+    name = "apiserver_authorization_webhook_evaluations"
+    open_ = [f'{name}_fail_open_total{{name="w",result="error"}} 2'] if policy is Decision.NO_OPINION else []
+    trips = [f'{name}_total{{name="w",result="{result}"}} {count}' for result, count in (("error", 2), ("success", 1))]
+    assert samples(tally) == [*trips, *open_]
 
 
 def test_an_older_review_names_groups_otherwise() -> None:
@@ -191,7 +197,16 @@ async def test_the_first_opinion_decides_whoever_has_to_be_waited_for(later: int
     """`later` is a set of bits: whose answer takes its time."""
     for answers, wanted in (([NO, YES, DENY], YES), ([NO, DENY, YES], DENY), ([NO, NO], (NO[0], "one\none"))):
         ways = [Says(answer, later=bool(later >> place & 1)) for place, answer in enumerate(answers)]
-        assert await settled(Union(ways).decide(ANN, ASKED)) == wanted
+        tally, named = Tally(), [Named(way, "Says", str(place)) for place, way in enumerate(ways)]
+        assert await settled(Union(named, tally).decide(ANN, ASKED)) == wanted
+        word = {YES: "allowed", DENY: "denied"}.get(wanted)
+        labels = f'type="Says",name="1",decision="{word}"'
+        assert samples(tally) == ([f"apiserver_authorization_decisions_total{{{labels}}} 1"] if word else [])
+
+
+def samples(tally: Tally) -> list[str]:
+    """What is counted; the times are left out."""
+    return [line for line in tally.lines() if not line.startswith("#") and "_seconds" not in line]
 
 
 @pytest.mark.parametrize("later", [0, 1, 2, 3, 7])

@@ -14,7 +14,10 @@ LOOK_SECONDS = 1.0
 
 
 class Reloader:
-    """`load` takes the file up or raises ValueError. `succeeded` and `failed` count what it did."""
+    """`load` takes the file up or raises ValueError. `succeeded` and `failed` count what it did.
+
+    `last`: when each of "success" and "failure" was last, in seconds since the epoch.
+    """
 
     def __init__(self, what: str, file: Path, load: Callable[[], None], clock: Clock) -> None:
         self.what = what
@@ -23,6 +26,7 @@ class Reloader:
         self._clock = clock
         self._watched = Watched([file])
         self.succeeded = self.failed = 0
+        self.last: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -38,7 +42,9 @@ class Reloader:
             self._load()
         except (ValueError, OSError) as error:
             self.failed += 1
+            self.last["failure"] = self._clock.now()
             log.error("configuration not taken up, the last good one stays what=%s problem=%s", self.what, error)
         else:
             self.succeeded += 1
+            self.last["success"] = self._clock.now()
             log.info("configuration taken up what=%s file=%s", self.what, self._file)

@@ -14,15 +14,19 @@ import msgspec
 
 from sampan.api.selectors import Requirement
 from sampan.apiserver.auth.authorizer import Answer, Attributes, Decision
+from sampan.apiserver.auth.tally import ERROR, SUCCESS, TIMEOUT, Tally
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.auth.webhook import matching
 from sampan.apiserver.auth.webhook.memory import Memory
-from sampan.apiserver.auth.webhook.review import Webhook
+from sampan.apiserver.auth.webhook.review import Late, Webhook
 from sampan.apiserver.outgoing import Unreachable
 from sampan.codec.cel.environment import Program
 from sampan.codec.cel.errors import EvaluationError
 
 log = logging.getLogger(__name__)
+WEBHOOK = "Webhook"
+CONDITIONS = "apiserver_authorization_match_condition"
+ROUND_TRIPS = "apiserver_authorization_webhook"
 KEPT_CHARACTERS = 10_000
 """Longer questions are not kept: many of them would fill the memory (upstream's bound)."""
 
@@ -51,9 +55,11 @@ class _Status(msgspec.Struct):
 class WebhookAuthorizer:
     """Decides at once what it remembers, and gives an awaitable otherwise."""
 
-    def __init__(self, webhook: Webhook, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(self, webhook: Webhook, settings: Settings, now: Callable[[], float], tally: Tally) -> None:
         self._webhook = webhook
         self._settings = settings
+        self._now = now
+        self._tally = tally
         self._memory: Memory[Answer] = Memory(now)
 
     def decide(self, user: User, attributes: Attributes) -> Answer | Awaitable[Answer]:
@@ -64,19 +70,35 @@ class WebhookAuthorizer:
             return kept
         spec = described(user, attributes)
         try:
-            if not matching.matches(self._settings.conditions, spec):
+            if not self._concerns(spec):
                 return Decision.NO_OPINION, ""
         except EvaluationError as error:
             log.warning("match condition failed authorizer=%s problem=%s", self._settings.name, error)
             return self._settings.on_failure, ""
         return self._ask(spec, key)
 
+    def _concerns(self, spec: dict[str, Any]) -> bool:
+        """Whether the match conditions let the question through. Raises EvaluationError."""
+        if not self._settings.conditions:
+            return True
+        began, of = self._now(), (WEBHOOK, self._settings.name)
+        try:
+            if matching.matches(self._settings.conditions, spec):
+                return True
+            self._tally.count(f"{CONDITIONS}_exclusions_total", *of)
+            return False
+        except EvaluationError:
+            self._tally.count(f"{CONDITIONS}_evaluation_errors_total", *of)
+            raise
+        finally:
+            self._tally.observe(f"{CONDITIONS}_evaluation_seconds", self._now() - began, *of)
+
     async def _ask(self, spec: dict[str, Any], key: tuple[object, ...]) -> Answer:
         settings = self._settings
         sent = as_version(spec, settings.version)
         review = {"kind": "SubjectAccessReview", "apiVersion": f"authorization.k8s.io/{settings.version}", "spec": sent}
         try:
-            status = msgspec.convert(await self._webhook.status(review), _Status)
+            status = await self._status(review)
         except (Unreachable, msgspec.ValidationError) as error:
             log.warning("authorization webhook failed authorizer=%s problem=%s", settings.name, error)
             return settings.on_failure, ""
@@ -88,6 +110,20 @@ class WebhookAuthorizer:
         if len(str(key)) <= KEPT_CHARACTERS:
             self._memory.keep(key, answer, seconds)
         return answer
+
+    async def _status(self, review: dict[str, Any]) -> _Status:
+        """The webhook's answer, its time counted. Raises Unreachable and msgspec.ValidationError."""
+        began, result = self._now(), SUCCESS
+        try:
+            return msgspec.convert(await self._webhook.status(review), _Status)
+        except (Unreachable, msgspec.ValidationError) as error:
+            result = TIMEOUT if isinstance(error, Late) else ERROR
+            if self._settings.on_failure is Decision.NO_OPINION:
+                self._tally.count(f"{ROUND_TRIPS}_evaluations_fail_open_total", self._settings.name, result)
+            raise
+        finally:
+            self._tally.count(f"{ROUND_TRIPS}_evaluations_total", self._settings.name, result)
+            self._tally.observe(f"{ROUND_TRIPS}_duration_seconds", self._now() - began, self._settings.name, result)
 
     async def close(self) -> None:
         await self._webhook.close()

@@ -55,7 +55,7 @@ class Webhook:
         try:
             return await self._clock.wait_for(self._tried(body, str(review["kind"])), self._seconds)
         except TimeoutError:
-            raise Unreachable(f"webhook {self._url}: no answer within {self._seconds:g} s") from None
+            raise Late(f"webhook {self._url}: no answer within {self._seconds:g} s") from None
 
     async def close(self) -> None:
         await self._poster.close()
@@ -88,3 +88,7 @@ class Webhook:
 
 class Unusable(Unreachable):
     """An answer that asking again will not mend."""
+
+
+class Late(Unreachable):
+    """No answer in time."""
