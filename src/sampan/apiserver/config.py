@@ -16,7 +16,8 @@ class Config:
     """`certificate` and `key` None: serve without TLS (in-process use only). Port 0: a free one.
     `more_addresses` are listened on besides `bind_address`.
 
-    `service_network` is where cluster addresses come from, `node_ports` the first and last node port.
+    `service_networks`, one or one of each family, are where cluster addresses come from, `node_ports` the first and
+    last node port.
     `service_account_key` is the PEM file of the key tokens are signed with; None: no tokens.
     `endpoint_lease_seconds`: how long an endpoint of the `kubernetes` service outlives its server's death.
     `shutdown_delay_seconds`: how long a server that was told to stop still serves, so that others turn away from it;
@@ -36,8 +37,8 @@ class Config:
     client_authority: Path | None = None
     token_file: Path | None = None
     authorization_modes: tuple[str, ...] = ("Node", "RBAC")
-    service_network: ipaddress.IPv4Network | ipaddress.IPv6Network = field(
-        default_factory=lambda: ipaddress.ip_network("10.96.0.0/16")
+    service_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(
+        default_factory=lambda: (ipaddress.ip_network("10.96.0.0/16"),)
     )
     node_ports: tuple[int, int] = (30000, 32767)
     kubelet_certificate: Path | None = None

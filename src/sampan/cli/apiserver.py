@@ -62,7 +62,7 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
     "service_cidr",
     default="10.96.0.0/16",
     show_default=True,
-    help="Network of Service addresses.",
+    help="Network of Service addresses; one of each family with a comma.",
 )
 @click.option("--service-node-port-range", default="30000-32767", show_default=True, help="Ports of NodePort services.")
 @auth_options
@@ -129,11 +129,11 @@ def command(
     if bool(tls_cert_file) != bool(tls_private_key_file):
         raise ClusterError("--tls-cert-file and --tls-private-key-file go together: name both, or neither")
     layout = Layout(Path(data_dir).absolute())
-    network = _network(service_cidr)
+    networks = _networks(service_cidr)
     pki = layout.pki
     ensure: Callable[[], object] | None = None
     if None in (tls_cert_file, client_ca_file, kubelet_client_certificate, kubelet_certificate_authority):
-        ensure = partial(_own_certificates, layout, network, bind_address)
+        ensure = partial(_own_certificates, layout, networks[0], bind_address)
         ensure()
     if service_account_signing_key_file is None:
         _own_token_key(pki)
@@ -145,7 +145,7 @@ def command(
         key=tls_private_key_file or pki / "apiserver.key",
         client_authority=client_ca_file or pki / "ca.crt",
         token_file=token_auth_file,
-        service_network=network,
+        service_networks=networks,
         node_ports=_ports(service_node_port_range),
         kubelet_certificate=kubelet_client_certificate or pki / "apiserver-kubelet-client.crt",
         kubelet_key=kubelet_client_key or pki / "apiserver-kubelet-client.key",
@@ -220,9 +220,11 @@ def _own_certificates(
             authorities.of(identity).ensure(identity)
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    from sampan.apiserver.allocation import networks
+
     try:
-        return ipaddress.ip_network(text)
+        return networks.parse(text)
     except ValueError as error:
         raise ClusterError(f"--service-cluster-ip-range {text}: {error}") from None
 

@@ -72,7 +72,10 @@ PROXY = (
 CLUSTER = (
     click.option("--bind-address", help="Address the API server listens on.  [default: 127.0.0.1]"),
     click.option("--port", type=click.IntRange(1, 65535), help="Port of the API server.  [default: 6443]"),
-    click.option("--service-cidr", help="Network of Service addresses.  [default: 10.96.0.0/16]"),
+    click.option(
+        "--service-cidr",
+        help="Network of Service addresses, or two with a comma.  [default: 10.96.0.0/16]",
+    ),
     click.option("--cluster-cidr", help="Network of pod addresses.  [default: 10.244.0.0/16]"),
     click.option(
         "--pod-network",

@@ -215,8 +215,7 @@ async def serve_api(options: Options, place: Server | None = None) -> None:
 
 def api_config(options: Options, place: Server | None) -> Any:
     """What an API server of this cluster is told."""
-    import ipaddress
-
+    from sampan.apiserver.allocation.networks import parse as service_networks
     from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions, RequestHeaderOptions
     from sampan.apiserver.config import Config
     from sampan.cluster import certificates
@@ -244,7 +243,7 @@ def api_config(options: Options, place: Server | None) -> Any:
         certificate=layout.pki / "apiserver.crt",
         key=layout.pki / "apiserver.key",
         client_authority=layout.pki / "ca.crt",
-        service_network=ipaddress.ip_network(options.service_cidr),
+        service_networks=service_networks(options.service_cidr),
         service_account_key=layout.pki / "sa.key",
         kubelet_certificate=layout.pki / "apiserver-kubelet-client.crt",
         kubelet_key=layout.pki / "apiserver-kubelet-client.key",

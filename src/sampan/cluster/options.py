@@ -143,12 +143,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def service_ip(self) -> str:
         """The `kubernetes` Service's address: the first of the service network."""
-        return str(next(ipaddress.ip_network(self.service_cidr).hosts()))
+        return str(next(self._first_services.hosts()))
 
     @property
     def dns_ip(self) -> str:
         """The cluster's DNS: the tenth address of the service network."""
-        return str(ipaddress.ip_network(self.service_cidr)[10])
+        return str(self._first_services[10])
+
+    @property
+    def _first_services(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+        """The service network whose family is the default one."""
+        return ipaddress.ip_network(self.service_cidr.split(",")[0].strip())
 
     @property
     def runtime_socket(self) -> str:

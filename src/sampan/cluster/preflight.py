@@ -9,6 +9,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from sampan.apiserver.allocation.networks import parse as service_networks
 from sampan.cluster import options as stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.nodes.plan import MOST_NODES
@@ -244,12 +245,31 @@ def check_networks(options: Options) -> None:
             if _overlap(network, before):
                 raise ClusterError(f"{name} {network} and {other} {before} overlap: choose another network for one")
             if name == other and network.version == before.version:
-                raise ClusterError(f"{name} {options.cluster_cidr}: one network of each address family, not two of one")
+                raise ClusterError(f"{name} {before},{network}: one network of each address family, not two of one")
         if ipaddress.ip_address(options.node_ip) in network:
             raise ClusterError(
                 f"this machine's own address, {options.node_ip}, lies in {name} {network}: choose another network"
             )
         known.append((name, network))
+    check_families(options)
+
+
+def check_families(options: Options) -> None:
+    """Services of no other families than pods, and of networks that the API server takes."""
+    pods, services = (_versions(cidrs) for cidrs in (options.cluster_cidr, options.service_cidr))
+    if not options.foreign_network and (lacking := services - pods):
+        raise ClusterError(
+            f"--service-cidr {options.service_cidr}: no pod could answer at a Service's IPv{min(lacking)} address: "
+            "give --cluster-cidr a network of that family, too"
+        )
+    try:
+        service_networks(options.service_cidr)
+    except ValueError as error:
+        raise ClusterError(f"--service-cidr {options.service_cidr}: {error}") from None
+
+
+def _versions(cidrs: str) -> set[int]:
+    return {ipaddress.ip_network(cidr.strip()).version for cidr in cidrs.split(",")}
 
 
 def check_encryption(options: Options, module: Path = Path("/sys/module/wireguard")) -> None:

@@ -10,15 +10,16 @@ import pytest
 from .world import World
 
 DATA_DIR = Path("/var/lib/sampan-e2e-nodes")
+PODS, SERVICES = "10.244.0.0/16,fd00:244::/48", "10.96.0.0/16,fd00:96::/112"
 
 
 @pytest.fixture(scope="package")
 def world(whole_machine: None) -> Iterator[World]:
-    """Three nodes, brought up as a user would, and taken down."""
+    """Three nodes with addresses of both families, brought up as a user would, and taken down."""
     running = World(DATA_DIR)
     running.clear()
     try:
-        running.up("--nodes", "3", "--no-sample")
+        running.up("--nodes", "3", "--no-sample", "--cluster-cidr", PODS, "--service-cidr", SERVICES)
         yield running
     finally:
         running.down()

@@ -27,6 +27,12 @@ SPECS: dict[str, dict[str, Any]] = {
     "sticky": {"sessionAffinity": "ClientIP"},
     "headless": {"clusterIP": "None", "ports": [{"name": "http", "port": 8080}]},
     "inside-local": {"internalTrafficPolicy": "Local"},
+    "dual": {"type": "NodePort", "ipFamilyPolicy": "RequireDualStack"},
+    "dual-headless": {
+        "clusterIP": "None",
+        "ipFamilyPolicy": "RequireDualStack",
+        "ports": [{"name": "http", "port": 8080}],
+    },
 }
 ENDPOINTS = {1: "served-1", 2: "served-2"}
 """Where the pods are; node 3 has none."""
@@ -110,6 +116,16 @@ def test_cluster_addresses_from_every_host_and_a_pod(services: Services) -> None
         services.served_by(where, services.url(name))
     for name in ("cluster-ip", "headless:8080", "elsewhere"):
         services.served_by("client", f"http://{name}/")
+
+
+def test_both_families_of_a_service(services: Services) -> None:
+    """Nodes have no IPv6 addresses among themselves here: pods' packets go through the tunnel, hosts' as well."""
+    four, six = services.objects["dual"]["spec"]["clusterIPs"]
+    for address, where in itertools.product((four, f"[{six}]"), (1, 2, 3, "client")):
+        services.served_by(where, f"http://{address}/")
+    for name in ("dual", "dual-headless"):
+        found = services.world.kubectl("exec", "client", "--", "nslookup", f"{name}.default.svc.cluster.local").stdout
+        assert "10." in found and "fd00:" in found, found
 
 
 def test_node_ports_at_every_node(services: Services) -> None:

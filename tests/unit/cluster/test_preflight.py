@@ -143,10 +143,14 @@ def test_further_nodes_for_a_running_machine_without_a_network(options: Options)
         ({"cluster_cidr": "10.244.0.0/16,10.245.0.0/16"}, "one network of each address family"),
         ({"service_cidr": "somewhere"}, "--service-cidr somewhere"),
         ({"cluster_cidr": "10.244.0.1/16"}, "host bits set"),
+        ({"service_cidr": "10.96.0.0/16,fd00:96::/112"}, "no pod could answer at a Service's IPv6 address"),
+        ({"service_cidr": "10.0.0.0/11"}, "the mask must be >= 12"),
     ],
 )
 def test_networks_that_clash(options: Options, given: dict[str, object], complaint: str) -> None:
-    preflight.check_networks(msgspec.structs.replace(options, cluster_cidr="10.244.0.0/16,fd00::/48"))
+    both = msgspec.structs.replace(options, cluster_cidr="10.244.0.0/16,fd00::/48")
+    preflight.check_networks(both)
+    preflight.check_networks(msgspec.structs.replace(both, service_cidr="10.96.0.0/16, fd00:96::/112"))
     with pytest.raises(ClusterError, match=complaint):
         preflight.check_networks(msgspec.structs.replace(options, **given))
 

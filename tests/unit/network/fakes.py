@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dnslib
@@ -13,13 +13,14 @@ from sampan.network.proxy.backend import Change, Ports
 
 
 class FakeBackend:
-    """A `proxy.backend.Backend` whose rules are a dict."""
+    """A `proxy.backend.Backend` whose rules are a dict; `meanwhile` happens before an update takes effect."""
 
     def __init__(self) -> None:
         self.rules: dict[str, Ports] = {}
         self.calls: list[str] = []
         self.refuse = 0
         self.touched = False
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
         self._call("replace")
@@ -27,6 +28,7 @@ class FakeBackend:
 
     async def update(self, changes: Sequence[Change]) -> None:
         self._call(f"update {' '.join(change.service for change in changes)}")
+        self.meanwhile()
         for change in changes:
             assert self.rules.get(change.service, ()) == change.old
             self.rules[change.service] = change.new

@@ -67,11 +67,29 @@ async def test_changes_in_one_instant_share_a_transaction(setting: Setting) -> N
     assert setting.backend.calls[1:] == ["update default/a default/b"]
 
 
-async def test_endpoints_on_a_node_that_does_not_answer_are_avoided_until_it_does(setting: Setting) -> None:
-    def spread(piece: discovery_v1.EndpointSlice) -> None:
-        nodes = {"10.244.0.2": "n1", "10.244.1.2": "n2"}
-        piece.endpoints = [discovery_v1.Endpoint(addresses=[a], nodeName=node) for a, node in nodes.items()]
+def spread(piece: discovery_v1.EndpointSlice) -> None:
+    """An endpoint on each of two nodes."""
+    nodes = {"10.244.0.2": "n1", "10.244.1.2": "n2"}
+    piece.endpoints = [discovery_v1.Endpoint(addresses=[a], nodeName=node) for a, node in nodes.items()]
 
+
+async def test_connections_begin_anew_only_once_the_rules_lead_elsewhere(setting: Setting) -> None:
+    """A node falls silent while rules are being written that do not know of it yet."""
+    setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", spread)
+    await setting.clock.advance(1)
+    led_to: list[list[str]] = []
+
+    async def forget(addresses: set[str]) -> None:
+        led_to.append(setting.endpoints("web"))
+
+    setting.proxy._forget = forget
+    setting.backend.meanwhile = lambda: setting.proxy.avoid(frozenset({"n2"}))
+    setting.api.add(service("other", "10.96.0.6"))
+    await setting.clock.advance(1)
+    assert led_to == [["10.244.0.2"]]
+
+
+async def test_endpoints_on_a_node_that_does_not_answer_are_avoided_until_it_does(setting: Setting) -> None:
     setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", spread)
     setting.api.add(service("other", "10.96.0.6"), endpoint_slice("other", "10.244.0.3"))
     await setting.clock.advance(1)

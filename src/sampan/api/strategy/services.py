@@ -32,10 +32,6 @@ def keep_allocated(new: Any, old: Any) -> None:
             new.clusterIP = old.clusterIP
         if not new.clusterIPs and new.clusterIP == old.clusterIP:
             new.clusterIPs = list(old.clusterIPs) if old.clusterIPs else None
-        if not new.ipFamilies:
-            new.ipFamilies = list(old.ipFamilies) if old.ipFamilies else None
-        if new.ipFamilyPolicy is None:
-            new.ipFamilyPolicy = old.ipFamilyPolicy
     if new.type in WITH_NODE_PORTS and old.type in WITH_NODE_PORTS:
         taken = {p.nodePort for p in new.ports or () if p.nodePort}
         given = {(p.protocol, p.port): p.nodePort for p in old.ports or () if p.nodePort}

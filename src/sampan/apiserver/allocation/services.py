@@ -48,7 +48,6 @@ class Allocators:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._networks = Networks(server)
-        self._family = f"IPv{server.config.service_network.version}"
         self._first_port, self._last_port = server.config.node_ports
         self._pending: set[str] = set()
 
@@ -56,10 +55,10 @@ class Allocators:
         """Give a service what it asks for or needs. Raises Invalid."""
         if not is_service(write.kind) or write.subresource:
             return
-        wrong = families.settle(write.new.spec, self._family)
+        old = write.old.spec if write.old is not None else None
+        wrong = families.settle(write.new.spec, old, self._networks.families)
         if wrong:
             raise errors.invalid("", "Service", write.name, wrong)
-        old = write.old.spec if write.old is not None else None
         self._addresses(write, write.new.spec, old)
         self._ports(write, write.new.spec, old)
 
@@ -78,20 +77,14 @@ class Allocators:
             return
         if new.clusterIP == NONE or (new.clusterIPs or [""])[0] == NONE:
             return
-        wanted = [a for a in new.clusterIPs or ([new.clusterIP] if new.clusterIP else []) if a]
-        if wanted:
-            if had and wanted != had:
-                return
-            for address in wanted:
-                if address not in had:
-                    self._take_address(write, new, address)
-            new.clusterIP, new.clusterIPs = wanted[0], wanted
-            return
-        address = self._free_address()
-        if address is None:
-            raise errors.InternalError(f"Internal error occurred: failed to allocate a serviceIP: {FULL}")
-        self._record_address(write, address)
-        new.clusterIP, new.clusterIPs = address, [address]
+        named = list(new.clusterIPs or ([new.clusterIP] if new.clusterIP else []))
+        if any(now != before for now, before in zip(named, had, strict=False)):
+            return  # which the validation refuses
+        for address in named[len(had) :]:
+            self._take_address(write, new, address)
+        wanted = named + [self._new_address(write, family) for family in (new.ipFamilies or ())[len(named) :]]
+        self._give_back(write, [address_key(address) for address in had[len(wanted) :]])
+        new.clusterIP, new.clusterIPs = wanted[0], wanted
 
     def _take_address(self, write: Write, spec: Any, address: str) -> None:
         """An address that the client named."""
@@ -100,7 +93,7 @@ class Allocators:
         except ValueError:
             return
         if not self._networks.holding(number):
-            ranges = ", ".join(map(str, self._networks.usable()))
+            ranges = ", ".join(map(str, self._networks.usable(f"IPv{number.version}")))
             why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {ranges}"
         elif self._is_taken(address_key(address)):
             why = TAKEN_ADDRESS
@@ -111,12 +104,13 @@ class Allocators:
         text = f"Invalid value: [{shown}]: failed to allocate IP {address}: {why}"
         raise self._invalid(write, "spec.clusterIPs", text)
 
-    def _free_address(self) -> str | None:
-        """From the first network that has one."""
-        for network in self._networks.usable():
+    def _new_address(self, write: Write, family: str) -> str:
+        """From the first network of that family that has one."""
+        for network in self._networks.usable(family):
             if (address := self._free_in(network)) is not None:
+                self._record_address(write, address)
                 return address
-        return None
+        raise errors.InternalError(f"Internal error occurred: failed to allocate a serviceIP: {FULL}")
 
     def _free_in(self, network: Network) -> str | None:
         size = max(network.num_addresses - 2, 1)

@@ -56,10 +56,10 @@ def endpoint_slice(addresses: Sequence[str], port: int) -> Any:
     )
 
 
-def service_cidr(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Any:
-    """The service network (KEP-1880)."""
+def service_cidr(networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> Any:
+    """The service networks (KEP-1880)."""
     return networking_v1.ServiceCIDR(
-        metadata=meta_v1.ObjectMeta(name=NAME), spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network)])
+        metadata=meta_v1.ObjectMeta(name=NAME), spec=networking_v1.ServiceCIDRSpec(cidrs=[*map(str, networks)])
     )
 
 

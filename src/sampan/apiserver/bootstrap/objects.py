@@ -5,6 +5,7 @@ They are written through the same stages as everybody else's, by the server's ow
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from sampan.aio.clock import timestamp
@@ -27,6 +28,7 @@ from sampan.codec import apply as codec
 if TYPE_CHECKING:
     from sampan.apiserver.server import ApiServer
 
+log = logging.getLogger(__name__)
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 AGENT = b"kube-apiserver/v1.36"
 
@@ -57,11 +59,28 @@ class Bootstrap:
     async def _kubernetes(self) -> None:
         """The service of all servers; this one's endpoint follows the address and port it has now."""
         config = self._server.config
-        network = kubernetes.service_cidr(config.service_network)
+        network = kubernetes.service_cidr(config.service_networks)
         await self.ensure(network)
+        await self._second_family(network)
         await self._network_ready(network)
-        await self.ensure(kubernetes.service(config.service_network, self._port))
+        await self.ensure(kubernetes.service(config.service_networks[0], self._port))
         await self.endpoints.begin(self.address(), self._port)
+
+    async def _second_family(self, network: Any) -> None:
+        """A cluster that had one family has two from now on; any other difference stays, and is told of."""
+        request = self.request(network)
+        request.target.verb, request.target.name = "update", network.metadata.name
+        wanted = network.spec.cidrs
+
+        def add(old: Any, _: object) -> Any:
+            old.spec.cidrs = wanted
+            return old
+
+        known = request.kind.decode(find(request).data).spec.cidrs
+        if known != wanted and known == wanted[:1]:
+            await change(request, add)
+        elif known != wanted:
+            log.warning("the ServiceCIDR kubernetes is not as configured cidrs=%s configured=%s", known, wanted)
 
     async def _network_ready(self, network: Any) -> None:
         """Addresses are given out of the service network from now on."""

@@ -217,18 +217,19 @@ class ServiceProxy:
     async def _apply(self) -> None:
         pending, self._pending = self._pending, set()
         since, self._pending_since = self._pending_since, None
+        forgotten, self._to_forget = self._to_forget, set()
         triggers, full = self._triggers.take(), self._rewrite
         try:
             changed = [await self._apply_family(family, pending, full, triggers) for family in self._families]
         except BaseException:
             self._pending_since = self._clock.monotonic() if since is None else since
+            self._to_forget |= forgotten
             raise
         self._counts["updates"] += not full and any(changed)
         self._counts["changes"] += 0 if full else sum(changed)
         if full:
             await self._written()
         await self._answer_checks(self._services.keys() if full else pending, full)
-        forgotten, self._to_forget = self._to_forget, set()
         if self._forget is not None and forgotten:
             await self._forget(forgotten)
 

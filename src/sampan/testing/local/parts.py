@@ -6,7 +6,6 @@ Whoever tests reaches the server over TLS; its neighbours in the loop hand their
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import TracebackType
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import SystemClock
 from sampan.aio.tasks import TaskOwner
+from sampan.apiserver.allocation.networks import parse as service_networks
 from sampan.apiserver.config import Config
 from sampan.apiserver.server import ApiServer
 from sampan.client import kubeconfig
@@ -89,7 +89,7 @@ class Parts:
             certificate=pki / "apiserver.crt",
             key=pki / "apiserver.key",
             client_authority=pki / "ca.crt",
-            service_network=ipaddress.ip_network(setup.service_cidr),
+            service_networks=service_networks(setup.service_cidr),
             service_account_key=pki / "sa.key",
             kubelet_certificate=pki / "apiserver-kubelet-client.crt",
             kubelet_key=pki / "apiserver-kubelet-client.key",

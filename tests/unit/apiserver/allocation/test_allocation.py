@@ -1,38 +1,10 @@
-"""Families, and choosing a free number."""
+"""Choosing a free number."""
 
 from __future__ import annotations
 
 import random
-from typing import Any
 
-import pytest
-
-from sampan.api.kinds import core_v1
-from sampan.apiserver.allocation import families, pool
-
-
-def settled(**spec: Any) -> tuple[Any, Any, list[str]]:
-    obj = core_v1.ServiceSpec(**{"type": "ClusterIP", "selector": {"a": "b"}} | spec)
-    wrong = families.settle(obj, "IPv4")
-    return obj.ipFamilyPolicy, obj.ipFamilies, [e.field for e in wrong]
-
-
-@pytest.mark.parametrize(
-    "spec, wanted",
-    [
-        ({}, ("SingleStack", ["IPv4"], [])),
-        ({"ipFamilyPolicy": "PreferDualStack"}, ("PreferDualStack", ["IPv4"], [])),
-        ({"type": "ExternalName"}, (None, None, [])),
-        ({"clusterIP": "None"}, ("SingleStack", ["IPv4"], [])),
-        ({"clusterIP": "None", "selector": None}, ("RequireDualStack", ["IPv4", "IPv6"], [])),
-        ({"clusterIP": "None", "selector": None, "ipFamilies": ["IPv6"]}, ("SingleStack", ["IPv6"], [])),
-        ({"ipFamilyPolicy": "RequireDualStack"}, ("RequireDualStack", None, ["spec.ipFamilyPolicy"])),
-        ({"ipFamilies": ["IPv6"]}, ("SingleStack", ["IPv6"], ["spec.ipFamilies[0]"])),
-        ({"clusterIP": "fd00::1"}, ("SingleStack", ["IPv6"], ["spec.ipFamilies[0]"])),
-    ],
-)
-def test_families(spec: dict[str, Any], wanted: tuple[Any, Any, list[str]]) -> None:
-    assert settled(**spec) == wanted
+from sampan.apiserver.allocation import pool
 
 
 def test_bands() -> None:

@@ -132,7 +132,7 @@ async def test_addresses_come_from_every_network_that_is_ready(ready: str, statu
 
 
 async def test_a_full_network_gives_way_to_the_next() -> None:
-    async with api(service_network=ipaddress.ip_network("10.96.0.0/29")) as server:
+    async with api(service_networks=(ipaddress.ip_network("10.96.0.0/29"),)) as server:
         for number in range(5):
             await server.make(SERVICES, service(f"s{number}"))
         assert (await server("POST", SERVICES, service("full")))[0] == 500

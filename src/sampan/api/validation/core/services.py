@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sampan.api.names import label, qualified, subdomain
@@ -38,6 +39,8 @@ FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 LONGEST_AFFINITY_SECONDS = 86400
 ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
+UNCHANGED = "may not change once set"
+UNSPECIFIED = "must be empty when `clusterIP` is not specified"
 NOT_EXTERNAL_NAME = "may not be set for ExternalName services"
 WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 
@@ -50,6 +53,7 @@ def update(new: Any, old: Any, errors: Errors) -> None:
     spec, before = new.spec, old.spec
     if "ExternalName" not in (spec.type, before.type):
         immutable_addresses(spec, before, errors)
+        immutable_families(spec, before, errors)
     class_change(spec, before, errors)
     judge(new, errors)
 
@@ -164,7 +168,7 @@ def addresses(spec: Any, errors: Errors) -> None:
     if spec.clusterIP and not given:
         errors.append(required("spec.clusterIPs"))
     elif given and spec.clusterIP != given[0]:
-        text = "first value must match `clusterIP`"
+        text = "first value must match `clusterIP`" if spec.clusterIP else UNSPECIFIED
         errors.append(invalid("spec.clusterIPs", given, text))
     if spec.ipFamilyPolicy is not None and spec.ipFamilyPolicy not in FAMILY_POLICIES:
         errors.append(not_supported("spec.ipFamilyPolicy", spec.ipFamilyPolicy, FAMILY_POLICIES))
@@ -175,25 +179,33 @@ def addresses(spec: Any, errors: Errors) -> None:
         elif family in seen:
             errors.append(duplicate(f"spec.ipFamilies[{index}]", family))
         seen.add(family)
-    if len(given) > 1 and "None" in given:
+    if named_addresses(given, errors):
+        address_families(given, spec.ipFamilies or (), errors)
+
+
+def named_addresses(given: list[str], errors: Errors) -> bool:
+    """Whether each is an address, or the only one "None"; two at the most are allowed."""
+    before = len(errors)
+    if len(given) > 1 and given[0] == "None":
         errors.append(invalid("spec.clusterIPs", given, "'None' must be the first and only value"))
+    for index, text in enumerate(given):
+        if (index or text != "None") and (problem := address_problem(text)):
+            errors.append(invalid(f"spec.clusterIPs[{index}]", text, problem))
+    readable = len(errors) == before
     if len(given) > 2:
         errors.append(invalid("spec.clusterIPs", given, "may only hold up to 2 values"))
-    for index, text in enumerate(given):
-        named_address(spec, index, text, errors)
+    return readable
 
 
-def named_address(spec: Any, index: int, text: str, errors: Errors) -> None:
-    if text == "None":
-        return
-    path = f"spec.clusterIPs[{index}]"
-    if problem := address_problem(text):
-        errors.append(invalid(path, text, problem))
-        return
-    address = parse_address(text)
-    families = spec.ipFamilies or ()
-    if index < len(families) and families[index] in FAMILIES and families[index] != f"IPv{address.version}":
-        errors.append(invalid(path, text, f"expected an {families[index]} value as indicated by `ipFamilies[{index}]`"))
+def address_families(given: list[str], families: Sequence[str], errors: Errors) -> None:
+    """One address of each family, in the families' order where they are named."""
+    found = [f"IPv{parse_address(text).version}" for text in given if text != "None"]
+    if len(set(found)) < 2 <= len(found):
+        errors.append(invalid("spec.clusterIPs", given, "may specify no more than one IP for each IP family"))
+    for index, (family, wanted) in enumerate(zip(found, families, strict=False)):
+        if wanted in FAMILIES and family != wanted:
+            text = f"expected an {wanted} value as indicated by `ipFamilies[{index}]`"
+            errors.append(invalid(f"spec.clusterIPs[{index}]", given[index], text))
 
 
 def port_conflicts(spec: Any, errors: Errors) -> None:
@@ -279,20 +291,48 @@ def health(spec: Any, errors: Errors) -> None:
 
 
 def immutable_addresses(new: Any, old: Any, errors: Errors) -> None:
-    """The first address never changes; a second may come or go with its family."""
+    """The first address never changes; a second may come, and go by the policy `SingleStack`."""
     before, now = old.clusterIPs or [], new.clusterIPs or []
-    if before and before[0] and (not now or now[0] != before[0]):
-        errors.append(invalid("spec.clusterIPs[0]", now, "may not change once set"))
-    if len(before) > 1 and len(now) > 1 and before[1] != now[1]:
-        errors.append(invalid("spec.clusterIPs[1]", now, "may not change once set"))
-    families, current = old.ipFamilies or [], new.ipFamilies or []
-    if families and (not current or current[0] != families[0]):
-        errors.append(invalid("spec.ipFamilies[0]", current, "may not change once set"))
+    if before == now == ["None"]:
+        return
+    if len(now) == len(before):
+        for index, (address, known) in enumerate(zip(now, before, strict=True)):
+            if address != known:
+                errors.append(invalid(f"spec.clusterIPs[{index}]", now, UNCHANGED))
+    elif not now:
+        errors.append(invalid("spec.clusterIPs[0]", now, "primary clusterIP can not be unset"))
+    elif before and now[0] != before[0]:
+        errors.append(invalid("spec.clusterIPs[0]", now, UNCHANGED))
+    if len(before) > len(now) == 1:
+        released(new, "clusterIP", errors)
+
+
+def immutable_families(new: Any, old: Any, errors: Errors) -> None:
+    """As for addresses; headless services may change theirs."""
+    before, now = old.ipFamilies or [], new.ipFamilies or []
+    if "None" in (*(new.clusterIPs or ())[:1], *(old.clusterIPs or ())[:1]):
+        return
+    if len(now) == len(before):
+        wrong = sum(family != known for family, known in zip(now, before, strict=True))
+        errors.extend(invalid("spec.ipFamilies[0]", now, UNCHANGED) for _ in range(wrong))
+    elif len(before) > len(now) and not new.clusterIPs:
+        errors.append(invalid("spec.ipFamilies[0]", now, "primary ipFamily can not be unset"))
+    elif before and now and now[0] != before[0]:
+        errors.append(invalid("spec.ipFamilies[0]", new.clusterIPs, UNCHANGED))
+    if len(before) > len(now) == 1:
+        released(new, "ipFamily", errors)
+
+
+def released(new: Any, noun: str, errors: Errors) -> None:
+    """The second one is gone, which the policy has to say."""
+    if new.ipFamilyPolicy != "SingleStack":
+        text = f"must be set to 'SingleStack' when releasing the secondary {noun}"
+        errors.append(invalid("spec.ipFamilyPolicy", new.ipFamilyPolicy, text))
 
 
 def class_change(new: Any, old: Any, errors: Errors) -> None:
     if old.type == new.type == "LoadBalancer" and new.loadBalancerClass != old.loadBalancerClass:
-        errors.append(invalid("spec.loadBalancerClass", new.loadBalancerClass, "may not change once set"))
+        errors.append(invalid("spec.loadBalancerClass", new.loadBalancerClass, UNCHANGED))
 
 
 def update_status(new: Any, old: Any, errors: Errors) -> None:
