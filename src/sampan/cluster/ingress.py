@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
-from sampan.aio.clock import Clock
+from sampan.aio.clock import Clock, SystemClock
 from sampan.client.interface import Client
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
@@ -13,6 +14,7 @@ from sampan.network.ingress.component import IngressController
 from sampan.network.ingress.haproxy import Place
 from sampan.network.ingress.process import Haproxy, user
 
+IPV6 = Path("/proc/net/if_inet6")
 UNNAMED = "ingress.sampan.invalid"
 """Whom the certificate is made out to that is shown to clients that ask for no host of an Ingress."""
 
@@ -23,7 +25,7 @@ def controller(options: Options, client: Client, clock: Clock, rng: random.Rando
         client=client,
         clock=clock,
         rng=rng,
-        server=Haproxy(where),
+        server=Haproxy(where, clock),
         place=where,
         address=options.node_ip,
         certificate=self_signed(UNNAMED, clock.now()),
@@ -36,14 +38,15 @@ def place(options: Options) -> Place:
     if len(words) != 2 or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
         raise ClusterError(f"--ingress-ports {options.ingress_ports}: name two, for HTTP and for TLS, such as 80,443")
     http, https = map(int, words)
-    return Place(folder=str(options.layout.ingress), http=http, https=https, user=user())
+    addresses = ("", "::") if IPV6.exists() else ("",)
+    return Place(folder=str(options.layout.ingress), http=http, https=https, addresses=addresses, user=user())
 
 
 def running(options: Options) -> bool:
     """Whether haproxy runs already for this cluster."""
-    return Haproxy(place(options)).running() is not None
+    return Haproxy(place(options), SystemClock()).running() is not None
 
 
 async def remove(options: Options) -> None:
     """Ends haproxy and takes its files away."""
-    await Haproxy(place(options)).remove()
+    await Haproxy(place(options), SystemClock()).remove()

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import shutil
+import signal
 import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sampan.aio.clock import SystemClock
 from sampan.network.ingress.certificate import self_signed
 from sampan.network.ingress.haproxy import Place, render
 from sampan.network.ingress.process import Haproxy, Refused, user
@@ -59,15 +64,16 @@ class Setting:
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
-        self.place = Place(folder=str(folder / "ingress"), user=user())
-        self.server = Haproxy(self.place)
+        self.place = Place(folder=str(folder / "ingress"), addresses=("", "::"), user=user())
+        self.server = Haproxy(self.place, SystemClock())
         self.endpoints = {name: self.pod(name) for name in ("else", "wild", "root", "cart", "pay")}
         self.default = self_signed("default.invalid", time.time())
+        self.slowly = threading.Event()
 
     def pod(self, name: str) -> Endpoint:
         namespace, address = self.world.pod(name)
         with inside(namespace):
-            server = HTTPServer((address, 8080), _answering(name))
+            server = ThreadingHTTPServer((address, 8080), _answering(name, self))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return Endpoint(address, 8080)
 
@@ -78,9 +84,9 @@ class Setting:
         known = {name: (endpoint,) for name, endpoint in self.endpoints.items()}
         return Routing(ROUTES, {**known, "none": (), **backends})
 
-    def get(self, host: str, path: str, context: ssl.SSLContext | None = None) -> Any:
+    def get(self, host: str, path: str, context: ssl.SSLContext | None = None, node: str = NODE) -> Any:
         """The answer as JSON, or the status when there is another than 200."""
-        with inside(self.world.outside), contextlib.closing(self._connected(host, context)) as connection:
+        with inside(self.world.outside), contextlib.closing(self._connected(host, context, node)) as connection:
             connection.putrequest("GET", path, skip_host=True)
             if host:
                 connection.putheader("Host", host)
@@ -88,17 +94,23 @@ class Setting:
             response = connection.getresponse()
             return json.loads(response.read()) if response.status == 200 else response.status
 
-    def _connected(self, host: str, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(NODE, 443 if context else 80, timeout=5)
+    def _connected(self, host: str, context: ssl.SSLContext | None, node: str) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(node, 443 if context else 80, timeout=5)
         connection.connect()
         if context is not None:
             connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
         return connection
 
 
-def _answering(name: str) -> type[BaseHTTPRequestHandler]:
+def trusting(pem: bytes) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=pem[: pem.index(b"-----BEGIN PRIVATE")].decode())
+
+
+def _answering(name: str, setting: Setting) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/slow":
+                setting.slowly.wait(10)
             body = json.dumps({"server": name, **{key.lower(): value for key, value in self.headers.items()}}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -137,9 +149,8 @@ def test_tls_by_name(setting: Setting) -> None:
     routing = setting.routing()
     setting.use(Routing(routing.hosts, routing.backends, certificates))
     for name, pem in (("shop.example.org", shop), ("other.example.org", wild)):
-        context = ssl.create_default_context(cadata=pem[: pem.index(b"-----BEGIN PRIVATE")].decode())
-        assert setting.get(name, "/", context)["x-forwarded-proto"] == "https"
-    nobody = ssl.create_default_context(cadata=setting.default[: setting.default.index(b"-----BEGIN PRIV")].decode())
+        assert setting.get(name, "/", trusting(pem))["x-forwarded-proto"] == "https"
+    nobody = trusting(setting.default)
     nobody.check_hostname = False
     assert setting.get("example.net", "/", nobody)["server"] == "else"
 
@@ -175,7 +186,65 @@ def test_what_haproxy_refuses_changes_nothing(setting: Setting) -> None:
     with pytest.raises(Refused, match="server root"):
         setting.use(broken)
     assert setting.get("shop.example.org", "/")["server"] == "root"
-    again = Haproxy(setting.place)
+    again = Haproxy(setting.place, SystemClock())
     assert again.running() == setting.server.running(), "the successor of a process that was killed finds it"
     setting.world.run(again.use(render(setting.routing(), setting.place, setting.default)))
     assert setting.get("shop.example.org", "/")["server"] == "root"
+
+
+def test_another_certificate_leaves_requests_in_flight(setting: Setting) -> None:
+    pems = [self_signed("shop.example.org", time.time()) for _ in range(2)]
+    routing = setting.routing()
+
+    def show(pem: bytes) -> None:
+        setting.use(Routing(routing.hosts, routing.backends, (Certificate("d:shop", pem, ("shop.example.org",)),)))
+
+    show(pems[0])
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(setting.get, "shop.example.org", "/slow", trusting(pems[0]))
+        show(pems[1])
+        until_true(lambda: shown(setting, pems[1]))
+        assert not answer.done()
+        setting.slowly.set()
+        assert answer.result()["server"] == "root"
+    assert not shown(setting, pems[0])
+
+
+def shown(setting: Setting, pem: bytes) -> bool:
+    with contextlib.suppress(ssl.SSLCertVerificationError):
+        return bool(setting.get("shop.example.org", "/", trusting(pem)))
+    return False
+
+
+def until_true(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+
+
+def test_both_address_families(setting: Setting) -> None:
+    for namespace, address in ((setting.world.node, "fd00:9::1"), (setting.world.outside, "fd00:9::2")):
+        words = ("ip", "-n", namespace, "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
+        subprocess.run(words, check=True)
+    setting.use(setting.routing())
+    assert setting.get("shop.example.org", "/", node="fd00:9::1")["x-forwarded-for"] == "fd00:9::2"
+    assert setting.get("shop.example.org", "/")["x-forwarded-for"] == "198.51.100.2"
+
+
+def test_killed_and_started_anew(setting: Setting) -> None:
+    setting.use(setting.routing())
+    first = setting.server.running()
+    assert first
+    os.kill(first, signal.SIGKILL)
+    until_true(lambda: setting.server.running() is None)
+    setting.use(setting.routing())
+    assert setting.server.running() not in (None, first)
+    until_true(lambda: setting.get("shop.example.org", "/")["server"] == "root")
+
+
+def test_a_refused_certificate_is_named(setting: Setting) -> None:
+    """As `IngressController` looks for it."""
+    routing = setting.routing()
+    broken = Certificate("d:broken", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ())
+    with pytest.raises(Refused, match=r"/d:broken\.pem'"):
+        setting.use(Routing(routing.hosts, routing.backends, (broken,)))

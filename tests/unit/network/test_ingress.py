@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from sampan.api.kinds import core_v1, networking_v1
 from sampan.api.registry import builtin
 from sampan.codec import json, yaml
 from sampan.network.ingress import routing
+from sampan.network.ingress.certificate import self_signed
 from sampan.network.ingress.component import IngressController
 from sampan.network.ingress.haproxy import Place, maps, render
 from sampan.network.ingress.process import Refused
@@ -23,6 +25,24 @@ from sampan.testing.fakeapi import FakeApi
 from .objects import endpoint_slice, service
 
 PLACE = Place(folder="/x")
+
+
+def pair(password: bytes = b"") -> tuple[bytes, bytes]:
+    """Certificate and key."""
+    pem = self_signed("shop.example.org", 0).strip()
+    cut = pem.index(b"-----BEGIN PRIVATE")
+    key = pem[cut:]
+    if password:
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+        locked = serialization.BestAvailableEncryption(password)
+        key = serialization.load_pem_private_key(key, None).private_bytes(*form, locked)
+    return pem[:cut].strip(), key
+
+
+CERTIFICATE, KEY = pair()
+OTHER_KEY, LOCKED_KEY = pair()[1], pair(b"x")[1]
+TLS = {"tls_crt": CERTIFICATE, "tls_key": KEY}
+PEM = CERTIFICATE + b"\n" + KEY + b"\n"
 INGRESS = """
 {metadata: {name: shop, namespace: default, creationTimestamp: "2026-01-01T00:00:00Z"}, spec: {
   ingressClassName: sampan, tls: [{hosts: [Shop.example.org], secretName: shop}],
@@ -66,7 +86,7 @@ def sources(*objects: Any) -> Sources:
     return Sources(find(core_v1.Service), slices, find(core_v1.Secret))
 
 
-ALL = sources(service("web"), endpoint_slice("web", "10.244.0.2", "10.244.1.2"), secret(tls_crt=b"C", tls_key=b"K"))
+ALL = sources(service("web"), endpoint_slice("web", "10.244.0.2", "10.244.1.2"), secret(**TLS))
 
 
 def test_routing() -> None:
@@ -85,15 +105,61 @@ def test_routing() -> None:
         "default:web:http": ["10.244.0.2", "10.244.1.2"],
         "none": [],
     }
-    assert found.certificates == (("default:shop", b"C\nK\n", ("shop.example.org",)),)
+    assert found.certificates == (("default:shop", PEM, ("shop.example.org",)),)
     files = render(found, PLACE, b"D")
     assert files["certificates.list"].endswith(b"/x/default:shop.pem shop.example.org\n")
     assert b"server 2 10.244.1.2:8080" in files["haproxy.cfg"]
 
 
-@pytest.mark.parametrize("broken", [{}, {"tls_crt": b"C"}, {"tls_crt": b"C", "tls_key": b""}])
-def test_a_secret_that_is_none_shows_no_certificate(broken: dict[str, bytes]) -> None:
-    assert routing.routing([ingress()], sources(secret(**broken))).certificates == ()
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({}, "there is no such secret of type kubernetes.io/tls"),
+        ({"tls_crt": CERTIFICATE}, "there is no such secret"),
+        ({"tls_crt": b"C", "tls_key": KEY}, "tls.crt holds no certificate"),
+        ({"tls_crt": CERTIFICATE, "tls_key": b"K"}, "tls.key holds no private key"),
+        ({"tls_crt": CERTIFICATE, "tls_key": OTHER_KEY}, "tls.key is not the key of the first certificate"),
+        ({"tls_crt": CERTIFICATE, "tls_key": LOCKED_KEY}, "without a password"),
+    ],
+)
+def test_a_secret_that_is_none_shows_no_certificate(broken: dict[str, bytes], reason: str) -> None:
+    found = routing.routing([ingress()], sources(secret(**broken)))
+    assert found.certificates == ()
+    told = {each.reason: each.message for each in found.problems}
+    assert set(told) == {"InvalidSecret", "UnsupportedBackend"} and reason in told["InvalidSecret"]
+
+
+EVIL = """
+{metadata: {name: evil, namespace: e, creationTimestamp: "2025-01-01T00:00:00Z"}, spec: {
+  tls: [{secretName: ../../etc/shadow}, {secretName: fine, hosts: ["a b", "x\\n/etc/passwd"]}],
+  rules: [
+    {host: "x\\n2/ e:evil:80", http: {paths: [
+      {path: /, pathType: Prefix, backend: {service: {name: evil, port: {number: 80}}}}]}},
+    {host: evil.example.org, http: {paths: [
+      {path: "/a\\n2/ e:evil:80", pathType: ImplementationSpecific, backend: {service: {name: evil}}},
+      {path: "/a b", pathType: Exact, backend: {service: {name: evil}}},
+      {path: "/\\xE4", pathType: Exact, backend: {service: {name: evil}}},
+      {path: "/%20{}\\"'%[req.hdr(x)]#", pathType: Exact, backend: {service: {name: evil}}},
+      {path: /n, pathType: Exact, backend: {service: {name: "a\\n  http-request deny", port: {number: 80}}}},
+      {path: /p, pathType: Exact, backend: {service: {name: a, port: {name: "x y"}}}}]}}]}}
+""".replace("\\\\", "\\")
+
+
+def test_what_would_be_anothers_entry_is_left_out() -> None:
+    found = routing.routing([ingress(EVIL), ingress()], ALL)
+    alone = routing.routing([ingress()], ALL)
+    written = maps(found)
+    assert written["hosts"] == "evil.example.org 2\nshop.example.org 3\n"
+    evil = [line for line in written["exact"].splitlines() if line.startswith("2/")]
+    assert evil == ["2/%20{}\"'%[req.hdr(x)]# e:evil:", "2/n none", "2/p none"]
+    assert written["prefixes"].replace("3/", "2/") == maps(alone)["prefixes"]
+    assert found.certificates == alone.certificates
+    text = render(found, PLACE, b"D")["haproxy.cfg"].decode()
+    assert "deny" not in text and "x y" not in text
+    reasons = [each.reason for each in found.problems if each.ingress.metadata.name == "evil"]
+    assert sorted(reasons) == [
+        *["InvalidBackend"] * 2, *["InvalidHost"] * 3, *["InvalidPath"] * 3, *["InvalidSecret"] * 2
+    ]  # fmt: skip
 
 
 def ingress_class(name: str, controller: str, default: bool = False) -> Any:
@@ -119,13 +185,20 @@ def test_whose_it_is() -> None:
 class FakeHaproxy:
     def __init__(self) -> None:
         self.files: Mapping[str, bytes] = {}
-        self.refuse = False
+        self.refuse = ""
+        self.started = 0
+        self.alive = False
 
     async def use(self, files: Mapping[str, bytes]) -> bool:
-        if self.refuse:
-            raise Refused("no")
+        if self.refuse and any(name in self.refuse for name in files):
+            raise Refused(self.refuse)
         changed, self.files = files != self.files, files
+        self.started += not self.alive
+        self.alive = True
         return changed
+
+    def running(self) -> int | None:
+        return 1 if self.alive else None
 
 
 class Setting:
@@ -157,10 +230,10 @@ async def test_files_and_status_follow_the_api(setting: Setting) -> None:
     (own,) = setting.api.all(networking_v1.IngressClass)
     assert (own.metadata.name, own.metadata.annotations) == ("sampan", {routing.DEFAULT_CLASS: "true"})
     assert Routing().default == ""
-    setting.api.add(ingress(), service("web"), endpoint_slice("web", "10.244.0.2"), secret(tls_crt=b"C", tls_key=b"K"))
+    setting.api.add(ingress(), service("web"), endpoint_slice("web", "10.244.0.2"), secret(**TLS))
     await setting.clock.advance(1)
     assert b"server 1 10.244.0.2:8080" in setting.server.files["haproxy.cfg"]
-    assert setting.server.files["default:shop.pem"] == b"C\nK\n"
+    assert setting.server.files["default:shop.pem"] == PEM
     assert setting.status() == ["192.0.2.1"]
     assert setting.controller.healthy()
     await setting.api.delete(networking_v1.Ingress, "shop", "default")
@@ -169,12 +242,53 @@ async def test_files_and_status_follow_the_api(setting: Setting) -> None:
 
 
 async def test_what_is_refused_is_tried_again(setting: Setting) -> None:
-    setting.server.refuse = True
+    setting.server.refuse = "haproxy.cfg"
     setting.api.add(ingress())
     await setting.clock.advance(1)
     assert not setting.controller.healthy()
     assert setting.status() == []
-    setting.server.refuse = False
+    setting.server.refuse = ""
     await setting.clock.advance(30)
     assert setting.controller.healthy()
     assert setting.status() == ["192.0.2.1"]
+
+
+async def test_a_certificate_that_haproxy_refuses_keeps_nothing_else_back(setting: Setting) -> None:
+    setting.server.refuse = "[ALERT] : unable to load certificate chain from file '/x/default:shop.pem'"
+    setting.api.add(ingress(), secret(**TLS))
+    await setting.clock.advance(1)
+    assert setting.status() == ["192.0.2.1"]
+    assert "default:shop.pem" not in setting.server.files
+    setting.server.refuse = ""
+    certificate, key = pair()
+    encoded = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
+    setting.api.change(core_v1.Secret, "shop", "default", lambda one: setattr(one, "data", encoded))
+    await setting.clock.advance(1)
+    assert setting.server.files["default:shop.pem"] == certificate + b"\n" + key + b"\n", "another is tried"
+
+
+async def test_what_is_left_out_is_told_once(setting: Setting) -> None:
+    setting.api.add(ingress())
+    await setting.clock.advance(5)
+    setting.api.add(service("web"))
+    await setting.clock.advance(5)
+    events = {event.reason: event for event in setting.api.all(core_v1.Event)}
+    assert set(events) == {"UnsupportedBackend", "InvalidSecret"}
+    told = events["UnsupportedBackend"]
+    assert (told.type, told.involvedObject.name, told.count) == ("Warning", "shop", 1)
+    assert told.message == "a resource backend answers 503 here: name a service"
+
+
+async def test_a_server_that_died_is_started_anew(setting: Setting) -> None:
+    setting.api.add(ingress())
+    await setting.clock.advance(1)
+    setting.server.alive = False
+    await setting.clock.advance(2)
+    assert setting.server.started == 2
+
+
+def test_listeners() -> None:
+    text = render(Routing(), Place(folder="/x", addresses=("", "::", "192.0.2.1")), b"D")["haproxy.cfg"].decode()
+    binds = [line.split()[1:] for line in text.splitlines() if line.startswith("    bind ")]
+    assert [words[0] for words in binds] == [":80", ":443", "[::]:80", "[::]:443", "192.0.2.1:80", "192.0.2.1:443"]
+    assert [words[1:2] for words in binds[2:4]] == [["v6only"]] * 2

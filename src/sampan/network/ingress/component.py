@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sampan.aio.backoff import Backoff
@@ -15,18 +16,21 @@ from sampan.api import errors
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1, networking_v1
 from sampan.client.cache import key_of
 from sampan.client.errors import ClientError
+from sampan.client.events import EventRecorder
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network.errors import Unusable
 from sampan.network.ingress import routing
 from sampan.network.ingress.haproxy import Place, render
 from sampan.network.ingress.process import Refused
+from sampan.network.ingress.routing import Routing
 from sampan.network.serviceindex import SERVICE_INDEX, services_of
 
 log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.1
 """Least time between two configurations: each costs haproxy a process."""
+LOOK_SECONDS = 1.0
 CLASS = "sampan"
 TLS = "type=kubernetes.io/tls"
 
@@ -35,6 +39,8 @@ class Server(Protocol):
     """What serves the files: `process.Haproxy`."""
 
     async def use(self, files: Mapping[str, bytes]) -> bool: ...
+
+    def running(self) -> int | None: ...
 
 
 class IngressController:
@@ -66,6 +72,9 @@ class IngressController:
         self._classes = self._informers.of(networking_v1.IngressClass)
         self._secrets = self._informers.of(core_v1.Secret, fields=TLS)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
+        self._events = EventRecorder(client, "sampan-ingress", "", clock, rng)
+        self._told: set[tuple[str, str]] = set()
+        self._unusable: set[tuple[str, bytes]] = set()
         self._wake = asyncio.Event()
         self._problem = "not yet synchronized"
         self._counts = {"configurations": 0, "refused": 0, "statuses": 0}
@@ -82,7 +91,11 @@ class IngressController:
                 await informer.synced()
             await self._ensure_class()
             owner.start(self._apply_forever, name="apply")
-            await owner.wait()
+            owner.start(self._look_forever, name="look")
+            try:
+                await owner.wait()
+            finally:
+                await self._events.close()
 
     def healthy(self) -> bool:
         return not self._problem
@@ -110,6 +123,14 @@ class IngressController:
         except errors.AlreadyExists:
             return
 
+    async def _look_forever(self) -> None:
+        """A server that died is started anew."""
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            if not self._problem and not self._server.running():
+                log.warning("haproxy has ended, starting it anew")
+                self._wake.set()
+
     async def _apply_forever(self) -> None:
         failures = 0
         while True:
@@ -131,10 +152,34 @@ class IngressController:
         classes = self._classes.list()
         mine = [one for one in self._ingresses.list() if routing.ours(one, classes)]
         sources = routing.Sources(self._services.get, self._endpoint_slices, self._secrets.get)
-        files = render(routing.routing(mine, sources), self._place, self._certificate)
-        self._counts["configurations"] += await self._server.use(files)
+        found = routing.routing(mine, sources)
+        await self._use(found)
+        self._tell_problems(found)
         for ingress in mine:
             await self._tell(ingress)
+
+    async def _use(self, found: Routing) -> None:
+        """Without the certificates that haproxy has refused: they must not keep the rest from everybody."""
+        while True:
+            usable = tuple(one for one in found.certificates if (one.name, one.pem) not in self._unusable)
+            files = render(replace(found, certificates=usable), self._place, self._certificate)
+            try:
+                self._counts["configurations"] += await self._server.use(files)
+                return
+            except Refused as error:
+                refused = {(one.name, one.pem) for one in usable if f"/{one.name}.pem'" in str(error)}
+                if not refused:
+                    raise
+                log.warning("certificates left out names=%s error=%s", sorted(name for name, _ in refused), error)
+                self._unusable |= refused
+
+    def _tell_problems(self, found: Routing) -> None:
+        """By an Event each, once."""
+        told = {(each.ingress.metadata.uid or key_of(each.ingress), each.message) for each in found.problems}
+        for each in found.problems:
+            if (each.ingress.metadata.uid or key_of(each.ingress), each.message) not in self._told:
+                self._events.event(each.ingress, "Warning", each.reason, each.message)
+        self._told = told
 
     def _endpoint_slices(self, key: str) -> Any:
         return self._slices.index(SERVICE_INDEX, key)

@@ -21,12 +21,12 @@ DEFAULT_CERTIFICATE = "default.pem"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where haproxy listens and where its files lie; `user` is whom it becomes, "" for nobody else."""
+    """Where haproxy listens, "" being all of IPv4, and where its files lie; `user`: whom it becomes, "" for nobody."""
 
     folder: str
     http: int = 80
     https: int = 443
-    address: str = ""
+    addresses: tuple[str, ...] = ("",)
     user: str = ""
 
 
@@ -60,9 +60,20 @@ def configuration(routing: Routing, where: Place) -> str:
     """haproxy.cfg."""
     user = f"    user {where.user}\n    group {where.user}\n" if where.user else ""
     default = f"    default_backend {routing.default}\n" if routing.default else "    default_backend -\n"
-    text = HEAD.format(folder=where.folder, user=user, address=where.address, http=where.http, https=where.https)
+    text = HEAD.format(folder=where.folder, user=user, binds=_binds(where))
     backends: Mapping[str, tuple[Endpoint, ...]] = {"-": (), **routing.backends}
     return text + default + "".join(_backend(name, endpoints) for name, endpoints in backends.items())
+
+
+def _binds(where: Place) -> str:
+    tls = f" ssl crt-list {where.folder}/certificates.list alpn h2,http/1.1"
+    ports = {where.http: "", where.https: tls}
+    lines = [
+        f"    bind {place(address, port) if address else f':{port}'}{' v6only' if ':' in address else ''}{words}\n"
+        for address in where.addresses
+        for port, words in ports.items()
+    ]
+    return "".join(lines)
 
 
 def _backend(name: str, endpoints: tuple[Endpoint, ...]) -> str:
@@ -107,9 +118,7 @@ defaults
     timeout tunnel 1h
 
 frontend ingress
-    bind {address}:{http}
-    bind {address}:{https} ssl crt-list {folder}/certificates.list alpn h2,http/1.1
-    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+{binds}    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
     http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Port %[dst_port]

@@ -16,6 +16,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from sampan.aio.clock import Clock
 from sampan.network.command import Missing, run
 from sampan.network.errors import Unusable
 from sampan.network.ingress.haproxy import CONFIGURATION, Place
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PROGRAM = "haproxy"
 USER = "haproxy"
+START_SECONDS, LOOK_SECONDS = 5.0, 0.01
 PID_FILE, LOG_FILE = "haproxy.pid", "haproxy.log"
 
 
@@ -40,7 +42,10 @@ def user() -> str:
 
 
 class Haproxy:
-    def __init__(self, place: Place) -> None:
+    """The file with the master's id is written after the program that started it has ended."""
+
+    def __init__(self, place: Place, clock: Clock) -> None:
+        self._clock = clock
         self._folder = Path(place.folder)
         self._files: dict[str, bytes] | None = None
         self._draft = self._folder.with_name(f"{self._folder.name}.draft")
@@ -62,13 +67,15 @@ class Haproxy:
         return True
 
     def running(self) -> int | None:
-        """The master process's id."""
+        """The master process's id. On taking up new files it runs itself anew, without arguments for a moment."""
         try:
             pid = int((self._folder / PID_FILE).read_text())
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            name, _, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(") ")
         except (OSError, ValueError):
             return None
-        return pid if str(self._folder / CONFIGURATION).encode() in arguments else None
+        between = arguments == [b""] and name == PROGRAM and not state.startswith("Z")
+        return pid if between or str(self._folder / CONFIGURATION).encode() in arguments else None
 
     async def remove(self) -> None:
         """Ends it and takes its files away; nothing there is no error."""
@@ -95,6 +102,9 @@ class Haproxy:
             code = await child.wait()
         if code:
             raise Refused(_alerts((self._folder / LOG_FILE).read_text(errors="replace")) or f"exit code {code}")
+        deadline = self._clock.monotonic() + START_SECONDS
+        while self.running() is None and self._clock.monotonic() < deadline:
+            await self._clock.sleep(LOOK_SECONDS)
         log.info("haproxy started pid=%s", self.running())
 
     async def _run(self, *arguments: str) -> None:

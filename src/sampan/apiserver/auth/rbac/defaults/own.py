@@ -61,6 +61,7 @@ ROLES: tuple[Any, ...] = (
         rule(READ, "ingresses", "networking.k8s.io"),
         rule(f"create {READ}", "ingressclasses", "networking.k8s.io"),
         rule("patch", "ingresses/status", "networking.k8s.io"),
+        rule("create patch", "events"),
     ),
 )
 
