@@ -10,7 +10,7 @@ import click
 
 from sampan.aio.clock import SystemClock
 from sampan.cli.settings import cluster_options, resolved, server_options
-from sampan.cluster.bringup import Bringup, Reporter
+from sampan.cluster.bringup import WAIT_SECONDS, Bringup, Reporter
 
 
 class Terminal(Reporter):
@@ -32,7 +32,8 @@ class Terminal(Reporter):
 @cluster_options
 @server_options
 @click.option("--sample/--no-sample", "with_sample", default=True, help="Deploy the sample application.")
-def command(data_dir: str, with_sample: bool, **given: Any) -> None:
+@click.option("--wait", default=WAIT_SECONDS, show_default=True, metavar="SECONDS", help="How long each step may take.")
+def command(data_dir: str, with_sample: bool, wait: float, **given: Any) -> None:
     """Start a cluster on this machine and wait until it answers.
 
     Run again, it starts what is missing and changes nothing else.
@@ -48,7 +49,7 @@ def command(data_dir: str, with_sample: bool, **given: Any) -> None:
     """
     options = resolved(data_dir, given)
     clock = SystemClock()
-    run = Bringup(options=options, clock=clock, reporter=Terminal(), with_sample=with_sample)
+    run = Bringup(options=options, clock=clock, reporter=Terminal(), with_sample=with_sample, patience=wait)
     began = clock.monotonic()
     asyncio.run(run.run())
     click.echo(

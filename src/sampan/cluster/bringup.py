@@ -54,6 +54,8 @@ class Bringup:
     clock: Clock
     reporter: Reporter
     with_sample: bool = True
+    patience: float = WAIT_SECONDS
+    """Seconds that each step may take."""
     service: Any = None
     text: str = ""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -166,14 +168,14 @@ class Bringup:
             return ""
         await sample.deploy(self.client)
         try:
-            self.service, self.text = await sample.answer(self.client, self.clock, WAIT_SECONDS)
+            self.service, self.text = await sample.answer(self.client, self.clock, self.patience)
         except TimeoutError as error:
             raise ClusterError(f"{error}: see `sampan status` and the logs in {self.options.layout.log}") from None
         return f"http://{self.service.spec.clusterIP}/ says: {self.text}"
 
     async def _until(self, what: str, ready: Callable[[], Awaitable[bool]]) -> None:
         """Polls until `ready`; raises ClusterError that names the log to read."""
-        deadline = self.clock.monotonic() + WAIT_SECONDS
+        deadline = self.clock.monotonic() + self.patience
         last = "no answer yet"
         while True:
             try:
@@ -184,7 +186,7 @@ class Bringup:
             self._check_supervisor()
             if self.clock.monotonic() > deadline:
                 log = self.options.layout.log
-                raise ClusterError(f"after {WAIT_SECONDS:.0f} s not yet: {what} (last: {last}); the logs are in {log}")
+                raise ClusterError(f"after {self.patience:.0f} s not yet: {what} (last: {last}); the logs are in {log}")
             await self.clock.sleep(POLL_SECONDS)
 
     def _check_supervisor(self) -> None:

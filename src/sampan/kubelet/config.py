@@ -60,6 +60,7 @@ class KubeletConfig:
     pod_pids_limit: int = 16384
     """-1 is no limit. Upstream sets none unless told, and one pod can then use up a node's process ids."""
     cpu_cfs_quota: bool = True
+    single_process_oom_kill: bool = False
     eviction_hard: Mapping[str, str] = field(default_factory=lambda: dict(EVICTION_HARD))
     eviction_soft: Mapping[str, str] = field(default_factory=dict)
     eviction_soft_grace: Mapping[str, float] = field(default_factory=dict)

@@ -91,6 +91,7 @@ def container_config(
     config: KubeletConfig,
     node_memory: int,
     swap: str = "",
+    kill_all: bool = False,
     target: str = "",
     users: int | None = None,
 ) -> Any:
@@ -129,7 +130,7 @@ def container_config(
         stdin_once=bool(container.stdinOnce),
         tty=bool(container.tty),
         linux=pb.LinuxContainerConfig(
-            resources=container_resources(pod, container, node_memory, swap=swap),
+            resources=container_resources(pod, container, node_memory, swap=swap, kill_all=kill_all),
             security_context=container_security(
                 pod, container, image, config.root / "seccomp", target, users, confined=config.seccomp_default
             ),

@@ -3,11 +3,14 @@
 A full look is two lists, filtered by the pod's uid, which cost the runtime something for every container it has. What
 cannot change any more is asked once: the status of an ended or running container, the address of a ready sandbox. What
 a step of ours has just made is asked for alone, and what it has stopped or removed not at all.
+
+With cgroup v2 a runtime may miss that want of memory ended a container: it watches a cgroup that goes with it. Then the
+pod's own cgroup still tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +26,28 @@ from sampan.kubelet.termination import termination_message
 
 STATES: dict[int, ContainerState] = {0: "created", 1: "running", 2: "exited", 3: "unknown"}
 NANO = 1e-9
+KILLED, OOM = 137, "OOMKilled"
 
 
 class Observer:
-    """Sees one pod; `log_folder` holds its containers' logs, for termination messages."""
+    """Sees one pod; `log_folder` holds its containers' logs, for termination messages; `kills()` says how many of its
+    processes the kernel has killed for want of memory, `killed` which containers are known to have ended so."""
 
-    def __init__(self, runtime: Runtime, uid: str, log_folder: Path) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        uid: str,
+        log_folder: Path,
+        *,
+        kills: Callable[[], int] = lambda: 0,
+        killed: frozenset[str] = frozenset(),
+    ) -> None:
         self._runtime = runtime
         self._selector = {labels.POD_UID: uid}
         self._log_folder = log_folder
+        self._count_kills = kills
+        self._kills = kills()
+        self._killed = killed
         self._ended: dict[str, Container] = {}
         self._started: dict[str, Container] = {}
         self._ips: dict[str, tuple[str, ...]] = {}
@@ -43,6 +59,8 @@ class Observer:
         listed = await self._runtime.list_containers(self._selector)
         found = [await self._container(item) for item in listed]
         containers = [container for container in found if container is not None]
+        if any(container.exit_code == KILLED for container in containers):
+            self._kills = self._count_kills()
         self._forget({container.id for container in containers}, {sandbox.id for sandbox in sandboxes})
         self._sees(sandboxes, containers)
 
@@ -121,6 +139,8 @@ class Observer:
 
     def _remembered(self, container: Container) -> Container:
         if container.state == "exited":
+            if container.exit_code == KILLED and (container.id in self._killed or self._count_kills() > self._kills):
+                container = replace(container, reason=OOM)
             self._ended[container.id] = container
         elif container.state == "running":
             self._started[container.id] = container
@@ -130,6 +150,15 @@ class Observer:
         for cache, present in ((self._ended, containers), (self._started, containers), (self._ips, sandboxes)):
             for gone in cache.keys() - present:
                 del cache[gone]
+
+
+def killed_before(pod: Any) -> frozenset[str]:
+    """The containers of which the pod's status says that want of memory has ended them."""
+    status = pod.status
+    listed = [*((status.initContainerStatuses if status else None) or ())]
+    listed += (status.containerStatuses if status else None) or ()
+    ends = [state.terminated for one in listed for state in (one.state, one.lastState) if state and state.terminated]
+    return frozenset((end.containerID or "").partition("://")[2] for end in ends if end.reason == OOM)
 
 
 def addresses(status: Any) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ SMALLEST_SHARES = 2
 LARGEST_SHARES = 262_144
 SHARES_PER_CPU = 1024
 SWAP_V1, SWAP_V2 = "memory.memsw.limit_in_bytes", "memory.swap.max"
+KILL_ALL = "memory.oom.group"
 HUGE = "hugepages-"
 
 
@@ -29,11 +30,12 @@ def cpu_quota(milli: int) -> int:
     return max(milli * CPU_PERIOD // 1000, SMALLEST_QUOTA) if milli else 0
 
 
-def container_resources(pod: Any, container: Any, node_memory: int, *, swap: str = "") -> Any:
+def container_resources(pod: Any, container: Any, node_memory: int, *, swap: str = "", kill_all: bool = False) -> Any:
     """The LinuxContainerResources of a container; `node_memory` in bytes.
 
     `swap` is the kernel's file by which containers are kept from swapping, as no pod may (NoSwap), "" where it has
     none: with cgroup v1's, memory and swap together are held to the memory limit, with v2's, swap to nothing.
+    `kill_all`: a container that is out of memory ends as a whole (cgroup v2).
     """
     requests = (container.resources.requests if container.resources else None) or {}
     limits = (container.resources.limits if container.resources else None) or {}
@@ -48,7 +50,7 @@ def container_resources(pod: Any, container: Any, node_memory: int, *, swap: str
         cpu_shares=cpu_shares(cpu_request),
         memory_limit_in_bytes=limit,
         memory_swap_limit_in_bytes=limit if swap == SWAP_V1 else 0,
-        unified={SWAP_V2: "0"} if swap == SWAP_V2 else {},
+        unified=({SWAP_V2: "0"} if swap == SWAP_V2 else {}) | ({KILL_ALL: "1"} if kill_all else {}),
         oom_score_adj=oom_score(pod, container, node_memory),
         hugepage_limits=[pb.HugepageLimit(page_size=size, limit=amount) for size, amount in sorted(huge.items())],
     )

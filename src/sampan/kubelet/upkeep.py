@@ -142,4 +142,5 @@ def pod_cgroups(
         pids=config.pod_pids_limit if config.pod_pids_limit > 0 else UNLIMITED,
         quota=config.cpu_cfs_quota,
         unthrottled=unthrottled,
+        single_kill=config.single_process_oom_kill,
     )

@@ -23,7 +23,7 @@ from sampan.kubelet.endings import Endings
 from sampan.kubelet.memory import Ending, Memory
 from sampan.kubelet.news import is_news
 from sampan.kubelet.observed import Observed
-from sampan.kubelet.observer import Observer
+from sampan.kubelet.observer import Observer, killed_before
 from sampan.kubelet.phase import TERMINAL
 from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.podprobes import PodProbes
@@ -31,6 +31,7 @@ from sampan.kubelet.reporter import Reporter
 from sampan.kubelet.resize.allocation import Allocation
 from sampan.kubelet.resize.amounts import snapshot
 from sampan.kubelet.static.marks import is_static
+from sampan.kubelet.stats import cgroupfiles
 from sampan.kubelet.steps.table import Steps
 from sampan.kubelet.toldends import ToldEnds
 from sampan.kubelet.watcher import Subscriber
@@ -54,7 +55,13 @@ class PodWorker:
         self.rounds = 0
         self.owner = TaskOwner(f"pod {pod.metadata.namespace}/{pod.metadata.name}")
         self._context = context
-        self.observer = Observer(context.runtime, self.uid, pod_log_folder(pod, context.config.log_root))
+        self.observer = Observer(
+            context.runtime,
+            self.uid,
+            pod_log_folder(pod, context.config.log_root),
+            kills=lambda: cgroupfiles.kills(context.cgroups.tree, context.cgroups.name(pod)),
+            killed=killed_before(pod),
+        )
         self._wake = asyncio.Event()
         self._told_ends = ToldEnds()
         self._steps = Steps(self, context)

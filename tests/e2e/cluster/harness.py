@@ -102,12 +102,16 @@ class Cluster:
 
 
 def run(
-    command: list[str], *, check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None
+    command: list[str],
+    *,
+    check: bool = True,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+    seconds: float = 180,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end; a failure shows what it printed."""
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env=env, timeout=180 * FACTOR, check=False
-    )
+    limit = seconds * FACTOR
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env, timeout=limit, check=False)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done

@@ -53,7 +53,8 @@ def leftovers(data_dir: Path) -> list[str]:
     for kind, command in commands.items():
         shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         found += [f"{kind} {line}" for line in shown if is_ours(kind, line)]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob("*/kubepods*")]
+    mount = Path("/sys/fs/cgroup")
+    found += [str(path) for pattern in ("kubepods*", "*/kubepods*") for path in mount.glob(pattern)]
     return found
 
 

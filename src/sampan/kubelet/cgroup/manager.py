@@ -27,8 +27,8 @@ class CgroupError(Exception):
 
 class PodCgroups:
     """`slices` when systemd makes them; `pods()` are those whose requests count. `pids` for each pod, 0 for no limit,
-    `quota` whether CPU limits are set,
-    `unthrottled(pod)` whether a pod is exempt from them."""
+    `quota` whether CPU limits are set, `unthrottled(pod)` whether a pod is exempt from them, `single_kill` whether want
+    of memory ends one process of a container instead of all (with cgroup v1 it always does)."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class PodCgroups:
         pids: int = 0,
         quota: bool = True,
         unthrottled: Callable[[Any], bool] = lambda pod: False,
+        single_kill: bool = False,
     ) -> None:
         self.tree = tree
         self._driver = driver
@@ -51,6 +52,7 @@ class PodCgroups:
         self._quota = quota
         self._unthrottled = unthrottled
         self._set: dict[str, Settings] = {}
+        self.kill_all = tree.version == 2 and not single_kill
         self.swap = ""
         """The file by which containers are kept from swapping, "" where there is none."""
 

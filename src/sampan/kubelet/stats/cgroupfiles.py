@@ -180,6 +180,11 @@ def pressure(text: str) -> dict[str, Pressure] | None:
     return found or None
 
 
+def kills(tree: CgroupTree, name: str) -> int:
+    """How many processes there and below the kernel has killed for want of memory; 0 with cgroup v1."""
+    return pairs(tree.read("memory", name, "memory.events")).get("oom_kill", 0)
+
+
 def pairs(text: str) -> dict[str, int]:
     """The lines `name number` of a file."""
     return dict(_pairs(text))

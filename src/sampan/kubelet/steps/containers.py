@@ -93,6 +93,7 @@ class ContainerSteps:
             config=context.config,
             node_memory=context.memory,
             swap=context.cgroups.swap,
+            kill_all=context.cgroups.kill_all,
             target=self._target(spec),
             users=users,
         )

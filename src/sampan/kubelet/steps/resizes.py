@@ -61,7 +61,8 @@ class ResizeStep:
 
     async def _set(self, spec: Any, container: Container) -> None:
         space, context = self._space, self._space.context
-        wanted = container_resources(space.pod, spec, context.memory, swap=context.cgroups.swap)
+        cgroups = context.cgroups
+        wanted = container_resources(space.pod, spec, context.memory, swap=cgroups.swap, kill_all=cgroups.kill_all)
         self._check(container, wanted.memory_limit_in_bytes)
         await context.runtime.update_resources(container.id, wanted)
         space.worker.allocation.note(container.id, amounts(spec.resources))
