@@ -18,6 +18,16 @@ from typing import Any
 from sampan.aio.files import Watched
 
 log = logging.getLogger(__name__)
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2; 1.3 has no others. Some builds of Python offer all that OpenSSL knows, CBC and SHA-1 among it."""
+
+
+def serving() -> ssl.SSLContext:
+    """For a server, without its certificate yet: TLS 1.2 and newer (RFC 9325)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    return context
 
 
 class ReloadingContext(ssl.SSLContext):

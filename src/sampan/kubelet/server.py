@@ -20,7 +20,7 @@ from aiohttp import web
 
 from sampan.aio import shown
 from sampan.aio.clock import Clock, parse_timestamp
-from sampan.aio.tls import reloading
+from sampan.aio.tls import reloading, serving
 from sampan.kubelet import healthz
 from sampan.kubelet.access.delegated import Access, Refused
 from sampan.kubelet.config import KubeletConfig
@@ -213,12 +213,12 @@ def tls(config: KubeletConfig) -> ssl.SSLContext | None:
 
 
 def _context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = serving()
     if certificate.exists():
         context.load_cert_chain(certificate, key)
     else:
         log.warning("there is no serving certificate yet file=%s", certificate)
     if client_ca is not None:
+        context.load_verify_locations(client_ca)
         shown.take_any(context)
     return context

@@ -98,10 +98,12 @@ def command_line(process: Path) -> bytes:
 
 @pytest.mark.parametrize("path", ["/pods", "/exec/default/p/c", "/debug/pprof/", "/logs/", "/metrics", "/configz"])
 def test_cve_2019_11248_no_port_of_the_kubelet_answers_to_nobody(environment: dict[str, str], path: str) -> None:
-    """Its only port asks who it is; `/healthz` of it, too."""
+    """The port that others reach asks who it is; `/healthz` of it, too. That of the loopback knows nothing else."""
     for target in (path, "/healthz"):
         url = f"https://{environment['A']}:10250{target}"
         command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", url]
         assert run(command).stdout == "401"
+    local = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:10248{path}"]
+    assert run(local).stdout == "404"
     honest = ["kubectl", "get", "--raw", f"/api/v1/nodes/{environment['N']}/proxy/healthz"]
     assert run(honest, env=environment).stdout == "ok"

@@ -244,9 +244,9 @@ async def test_other_answers(serving: Any) -> None:
         assert config["authentication"]["anonymous"] == {"enabled": False}
 
 
-async def test_healthz_of_its_own(tmp_path: Path, unused_port: int) -> None:
+async def test_cve_2019_11248_healthz_of_its_own_and_nothing_beside(tmp_path: Path, unused_port: int) -> None:
     async with node(tmp_path, healthz_port=unused_port):
-        for path, code in (("/healthz", b"200"), ("/secrets", b"404")):
+        for path, code in (("/healthz", b"200"), ("/secrets", b"404"), ("/debug/pprof/", b"404")):
             reader, writer = await asyncio.open_connection("127.0.0.1", unused_port)
             writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert (await reader.read()).split()[1] == code

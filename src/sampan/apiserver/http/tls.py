@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from sampan.aio import shown
-from sampan.aio.tls import ReloadingContext, reloading
+from sampan.aio.tls import ReloadingContext, reloading, serving
 from sampan.apiserver.config import Config
 
 
@@ -26,8 +26,7 @@ def server_context(config: Config) -> ReloadingContext | None:
 
 
 def _context(certificate: Path, key: Path, authorities: Sequence[Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = serving()
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["http/1.1"])
     for authority in authorities:
