@@ -39,6 +39,8 @@ class ContainerStatuses:
         self.done = done
         """The pod is over: nothing in it waits any more."""
         self.round = wanted_round(pod, seen)
+        self.known = {known.name: known for known in known_statuses(pod)} if done else {}
+        """What was told of them before, for a pod that is over: its containers may be gone to make room."""
         self.words = MESSAGE_BYTES // max(len(all_containers(pod)) + len(ephemeral_containers(pod)), 1)
 
     def of(self, spec: Any, *, init: bool = False) -> Any:
@@ -47,6 +49,8 @@ class ContainerStatuses:
         if instances and latest is None:
             instances = instances[1:]
             latest = instances[0] if instances else None
+        if latest is None and ended_before(self.known.get(spec.name)):
+            return self.known[spec.name]
         previous = instances[1] if len(instances) > 1 else None
         state, last = self._states(spec, latest, previous, init)
         started = latest is not None and state.running is not None and self.is_started(spec, latest)
@@ -77,6 +81,8 @@ class ContainerStatuses:
         latest = self.seen.latest.get(spec.name)
         if latest is not None and latest.state == "created":
             latest = None
+        if latest is None and ended_before(self.known.get(spec.name)):
+            return self.known[spec.name]
         state = (
             self._waiting(spec, False)
             if latest is None
@@ -153,6 +159,16 @@ class ContainerStatuses:
         if shown is None or self.now < failure.at + ERROR_SHOWN_SECONDS:
             return waiting(failure.reason, failure.message)
         return waiting(shown, f'Back-off pulling image "{spec.image}": {failure.reason}: {failure.message}')
+
+
+def known_statuses(pod: Any) -> list[Any]:
+    status = pod.status or core_v1.PodStatus()
+    lists = (status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses)
+    return [known for listed in lists for known in listed or ()]
+
+
+def ended_before(known: Any | None) -> bool:
+    return known is not None and known.state is not None and known.state.terminated is not None
 
 
 def has_succeeded(state: Any) -> bool:

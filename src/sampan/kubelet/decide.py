@@ -306,8 +306,15 @@ class Decision:
             if sandbox.ready:
                 yield StopSandbox(sandbox.id)
                 return
+        yield from self._give_back()
+
+    def _give_back(self) -> Iterator[Action]:
+        """What an ended pod holds; of its containers and their logs only when the disk is short."""
         if not self.memory.torn_down:
             yield TearDown()
+        elif self.memory.space_needed or self._is_leaving():
+            for sandbox in self.seen.sandboxes:
+                yield RemoveSandbox(sandbox.id)
 
     # The way down.
 
@@ -319,13 +326,9 @@ class Decision:
             yield StopSandbox(sandbox.id)
         if ready:
             return
-        if not self.memory.torn_down:
-            yield TearDown()
-        elif self._is_leaving():
-            for sandbox in self.seen.sandboxes:
-                yield RemoveSandbox(sandbox.id)
-            if not self.seen.sandboxes:
-                yield Finish()
+        yield from self._give_back()
+        if self.memory.torn_down and self._is_leaving() and not self.seen.sandboxes:
+            yield Finish()
 
     def _is_leaving(self) -> bool:
         return self.memory.removed or self.pod.metadata.deletionTimestamp is not None

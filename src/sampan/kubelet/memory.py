@@ -92,6 +92,8 @@ class Memory:
     """The API no longer has the pod."""
     torn_down: bool = False
     """Volumes and cgroups of an ended pod have been given back."""
+    space_needed: bool = False
+    """The disk is short: an ended pod shall keep neither containers nor logs."""
 
     @property
     def stage(self) -> Literal["run", "end"]:

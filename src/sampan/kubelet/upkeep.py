@@ -15,6 +15,7 @@ from sampan.kubelet.cgroup.tree import CgroupTree
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.eviction.manager import EvictionManager
 from sampan.kubelet.eviction.observations import observations
+from sampan.kubelet.eviction.reclaim import Reclaim
 from sampan.kubelet.eviction.signals import Observation
 from sampan.kubelet.eviction.thresholds import thresholds
 from sampan.kubelet.imagegc import ImageCollector
@@ -81,7 +82,7 @@ class Upkeep:
             observe=self.observe,
             measure=lambda which: self.measuring.pods(of=which),
             workers=workers,
-            reclaim=self.collector.collect_all,
+            reclaim=Reclaim(clock, workers, self.collector.collect_all),
             changed=changed,
             event=event,
             transition=config.eviction_transition,

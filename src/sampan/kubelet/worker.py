@@ -228,6 +228,11 @@ class PodWorker:
         )
         self.tell("", "Warning", rejection.reason, rejection.message)
 
+    def give_back(self) -> None:
+        """The disk is short: an ended pod's containers and logs go, its status stays."""
+        self.memory.space_needed = True
+        self.wake()
+
     def is_over(self) -> bool:
         """Whether nothing of the pod runs any more, or soon will."""
         return (self.memory.ending is not None or self._reporter.phase() in TERMINAL) and not self.seen.any_alive

@@ -115,23 +115,46 @@ async def test_a_pod_over_its_limit_on_disk(machine: Machine) -> None:
         await node.stop()
 
 
-async def test_a_node_short_of_everything(machine: Machine) -> None:
-    """Thresholds that the machine cannot meet: pods go, the least dear first; the node tells why."""
+SHORTAGES = {
+    "memory.available": ("100000Gi", "memory", "MemoryPressure"),
+    "nodefs.available": ("100000Gi", "ephemeral-storage", "DiskPressure"),
+    "nodefs.inodesFree": ("100000G", "inodes", "DiskPressure"),
+    "pid.available": ("100M", "pids", "PIDPressure"),
+}
+"""Thresholds that no machine meets, what is then said to be short, and what the node shows."""
+
+
+@pytest.mark.parametrize("signal", SHORTAGES)
+async def test_a_node_short_of_everything(machine: Machine, signal: str) -> None:
+    """Pods go, the least dear first, when what has ended is not enough; the node tells why."""
+    threshold, resource, condition = SHORTAGES[signal]
     node = Node(machine)
     node.config = replace(node.config, eviction_check=0.3)
     await node.start()
     try:
+        node.pod("done", containers=[burn("exit 3")], restartPolicy="Never")
         node.pod("cheap", containers=[burn("sleep 1000")])
         node.pod("dear", containers=[burn("sleep 1000")], priority=2_000_000_000)
         await node.running("cheap")
         await node.running("dear")
+        await node.ended("done")
         await node.stop()
-        node.config = replace(node.config, eviction_hard={"memory.available": "100000Gi"})
+        node.config = replace(node.config, eviction_hard={signal: threshold})
         await node.start()
         status = await node.ended("cheap")
         assert status.reason == "Evicted"
-        assert "low on resource: memory" in status.message
+        assert f"low on resource: {resource}" in status.message
         assert node.phase("dear") == "Running"
+        shown = {c.type: c.status for c in node.api.peek(core_v1.Node, "n1").status.conditions}
+        assert shown[condition] == "True"
+        assert node.container(pod="done").state.terminated.exitCode == 3
+        kept = ["dear"] if condition == "DiskPressure" else ["cheap", "dear", "done"]
+
+        async def left() -> bool:
+            return sorted(sandbox.metadata.name for sandbox in await node.runtime.list_sandboxes()) == kept
+
+        await eventually(left)
+        assert node.container(pod="done").state.terminated.exitCode == 3
         await node.clear()
     finally:
         await node.stop()

@@ -76,7 +76,7 @@ def observed_of(case: dict[str, Any]) -> Observed:
 def memory_of(case: dict[str, Any], pod: Any) -> Memory:
     given = case.get("memory", {})
     memory = Memory(volumes_ready=True)
-    for field in ("volumes_ready", "torn_down", "removed"):
+    for field in ("volumes_ready", "torn_down", "removed", "space_needed"):
         setattr(memory, field, given.get(field, getattr(memory, field)))
     memory.actuated = given.get("actuated", {})
     memory.resize_pending = tuple(given["resize_pending"]) if "resize_pending" in given else None

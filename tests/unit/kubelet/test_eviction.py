@@ -195,6 +195,32 @@ async def test_images_go_before_pods(tmp_path: Path, machine: Shortage) -> None:
         assert shown(n, "DiskPressure") == "True"
 
 
+async def test_ended_pods_containers_go_before_their_images(tmp_path: Path, machine: Shortage) -> None:
+    """What the API was told of them stays, also with a kubelet that never saw them run."""
+    async with node(tmp_path) as n:
+        n.runtime.registry.add("r/done:1")
+        n.pod("done", restartPolicy="Never", containers=[{"name": "d", "image": "r/done:1"}])
+        n.pod()
+        await n.advance(5)
+        n.runtime.exit("d", 3)
+        await n.advance(1)
+        logs = n.kubelet.pods.find("default", "done").observer._log_folder
+        assert logs.exists()
+        told = n.container("d", pod="done")
+        machine.set(disk_available=1 << 30)
+        n.runtime.on_remove = lambda image: machine.set(disk_available=50 << 30)
+        await n.advance(11)
+        assert list(n.runtime.images) == [harness.IMAGE]
+        assert len(n.runtime.sandboxes) == 1
+        assert not logs.exists()
+        assert n.status().phase == "Running"
+        await n.stop()
+        await n.start()
+        await n.advance(1)
+        assert (n.status("done").phase, n.container("d", pod="done")) == ("Failed", told)
+        assert told.state.terminated.exitCode == 3
+
+
 async def test_a_pod_over_its_limit_on_disk(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         n.pod("bounded", **LIMITED_POD)

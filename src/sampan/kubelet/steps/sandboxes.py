@@ -101,7 +101,10 @@ class SandboxSteps:
         return True
 
     async def remove(self, action: actions.RemoveSandbox) -> bool:
-        await self._space.context.runtime.stop_sandbox(action.id)
-        await self._space.context.runtime.remove_sandbox(action.id)
-        self._space.worker.observer.removed_sandbox(action.id)
+        space = self._space
+        await space.context.runtime.stop_sandbox(action.id)
+        await space.context.runtime.remove_sandbox(action.id)
+        space.worker.observer.removed_sandbox(action.id)
+        if space.memory.space_needed:
+            await space.context.mounter.remove(space.log_folder)
         return True
