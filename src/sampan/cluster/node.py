@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,13 +184,17 @@ class NodeNetwork:
         self._informers = Informers(client, clock, rng)
         self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes | BgpRoutes | PolicyEnforcer] = {
             "policy": policies(options, clock, rng, self._informers),
-            "proxy": proxy(options, client, clock, rng, self._informers),
+            "proxy": proxy(options, client, clock, rng, self._informers, self._beside),
             "dns": dns(options, client, clock, rng, self._informers),
         }
 
         if not options.foreign_network:
             make = announced_routes if options.announced_network else routes
             self._parts["routes"] = make(options, clock, rng, self._informers)
+
+    def _beside(self) -> dict[str, Any]:
+        """What the ways to other nodes' pods say of themselves."""
+        return {"routes": self._parts["routes"].statistics()} if "routes" in self._parts else {}
 
     async def run(self) -> None:
         """Until cancelled; a part that fails is started again without the other."""
@@ -236,9 +240,15 @@ def policies(options: Options, clock: Clock, rng: random.Random, informers: Info
 
 
 def proxy(
-    options: Options, client: Client, clock: Clock, rng: random.Random, informers: Informers | None = None
+    options: Options,
+    client: Client,
+    clock: Clock,
+    rng: random.Random,
+    informers: Informers | None = None,
+    beside: Callable[[], dict[str, Any]] = dict,
 ) -> ProxyDaemon:
-    return ProxyDaemon(client=client, clock=clock, rng=rng, config=proxy_config(options), informers=informers)
+    config = proxy_config(options)
+    return ProxyDaemon(client=client, clock=clock, rng=rng, config=config, informers=informers, beside=beside)
 
 
 def proxy_config(options: Options) -> ProxyConfig:

@@ -125,7 +125,7 @@ async def test_metrics(setting: Setting) -> None:
 
     setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", change)
     await setting.clock.advance(1)
-    text = metrics_answer(setting.proxy, "nftables", "/metrics").body
+    text = metrics_answer(setting.proxy, "nftables", setting.proxy.statistics, "/metrics").body
     for line in (
         'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} 2.0',
         'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1.0',
@@ -135,8 +135,8 @@ async def test_metrics(setting: Setting) -> None:
         "kubeproxy_sync_proxy_rules_endpoint_changes_total 2.0",
     ):
         assert line in text
-    assert metrics_answer(setting.proxy, "nftables", "/proxyMode").body == "nftables"
-    assert metrics_answer(setting.proxy, "nftables", "/nothing").status == 404
+    assert metrics_answer(setting.proxy, "nftables", setting.proxy.statistics, "/proxyMode").body == "nftables"
+    assert metrics_answer(setting.proxy, "nftables", setting.proxy.statistics, "/nothing").status == 404
 
 
 async def test_the_zone_of_the_node_counts(setting: Setting) -> None:

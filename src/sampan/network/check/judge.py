@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -35,15 +36,29 @@ def _forwarding(member: Member, facts: dict[str, str], asked: Asked, cidr: str) 
         )
 
 
+def _agent(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> Iterator[str]:
+    """What its agent could not do: ways to other nodes' pods, for want of a module, a network, a port."""
+    for problem in _no_way(facts).values():
+        yield f"node {member.node}: {problem}"
+
+
+def _no_way(facts: dict[str, str]) -> dict[str, str]:
+    """By the other node, as the agent tells it; {} when it tells nothing that can be read."""
+    try:
+        return {str(name): str(why) for name, why in json.loads(facts.get("agent", ""))["routes"]["problems"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def _routes(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> Iterator[str]:
     routes = facts.get("routes", "")
-    for other in asked.members:
+    for other in (each for each in asked.members if each.node not in _no_way(facts)):
         for text in other.ranges:
             missing = not re.search(rf"^{re.escape(text)} ", routes, re.M)
             if other.node != member.node and missing and routes and ipaddress.ip_network(text).version == 4:
                 yield (
-                    f"node {member.node} has no route to the pods of node {other.node} ({text}): see 'no way to' in "
-                    "the agent's log there (a missing kernel module, another --pod-network)"
+                    f"node {member.node} has no route to the pods of node {other.node} ({text}): start the agent "
+                    "there anew, and look who takes routes away"
                 )
 
 
@@ -58,7 +73,12 @@ def _firewall(member: Member, facts: dict[str, str], asked: Asked, cidr: str) ->
         )
 
 
-LOOKS: tuple[Callable[[Member, dict[str, str], Asked, str], Iterator[str]], ...] = (_forwarding, _routes, _firewall)
+LOOKS: tuple[Callable[[Member, dict[str, str], Asked, str], Iterator[str]], ...] = (
+    _forwarding,
+    _agent,
+    _routes,
+    _firewall,
+)
 
 
 def dropping(listing: str) -> Iterator[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from sampan.aio.clock import Clock
@@ -17,7 +18,7 @@ from sampan.network.proxy.config import ProxyConfig
 
 
 class ProxyDaemon:
-    """`informers` as of `ServiceProxy`."""
+    """`informers` as of `ServiceProxy`; `beside`: what others in this process say of themselves, for `/statusz`."""
 
     def __init__(
         self,
@@ -27,8 +28,10 @@ class ProxyDaemon:
         rng: random.Random,
         config: ProxyConfig,
         informers: Informers | None = None,
+        beside: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._config = config
+        self._beside = beside
         self._clock = clock
         self._own_informers = informers is None
         self._informers = informers or Informers(client, clock, rng)
@@ -60,7 +63,8 @@ class ProxyDaemon:
             await owner.wait()
 
     def statistics(self) -> dict[str, Any]:
-        return {"mode": self._config.mode, "liveness": self.liveness.statistics(), **self.proxy.statistics()}
+        own = {"mode": self._config.mode, "liveness": self.liveness.statistics()}
+        return {**own, **self.proxy.statistics(), **self._beside()}
 
     async def _health(self) -> None:
         def answer(path: str) -> Any:
@@ -70,6 +74,6 @@ class ProxyDaemon:
 
     async def _metrics(self) -> None:
         def answer(path: str) -> Any:
-            return httpd.metrics_answer(self.proxy, self._config.mode, path)
+            return httpd.metrics_answer(self.proxy, self._config.mode, self.statistics, path)
 
         await httpserver.serve(self._config.metrics, answer, self._clock)

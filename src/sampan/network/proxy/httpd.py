@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from prometheus_client import generate_latest
 
@@ -37,13 +38,13 @@ def health_answer(proxy: ServiceProxy, clock: Clock, path: str) -> Reply:
     return Reply(code, JSON, json.dumps({"lastUpdated": updated, "currentTime": now, **eligible}))
 
 
-def metrics_answer(proxy: ServiceProxy, mode: str, path: str) -> Reply:
-    """What there is at the metrics port."""
+def metrics_answer(proxy: ServiceProxy, mode: str, statistics: Callable[[], dict[str, Any]], path: str) -> Reply:
+    """What there is at the metrics port; `statistics` are those of the proxy and of who runs beside it."""
     answers = {
         "/metrics": lambda: generate_latest(proxy.metrics.registry).decode(),
         "/proxyMode": lambda: mode,
         "/healthz": lambda: "ok",
-        "/statusz": lambda: json.dumps(proxy.statistics(), indent=1),
+        "/statusz": lambda: json.dumps(statistics(), indent=1),
     }
     found = answers.get(path)
     return Reply(200, TEXT, found()) if found else NOT_FOUND

@@ -88,6 +88,7 @@ class PodRoutes:
         self._pending: set[str] = set()
         self._wake = asyncio.Event()
         self._problems: dict[str, str] = {}
+        self._no_tunnel = ""
 
     async def run(self) -> None:
         """Until cancelled, and again after a failure; leaves the routes in place."""
@@ -149,7 +150,7 @@ class PodRoutes:
         """Also where all peers are near: another may see it otherwise, and send through it."""
         if self._own is None or self._mode == DIRECT:
             return
-        address = self._own.addresses[0]
+        address, self._no_tunnel = self._own.addresses[0], ""
         try:
             whole = self._tables.underlay_mtu(address)
             if self._mode == WIREGUARD:
@@ -158,6 +159,7 @@ class PodRoutes:
             wanted = vxlan.device(self._own, whole)
             self._tables.ensure(wanted, [vxlan.inner_address(cidr) for cidr in self._own.ranges])
         except OSError as error:
+            self._no_tunnel = ADVICE.get(error.errno or 0, f"no tunnel can be made: {error.strerror or error}")
             log.warning("no tunnel to other nodes error=%s", error)
 
     def _exchange(self, name: str) -> None:
@@ -180,7 +182,8 @@ class PodRoutes:
             self._entries[name] = wanted
 
     def _failed(self, name: str, error: OSError) -> None:
-        reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
+        reason = self._no_tunnel if error.errno == errno.ENODEV else ""
+        reason = reason or ADVICE.get(error.errno or 0, error.strerror or str(error))
         self._problems[name] = f"no way to the pods of node {name}: {reason}"
         log.error("no way to the pods of a node node=%s error=%s", name, reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -61,6 +62,7 @@ def between(answer: Answer, kinds: str, source: str, target: str) -> Told:
     return made
 
 
+NO_MODULE = "no way to the pods of node b: this kernel has no such tunnel: `modprobe vxlan`"
 ALL = f"{NODE}>{NODE} {NODE}>{POD} {POD}>{NODE} {POD}>{POD}"
 CASES: dict[str, tuple[Told, list[str]]] = {
     "all is well": (told(), []),
@@ -73,6 +75,11 @@ CASES: dict[str, tuple[Told, list[str]]] = {
         ["node a does not forward packets from eth0"],
     ),
     "a missing route": (told(routes="default via 192.0.2.254"), ["node a has no route to the pods of node b"]),
+    "a module that is missing": (
+        told(routes="default via 192.0.2.254", agent=json.dumps({"routes": {"problems": {"b": NO_MODULE}}})),
+        [f"node a: {NO_MODULE}"],
+    ),
+    "an agent that says nothing of use": (told(agent="<html>"), []),
     "foreign chains that drop": (
         told(chains=DROPS),
         ["chain fwd of table inet wall on node a", "chain FORWARD of table ip filter on node a"],

@@ -48,7 +48,7 @@ class Tables:
                 raise OSError(errno.ENETUNREACH, "Network is unreachable")
             self.entries -= {e for e in self.routes if e.destination == entry.destination}
         if entry.device and not self.tunnel:
-            raise OSError(errno.EOPNOTSUPP, "no")
+            raise OSError(errno.ENODEV, f"there is no interface {entry.device}")
         self.entries.add(entry)
 
     def delete(self, entry: Entry) -> None:
