@@ -90,7 +90,7 @@ class LiveWatch:
             else:
                 await self._wait()
         if self.failure:
-            raise self.failure
+            raise self.failure.with_traceback(None)  # it would keep all that it was ever raised through
         raise StopAsyncIteration
 
     async def _catch_up(self) -> list[Event] | None:

@@ -76,7 +76,7 @@ class WatchCache:
     async def reached(self, revision: int) -> None:
         """Waits until `revision` is applied."""
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.with_traceback(None)  # it would keep all that it was ever raised through
         if self.revision >= revision:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from sampan.aio.clock import Clock
@@ -46,13 +47,14 @@ class Host:
         """Cut off from the other members; watches that ask for a leader are ended."""
         self.leaderless = True
         for way in self.ways.values():
-            way.end_watches(NO_LEADER)
+            way.end_watches(NO_LEADER())
 
 
-NO_LEADER = Refused(Code.UNAVAILABLE, "etcdserver: no leader")
-TIMED_OUT = Refused(Code.UNAVAILABLE, "etcdserver: request timed out")
-BUSY = Refused(Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests")
-STALE = Refused(Code.UNAUTHENTICATED, "etcdserver: invalid auth token")
+NO_LEADER = partial(Refused, Code.UNAVAILABLE, "etcdserver: no leader")
+TIMED_OUT = partial(Refused, Code.UNAVAILABLE, "etcdserver: request timed out")
+BUSY = partial(Refused, Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests")
+STALE = partial(Refused, Code.UNAUTHENTICATED, "etcdserver: invalid auth token")
+"""Made anew each time: an exception keeps hold of all it was ever raised through."""
 
 
 class Network:
@@ -175,15 +177,15 @@ class Way(Member):
         if host.refusals:
             raise host.refusals.popleft()
         if host.leaderless and metadata.get("hasleader"):
-            raise NO_LEADER
+            raise NO_LEADER()
         if self._secured and name != "authenticate" and metadata.get("token") != self._network.token:
-            raise STALE
+            raise STALE()
         if name in REPEATABLE and self.link.twice():
             await self._network.answers.call(name, request)
         result = await self._network.answers.call(name, request)
         await host.gate.passed()
         if self._network.rng.random() < host.forgetful:
-            raise TIMED_OUT
+            raise TIMED_OUT()
         return result
 
     async def _watch(self, stream: Stream, request: Any) -> None:
@@ -192,7 +194,7 @@ class Way(Member):
             stream.put(pb.WatchResponse(canceled=True, cancel_reason="etcdserver: permission denied"))
             return
         if self._host.leaderless:
-            raise NO_LEADER
+            raise NO_LEADER()
         self._open[stream] = None
         try:
             async for response in self._fragments(request.create_request):

@@ -236,7 +236,7 @@ class Networked(ABC):
         host.gate.open()
 
     async def _member_busy(self, rng: random.Random) -> None:
-        self._any(rng).refusals.extend([BUSY] * rng.randrange(1, 6))
+        self._any(rng).refusals.extend(BUSY() for _ in range(rng.randrange(1, 6)))
 
     def _leaderless(self, count: int) -> Fault:
         async def lose(rng: random.Random) -> None:
