@@ -40,7 +40,7 @@ class Verdicts:
     def admit(self, pod: Any) -> podadmission.Rejection | None:
         """Why the node does not take a pod; None when it does, and then it has its processors."""
         uid = pod.metadata.uid
-        others = [worker.pod for worker in self._workers() if worker.uid != uid and not worker.is_over()]
+        others = [worker.pod for worker in self._workers() if worker.uid != uid and counts(worker)]
         if self._shutdown.active:
             return podadmission.Rejection("NodeShutdown", self._shutdown.refusal())
         refusal = self._devices.refusal(pod)
@@ -61,5 +61,13 @@ class Verdicts:
     def allocate(self, pod: Any) -> decide.Refusal | None:
         """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""
         uid = pod.metadata.uid
-        others = [worker.pod for worker in self._workers() if worker.uid != uid and not worker.is_over()]
+        others = [worker.pod for worker in self._workers() if worker.uid != uid and counts(worker)]
         return decide.judged(pod, others, self._allocatable, exclusive_cpus=self._cpus.has_exclusive(pod))
+
+
+def counts(worker: PodWorker) -> bool:
+    """Whether a pod takes of what the node has to give: not one that is over, nor one that the API has no more.
+
+    The scheduler gives the place of a pod that was deleted without grace to the next one while the first still ends.
+    """
+    return not worker.memory.removed and not worker.is_over()

@@ -12,6 +12,7 @@ import pytest
 
 from sampan.api import quantity
 from sampan.api.kinds import core_v1
+from sampan.kubelet.cgroup.tree import CgroupTree
 from sampan.kubelet.cpus.topology import shown
 from sampan.kubelet.stats import cgroupfiles
 from sampan.testing.deviceplugin import FakePlugin
@@ -86,6 +87,45 @@ async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None
         await node.clear()
     finally:
         await node.stop()
+
+
+async def test_what_is_reserved(machine: Machine) -> None:
+    """All pods together are held to the capacity less the reservations, daemons to theirs; overhead is the pod's."""
+    node = Node(machine)
+    daemons = f"{node.config.cgroup_root}-daemons"
+    node.config = replace(
+        node.config,
+        kube_reserved={"memory": "256Mi", "cpu": "100m", "pid": "1000"},
+        kube_reserved_cgroup=daemons,
+        system_reserved={"memory": "128Mi"},
+        enforce_node_allocatable=("pods", "kube-reserved"),
+        eviction_hard={"memory.available": "64Mi"},
+    )
+    tree = CgroupTree(node.config.cgroup_mount)
+    tree.make(daemons)
+    await node.start()
+    try:
+        limits = {"cpu": "500m", "memory": "64Mi"}
+        overhead = {"cpu": "250m", "memory": "32Mi"}
+        made = node.pod(containers=[burn("sleep 1000", resources={"limits": limits})], overhead=overhead)
+        await node.running()
+        cgroups, status = node.kubelet.resources.upkeep.cgroups, node.api.peek(core_v1.Node, "n1").status
+        whole = quantity.units(status.capacity["memory"])
+        assert whole - quantity.units(status.allocatable["memory"]) == (256 + 128 + 64) * MIB
+        assert memory_limit(tree, cgroups.tier("")) == whole - (256 + 128) * MIB
+        assert memory_limit(tree, daemons) == 256 * MIB
+        assert memory_limit(tree, cgroups.name(made)) == (64 + 32) * MIB
+        own = cgroups.container(made, node.container().containerID.removeprefix("containerd://"))
+        assert memory_limit(tree, own) == 64 * MIB
+        await node.clear()
+    finally:
+        await node.stop()
+        tree.remove(daemons)
+
+
+def memory_limit(tree: CgroupTree, name: str) -> int | None:
+    found = cgroupfiles.memory(tree, name)
+    return found.limit if found is not None else None
 
 
 FILES = {"layer": "/f", "hosts": "/etc/hosts", "words": "/dev/termination-log"}

@@ -161,6 +161,11 @@ async def test_what_is_masked(node: Node) -> None:
     assert "Read-only" in told or "read-only" in told
 
 
+async def test_nothing_is_masked_when_asked(node: Node) -> None:
+    container = {"securityContext": {"procMount": "Unmasked"}}
+    assert (await output(node, "grep -c ' /proc/' /proc/mounts; :", container=container)).split() == ["0"]
+
+
 async def test_the_group_of_a_volume_that_has_it_already(node: Node) -> None:
     """fsGroupChangePolicy: OnRootMismatch leaves alone what is right at its root."""
     context = {"runAsUser": 1000, "fsGroup": 2000, "fsGroupChangePolicy": "OnRootMismatch"}

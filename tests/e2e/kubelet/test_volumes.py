@@ -7,14 +7,19 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from sampan.aio.mounts import MOUNTINFO, points_below
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import certificates_v1beta1, core_v1
 from sampan.cri.oci import import_image
 
 from .harness import IMAGE, Machine, Node, eventually
@@ -46,6 +51,33 @@ async def test_a_change_reaches_the_pod_soon_and_whole(node: Node) -> None:
 
     await eventually(seen)
     assert set((await node.log()).split()) <= {"blue1", "red2", "red1", "blue2"}
+
+
+async def test_a_folder_named_by_a_variable_and_a_bundle_of_trust(node: Node) -> None:
+    """subPathExpr; ClusterTrustBundles in a projected volume."""
+    certificate = self_signed()
+    spec = {"metadata": {"name": "roots"}, "spec": {"trustBundle": certificate}}
+    node.api.add(msgspec.convert(spec, certificates_v1beta1.ClusterTrustBundle))
+    source = {"clusterTrustBundle": {"name": "roots", "path": "roots.pem"}}
+    volumes = [{"name": "e", "emptyDir": {}}, {"name": "t", "projected": {"sources": [source]}}]
+    mounts = [
+        {"name": "e", "mountPath": "/whole"},
+        {"name": "e", "mountPath": "/own", "subPathExpr": "$(POD)/logs"},
+        {"name": "t", "mountPath": "/t"},
+    ]
+    name = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    script = "echo x > /own/f; ls /whole/p/logs; cat /t/roots.pem"
+    text = await output(node, script, volumes=volumes, container={"volumeMounts": mounts, "env": [name]})
+    assert text == f"f\n{certificate}"
+
+
+def self_signed() -> str:
+    """A certificate in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 async def test_what_the_api_gives_cannot_be_written(node: Node) -> None:

@@ -160,3 +160,18 @@ async def test_a_label_that_was_set_a_moment_ago_is_known(tmp_path: Path) -> Non
         n.pod(nodeSelector={"disk": "hdd"})
         await n.advance(5)
         assert n.status().phase == "Running"
+
+
+async def test_the_place_of_a_pod_that_is_gone_from_the_api_is_free(tmp_path: Path) -> None:
+    """Deleted without grace it is the scheduler's to give away, though its processes may still end."""
+    async with node(tmp_path, max_pods=1) as n:
+        n.pod("first")
+        await n.advance(2)
+        n.runtime.fail("stop_sandbox", "it hangs", times=1000)
+        n.api.remove(core_v1.Pod, "first", "default")
+        n.pod("second")
+        await n.advance(3)
+        assert n.status("second").phase == "Running"
+        n.pod("third")
+        await n.advance(3)
+        assert n.status("third").reason == "OutOfpods"
