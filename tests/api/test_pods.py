@@ -95,6 +95,26 @@ def test_eviction_respects_a_budget(api: Any, namespace: str) -> None:
     assert (budget["disruptionsAllowed"], list(budget["disruptedPods"])) == (0, ["p"])
 
 
+@pytest.mark.parametrize(
+    ("policy", "healthy", "status"),
+    [("AlwaysAllow", 0, 201), ("IfHealthyBudget", 0, 429), ("IfHealthyBudget", 1, 201), (None, 0, 429), (None, 1, 201)],
+)
+def test_eviction_of_a_pod_that_is_not_ready(
+    api: Any, namespace: str, policy: str | None, healthy: int, status: int
+) -> None:
+    """KEP-3017: it costs the budget nothing."""
+    path = make_pod(api, namespace, labels={"app": "x"}, nodeName="n1")
+    api("PATCH", path + "/status", {"status": {"phase": "Running"}}, content_type=MERGE)
+    budgets = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}}
+    spec |= {"unhealthyPodEvictionPolicy": policy} if policy else {}
+    api.make(budgets, {"metadata": {"name": "b"}, "spec": spec})
+    counted = {"disruptionsAllowed": 0, "observedGeneration": 1, "currentHealthy": healthy, "desiredHealthy": 1}
+    api("PATCH", budgets + "/b/status", {"status": counted}, content_type=MERGE)
+    assert api("POST", path + "/eviction", {"metadata": {"name": "p"}}).status == status
+    assert "disruptedPods" not in api("GET", budgets + "/b").body["status"]
+
+
 class Kubelet(http.server.BaseHTTPRequestHandler):
     """Answers as a kubelet's `/containerLogs` does."""
 

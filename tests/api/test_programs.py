@@ -127,6 +127,57 @@ def test_delete_in_every_cascade(running: Cluster, cascade: str, left: int) -> N
     assert len(live(running, f"app={name}")) == left
 
 
+SETS = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: s}
+spec:
+  selector: {matchLabels: {app: s}}
+  template: {metadata: {labels: {app: s}}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: s}
+spec:
+  selector: {matchLabels: {app: t}}
+  template: {metadata: {labels: {app: t}}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: s}
+spec:
+  selector: {app: u}
+  template: {metadata: {labels: {app: u}}, spec: {containers: [{name: c, image: x}]}}
+"""
+
+
+def test_scale_of_every_kind(running: Cluster) -> None:
+    kubectl = running.kubectl
+    kubectl("apply", "-f", "-", stdin=SETS)
+    every = ("statefulset/s", "replicaset/s", "replicationcontroller/s")
+    kubectl("scale", *every, "--replicas=3")
+    for name in every:
+        kubectl("wait", name, "--for=jsonpath={.status.readyReplicas}=3", "--timeout=60s")
+    kubectl("scale", *every, "--current-replicas=3", "--replicas=1")
+    for name in every:
+        kubectl("wait", name, "--for=jsonpath={.status.replicas}=1", "--timeout=60s")
+    kubectl("delete", *every, "--cascade=foreground", "--timeout=60s")
+    assert [one for label in "stu" for one in live(running, f"app={label}")] == []
+
+
+def test_an_owner_that_is_not_there_is_none(running: Cluster) -> None:
+    kubectl = running.kubectl
+    kubectl("create", "configmap", "owner", "-n", "kube-public")
+    uid = get(running, "configmap", "owner", "-n", "kube-public")["metadata"]["uid"]
+    for name, owner in (("elsewhere", uid), ("absent", "never")):
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner}
+        meta = {"name": name, "ownerReferences": [reference]}
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
+        kubectl("create", "-f", "-", stdin=json.dumps(made))
+    kubectl("wait", "configmap/elsewhere", "configmap/absent", "--for=delete", "--timeout=60s")
+    kubectl("wait", "events", "--for=create", "--field-selector=reason=OwnerRefInvalidNamespace", "--timeout=60s")
+
+
 def test_a_load_balancer_is_answered_on_the_nodes(running: Cluster) -> None:
     running.kubectl("create", "service", "loadbalancer", "lb", "--tcp=80")
     running.kubectl("wait", "service/lb", "--for=jsonpath={.status.loadBalancer.ingress[2].ip}", "--timeout=60s")
