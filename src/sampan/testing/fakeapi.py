@@ -5,7 +5,8 @@ generation, status as its own endpoint, finalizers, graceful deletion of bound p
 finalizer, watches from a revision with selectors and bookmarks, 410 for what is too old. It does not validate.
 
 Faults are asked for by name: `fail` (an error before or after the write took effect), `close_watches`, `compact`,
-`hold_watches` (everyone's cache goes stale) with `release_watches`. `actions` records every call.
+`hold_watches` (everyone's cache goes stale, of all resources or of one) with `release_watches`, `repeated`. `actions`
+records every call.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class FakeApi(FakeStore):
         self.actions: list[Action] = []
         self.before: Callable[[Action], Any] | None = None
         self._compacted = 0
+        self.repeated = 0
+        """Watches begin so many revisions earlier than asked: events come again."""
         self._faults: list[Fault] = []
         self._watch_epoch = 0
         self.allowed: set[str] = set()
@@ -105,12 +108,12 @@ class FakeApi(FakeStore):
         self._changes.clear()
         self.close_watches()
 
-    def hold_watches(self) -> None:
-        """No watch delivers anything from now on: caches go stale."""
-        self._held_at = self.revision
+    def hold_watches(self, plural: str = "") -> None:
+        """No watch of that resource (of any when none is named) delivers anything from now on: caches go stale."""
+        self._held.setdefault(plural, self.revision)
 
     def release_watches(self) -> None:
-        self._held_at = None
+        self._held.clear()
         self._signal(*self._wakes)
 
     # -- the Client Protocol -------------------------------------------------------------------------------------
@@ -233,10 +236,10 @@ class FakeApi(FakeStore):
         fault = await self._called("watch", of, namespace, "")
         _raise_after(fault)
         matches = matcher(namespace, labels, fields)
-        seen = int(resource_version or self.revision)
+        seen = max(int(resource_version) - self.repeated, self._compacted) if resource_version else self.revision
         epoch = self._watch_epoch
-        if seen < self._compacted:
-            raise errors.expired(f"too old resource version: {seen} ({self._compacted})")
+        if resource_version and int(resource_version) < self._compacted:
+            raise errors.expired(f"too old resource version: {resource_version} ({self._compacted})")
         resource = (of.resource.group, of.resource.plural)
         while epoch == self._watch_epoch:
             wake = self._wakes.setdefault(resource, asyncio.Event())

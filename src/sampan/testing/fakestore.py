@@ -33,7 +33,7 @@ class FakeStore:
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Json]] = {}
         self._changes: list[Change] = []
         self._wakes: dict[tuple[str, str], asyncio.Event] = {}
-        self._held_at: int | None = None
+        self._held: dict[str, int] = {}
         self._uids = 0
 
     def _insert(self, of: Target[Any], value: Json, keep_status: bool = False) -> Json:
@@ -130,7 +130,9 @@ class FakeStore:
 
     def _since(self, of: Target[Any], revision: int) -> Iterable[Change]:
         resource = (of.resource.group, of.resource.plural)
-        limit = self.revision if self._held_at is None else self._held_at
+        limit = min(
+            (self._held[name] for name in ("", of.resource.plural) if name in self._held), default=self.revision
+        )
         start = fakeobjects.first_after(self._changes, revision)
         return [change for change in self._changes[start:] if change.resource == resource and change.revision <= limit]
 

@@ -46,7 +46,7 @@ BY_NAME = {controller.name: controller for controller in CONTROLLERS}
 PASSING = re.compile(r'"(uid|resourceVersion|generation|[a-zA-Z]*[tT]ime[a-zA-Z]*)":("[^"]*"|\d+),?')
 DRAWN = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b")
 TRIGGER = re.compile(r'"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"[^"]*"},')
-CERTIFICATE = re.compile(r'"certificate":"[^"]*"')
+CERTIFICATE = re.compile(r'"(certificate|request)":"[^"]*"')
 EXTRA_SECONDS = 30.0
 MOST_CALLS = 14
 """Where a scenario makes more, so many are taken, evenly spread."""

@@ -49,6 +49,7 @@ def _pods(pods: list[Any], nodes: int) -> Iterator[str]:
 
 def _endpoints(pods: list[Any], slices: list[Any]) -> Iterator[str]:
     for service, wanted in {
+        "front": {pod.status.podIP for pod in pods if (pod.metadata.labels or {}).get("app") == "web"},
         "web": {pod.status.podIP for pod in pods if (pod.metadata.labels or {}).get("app") == "web"},
         "outside": {"192.0.2.10"},
     }.items():
@@ -97,10 +98,16 @@ async def _rest(client: Client) -> list[str]:
     for kind, name in ((core_v1.ServiceAccount, "default"), (core_v1.ConfigMap, ROOT_CA)):
         if name not in {one.metadata.name for one in (await client.list(kind, "a")).items}:
             wrong.append(f"the namespace has no {name}")
+    nodes = (await client.list(core_v1.Node)).items
+    balanced = (await client.get(core_v1.Service, "front", "a")).status.loadBalancer
+    answered = sorted(one.ip for one in (balanced and balanced.ingress) or ())
+    wanted = sorted(one.address for node in nodes for one in node.status.addresses if one.type == "InternalIP")
+    if answered != wanted:
+        wrong.append(f"the load balancer answers on {answered}, wanted {wanted}")
     whole = await client.get(rbac_v1.ClusterRole, "whole")
     if not whole.rules:
         wrong.append("the aggregated ClusterRole is empty")
-    networks = {node.spec.podCIDR for node in (await client.list(core_v1.Node)).items}
-    if None in networks or len(networks) < len((await client.list(core_v1.Node)).items):
+    networks = {node.spec.podCIDR for node in nodes}
+    if None in networks or len(networks) < len(nodes):
         wrong.append(f"the nodes' networks are {networks}")
     return wrong

@@ -25,6 +25,8 @@ from sampan.testing.virtual.slots import Slots
 NODES = 5
 STEPS = 12
 KILLED = ("controllers", "scheduler", "nodes", "apiserver")
+LOST_SECONDS = 75.0
+"""Until a node that died has been given up, and pods that do not tolerate it have been driven off."""
 PATIENCE_SECONDS = 1800.0
 
 
@@ -85,6 +87,7 @@ async def trouble(cluster: VirtualCluster, rng: random.Random) -> None:
             await cluster.forget_history()
         case 3 if cluster.nodes is not None:
             cluster.nodes.kill(rng.choice(cluster.node_names))
+            await cluster.pass_time(LOST_SECONDS if rng.random() < 0.3 else 0)
         case _:
             cluster.network_faults = NetworkFaults.drawn(rng)
 
