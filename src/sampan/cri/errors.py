@@ -4,12 +4,20 @@ from __future__ import annotations
 
 
 class RuntimeFailure(Exception):
-    """The runtime answered with an error; `message` is its own text and `code` the gRPC code's name."""
+    """The runtime answered with an error; `message` is its own text and `code` the gRPC code's name, "" where it is
+    none of gRPC's."""
 
-    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
+    def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+
+    @property
+    def told(self) -> str:
+        """As gRPC's Go library words it, which is what events of a kubelet show."""
+        if not self.code:
+            return self.message
+        return f"rpc error: code = {self.code.title().replace('_', '')} desc = {self.message}"
 
 
 class RuntimeUnavailable(RuntimeFailure):

@@ -10,6 +10,7 @@ import msgspec
 
 from sampan.cri.messages import pb
 from sampan.kubelet import labels
+from sampan.kubelet.actions import StartContainer
 from sampan.kubelet.cgroup.names import cgroup_parent
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
@@ -80,10 +81,8 @@ def port_mappings(pod: Any) -> list[Any]:
 def container_config(
     pod: Any,
     container: Any,
+    start: StartContainer,
     *,
-    restarts: int,
-    delay: float | None,
-    round_number: int,
     environment: Mapping[str, str],
     mounts: Sequence[Any],
     image: Any,
@@ -95,28 +94,14 @@ def container_config(
     target: str = "",
     users: int | None = None,
 ) -> Any:
-    """`image` is the runtime's Image message, `target` the id of the container that a debugging one looks into,
-    `users` as for the sandbox.
+    """`start` says which instance it is, `image` is the runtime's Image message, `target` the id of the container that
+    a debugging one looks into, `users` as for the sandbox.
 
     Raises ConfigError.
     """
-    termination = container.terminationMessagePath or TERMINATION_PATH
-    notes = {
-        labels.CONTAINER_HASH: spec_hash(container),
-        labels.RESTART_COUNT: str(restarts),
-        labels.TERMINATION_PATH: termination,
-        labels.TERMINATION_POLICY: container.terminationMessagePolicy or "File",
-        labels.TERMINATION_FILE: str(termination_file),
-        labels.RESOURCES: msgspec.json.encode(amounts(container.resources)).decode(),
-        labels.GRACE_PERIOD: str(int(grace_seconds(pod))),
-    }
-    if delay is not None:
-        notes[labels.RESTART_DELAY] = f"{delay:g}"
-    if round_number:
-        notes[labels.ROUND] = str(round_number)
-    own_mount = pb.Mount(container_path=termination, host_path=str(termination_file))
+    own_mount = pb.Mount(container_path=termination_path(container), host_path=str(termination_file))
     return pb.ContainerConfig(
-        metadata=pb.ContainerMetadata(name=container.name, attempt=restarts),
+        metadata=pb.ContainerMetadata(name=container.name, attempt=start.restarts),
         image=pb.ImageSpec(image=image.id, user_specified_image=container.image or ""),
         command=[expand(word, environment) for word in container.command or ()],
         args=[expand(word, environment) for word in container.args or ()],
@@ -124,8 +109,8 @@ def container_config(
         envs=[pb.KeyValue(key=name, value=value) for name, value in environment.items()],
         mounts=[*mounts, own_mount],
         labels={labels.CONTAINER_NAME: container.name, **pod_labels(pod)},
-        annotations=notes,
-        log_path=log_path(container.name, restarts),
+        annotations=notes(pod, container, start, termination_file),
+        log_path=log_path(container.name, start.restarts),
         stdin=bool(container.stdin),
         stdin_once=bool(container.stdinOnce),
         tty=bool(container.tty),
@@ -136,3 +121,25 @@ def container_config(
             ),
         ),
     )
+
+
+def notes(pod: Any, container: Any, start: StartContainer, termination_file: Path) -> dict[str, str]:
+    """What the next kubelet finds at the container, and this one after a restart: its annotations."""
+    found = {
+        labels.CONTAINER_HASH: spec_hash(container),
+        labels.RESTART_COUNT: str(start.restarts),
+        labels.TERMINATION_PATH: termination_path(container),
+        labels.TERMINATION_POLICY: container.terminationMessagePolicy or "File",
+        labels.TERMINATION_FILE: str(termination_file),
+        labels.RESOURCES: msgspec.json.encode(amounts(container.resources)).decode(),
+        labels.GRACE_PERIOD: str(int(grace_seconds(pod))),
+    }
+    if start.delay is not None:
+        found[labels.RESTART_DELAY] = f"{start.delay:g}"
+    if start.round:
+        found[labels.ROUND] = str(start.round)
+    return found
+
+
+def termination_path(container: Any) -> str:
+    return container.terminationMessagePath or TERMINATION_PATH

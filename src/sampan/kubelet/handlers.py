@@ -58,7 +58,7 @@ class NodeHandlers:
         except RuntimeTimeout:
             return Answer(False, f"command timed out: {' '.join(command)!r} timed out after {timeout:g}s")
         except RuntimeFailure as error:
-            raise Unanswered(f"rpc error: {error}") from None
+            raise Unanswered(error.told) from None
         output = (result.stdout + result.stderr)[:BODY_BYTES].decode(errors="replace")
         return Answer(result.exit_code == 0, output)
 

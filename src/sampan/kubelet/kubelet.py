@@ -17,18 +17,16 @@ from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.interface import Client
 from sampan.cri.interface import Runtime
-from sampan.kubelet import node
 from sampan.kubelet.apiside import ApiSide
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.cpus.topology import Topology
 from sampan.kubelet.description import Description
-from sampan.kubelet.handlers import Handlers, NodeHandlers
+from sampan.kubelet.handlers import Handlers
 from sampan.kubelet.heartbeat import Heartbeat
 from sampan.kubelet.housekeeping import Housekeeping
 from sampan.kubelet.imagevolumes import Views
 from sampan.kubelet.kernelmessages import KernelMessages
-from sampan.kubelet.machine import Machine, Usage, machine, usage
-from sampan.kubelet.metrics.instruments import CountedRuntime, Instruments
+from sampan.kubelet.machine import Machine, Usage, usage
 from sampan.kubelet.nodecontext import node_context
 from sampan.kubelet.noderesources import NodeResources
 from sampan.kubelet.nodeserver import node_server
@@ -39,12 +37,12 @@ from sampan.kubelet.shutdown.logind import Logind
 from sampan.kubelet.shutdown.manager import ShutdownManager
 from sampan.kubelet.static.node import NodeStaticPods
 from sampan.kubelet.stats.provider import OffLoop
-from sampan.kubelet.surroundings import Surroundings
+from sampan.kubelet.surroundings import surroundings
 from sampan.kubelet.systembus import SystemBus
 from sampan.kubelet.thisnode import ThisNode
 from sampan.kubelet.verdicts import Verdicts
 from sampan.kubelet.worker import PodWorker
-from sampan.volumes.mounter import KernelMounter, Mounter
+from sampan.volumes.mounter import Mounter
 
 
 async def unguarded(pod: Any, addresses: Sequence[str]) -> None:
@@ -56,7 +54,7 @@ class Kubelet:
     configuration. `views` shows images as volumes; None where the runtime cannot. `mounter`, `handlers`,
     `the_machine`, `measure` and `off_loop` are for tests; None means the real ones.
 
-    Its making is one list: each part with what it is given, after those it needs."""
+    Its making is one list: each part after those it needs."""
 
     def __init__(
         self,
@@ -77,59 +75,66 @@ class Kubelet:
         the_topology: Topology | None = None,
         logind: Logind | None = None,
     ) -> None:
-        instruments = Instruments(config.node_name, node.VERSION, clock.monotonic)
-        runtime = CountedRuntime(runtime, instruments)
-        self._given = given = Surroundings(
-            config=config,
+        self._given = given = surroundings(
             client=client,
             runtime=runtime,
             clock=clock,
             rng=rng,
-            machine=the_machine or machine(),
-            usage=lambda: measure(config.root),
-            mounter=mounter or KernelMounter(clock),
-            handlers=handlers or NodeHandlers(runtime, clock),
-            instruments=instruments,
+            config=config,
+            mounter=mounter,
+            handlers=handlers,
+            the_machine=the_machine,
+            measure=measure,
         )
-        config.root.mkdir(parents=True, exist_ok=True)
-        given.mounter.share(config.root)
         self._owner = TaskOwner("kubelet", clock=clock, backoff=Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.2))
         self._api = ApiSide(given)
+        self._probes = ProbeSchedule(clock)
+        self._make_node(on_pod_cidr)
+        self._runtime = RuntimeSide(given, self._api, views, changed=self.heartbeat.changed)
+        self._make_resources(off_loop, the_topology)
+        self._make_shutdown(Logind(SystemBus()) if logind is None else logind)
+        self._make_pods(guard)
+        self._make_server()
+        self._make_housekeeping()
+
+    def _make_node(self, on_pod_cidr: Callable[[str], None]) -> None:
+        given, config = self._given, self._given.config
         self._node = ThisNode(
             config.node_name,
-            client,
+            given.client,
             self._api.recorder,
             on_pod_cidr=on_pod_cidr,
             changed=lambda: self.heartbeat.changed(),
         )
         self._kernel = KernelMessages(self._node.event, config.kernel_messages)
         self.heartbeat = Heartbeat(
-            client,
-            clock,
-            rng,
+            given.client,
+            given.clock,
+            given.rng,
             config,
             given.machine,
             describe=lambda known: self._description.status(known),
             on_node=self._node.seen,
         )
-        changed = self.heartbeat.changed
-        self._runtime = RuntimeSide(given, self._api, views, changed=changed)
-        self._probes = ProbeSchedule(clock)
+
+    def _make_resources(self, off_loop: OffLoop, topology: Topology | None) -> None:
         self.resources = NodeResources(
-            given,
+            self._given,
             workers=self._workers,
-            changed=changed,
+            changed=self.heartbeat.changed,
             event=self._node.event,
             off_loop=off_loop,
-            topology=the_topology,
+            topology=topology,
         )
+
+    def _make_shutdown(self, logind: Logind) -> None:
+        given = self._given
         self.shutdown = ShutdownManager(
-            config,
-            clock,
-            Logind(SystemBus()) if logind is None else logind,
-            workers=self._workers,
-            changed=changed,
+            given.config, given.clock, logind, workers=self._workers, changed=self.heartbeat.changed
         )
+
+    def _make_pods(self, guard: Callable[[Any, Sequence[str]], Awaitable[None]]) -> None:
+        given = self._given
         verdicts = Verdicts(
             given,
             workers=self._workers,
@@ -149,19 +154,24 @@ class Kubelet:
             guard=guard,
         )
         self.pods = PodWorkers(context, self._owner)
+        listed = self._api.pods.list
         self.static = NodeStaticPods(
-            config, client, clock, self.pods, listed=self._api.pods.list, node=lambda: self._node.latest
+            given.config, given.client, given.clock, self.pods, listed=listed, node=lambda: self._node.latest
         )
-        self.server = node_server(given, self.pods, self.resources.upkeep, statistics=self.statistics)
+
+    def _make_server(self) -> None:
+        self.server = node_server(self._given, self.pods, self.resources.upkeep, statistics=self.statistics)
         self._description = Description(
-            given,
+            self._given,
             runtime=self._runtime,
             resources=self.resources,
             shutdown=self.shutdown,
             server=self.server,
         )
+
+    def _make_housekeeping(self) -> None:
         self._housekeeping = Housekeeping(
-            given,
+            self._given,
             api=self._api,
             runtime=self._runtime,
             resources=self.resources,

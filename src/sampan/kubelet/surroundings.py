@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.client.interface import Client
 from sampan.cri.interface import Runtime
 from sampan.kubelet.config import KubeletConfig
-from sampan.kubelet.handlers import Handlers
-from sampan.kubelet.machine import Machine, Usage
-from sampan.kubelet.metrics.instruments import Instruments
-from sampan.volumes.mounter import Mounter
+from sampan.kubelet.handlers import Handlers, NodeHandlers
+from sampan.kubelet.machine import Machine, Usage, machine
+from sampan.kubelet.metrics.instruments import CountedRuntime, Instruments
+from sampan.kubelet.node import VERSION
+from sampan.volumes.mounter import KernelMounter, Mounter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +33,35 @@ class Surroundings:
     mounter: Mounter
     handlers: Handlers
     instruments: Instruments
+
+
+def surroundings(
+    *,
+    client: Client,
+    runtime: Runtime,
+    clock: Clock,
+    rng: random.Random,
+    config: KubeletConfig,
+    mounter: Mounter | None,
+    handlers: Handlers | None,
+    the_machine: Machine | None,
+    measure: Callable[[Path], Usage],
+) -> Surroundings:
+    """With the real ones for what is None; the kubelet's folder is made, and its mounts are shared with containers."""
+    instruments = Instruments(config.node_name, VERSION, clock.monotonic)
+    counted: Any = CountedRuntime(runtime, instruments)
+    made = Surroundings(
+        config=config,
+        client=client,
+        runtime=counted,
+        clock=clock,
+        rng=rng,
+        machine=the_machine or machine(),
+        usage=lambda: measure(config.root),
+        mounter=mounter or KernelMounter(clock),
+        handlers=handlers or NodeHandlers(counted, clock),
+        instruments=instruments,
+    )
+    config.root.mkdir(parents=True, exist_ok=True)
+    made.mounter.share(config.root)
+    return made

@@ -45,46 +45,48 @@ class Upkeep:
         off_loop: OffLoop,
         unthrottled: Callable[[Any], bool],
     ) -> None:
-        config, runtime, clock = given.config, given.runtime, given.clock
-        self._config = config
-        self._machine = given.machine
-        self._measure = given.usage
+        self._given = given
+        self._workers = workers
         self._event = event
         self.bus = SystemBus()
-        self.cgroups = pod_cgroups(config, self.bus, workers, unthrottled)
-        self.measuring = Measuring(
-            runtime,
-            clock,
-            self.cgroups,
-            workers,
-            root=config.root,
-            log_root=config.log_root,
-            claims=ClaimVolumes(clock, given.mounter.aside),
-            off_loop=off_loop,
-        )
-        self.filesystems = RuntimeFilesystems(runtime)
+        self.cgroups = pod_cgroups(given.config, self.bus, workers, unthrottled)
+        self.measuring = self._make_measuring(off_loop)
+        self.filesystems = RuntimeFilesystems(given.runtime)
         self.collector = ImageCollector(
-            runtime,
-            clock,
-            config,
+            given.runtime,
+            given.clock,
+            given.config,
             given.usage,
             shown=lambda: shown_images(worker.pod for worker in workers()),
             event=event,
         )
-        self.eviction = EvictionManager(
-            clock,
-            thresholds(
-                config.eviction_hard,
-                config.eviction_soft,
-                config.eviction_soft_grace,
-                config.eviction_minimum_reclaim,
-            ),
+        self.eviction = self._make_eviction(changed)
+
+    def _make_measuring(self, off_loop: OffLoop) -> Measuring:
+        given, config = self._given, self._given.config
+        return Measuring(
+            given.runtime,
+            given.clock,
+            self.cgroups,
+            self._workers,
+            root=config.root,
+            log_root=config.log_root,
+            claims=ClaimVolumes(given.clock, given.mounter.aside),
+            off_loop=off_loop,
+        )
+
+    def _make_eviction(self, changed: Callable[[], None]) -> EvictionManager:
+        given, config = self._given, self._given.config
+        hard, soft, grace = config.eviction_hard, config.eviction_soft, config.eviction_soft_grace
+        return EvictionManager(
+            given.clock,
+            thresholds(hard, soft, grace, config.eviction_minimum_reclaim),
             observe=self.observe,
             measure=lambda which: self.measuring.pods(of=which),
-            workers=workers,
-            reclaim=Reclaim(clock, workers, self.collector.collect_all),
+            workers=self._workers,
+            reclaim=Reclaim(given.clock, self._workers, self.collector.collect_all),
             changed=changed,
-            event=event,
+            event=self._event,
             transition=config.eviction_transition,
             longest_grace=config.eviction_max_pod_grace,
             interval=config.eviction_check,
@@ -93,12 +95,12 @@ class Upkeep:
 
     async def begin(self, capacity: Mapping[str, str]) -> None:
         """Makes the cgroups above the pods, held to what the node can give. A kernel that refuses is told of."""
-        enforced = self._config.enforce_node_allocatable
-        available = reservations.for_pods(self._config, capacity, self._measure().pids_most)
+        enforced = self._given.config.enforce_node_allocatable
+        available = reservations.for_pods(self._given.config, capacity, self._given.usage().pids_most)
         try:
             await self.cgroups.begin(available if PODS in enforced else {})
-            self._hold(SYSTEM, self._config.system_reserved_cgroup, self._config.system_reserved)
-            self._hold(KUBE, self._config.kube_reserved_cgroup, self._config.kube_reserved)
+            self._hold(SYSTEM, self._given.config.system_reserved_cgroup, self._given.config.system_reserved)
+            self._hold(KUBE, self._given.config.kube_reserved_cgroup, self._given.config.kube_reserved)
         except (CgroupError, OSError) as error:
             log.warning("what pods may use together is not held to error=%s", error)
             self._event(
@@ -107,7 +109,7 @@ class Upkeep:
 
     def _hold(self, what: str, cgroup: str, amounts: Mapping[str, str]) -> None:
         """Holds the machine's own daemons to what is reserved for them; their cgroup must be there. Raises OSError."""
-        if what not in self._config.enforce_node_allocatable:
+        if what not in self._given.config.enforce_node_allocatable:
             return
         from sampan.api import quantity
 
@@ -120,7 +122,7 @@ class Upkeep:
         """The eviction signals now."""
         image, container = await self.filesystems.look()
         pods = cgroupfiles.memory(self.cgroups.tree, self.cgroups.tier(""))
-        return observations(self._machine, self._measure(), image=image, container=container, pods=pods)
+        return observations(self._given.machine, self._given.usage(), image=image, container=container, pods=pods)
 
     async def close(self) -> None:
         await self.bus.close()

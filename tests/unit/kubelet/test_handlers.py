@@ -105,8 +105,8 @@ async def test_exec(handlers: NodeHandlers) -> None:
     runtime.on_exec = lambda container, command: (1, "no") if command[0] == "false" else (0, "yes")
     assert await handlers.exec("c", ["true"], 1) == Answer(True, "yes")
     assert await handlers.exec("c", ["false"], 1) == Answer(False, "no")
-    runtime.fail("exec_sync", RuntimeFailure("container not running"))
-    with pytest.raises(Unanswered, match="rpc error: container not running"):
+    runtime.fail("exec_sync", RuntimeFailure("container not running", "UNKNOWN"))
+    with pytest.raises(Unanswered, match="rpc error: code = Unknown desc = container not running"):
         await handlers.exec("c", ["true"], 1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,34 +60,30 @@ class ContainerSteps:
     async def _create(self, spec: Any, action: actions.StartContainer) -> str:
         """A new instance, not yet started; returns its id."""
         space, context = self._space, self._space.context
-        sandbox, image = space.worker.seen.sandbox, space.memory.images.get(spec.name)
-        assert sandbox is not None and isinstance(image, ImageReady)
-        volumes, services = space.volumes(), context.service_variables(space.pod)
-        finding = container_environment(
-            spec, volumes, services, paths=space.paths, skipped=partial(self._tell_skipped, spec.name)
-        )
-        environment = await space.worker.or_ending(finding)
-        users = space.users(sandbox.handler)
-        mounts = await space.worker.or_ending(
-            container_mounts(
-                spec,
-                volumes,
-                space.made,
-                environment,
-                context.config,
-                context.node_hosts,
-                recursive=context.features.recursive_read_only(sandbox.handler),
-                users=users,
-            )
-        )
-        container = containerconfig.container_config(
+        sandbox = space.worker.seen.sandbox
+        assert sandbox is not None
+        container = await self._config(spec, action, sandbox.handler)
+        await self._guarded()
+        await self._lend(spec, container)
+        sandbox_config = space.sandbox_config(sandbox.attempt, sandbox.handler)
+        make_folder(f"{sandbox_config.log_directory}/{spec.name}")
+        container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)
+        context.watcher.belongs([container_id], space.worker.uid)
+        space.tell(spec.name, "Normal", "Created", "Container created")
+        return container_id
+
+    async def _config(self, spec: Any, action: actions.StartContainer, handler: str) -> Any:
+        """The runtime's ContainerConfig, but for what the node lends."""
+        space, context = self._space, self._space.context
+        image = space.memory.images.get(spec.name)
+        assert isinstance(image, ImageReady)
+        environment, users = await self._environment(spec), space.users(handler)
+        config = containerconfig.container_config(
             space.pod,
             spec,
-            restarts=action.restarts,
-            delay=action.delay,
-            round_number=action.round,
+            action,
             environment=environment,
-            mounts=mounts,
+            mounts=await self._mounts(spec, environment, handler, users),
             image=image.details,
             termination_file=termination_file(space.folder, spec.name, action.restarts),
             config=context.config,
@@ -97,20 +93,42 @@ class ContainerSteps:
             target=self._target(spec),
             users=users,
         )
-        container.devices.extend(container_devices(spec, space.made))
-        await self._guarded()
-        container.linux.resources.cpuset_cpus = context.cpus.of(space.pod, spec)
-        if context.cpus.exclusive(space.worker.uid, spec.name):
+        config.devices.extend(container_devices(spec, space.made))
+        return config
+
+    async def _environment(self, spec: Any) -> Mapping[str, str]:
+        space = self._space
+        services = space.context.service_variables(space.pod)
+        skipped = partial(self._tell_skipped, spec.name)
+        finding = container_environment(spec, space.volumes(), services, paths=space.paths, skipped=skipped)
+        return await space.worker.or_ending(finding)
+
+    async def _mounts(
+        self, spec: Any, environment: Mapping[str, str], handler: str, users: int | None
+    ) -> Sequence[Any]:
+        space, context = self._space, self._space.context
+        recursive = context.features.recursive_read_only(handler)
+        making = container_mounts(
+            spec,
+            space.volumes(),
+            space.made,
+            environment,
+            context.config,
+            context.node_hosts,
+            recursive=recursive,
+            users=users,
+        )
+        return await space.worker.or_ending(making)
+
+    async def _lend(self, spec: Any, config: Any) -> None:
+        """The processors and devices of the node that the container has for itself."""
+        pod, uid, context = self._space.pod, self._space.worker.uid, self._space.context
+        config.linux.resources.cpuset_cpus = context.cpus.of(pod, spec)
+        if context.cpus.exclusive(uid, spec.name):
             # What it has for itself, it is not throttled on.
-            container.linux.resources.cpu_quota = 0
-        near = context.cpus.nodes(space.worker.uid, spec.name)
-        apply(container, await context.devices.allocate(space.pod, spec, near))
-        sandbox_config = space.sandbox_config(sandbox.attempt, sandbox.handler)
-        make_folder(f"{sandbox_config.log_directory}/{spec.name}")
-        container_id = await context.runtime.create_container(sandbox.id, container, sandbox_config)
-        context.watcher.belongs([container_id], space.worker.uid)
-        space.tell(spec.name, "Normal", "Created", "Container created")
-        return container_id
+            config.linux.resources.cpu_quota = 0
+        near = context.cpus.nodes(uid, spec.name)
+        apply(config, await context.devices.allocate(pod, spec, near))
 
     def _tell_skipped(self, container: str, source: str, names: Sequence[str]) -> None:
         text = f"Keys [{', '.join(names)}] from the EnvFrom {source} were skipped since they are considered invalid"

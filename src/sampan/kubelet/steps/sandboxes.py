@@ -49,7 +49,7 @@ class SandboxSteps:
             raise
         except RuntimeFailure as error:
             made.started_pods_errors.inc()
-            self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error.told}")
             return False
         space.memory.sandbox = None
         space.context.watcher.belongs([sandbox_id], space.worker.uid)
