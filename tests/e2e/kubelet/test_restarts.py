@@ -85,6 +85,33 @@ async def test_containerd_dies_and_returns(node: Node, machine: Machine) -> None
     assert time.monotonic() - began < 3.0
 
 
+async def test_containerd_dies_while_pods_start(node: Node, machine: Machine) -> None:
+    """Killed in the middle of whatever it was making: each pod runs once, and nothing half-made stays."""
+    names = [f"p{number}" for number in range(5)]
+    for name in names:
+        node.pod(name=name, containers=FOREVER)
+    uids = {node.get(name).metadata.uid for name in names}
+
+    async def sandboxes() -> list[str]:
+        return [s.metadata.uid for s in await node.runtime.list_sandboxes() if s.metadata.uid in uids]
+
+    async def one_is_made() -> bool:
+        return bool(await sandboxes())
+
+    await eventually(one_is_made)
+    machine.kill()
+    machine.run()
+    for name in names:
+        await node.running(name)
+        assert node.container(pod=name).restartCount == 0
+
+    async def nothing_is_left_over() -> bool:
+        containers = [c for c in await node.runtime.list_containers() if uids & set(c.labels.values())]
+        return sorted(await sandboxes()) == sorted(uids) and len(containers) == len(names)
+
+    await eventually(nothing_is_left_over)
+
+
 def not_ready(node: Node) -> str:
     """Why the node is not ready, "" when it is."""
     status = node.api.peek(core_v1.Node, "n1").status
