@@ -25,6 +25,7 @@ from sampan.apiserver.answers import error_answer
 from sampan.apiserver.auth.authentication import Authentication
 from sampan.apiserver.auth.authenticator import Authenticator
 from sampan.apiserver.auth.authorization import Authorization
+from sampan.apiserver.auth.impersonation import Impersonation
 from sampan.apiserver.auth.keys import Keys
 from sampan.apiserver.auth.user import User
 from sampan.apiserver.bootstrap.objects import Bootstrap
@@ -86,6 +87,7 @@ class ApiServer:
         self.authenticator: Authenticator = self.authentication
         self.authorization = Authorization(config.authorization_modes, clock, rng, config.authorization)
         self.authorizer = self.authorization.authorizer
+        self.impersonation = Impersonation()
         self.rbac = self.authorization.rbac
         self.tasks = TaskOwner("apiserver")
         self.timetable = Timetable(clock)

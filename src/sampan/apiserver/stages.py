@@ -75,11 +75,15 @@ def _unknown(request: Request, result: str) -> Unauthorized:
 
 def impersonate(request: Request) -> Awaitable[None] | None:
     """Whoever may speak for somebody else is somebody else from here on. Raises Forbidden."""
-    user = impersonation.impersonate(request.user, request.exchange, request.server.authorizer)
-    if isinstance(user, User):
-        request.user = user
+    other = impersonation.wanted(request.exchange)
+    if other is None:
         return None
-    return _impersonate(request, user)
+    server = request.server
+    user = server.impersonation.impersonate(request.user, other, attributes(request), server.authorizer)
+    if not isinstance(user, User):
+        return _impersonate(request, user)
+    request.user = user
+    return None
 
 
 async def _impersonate(request: Request, waiting: Awaitable[User]) -> None:

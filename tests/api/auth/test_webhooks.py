@@ -189,7 +189,7 @@ def test_reviews_ask_it_too(world: Any) -> None:
 def test_impersonation_asks_it_too(world: Any) -> None:
     headers = {"Impersonate-User": "eve"}
     answer = world.api("GET", "/api/v1/namespaces/default/configmaps", token="ann-secret", headers=headers)
-    assert (answer.status, "cannot impersonate" in answer.body["message"]) == (403, True)
+    assert (answer.status, "cannot impersonate:user-info resource" in answer.body["message"]) == (403, True)
 
 
 def test_a_webhook_that_never_answers_is_given_up(world: Any) -> None:

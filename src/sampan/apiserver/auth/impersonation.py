@@ -1,74 +1,102 @@
 """Impersonation: who may, asks as somebody else; from there on the request is theirs.
 
-Each part of the other identity (user, groups, uid, extra values) needs the verb `impersonate` on it, for whoever really
-asks. https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+What that needs is said in `impersonationmodes`. The mode that was last good for somebody is tried first, so that an
+authorizer far away is not asked in vain again and again.
+https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Generator
 from urllib.parse import unquote
 
-from sampan.api import errors
-from sampan.api.errors import ApiError
+from sampan.api.errors import ApiError, Forbidden
 from sampan.apiserver.auth.authenticator import settled
-from sampan.apiserver.auth.authorizer import Answer, Attributes, Authorizer, Decision, refusal
-from sampan.apiserver.auth.user import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, User
+from sampan.apiserver.auth.authorizer import Answer, Attributes, Authorizer
+from sampan.apiserver.auth.impersonationmodes import MODES, Question
+from sampan.apiserver.auth.user import User
 from sampan.apiserver.http.exchange import Exchange
 
 USER, GROUP, UID = b"impersonate-user", b"impersonate-group", b"impersonate-uid"
 EXTRA = b"impersonate-extra-"
 ANY = b"impersonate-"
-ACCOUNT = "system:serviceaccount:"
-GROUP_NAME = "authentication.k8s.io"
+REMEMBERED = 1024
 
 
-def impersonate(user: User, exchange: Exchange, authorizer: Authorizer) -> User | Awaitable[User]:
-    """The identity to go on with: `user` itself when the headers ask for no other.
+def wanted(exchange: Exchange) -> User | None:
+    """Whom the headers name, nothing added; None when they name nobody.
 
-    Raises Forbidden when it may not be taken on, and ApiError 500, as upstream, when no user is named.
+    Raises ApiError 500, as upstream, when they name all but a user.
     """
     if not any(name.startswith(ANY) for name in exchange.headers):
-        return user
+        return None
     name = _first(exchange, USER)
     if not name:
         raise ApiError("Internal Server Error: impersonation without impersonating a user", code=500)
-    groups = _values(exchange, GROUP)
-    uid = _first(exchange, UID)
     extra = {
         unquote(header[len(EXTRA) :].decode("latin-1")).lower(): _values(exchange, header)
         for header in exchange.headers
         if header.startswith(EXTRA)
     }
-    taken = User(name, uid=uid, groups=_completed(name, groups), extra=extra)
-    left = _asked(name, groups, uid, extra)
-    for asked in left:
-        answer = authorizer.decide(user, asked)
-        if not isinstance(answer, tuple):
-            return _later(user, taken, authorizer, answer, asked, left)
-        _check(user, asked, answer)
-    return taken
+    return User(name, uid=_first(exchange, UID), groups=_values(exchange, GROUP), extra=extra)
 
 
-async def _later(
-    user: User,
-    taken: User,
-    authorizer: Authorizer,
-    waiting: Awaitable[Answer],
-    asked: Attributes,
-    left: Iterator[Attributes],
-) -> User:
-    """The rest of the questions, from one on that has to be waited for."""
-    _check(user, asked, await waiting)
-    for further in left:
-        _check(user, further, await settled(authorizer.decide(user, further)))
-    return taken
+class Impersonation:
+    """Knows by which mode somebody last was somebody else."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str, tuple[str, ...]], int] = {}
+
+    def impersonate(
+        self, user: User, other: User, request: Attributes, authorizer: Authorizer
+    ) -> User | Awaitable[User]:
+        """The identity to go on with. Raises Forbidden, with what the first mode lacks."""
+        return _driven(self._tried(user, other, request), authorizer)
+
+    def _tried(self, user: User, other: User, request: Attributes) -> Generator[Question, Answer, User]:
+        key = user.name, user.uid, user.groups
+        last = self._last.get(key)
+        order = sorted(range(len(MODES)), key=lambda place: place != last)
+        refused: Forbidden | None = None
+        for place in order:
+            mode = MODES[place](user, other, request)
+            if mode is None:
+                continue
+            try:
+                found = yield from mode
+            except Forbidden as error:
+                refused = refused or error
+                continue
+            if len(self._last) >= REMEMBERED:
+                self._last.clear()
+            self._last[key] = place
+            return found
+        assert refused is not None, "the last mode is for everybody"
+        raise refused
 
 
-def _check(user: User, asked: Attributes, answer: Answer) -> None:
-    decision, reason = answer
-    if decision is not Decision.ALLOW:
-        raise errors.forbidden(asked.group, asked.resource, asked.name, refusal(user, asked, reason))
+def _driven(steps: Generator[Question, Answer, User], authorizer: Authorizer) -> User | Awaitable[User]:
+    """What the questions come to; awaitable from the first answer on that has to be waited for."""
+    try:
+        question = next(steps)
+        while True:
+            answer = authorizer.decide(*question)
+            if not isinstance(answer, tuple):
+                return _later(steps, authorizer, answer)
+            question = steps.send(answer)
+    except StopIteration as end:
+        found: User = end.value
+        return found
+
+
+async def _later(steps: Generator[Question, Answer, User], authorizer: Authorizer, waiting: Awaitable[Answer]) -> User:
+    answer = await waiting
+    try:
+        while True:
+            answer = await settled(authorizer.decide(*steps.send(answer)))
+    except StopIteration as end:
+        found: User = end.value
+        return found
 
 
 def _values(exchange: Exchange, header: bytes) -> tuple[str, ...]:
@@ -79,37 +107,3 @@ def _values(exchange: Exchange, header: bytes) -> tuple[str, ...]:
 
 def _first(exchange: Exchange, header: bytes) -> str:
     return next(iter(_values(exchange, header)), "")
-
-
-def _asked(name: str, groups: tuple[str, ...], uid: str, extra: Mapping[str, tuple[str, ...]]) -> Iterator[Attributes]:
-    """What the real user must be allowed, one by one."""
-    account = _account(name)
-    if account is not None:
-        yield Attributes("impersonate", "", "v1", "serviceaccounts", "", *account)
-    else:
-        yield Attributes("impersonate", "", "v1", "users", name=name)
-    for group in groups:
-        yield Attributes("impersonate", "", "v1", "groups", name=group)
-    if uid:
-        yield Attributes("impersonate", GROUP_NAME, "v1", "uids", name=uid)
-    for key, values in extra.items():
-        for value in values:
-            yield Attributes("impersonate", GROUP_NAME, "v1", "userextras", key, name=value)
-
-
-def _account(name: str) -> tuple[str, str] | None:
-    """Namespace and name of a service account's user name."""
-    if not name.startswith(ACCOUNT):
-        return None
-    namespace, colon, account = name[len(ACCOUNT) :].partition(":")
-    return (namespace, account) if colon and namespace and account and ":" not in account else None
-
-
-def _completed(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
-    """The groups everybody of the kind is in; a service account's only where none were named."""
-    account = _account(name)
-    if account is not None and not groups:
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
-    if name == ANONYMOUS:
-        return groups if UNAUTHENTICATED_GROUP in groups else (*groups, UNAUTHENTICATED_GROUP)
-    return groups if {AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP} & set(groups) else (*groups, AUTHENTICATED_GROUP)
