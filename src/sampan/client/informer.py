@@ -26,6 +26,8 @@ from sampan.client.targets import target
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 Handler = Callable[[Any, Any], None]
+Trim = Callable[[Any], None]
+"""Drops from a new object what its readers do without."""
 
 WATCH_SECONDS = 300.0
 """Shortest time a watch is asked to last; each asks for up to twice that, so that they do not end together."""
@@ -36,7 +38,8 @@ LASTING = 4
 
 class Informer(Generic[T]):
     """`kind` is a struct class or a `client.interface.Resource`; `indexers` map an index's name to a function from an
-    object to its values. `run` until cancelled; `synced` returns once the first list is in."""
+    object to its values; `trim` is for objects that are only read. `run` until cancelled; `synced` returns once the
+    first list is in."""
 
     def __init__(
         self,
@@ -48,8 +51,10 @@ class Informer(Generic[T]):
         labels: str = "",
         fields: str = "",
         indexers: Mapping[str, Indexer] | None = None,
+        trim: Trim | None = None,
     ) -> None:
         self.kind = kind
+        self._drop = trim
         self._client = client
         self._clock = clock
         self._rng = rng
@@ -123,7 +128,7 @@ class Informer(Generic[T]):
 
     def observe(self, obj: T) -> None:
         """Takes in what a write of our own returned, ahead of the watch."""
-        _trim(obj)
+        self._trim(obj)
         self._report(self._cache.observe(obj))
 
     def observe_deleted(self, obj: Any, after: Any = None) -> None:
@@ -151,7 +156,7 @@ class Informer(Generic[T]):
             self.kind, self._namespace, labels=self._labels, fields=self._fields, limit=2000
         )
         for obj in listed.items:
-            _trim(obj)
+            self._trim(obj)
         self._report(self._cache.replace(listed.items, int(listed.resource_version or 0)))
         self._synced.set()
         return listed.resource_version
@@ -172,7 +177,7 @@ class Informer(Generic[T]):
         async for event in events:
             received += 1
             obj = event.object
-            _trim(obj)
+            self._trim(obj)
             self._report(self._cache.apply(event.type, obj))
             yield metadata(obj, "resourceVersion") or resource_version
         self._events += received
@@ -191,10 +196,11 @@ class Informer(Generic[T]):
         """The resource's name in the plural, for logs."""
         return target(self.kind).resource.plural
 
-
-def _trim(obj: Any) -> None:
-    """Drops managedFields, half of many objects' size and of no use to a reader; an update without them keeps them."""
-    if isinstance(obj, dict):
-        obj.get("metadata", {}).pop("managedFields", None)
-    elif getattr(obj.metadata, "managedFields", None) is not None:
-        obj.metadata.managedFields = None
+    def _trim(self, obj: Any) -> None:
+        """Drops managedFields (half of many objects' size; an update without them keeps them), and what it was told."""
+        if isinstance(obj, dict):
+            obj.get("metadata", {}).pop("managedFields", None)
+        elif getattr(obj.metadata, "managedFields", None) is not None:
+            obj.metadata.managedFields = None
+        if self._drop is not None:
+            self._drop(obj)

@@ -10,7 +10,7 @@ from typing import Any
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.client.cache import Indexer
-from sampan.client.informer import Informer
+from sampan.client.informer import Informer, Trim
 from sampan.client.interface import Client
 
 
@@ -21,7 +21,7 @@ class Informers:
         self._client = client
         self._clock = clock
         self._rng = rng
-        self._informers: dict[tuple[Any, str | None, str], Informer[Any]] = {}
+        self._informers: dict[tuple[Any, str | None, str, Trim | None], Informer[Any]] = {}
         self._owner: TaskOwner | None = None
         self._tasks: dict[int, asyncio.Task[Any]] = {}
 
@@ -32,13 +32,17 @@ class Informers:
         *,
         namespace: str | None = None,
         fields: str = "",
+        trim: Trim | None = None,
     ) -> Informer[Any]:
         """The shared informer of a struct class or `Resource`, with these indexes among others; of one namespace or a
-        field selector's objects when given."""
-        informer = self._informers.get((kind, namespace, fields))
+        field selector's objects when given; of objects trimmed so."""
+        key = (kind, namespace, fields, trim)
+        informer = self._informers.get(key)
         if informer is None:
-            informer = Informer(self._client, kind, self._clock, self._rng, namespace=namespace, fields=fields)
-            self._informers[kind, namespace, fields] = informer
+            informer = Informer(
+                self._client, kind, self._clock, self._rng, namespace=namespace, fields=fields, trim=trim
+            )
+            self._informers[key] = informer
             if self._owner is not None:
                 self._run(self._owner, informer)
         for name, indexer in (indexers or {}).items():
@@ -46,8 +50,8 @@ class Informers:
         return informer
 
     def known(self, kind: Any) -> Informer[Any] | None:
-        """The informer of all objects of a kind, if there is one already."""
-        return self._informers.get((kind, None, ""))
+        """The informer of all objects of a kind, whole, if there is one already."""
+        return self._informers.get((kind, None, "", None))
 
     def start(self, owner: TaskOwner) -> None:
         """Runs every informer as a task of `owner`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sampan.api.kinds import core_v1
+from sampan.client import lean
 from sampan.client.events import EventRecorder
 from sampan.client.informer import Informer
 from sampan.kubelet.environment import service_variables
@@ -23,8 +24,9 @@ class ApiSide:
         self.publisher = StatusPublisher(client, clock, rng)
         self.objects = ApiObjects(client, clock, rng)
         self.services: Informer[Any] = Informer(
-            client, core_v1.Service, clock, rng, indexers={"namespace": lambda s: [s.metadata.namespace]}
-        )
+            client, core_v1.Service, clock, rng,
+            indexers={"namespace": lambda s: [s.metadata.namespace]}, trim=lean.service,
+        )  # fmt: skip
         self.pods: Informer[Any] = Informer(client, core_v1.Pod, clock, rng, fields=f"spec.nodeName={name}")
 
     async def synced(self) -> None:

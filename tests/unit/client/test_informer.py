@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sampan.api.errors import InternalError
-from sampan.api.kinds import core_v1, meta_v1
+from sampan.api.kinds import core_v1, discovery_v1, meta_v1
+from sampan.client import lean
 from sampan.client.errors import Unreachable
 from sampan.client.informer import Informer
 from sampan.testing.clock import VirtualClock, settle
@@ -118,3 +119,40 @@ async def test_a_failing_handler_does_not_stop_the_others() -> None:
         await api.create(config("one"))
         await settle()
         assert seen == ["+one"]
+
+
+async def test_what_readers_do_without_is_dropped() -> None:
+    api = FakeApi(VirtualClock())
+    before = service("web", "10.96.0.5")
+    api.add(before)
+    informer: Informer[Any] = Informer(api, core_v1.Service, api.clock, random.Random(1), trim=lean.service)
+    task = asyncio.create_task(informer.run())
+    await settle()
+    api.add(service("api", "10.96.0.6"))
+    await settle()
+    for name, address in (("web", "10.96.0.5"), ("api", "10.96.0.6")):
+        found = informer.get(f"a/{name}")
+        assert (found.spec.clusterIP, found.metadata.labels) == (address, {"app": name})
+        assert found.spec.selector is found.metadata.annotations is found.metadata.ownerReferences is None
+    assert before.spec.selector, "the server's own object is another"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def service(name: str, address: str) -> Any:
+    owner = meta_v1.OwnerReference(apiVersion="v1", kind="Node", name="n", uid="u")
+    metadata = meta_v1.ObjectMeta(
+        name=name, namespace="a", labels={"app": name}, annotations={"a": "b"}, ownerReferences=[owner]
+    )
+    return core_v1.Service(metadata=metadata, spec=core_v1.ServiceSpec(clusterIP=address, selector={"app": name}))
+
+
+def test_endpoints_stay_but_not_their_pods() -> None:
+    pod = core_v1.ObjectReference(kind="Pod", name="web-1")
+    endpoint = discovery_v1.Endpoint(addresses=["10.244.0.2"], nodeName="n1", targetRef=pod)
+    piece = discovery_v1.EndpointSlice(
+        metadata=meta_v1.ObjectMeta(name="web-1", annotations={"a": "b"}), addressType="IPv4", endpoints=[endpoint]
+    )
+    lean.endpoint_slice(piece)
+    assert (endpoint.addresses, endpoint.nodeName, endpoint.targetRef) == (["10.244.0.2"], "n1", None)
+    assert piece.metadata.annotations == {"a": "b"}

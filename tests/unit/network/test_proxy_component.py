@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
 from sampan.api.kinds import core_v1, discovery_v1
 from sampan.network.proxy import ServiceProxy
+from sampan.network.proxy.backend import Ports
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
 
@@ -16,10 +17,10 @@ from .objects import endpoint_slice, service
 
 
 class Setting:
-    def __init__(self) -> None:
+    def __init__(self, backend: FakeBackend | None = None) -> None:
         self.clock = VirtualClock()
         self.api = FakeApi(self.clock)
-        self.backend = FakeBackend()
+        self.backend = backend or FakeBackend()
         self.forgotten: list[set[str]] = []
         self.proxy = ServiceProxy(
             client=self.api, clock=self.clock, rng=random.Random(1), node_name="n1", backends={"IPv4": self.backend},
@@ -142,3 +143,27 @@ async def test_foreign_damage_is_repaired(setting: Setting) -> None:
     await setting.clock.advance(6)
     assert setting.backend.calls == ["replace", "replace"]
     assert setting.proxy.statistics()["repairs"] == 1
+
+
+async def test_what_changes_while_all_is_written_is_written_then() -> None:
+    class Slow(FakeBackend):
+        written = asyncio.Event()
+
+        async def replace(self, services: Mapping[str, Ports]) -> None:
+            await super().replace(services)
+            await self.written.wait()
+
+    setting = Setting(Slow())
+    setting.api.add(service("web"), endpoint_slice("web", "10.244.0.2"))
+    task = asyncio.create_task(setting.proxy.run())
+    await setting.clock.advance(1)
+    moved = endpoint_slice("web", "10.244.0.3", "10.244.0.4").endpoints
+    setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", lambda piece: setattr(piece, "endpoints", moved))
+    await setting.clock.advance(1)
+    assert setting.endpoints("web") == ["10.244.0.2"]
+    Slow.written.set()
+    await setting.clock.advance(1)
+    assert setting.backend.calls == ["replace", "update default/web"]
+    assert setting.endpoints("web") == ["10.244.0.3", "10.244.0.4"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

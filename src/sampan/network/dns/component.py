@@ -15,7 +15,7 @@ from typing import Any
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
-from sampan.api.kinds import core_v1, discovery_v1
+from sampan.api.kinds import core_v1
 from sampan.client.cache import key_of
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
@@ -32,7 +32,7 @@ from sampan.network.dns.responder import Responder
 from sampan.network.dns.server import Listener
 from sampan.network.dns.tally import PROGRAMMING_SECONDS, Durations
 from sampan.network.dns.zone import Zone
-from sampan.network.serviceindex import SERVICE_INDEX, services_of
+from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, services, services_of
 from sampan.network.triggers import Triggers
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ class DnsServer:
         self._resolver = Resolver(self.zone, self._forwarder, ttl)
         self._own_informers = informers is None
         self._informers = informers or Informers(client, clock, rng)
-        self._services = self._informers.of(core_v1.Service)
-        self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
+        self._services = services(self._informers)
+        self._slices = endpoint_slices(self._informers)
         self._namespaces = self._informers.of(core_v1.Namespace)
         self._custom = self._informers.of(
             core_v1.ConfigMap, namespace=customization.NAMESPACE, fields=f"metadata.name={customization.NAME}"

@@ -13,7 +13,7 @@ from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api import errors
-from sampan.api.kinds import core_v1, discovery_v1, meta_v1, networking_v1
+from sampan.api.kinds import core_v1, meta_v1, networking_v1
 from sampan.client.cache import key_of
 from sampan.client.errors import ClientError
 from sampan.client.events import EventRecorder
@@ -24,7 +24,7 @@ from sampan.network.ingress import routing
 from sampan.network.ingress.haproxy import Place, render
 from sampan.network.ingress.process import Refused
 from sampan.network.ingress.routing import Routing
-from sampan.network.serviceindex import SERVICE_INDEX, services_of
+from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, services
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class IngressController:
         self._certificate = certificate
         self._own_informers = informers is None
         self._informers = informers or Informers(client, clock, rng)
-        self._services = self._informers.of(core_v1.Service)
-        self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
+        self._services = services(self._informers)
+        self._slices = endpoint_slices(self._informers)
         self._ingresses = self._informers.of(networking_v1.Ingress)
         self._classes = self._informers.of(networking_v1.IngressClass)
         self._secrets = self._informers.of(core_v1.Secret, fields=TLS)

@@ -31,7 +31,8 @@ class Removable(Protocol):
 
 class Backend(Protocol):
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        """Makes the rules be exactly these, in one atomic step; what worked before and still should keeps working."""
+        """Makes the rules be exactly these, in one atomic step; what worked before and still should keeps working.
+        Holds up the event loop for no longer than moments, however many there are."""
         ...
 
     async def update(self, changes: Sequence[Change]) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
-from sampan.api.kinds import core_v1, discovery_v1
 from sampan.client.cache import key_of
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
@@ -31,7 +30,7 @@ from sampan.network.proxy.model import Viewpoint, service_ports
 from sampan.network.proxy.nodeview import NodeView
 from sampan.network.proxy.rules import FamilyRules
 from sampan.network.proxy.settings import FAMILIES, of_family
-from sampan.network.serviceindex import SERVICE_INDEX, services_of
+from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, services, services_of
 from sampan.network.triggers import Triggers
 
 log = logging.getLogger(__name__)
@@ -71,14 +70,15 @@ class ServiceProxy:
             FamilyRules(
                 Viewpoint(node_name, zone, FAMILIES[name].name, frozenset(of_family(FAMILIES[name], local_addresses))),
                 backend,
+                clock,
             )
             for name, backend in backends.items()
         ]
         self._former = list(former)
         self._own_informers = informers is None
         self._informers = informers or Informers(client, clock, rng)
-        self._services = self._informers.of(core_v1.Service)
-        self._slices = self._informers.of(discovery_v1.EndpointSlice, {SERVICE_INDEX: services_of})
+        self._services = services(self._informers)
+        self._slices = endpoint_slices(self._informers)
         self._node = NodeView(self._informers, node_name, self._zone_changed, zone=zone)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._unreachable: frozenset[str] = frozenset()

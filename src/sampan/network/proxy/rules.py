@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from sampan.aio.clock import Clock
 from sampan.network.proxy import places
 from sampan.network.proxy.backend import Backend, Change, Ports
 from sampan.network.proxy.model import Viewpoint
@@ -12,18 +13,28 @@ from sampan.network.proxy.model import Viewpoint
 PortsOf = Callable[[str, Viewpoint], Ports]
 """A Service's ports by its key and for whom; () when there is no such Service."""
 
+IN_ONE_GO = 200
+"""Services looked at before others get their turn: a few milliseconds."""
+
 
 class FamilyRules:
     """Compares what is wanted with what was applied, so that a backend hears of differences alone."""
 
-    def __init__(self, view: Viewpoint, backend: Backend) -> None:
+    def __init__(self, view: Viewpoint, backend: Backend, clock: Clock) -> None:
         self.view = view
+        self._clock = clock
         self.backend = backend
         self.applied: dict[str, Ports] = {}
 
     async def replace(self, keys: Iterable[str], ports_of: PortsOf) -> None:
-        """Writes everything anew. Raises what the backend raises; `applied` then is as before."""
-        wanted = {key: ports for key in sorted(keys) if (ports := ports_of(key, self.view))}
+        """Writes everything anew, others taking their turns meanwhile: what changes has to be named to `update` then.
+        Raises what the backend raises; `applied` then is as before."""
+        wanted = {}
+        for number, key in enumerate(sorted(keys), 1):
+            if ports := ports_of(key, self.view):
+                wanted[key] = ports
+            if number % IN_ONE_GO == 0:
+                await self._clock.sleep(0)
         await self.backend.replace(wanted)
         self.applied = wanted
 

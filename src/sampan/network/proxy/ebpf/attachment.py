@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,14 +27,15 @@ class Programs:
         self._maps: dict[str, int] = {}
         self._identifiers: dict[str, int] = {}
 
-    def replace(self, services: Mapping[str, Ports]) -> None:
+    async def replace(self, services: Mapping[str, Ports]) -> None:
         """New maps and programs take the place of what is attached; sockets' flows are taken over."""
+        content = await asyncio.to_thread(self._entries.replace, services)
         with self._opened() as cgroup:
             former = self._attached(cgroup)
             try:
                 maps = self._new_maps(former.values())
-                for name, entries in self._entries.replace(services).items():
-                    kernel.fill(maps[name], entries)
+                for name, entries in content.items():
+                    await asyncio.to_thread(kernel.fill, maps[name], entries)
                 self._attach(cgroup, maps, former)
             finally:
                 _close(former.values())

@@ -23,7 +23,7 @@ class EbpfBackend:
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
         await self._rules.replace(services)
-        self._programs.replace(services)
+        await self._programs.replace(services)
 
     async def update(self, changes: Sequence[Change]) -> None:
         await self._rules.update(changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class IptablesBackend:
         self._questions = 0
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        await self._restore(self._table.replace(services, await self._existing()))
+        await self._restore(await asyncio.to_thread(self._table.replace, services, await self._existing()))
         for jump in chains.JUMPS:
             await self._ensure(jump)
         await machine.prepare(self._settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +36,7 @@ class NftablesBackend:
         self._repairs = 0
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        text = self._table.replace(services, self._existing_chains())
+        text = await asyncio.to_thread(self._table.replace, services, self._existing_chains())
         try:
             await self._nft.apply(text)
         except RefusedByKernel as error:
