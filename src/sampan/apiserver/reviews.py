@@ -131,20 +131,22 @@ def _own_access(request: Request, obj: Any) -> Awaitable[None] | None:
 
 
 def _decide(request: Request, obj: Any, user: User) -> Awaitable[None] | None:
-    answer = request.server.authorizer.decide(user, attributes(obj.spec))
+    asked, ignored = attributes(obj.spec)
+    answer = request.server.authorizer.decide(user, asked)
     if not isinstance(answer, tuple):
-        return _decide_later(obj, user, answer)
-    _decided(obj, user, answer)
+        return _decide_later(obj, user, answer, ignored)
+    _decided(obj, user, answer, ignored)
     return None
 
 
-async def _decide_later(obj: Any, user: User, waiting: Awaitable[authorizer.Answer]) -> None:
-    _decided(obj, user, await waiting)
+async def _decide_later(obj: Any, user: User, waiting: Awaitable[authorizer.Answer], ignored: str) -> None:
+    _decided(obj, user, await waiting, ignored)
 
 
-def _decided(obj: Any, user: User, answer: authorizer.Answer) -> None:
+def _decided(obj: Any, user: User, answer: authorizer.Answer, ignored: str) -> None:
     decision, reason = answer
     status = obj.status = schema_status(obj)(allowed=decision is Decision.ALLOW)
+    status.evaluationError = ignored or None
     if decision is Decision.ALLOW or node_name(user) is None:
         # Why a node may not see something is for that node alone.
         status.reason = reason or None
@@ -159,37 +161,66 @@ def schema_status(obj: Any) -> Any:
     return info.struct
 
 
-def attributes(spec: Any) -> Attributes:
-    """What a review asks about."""
+def attributes(spec: Any) -> tuple[Attributes, str]:
+    """What a review asks about, and which of its selectors could not be understood."""
     wanted = spec.resourceAttributes
     if wanted is None:
         path = spec.nonResourceAttributes
-        return Attributes((path.verb or "").lower(), path=path.path or "")
-    return Attributes(
+        return Attributes((path.verb or "").lower(), path=path.path or ""), ""
+    found, ignored = {}, []
+    for name, parse, judge in SELECTORS:
+        kept, whole = _requirements(getattr(wanted, name), parse, judge)
+        found[name] = kept
+        if not whole:
+            partially = "partially " if kept else ""
+            ignored.append(f"spec.resourceAttributes.{name} {partially}ignored due to parse error")
+    asked = Attributes(
         wanted.verb or "",
         wanted.group or "",
-        wanted.version or "",
+        wanted.version or "*",
         wanted.resource or "",
         wanted.subresource or "",
         wanted.namespace or "",
         wanted.name or "",
-        fields=_requirements(wanted.fieldSelector, selectors.parse_fields),
-        labels=_requirements(wanted.labelSelector, selectors.parse_labels),
+        fields=found["fieldSelector"],
+        labels=found["labelSelector"],
     )
+    return asked, "; ".join(ignored)
 
 
-def _requirements(selector: Any, parse: Callable[[str], selectors.Selector]) -> tuple[selectors.Requirement, ...]:
-    """A review's selector, as text or taken apart (KEP-4601). What cannot be understood narrows nothing."""
+Requirements = tuple[selectors.Requirement, ...]
+Judge = Callable[[selectors.Requirement], bool]
+
+
+def _requirements(selector: Any, parse: Callable[[str], selectors.Selector], judge: Judge) -> tuple[Requirements, bool]:
+    """A review's selector, as text or taken apart (KEP-4601), and whether that is all of it.
+
+    What cannot be understood narrows nothing: newer clients may know more.
+    """
     if selector is None:
-        return ()
+        return (), True
     if selector.rawSelector:
         try:
-            return parse(selector.rawSelector).requirements
+            return parse(selector.rawSelector).requirements, True
         except selectors.SelectorError:
-            return ()
-    return tuple(
-        selectors.Requirement(r.key or "", r.operator or "", tuple(r.values or ())) for r in selector.requirements or ()
-    )
+            return (), False
+    asked = [selectors.Requirement(r.key or "", r.operator or "", tuple(r.values or ())) for r in selector.requirements]
+    kept = tuple(filter(judge, asked))
+    return kept, len(kept) == len(asked)
+
+
+def _is_of_fields(one: selectors.Requirement) -> bool:
+    return one.operator in ("In", "NotIn") and len(one.values) == 1
+
+
+def _is_of_labels(one: selectors.Requirement) -> bool:
+    return one.operator in ("In", "NotIn", "Exists", "DoesNotExist")
+
+
+SELECTORS: tuple[tuple[str, Callable[[str], selectors.Selector], Judge], ...] = (
+    ("fieldSelector", selectors.parse_fields, _is_of_fields),
+    ("labelSelector", selectors.parse_labels, _is_of_labels),
+)
 
 
 def _rules(request: Request, obj: Any) -> None:

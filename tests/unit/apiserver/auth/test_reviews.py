@@ -52,6 +52,40 @@ async def test_selectors_narrow_what_is_asked(selector: Any, allowed: bool) -> N
         assert await asked(server, ANY, of_node(selector)) is allowed
 
 
+@pytest.mark.parametrize(
+    ("selectors", "says"),
+    [
+        ({"fieldSelector": {"rawSelector": "cannot be read!!"}}, "fieldSelector ignored due to parse error"),
+        ({"fieldSelector": parts("Newer", "n1")}, "fieldSelector ignored due to parse error"),
+        (
+            {
+                "fieldSelector": {"requirements": [parts("In", v)["requirements"][0] for v in "ab"]},
+                "labelSelector": {"rawSelector": "a=b=c"},
+            },
+            "labelSelector ignored due to parse error",
+        ),
+        (
+            {
+                "fieldSelector": {
+                    "requirements": [*parts("In", "a")["requirements"], *parts("Exists")["requirements"]]
+                },
+                "labelSelector": parts("Newer", key="a"),
+            },
+            "fieldSelector partially ignored due to parse error; "
+            "spec.resourceAttributes.labelSelector ignored due to parse error",
+        ),
+        ({"fieldSelector": parts("In", "a"), "labelSelector": {"rawSelector": "a in (b,c)"}}, None),
+    ],
+)
+async def test_what_cannot_be_understood_is_told(selectors: dict[str, Any], says: str | None) -> None:
+    """It narrows nothing, since newer clients may know more."""
+    async with api() as server:
+        spec = {"user": "eve", "resourceAttributes": {"verb": "list", "resource": "pods", **selectors}}
+        _, answer = await server("POST", ANY, {"spec": spec})
+        told = answer["status"].get("evaluationError")
+        assert told == (f"spec.resourceAttributes.{says}" if says else None)
+
+
 async def test_each_form_asks_about_somebody() -> None:
     async with api() as server:
         rules = [
