@@ -34,6 +34,10 @@ from sampan.kubelet.spec import container_by_name
 from sampan.kubelet.streaming import Streaming
 
 log = logging.getLogger(__name__)
+PULL_FAILURES = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -195,10 +199,9 @@ def missing(pod: Any, name: str, *, previous: bool) -> str:
     statuses = [*((pod.status.initContainerStatuses if pod.status else None) or ())]
     statuses += (pod.status.containerStatuses if pod.status else None) or ()
     waiting = next((s.state.waiting for s in statuses if s.name == name and s.state and s.state.waiting), None)
-    reason = waiting.reason if waiting else "ContainerCreating"
-    if waiting is not None and reason not in ("ContainerCreating", "PodInitializing") and waiting.message:
-        return f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {waiting.message}\n'
-    return f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {reason}\n'
+    reason = (waiting.reason if waiting else "") or "ContainerCreating"
+    why = PULL_FAILURES.get(reason, reason)
+    return f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {why}\n'
 
 
 def tls(config: KubeletConfig) -> ssl.SSLContext | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sampan.api.kinds import core_v1
+from sampan.kubelet.spec import spec_hash
 
-from .harness import node
+from .harness import IMAGE, node
 
 
 async def test_a_pod_runs_and_says_so(tmp_path: Path) -> None:
@@ -264,3 +265,8 @@ async def test_a_finished_pod_keeps_its_status_when_its_containers_are_lost(tmp_
         await n.advance(5)
         assert n.container().state.terminated.exitCode == 3
         assert n.runtime.running() == []
+
+
+def test_what_former_versions_wrote_at_their_containers_means_the_same() -> None:
+    """Another hash of the same container, and an upgrade restarts everything on the node."""
+    assert spec_hash(core_v1.Container(name="c", image=IMAGE)) == "35e9b37db308d0a8"

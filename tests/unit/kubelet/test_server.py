@@ -182,7 +182,7 @@ async def test_answers(tmp_path: Path) -> None:
         )
         assert await get(n, "/containerLogs/default/waits/c") == (
             400,
-            'container "c" in pod "waits" is waiting to start: configmap "none" not found\n',
+            'container "c" in pod "waits" is waiting to start: CreateContainerConfigError\n',
         )
         assert (await get(n, "/containerLogs/default/p/c?tailLines=x"))[0] == 400
         assert await get(n, "/exec/default/p/c") == (400, "Upgrade request required\n")
