@@ -80,6 +80,7 @@ class Joining(Bringup):
         self.options = msgspec.structs.replace(self.options, **known)
         preflight.check_programs(self.options)
         preflight.check_bgp(self.options)
+        preflight.check_neighbourhood(self.options)
         name = self.options.node_name
         try:
             await client.get(core_v1.Node, name)

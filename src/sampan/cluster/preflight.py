@@ -59,6 +59,8 @@ def check(options: Options, *, running: bool) -> None:
     check_options(options)
     check_address(options)
     check_networks(options)
+    if stored.load(options.layout) is None:
+        check_neighbourhood(options)
     check_encryption(options)
     check_servers(options)
     check_nodes(options, running=running)
@@ -252,6 +254,25 @@ def check_networks(options: Options) -> None:
             )
         known.append((name, network))
     check_families(options)
+
+
+def check_neighbourhood(options: Options) -> None:
+    """A new cluster's networks, or those of one that is joined, are none that this machine is in.
+
+    Later the cluster's own interfaces are.
+    """
+    channel = Channel()
+    try:
+        found = link.networks(channel)
+    finally:
+        channel.close()
+    for name, cidr in options.networks:
+        for interface, near in found:
+            if _overlap(ipaddress.ip_network(cidr), ipaddress.ip_network(near)):
+                raise ClusterError(
+                    f"{name} {cidr} overlaps {near}, which this machine is in (interface {interface}): packets to one "
+                    "would go to the other; choose another network"
+                )
 
 
 def check_families(options: Options) -> None:

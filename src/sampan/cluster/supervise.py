@@ -63,6 +63,7 @@ def programs(options: Options, clock: Clock) -> list[Program]:
     runtime = Containerd(
         options.layout.data_dir,
         clock=clock,
+        cni_conf_dir=options.cni_configuration,
         cni_bin_dir=Path(options.cni_bin_dir),
         mirrors=registries.parse(options.registry_mirrors),
     )

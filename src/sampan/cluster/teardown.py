@@ -80,7 +80,12 @@ def stop(entry: Record) -> bool:
 async def remove_pods(options: Options, clock: Clock, tell: Callable[[str], None]) -> None:
     """Removes this cluster's pods; with our own runtime, the runtime and its folder as well."""
     if not options.container_runtime_endpoint:
-        runtime = Containerd(options.layout.data_dir, clock=clock)
+        runtime = Containerd(
+            options.layout.data_dir,
+            clock=clock,
+            cni_conf_dir=options.cni_configuration,
+            cni_bin_dir=Path(options.cni_bin_dir),
+        )
         if runtime.directory.exists():
             if not await answers(runtime.socket):
                 await runtime.start()

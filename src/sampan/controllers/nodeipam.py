@@ -86,9 +86,10 @@ class NodeIpamController(Controller):
         chosen = [cidr for cidr in (ranges.next_free() for ranges in self.ranges) if cidr]
         if len(chosen) < len(self.ranges):
             self._waiting.add(key)
-            self._tell(node, "CIDRNotAvailable")
             fewest = min(ranges.count for ranges in self.ranges)
-            raise Permanent(f"all {fewest} pod networks of {self.config.cluster_cidr} are taken")
+            taken = f"all {fewest} pod networks of {self.config.cluster_cidr} are taken"
+            self._tell(node, "CIDRNotAvailable", f": {taken}, delete Nodes that are gone for good")
+            raise Permanent(taken)
         for cidr in chosen:
             self._take(cidr, key)
         try:
@@ -99,8 +100,8 @@ class NodeIpamController(Controller):
             raise
         return None
 
-    def _tell(self, node: Any, what: str) -> None:
-        self.events.event(node, "Normal", what, f"Node {node.metadata.name} status is now: {what}")
+    def _tell(self, node: Any, what: str, more: str = "") -> None:
+        self.events.event(node, "Normal", what, f"Node {node.metadata.name} status is now: {what}{more}")
 
     def _take(self, cidr: str, owner: str) -> None:
         for ranges in self.ranges:

@@ -1,8 +1,9 @@
 """A containerd of our own: its configuration, its process and its removal.
 
 Sampan's containerd shares nothing with one the machine may already run: root, state and socket lie under the data
-directory, network namespaces under its state, and CNI configuration under `<data-dir>/cni/net.d`. Containers belong to
-shims, one for each pod, which outlive containerd: killing it leaves them running, and the next start finds them again.
+directory, network namespaces under its state, and CNI configuration under `<data-dir>/cni/net.d` unless told.
+Containers belong to shims, one for each pod, which outlive containerd: killing it leaves them running, and the next
+start finds them again.
 
 What differs between machines is found out once (`Host.detect`): the systemd cgroup driver where systemd runs, and
 `restrict_oom_score_adj` where we lack CAP_SYS_RESOURCE, without which no negative score can be set.
@@ -138,6 +139,7 @@ class Containerd:
         *,
         clock: Clock,
         host: Host | None = None,
+        cni_conf_dir: Path | None = None,
         cni_bin_dir: Path = Path("/usr/lib/cni"),
         binary: str = "containerd",
         sandbox_image: str = PAUSE_IMAGE,
@@ -146,7 +148,7 @@ class Containerd:
         self.directory = data_dir / "containerd"
         self.socket = self.directory / "containerd.sock"
         self.config_path = self.directory / "config.toml"
-        self.cni_conf_dir = data_dir / "cni" / "net.d"
+        self.cni_conf_dir = cni_conf_dir or data_dir / "cni" / "net.d"
         self._clock = clock
         self._host = host or Host.detect()
         self._cni_bin_dir = cni_bin_dir

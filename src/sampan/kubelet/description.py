@@ -12,6 +12,11 @@ from sampan.kubelet.server import KubeletServer
 from sampan.kubelet.shutdown.manager import ShutdownManager
 from sampan.kubelet.surroundings import Surroundings
 
+ADVICE = {
+    "NetworkPluginNotReady": "; a CNI configuration is written when the Node has a spec.podCIDR (its Events tell why "
+    "it has none), or is somebody else's to bring with --pod-network none"
+}
+
 
 class Description:
     """What the runtime says each time of its features is noted."""
@@ -66,7 +71,9 @@ class Description:
             status = await runtime.status()
             self._features.learn(status)
             failed = [c for c in status.status.conditions if not c.status]
-            not_ready = "; ".join(f"container runtime {c.reason}: {c.message}" for c in failed)
+            not_ready = "; ".join(
+                f"container runtime {c.reason}: {c.message}{ADVICE.get(c.reason, '')}" for c in failed
+            )
         except RuntimeFailure as error:
             not_ready = not_ready or f"container runtime is down: {error}"
         return listed, not_ready

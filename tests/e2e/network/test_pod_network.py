@@ -12,11 +12,13 @@ import pytest
 
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.network import bandwidth, cni
-from sampan.network.proxy import machine
+from sampan.network.proxy import machine, modes
+from sampan.network.proxy.config import ProxyConfig
+from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.nftables.backend import NftablesBackend
 
-from .conftest import SETTINGS
-from .world import NODE, OUTSIDE, HostPort, World, inside
+from .conftest import RUNNABLE, SETTINGS
+from .world import CLUSTER, NODE, OUTSIDE, SERVICES, HostPort, World, inside
 
 
 @pytest.fixture
@@ -132,3 +134,67 @@ def transfer(world: World, source: str, target: str, address: str) -> float:
             left -= len(connection.recv(1 << 16))
         thread.join()
         return time.monotonic() - began
+
+
+FOREIGN = """
+table inet wall {
+  set blocked { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 203.0.113.7 }; }
+  map ports { type inet_service : verdict; elements = { 22 : accept, 8123 : drop }; }
+  chain guard { type filter hook forward priority filter; policy accept; ip saddr @blocked drop; }
+  chain own { type filter hook input priority filter; policy accept; tcp dport vmap @ports; }
+  chain translated { type nat hook prerouting priority dstnat; tcp dport 2222 dnat ip to 198.51.100.2:22; }
+}
+table ip other { chain c { type nat hook postrouting priority srcnat; oifname "tun0" masquerade; }; }
+"""
+IPTABLES = (
+    "-t nat -N MINE",
+    "-t nat -A PREROUTING -p tcp --dport 81 -j MINE",
+    "-t nat -A MINE -p tcp -j REDIRECT --to-ports 80",
+    "-t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE",
+    "-N GUARD",
+    "-A FORWARD -j GUARD",
+    "-A GUARD -s 172.17.0.0/16 -j ACCEPT",
+    "-A INPUT -m conntrack --ctstate INVALID -j DROP",
+)
+
+
+def foreign(world: World) -> list[str]:
+    tables = [world.command("nft", "list", "table", *table) for table in (("inet", "wall"), ("ip", "other"))]
+    return tables + [world.command("iptables", "-t", table, "-S") for table in ("nat", "filter")]
+
+
+def test_foreign_rules_stay_as_they_are(bare: World) -> None:
+    """Byte for byte, through installing, every mode of the proxy, and tear-down."""
+    bare.command("bash", "-c", f"nft -f - <<'END'\n{FOREIGN}END")
+    for rule in IPTABLES:
+        bare.command("iptables", *rule.split())
+    before = foreign(bare)
+    bare.run(cni.install(bare.pod_network))
+    ports = (ServicePort("tcp", (Frontend("cluster", "10.96.3.4", 80),), (Endpoint("10.244.7.2", 80),), ()),)
+    for mode in RUNNABLE:
+        config = ProxyConfig(mode=mode, cluster_cidrs=(CLUSTER,), service_cidrs=(SERVICES,))
+        backend = modes.BACKENDS[mode](SETTINGS)
+        bare.run(backend.replace({"d/web": ports}))
+        for part in modes.former(config):
+            bare.run(part.remove())
+        now = foreign(bare)
+        assert now[:2] == before[:2]
+        assert mode == "iptables" or now == before
+        assert set(before[2].splitlines()) <= set(now[2].splitlines())
+        backend.close()
+    for part in modes.all_parts(config):
+        bare.run(part.remove())
+    bare.run(machine.restore(SETTINGS))
+    bare.run(cni.remove(bare.pod_network))
+    assert foreign(bare) == before
+
+
+def test_another_configuration_that_comes_first_is_named_and_left(bare: World) -> None:
+    theirs = bare.pod_network.configuration / "05-theirs.conflist"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("{ not even JSON")
+    (remark,) = bare.run(cni.install(bare.pod_network))
+    assert remark == f"{theirs} comes before 10-sampan.conflist and is used instead"
+    bare.run(cni.remove(bare.pod_network))
+    assert [file.name for file in theirs.parent.iterdir()] == [theirs.name]
+    assert theirs.read_text() == "{ not even JSON"

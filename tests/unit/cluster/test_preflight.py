@@ -155,6 +155,13 @@ def test_networks_that_clash(options: Options, given: dict[str, object], complai
         preflight.check_networks(msgspec.structs.replace(options, **given))
 
 
+def test_networks_that_this_machine_is_in(options: Options) -> None:
+    near = msgspec.structs.replace(options, cluster_cidr="127.0.0.0/10")
+    with pytest.raises(ClusterError, match=r"127.0.0.0/10 overlaps 127.0.0.0/8.*interface lo.*choose another"):
+        preflight.check_neighbourhood(near)
+    preflight.check_neighbourhood(msgspec.structs.replace(options, cluster_cidr="203.0.113.0/24"))
+
+
 def test_a_kernel_without_wireguard(options: Options, tmp_path: Path) -> None:
     wanted = msgspec.structs.replace(options, pod_network="wireguard")
     preflight.check_encryption(options, tmp_path / "none")

@@ -37,7 +37,11 @@ async def test_a_full_network_says_so_and_a_freed_range_is_used() -> None:
         await w.settle()
         without = [n.metadata.name for n in w.api.all(core_v1.Node) if not n.spec.podCIDR]
         assert len(without) == 1
-        assert [e.reason for e in w.api.all(core_v1.Event)] == ["CIDRNotAvailable"]
+        (event,) = w.api.all(core_v1.Event)
+        assert (event.reason, event.involvedObject.name) == ("CIDRNotAvailable", without[0])
+        assert event.message.endswith(
+            "CIDRNotAvailable: all 4 pod networks of 10.244.0.0/22 are taken, delete Nodes that are gone for good"
+        )
         await w.api.delete(core_v1.Node, "a")
         await w.settle()
         assert all(n.spec.podCIDR for n in w.api.all(core_v1.Node))

@@ -66,3 +66,10 @@ def test_only_dead_sockets_go(tmp_path: Path) -> None:
     table.write_text(f"Num RefCount Path\n0: 00000002 {tmp_path}/alive\n")
     remove_dead_sockets(tmp_path, table)
     assert {path.name for path in tmp_path.iterdir()} == {"alive", "file", "table"}
+
+
+def test_cni_configuration_of_somebody_else(tmp_path: Path) -> None:
+    theirs, host = tmp_path / "theirs", Host(systemd=False, may_lower_oom_score=True)
+    made = Containerd(tmp_path, clock=SystemClock(), host=host, cni_conf_dir=theirs)
+    made.prepare()
+    assert f'conf_dir = "{theirs}"' in made.config_path.read_text()

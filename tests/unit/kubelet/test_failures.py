@@ -242,3 +242,12 @@ async def test_orphans_end_side_by_side(tmp_path: Path) -> None:
         await n.start()
         await n.advance(21)
         assert not n.runtime.sandboxes
+
+
+async def test_a_node_without_addresses_left_says_what_to_do(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.runtime.fail("run_sandbox", "range 0: no IP addresses available in range set: 10.244.0.1-2")
+        n.pod()
+        await n.advance(2.5)
+        (told,) = [text for text in n.events() if text.startswith("FailedCreatePodSandBox")]
+        assert "all addresses of this node's spec.podCIDR are in use: delete pods here" in told

@@ -14,6 +14,11 @@ from sampan.kubelet.resize.amounts import POD, amounts
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 
 TURN_SECONDS = 5.0
+ADVICE = {
+    "no IP addresses available": "; all addresses of this node's spec.podCIDR are in use: delete pods here, or lower "
+    "maxPods in the kubelet's configuration",
+}
+"""What a failure to make a sandbox says (host-local's words) -> what to do."""
 
 
 class SandboxSteps:
@@ -49,7 +54,7 @@ class SandboxSteps:
             raise
         except RuntimeFailure as error:
             made.started_pods_errors.inc()
-            self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error.told}")
+            self._failed("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error.told}{advice(error.told)}")
             return False
         space.memory.sandbox = None
         space.context.watcher.belongs([sandbox_id], space.worker.uid)
@@ -108,3 +113,7 @@ class SandboxSteps:
         if space.memory.space_needed:
             await space.context.mounter.remove(space.log_folder)
         return True
+
+
+def advice(error: str) -> str:
+    return next((words for sign, words in ADVICE.items() if sign in error), "")

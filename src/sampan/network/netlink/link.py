@@ -101,6 +101,19 @@ def addresses(channel: Channel) -> list[tuple[str, int]]:
     return found
 
 
+def networks(channel: Channel) -> list[tuple[str, str]]:
+    """(interface, network) of those that the machine is in; addresses that are alone in theirs are left out."""
+    names = {each.number: each.name for each in links(channel)}
+    found = []
+    for answer in channel.dump(GET_ADDRESS, ADDRESS_BODY.pack(0, 0, 0, 0, 0)):
+        fields = ADDRESS_BODY.unpack_from(answer.body)
+        address = ipaddress.ip_address(attributes(answer.body[ADDRESS_BODY.size :])[ADDRESS])
+        if fields[1] < address.max_prefixlen:
+            network = ipaddress.ip_network(f"{address}/{fields[1]}", strict=False)
+            found.append((names.get(fields[4], str(fields[4])), str(network)))
+    return found
+
+
 def holder(channel: Channel, address: str) -> int:
     """The index of the interface that has that address; 0 when none has."""
     return dict(reversed(addresses(channel))).get(str(ipaddress.ip_address(address)), 0)
