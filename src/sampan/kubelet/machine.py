@@ -29,6 +29,8 @@ class Machine:
     swap: int = 0
     apparmor: bool = False
     """Whether the kernel enforces AppArmor profiles."""
+    huge_pages: tuple[tuple[int, int], ...] = ()
+    """The sizes of huge pages that it knows, in bytes, and how many there are of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ def machine(root: Path = Path("/")) -> Machine:
         swap=meminfo(root).get("SwapTotal", 0),
         boot_id=text(root / "proc/sys/kernel/random/boot_id"),
         apparmor=text(root / "sys/module/apparmor/parameters/enabled").startswith("Y"),
+        huge_pages=huge_pages(root),
     )
 
 
@@ -90,6 +93,13 @@ def cores_and_sockets(root: Path) -> tuple[int, int]:
         if "physical id" in lines:
             found.add((lines["physical id"], lines.get("core id", "")))
     return len(found), len({socket for socket, _ in found})
+
+
+def huge_pages(root: Path) -> tuple[tuple[int, int], ...]:
+    """Folders are named as `hugepages-2048kB`."""
+    folders = root.glob("sys/kernel/mm/hugepages/hugepages-*kB")
+    counts = {int(f.name[10:-2]) * 1024: int(text(f / "nr_hugepages") or 0) for f in folders}
+    return tuple(sorted(counts.items()))
 
 
 def meminfo(root: Path) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sampan import __version__
 from sampan.aio.clock import timestamp
+from sampan.api import quantity
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.features import RuntimeFeatures
@@ -55,7 +56,13 @@ def capacity(config: KubeletConfig, machine: Machine, usage: Usage) -> dict[str,
         "memory": f"{machine.memory // 1024}Ki",
         "ephemeral-storage": f"{usage.disk_bytes // 1024}Ki",
         "pods": str(config.max_pods),
+        **{f"hugepages-{binary(size)}": binary(size * count) for size, count in machine.huge_pages},
     }
+
+
+def binary(amount: int) -> str:
+    """`2Mi` for its bytes."""
+    return quantity.canonical(f"{amount // 1024}Ki")
 
 
 def node_info(machine: Machine, runtime_version: str) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,7 +20,7 @@ from sampan.kubelet.cpus.topology import shown
 from sampan.kubelet.stats import cgroupfiles
 from sampan.testing.deviceplugin import FakePlugin
 
-from .harness import IMAGE, Machine, Node, eventually
+from .harness import IMAGE, Machine, Node, eventually, running_node
 
 MIB = 1 << 20
 
@@ -126,6 +129,39 @@ async def test_what_is_reserved(machine: Machine) -> None:
 def memory_limit(tree: CgroupTree, name: str) -> int | None:
     found = cgroupfiles.memory(tree, name)
     return found.limit if found is not None else None
+
+
+@pytest.fixture
+def huge_pages() -> Iterator[int]:
+    """Bytes of huge pages of 2 MiB that the machine has while a test runs."""
+    file = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+    before = int(file.read_text()) if file.exists() else 0
+    with contextlib.suppress(OSError):
+        file.write_text(str(before + 4))
+    made = int(file.read_text()) if file.exists() else 0
+    if made < before + 4:
+        pytest.skip("this machine gives no huge pages")
+    yield made * 2 * MIB
+    file.write_text(str(before))
+
+
+async def test_huge_pages(machine: Machine, huge_pages: int) -> None:
+    """The node counts them, a pod has what it asked for, and one that asks for too many is told."""
+    async with running_node(Node(machine)) as node:
+        most = {"hugepages-2Mi": "4Mi", "memory": "32Mi", "cpu": "100m"}
+        mount = {"name": "h", "mountPath": "/h"}
+        script = "grep ' /h hugetlbfs ' /proc/mounts && sleep 1000"
+        node.pod(
+            containers=[burn(script, resources={"limits": most, "requests": most}, volumeMounts=[mount])],
+            volumes=[{"name": "h", "emptyDir": {"medium": "HugePages"}}],
+        )
+        await node.running()
+        await eventually(lambda: node.container().state.running is not None)
+        status = node.api.peek(core_v1.Node, "n1").status
+        assert quantity.units(status.capacity["hugepages-2Mi"]) == huge_pages
+        whole = {**most, "hugepages-2Mi": f"{huge_pages // MIB}Mi"}
+        node.pod("late", containers=[burn("sleep 1000", resources={"limits": whole, "requests": whole})])
+        assert (await node.ended("late")).reason == "OutOfhugepages-2Mi"
 
 
 FILES = {"layer": "/f", "hosts": "/etc/hosts", "words": "/dev/termination-log"}

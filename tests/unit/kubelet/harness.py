@@ -35,6 +35,7 @@ MACHINE = Machine(
     machine_id="m",
     system_uuid="u",
     boot_id="b",
+    huge_pages=((2 << 20, 4), (1 << 30, 0)),
 )
 
 

@@ -8,8 +8,17 @@ from pathlib import Path
 from sampan.api.kinds import core_v1, meta_v1, node_v1
 from sampan.cri.messages import pb
 from sampan.kubelet.kernelmessages import KernelMessages
+from sampan.kubelet.machine import huge_pages
 
 from .harness import IMAGE, Node, node
+
+
+def test_huge_pages_are_found(tmp_path: Path) -> None:
+    for size, count in ((2048, 4), (1048576, 0)):
+        folder = tmp_path / f"sys/kernel/mm/hugepages/hugepages-{size}kB"
+        folder.mkdir(parents=True)
+        (folder / "nr_hugepages").write_text(f"{count}\n")
+    assert huge_pages(tmp_path) == ((2 << 20, 4), (1 << 30, 0))
 
 
 async def test_the_node_is_registered_and_renewed(tmp_path: Path) -> None:
@@ -24,7 +33,11 @@ async def test_the_node_is_registered_and_renewed(tmp_path: Path) -> None:
             "memory": "8388608Ki",
             "ephemeral-storage": "104857600Ki",
             "pods": "110",
+            "hugepages-2Mi": "8Mi",
+            "hugepages-1Gi": "0",
         }
+        assert made.status.allocatable["hugepages-2Mi"] == "8Mi"
+        assert made.status.allocatable["memory"] == f"{8192 - 100 - 8}Mi"
         lease = n.api.peek(coordination_v1.Lease, "n1", "kube-node-lease")
         assert lease.spec.holderIdentity == "n1"
         await n.advance(10)

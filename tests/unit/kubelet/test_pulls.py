@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,3 +202,16 @@ async def test_a_container_restarts_while_the_api_is_away(tmp_path: Path) -> Non
         await n.advance(30)
         assert n.runtime.running() == ["c"]
         assert len(n.runtime.called("pull_image")) == 1
+
+
+@pytest.mark.parametrize(("settings", "begun"), [({"max_parallel_pulls": 2}, 2), ({"serialize_pulls": True}, 1)])
+async def test_so_many_pulls_at_a_time(tmp_path: Path, settings: dict[str, Any], begun: int) -> None:
+    async with node(tmp_path, **settings) as n:
+        n.runtime.registry |= {f"r/{name}:1" for name in "abc"}
+        n.runtime.pull_seconds = 10
+        for name in "abc":
+            n.pod(name, containers=[{"name": "c", "image": f"r/{name}:1"}])
+        await n.advance(5)
+        assert len(n.runtime.called("pull_image")) == begun
+        await n.advance(36)
+        assert n.runtime.running() == ["c", "c", "c"]
