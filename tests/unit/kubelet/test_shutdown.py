@@ -105,11 +105,12 @@ async def test_a_kubelet_that_is_told_to_stop(tmp_path: Path, wanted: bool) -> N
 
 
 class FakeLogind(ServiceInterface):
-    """`seconds` is what it allows; `held` are the inhibitors' read ends, `given` our copies of the others."""
+    """`seconds` is what it allows, `coming` what it will once it has read its files; `held` are the inhibitors' read
+    ends, `given` our copies of the others."""
 
     def __init__(self) -> None:
         super().__init__("org.freedesktop.login1.Manager")
-        self.seconds = 5
+        self.seconds = self.coming = 5
         self.held: list[int] = []
         self.given: list[int] = []
         self.came = asyncio.Event()
@@ -129,7 +130,8 @@ class FakeLogind(ServiceInterface):
 
     @dbus_property(access=PropertyAccess.READ)
     def InhibitDelayMaxUSec(self) -> DBusUInt64:
-        return self.seconds * 1_000_000
+        told, self.seconds = self.seconds, self.coming
+        return told * 1_000_000
 
 
 class FakeSystemd(ServiceInterface):
@@ -141,7 +143,7 @@ class FakeSystemd(ServiceInterface):
     @dbus_method()
     def KillUnit(self, name: DBusStr, whom: DBusStr, number: INT32):  # type: ignore[no-untyped-def]
         assert (name, number) == ("systemd-logind.service", 1)
-        self._logind.seconds = int(self._drop_in.read_text().rpartition("=")[2])
+        self._logind.coming = int(self._drop_in.read_text().rpartition("=")[2])
 
 
 @pytest.fixture
@@ -176,7 +178,9 @@ async def logind(folder: Path, address: str) -> AsyncIterator[FakeLogind]:
     bus.disconnect()
 
 
-async def test_a_logind_is_held_up(logind: FakeLogind, address: str, folder: Path) -> None:
+async def test_a_logind_is_held_up(
+    logind: FakeLogind, address: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fake = logind
     bus = SystemBus(address)
     told = asyncio.Event()
@@ -191,6 +195,7 @@ async def test_a_logind_is_held_up(logind: FakeLogind, address: str, folder: Pat
     async with asyncio.timeout(30):
         await fake.came.wait()
         assert fake.seconds == 30, "logind was told to wait for as long as pods may take"
+        assert "holds up a shutdown for" not in caplog.text, "nor is it judged by what it allowed before"
         fake.PrepareForShutdown(True)
         await told.wait()
         # The bus has passed it on: now the kubelet alone has it.

@@ -25,6 +25,8 @@ DISRUPTION = "TerminationByKubelet"
 REFUSED = "Pod was rejected as the node is shutting down."
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 30.0
+RELOAD_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long logind takes to read its files anew, which nobody tells: upstream waits as long."""
 
 
 class ShutdownManager:
@@ -61,7 +63,8 @@ class ShutdownManager:
 
     async def _guard(self) -> None:
         """One connection to logind, until it ends."""
-        wanted, allowed = total(self.periods), await self._logind.allow(total(self.periods))
+        wanted = total(self.periods)
+        allowed = await self._allowed(wanted)
         if allowed < wanted:
             log.warning("logind holds up a shutdown for %.0f s, pods want %.0f s", allowed, wanted)
         await self._logind.listen(self.tell)
@@ -78,6 +81,15 @@ class ShutdownManager:
         finally:
             closed.cancel()
             await asyncio.gather(closed, return_exceptions=True)
+
+    async def _allowed(self, wanted: float) -> float:
+        allowed = await self._logind.allow(wanted)
+        for seconds in RELOAD_SECONDS:
+            if allowed >= wanted:
+                break
+            await self._clock.sleep(seconds)
+            allowed = await self._logind.longest_delay()
+        return allowed
 
     async def _shut_down_or_go_on(self) -> None:
         if self.active:

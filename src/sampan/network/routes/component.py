@@ -54,7 +54,7 @@ class Tables(Protocol):
 
     def ensure(self, wanted: Vxlan, addresses: list[str]) -> None: ...
 
-    def ensure_encrypted(self, wanted: WireGuardEnd) -> None: ...
+    def ensure_encrypted(self, wanted: WireGuardEnd, addresses: list[str]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -153,11 +153,11 @@ class PodRoutes:
         address, self._no_tunnel = self._own.addresses[0], ""
         try:
             whole = self._tables.underlay_mtu(address)
+            inner = [vxlan.inner_address(cidr) for cidr in self._own.ranges]
             if self._mode == WIREGUARD:
-                self._tables.ensure_encrypted(wireguard.end(self._key, reduced(WIREGUARD, address, whole)))
-                return
-            wanted = vxlan.device(self._own, whole)
-            self._tables.ensure(wanted, [vxlan.inner_address(cidr) for cidr in self._own.ranges])
+                self._tables.ensure_encrypted(wireguard.end(self._key, reduced(WIREGUARD, address, whole)), inner)
+            else:
+                self._tables.ensure(vxlan.device(self._own, whole), inner)
         except OSError as error:
             self._no_tunnel = ADVICE.get(error.errno or 0, f"no tunnel can be made: {error.strerror or error}")
             log.warning("no tunnel to other nodes error=%s", error)

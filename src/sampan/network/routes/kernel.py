@@ -92,21 +92,26 @@ class Kernel:
             found = self._link(wanted.name)
         if found is None:
             raise OSError(errno.ENODEV, f"{wanted.name} is gone again")
-        link.set_up(self._channel, found.number, wanted.mtu)
-        for address in addresses:
-            link.add_address(self._channel, found.number, address)
-        self._devices[wanted.name] = found.number
+        self._take_into_use(found.number, wanted, addresses)
 
-    def ensure_encrypted(self, wanted: WireGuardEnd) -> None:
-        """The same for WireGuard's end. Raises OSError: 95 (EOPNOTSUPP) where the kernel has none."""
+    def ensure_encrypted(self, wanted: WireGuardEnd, addresses: list[str]) -> None:
+        """The same for WireGuard's end. Raises OSError: 95 (EOPNOTSUPP) where the kernel has none.
+
+        Without an address of this node's range the node's own packets would be no peer's, and dropped over there.
+        """
         if self._link(wanted.name) is None:
             link.add_plain(self._channel, wanted.name, "wireguard", wanted.mtu)
         found = self._link(wanted.name)
         if found is None:
             raise OSError(errno.ENODEV, f"{wanted.name} is gone again")
         self._wireguard.configure(wanted.name, wanted.key, wanted.port)
-        link.set_up(self._channel, found.number, wanted.mtu)
-        self._devices[wanted.name] = found.number
+        self._take_into_use(found.number, wanted, addresses)
+
+    def _take_into_use(self, index: int, wanted: Vxlan | WireGuardEnd, addresses: list[str]) -> None:
+        link.set_up(self._channel, index, wanted.mtu)
+        for address in addresses:
+            link.add_address(self._channel, index, address)
+        self._devices[wanted.name] = index
 
     def discard(self, name: str) -> None:
         """Removes an interface of ours, with all that hangs on it; none there is no error."""

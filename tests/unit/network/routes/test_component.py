@@ -68,8 +68,8 @@ class Tables:
             self.entries = {entry for entry in self.entries if not entry.device}
         self.tunnel = wanted
 
-    def ensure_encrypted(self, wanted: WireGuardEnd) -> None:
-        self.encrypted = wanted
+    def ensure_encrypted(self, wanted: WireGuardEnd, addresses: list[str]) -> None:
+        self.encrypted, self.inner = wanted, addresses
 
     def close(self) -> None: ...
 
@@ -201,6 +201,7 @@ async def test_encrypted_ways_need_the_others_key() -> None:
     await setting.clock.advance(1)
     assert setting.tables.entries == set(), "no key, no way"
     assert (setting.tables.encrypted.key, setting.tables.encrypted.mtu) == (KEY, 1440)
+    assert setting.tables.inner, "the node's own packets come from its range, or the other end drops them"
     setting.tables.tunnel = Vxlan("any", 1, 1, "", "", 1)
     for key in ("not base64!", told):
         setting.api.change(
