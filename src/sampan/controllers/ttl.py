@@ -47,5 +47,5 @@ class TtlAfterFinishedController(Controller):
         except NotFound:
             return None
         if fresh.metadata.uid == job.metadata.uid and left(fresh, self.clock.now()) == 0.0:
-            await self.write.delete(fresh, propagation="Background", resource_version=fresh.metadata.resourceVersion)
+            await self.write.delete(fresh, propagation="Foreground", resource_version=fresh.metadata.resourceVersion)
         return None
