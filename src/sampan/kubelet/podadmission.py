@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sampan.api import quantity
 from sampan.api.nodefit import driven_off, selected
@@ -82,13 +82,32 @@ def wrong_system(pod: Any) -> Rejection | None:
 
 
 def too_large(pod: Any, running: Sequence[Any], allocatable: Mapping[str, str]) -> Rejection | None:
-    """Whether the pod asks for more than the others have left.
+    """Whether the pod asks for more than the others have left."""
+    for short in shortages(pod, running, allocatable):
+        text = f"{short.resource}, requested: {short.wanted}, used: {short.used}, capacity: {short.there}"
+        return Rejection(f"OutOf{short.resource}", f"Node didn't have enough resource: {text}")
+    return None
 
-    An extended resource that the node knows nothing of is the cluster's, and not looked at here.
-    """
+
+class Shortage(NamedTuple):
+    """Millicores of cpu, else the resource's unit."""
+
+    resource: str
+    wanted: int
+    used: int
+    there: int
+
+    @property
+    def missing(self) -> int:
+        return self.wanted + self.used - self.there
+
+
+def shortages(pod: Any, running: Sequence[Any], allocatable: Mapping[str, str]) -> Iterator[Shortage]:
+    """What the pod asks for and the others do not leave. An extended resource that the node knows nothing of is the
+    cluster's, and not looked at here."""
     most = quantity.units(allocatable.get("pods"))
     if most and len(running) >= most:
-        return Rejection("OutOfpods", shortage("pods", 1, len(running), most))
+        yield Shortage("pods", 1, len(running), most)
     used: dict[str, int] = {}
     for other in running:
         for name, amount in pod_amounts(other, "requests").items():
@@ -99,8 +118,7 @@ def too_large(pod: Any, running: Sequence[Any], allocatable: Mapping[str, str]) 
         there = counted(name, quantity.parse(allocatable.get(name, "0")))
         wanted = counted(name, amount)
         if wanted and wanted > there - used.get(name, 0):
-            return Rejection(f"OutOf{name}", shortage(name, wanted, used.get(name, 0), there))
-    return None
+            yield Shortage(name, wanted, used.get(name, 0), there)
 
 
 def is_extended(resource: str) -> bool:
@@ -152,7 +170,3 @@ def is_over(pod: Any) -> bool:
 
 def counted(name: str, amount: quantity.Quantity) -> int:
     return amount.milli if name == "cpu" else amount.units
-
-
-def shortage(name: str, wanted: int, used: int, there: int) -> str:
-    return f"Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, capacity: {there}"

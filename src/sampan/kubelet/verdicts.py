@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from sampan.kubelet import podadmission, podsecurity
+from sampan.kubelet import podadmission, podsecurity, preemption
+from sampan.kubelet.eviction.ranking import is_critical
 from sampan.kubelet.features import RuntimeFeatures
 from sampan.kubelet.noderesources import NodeResources
 from sampan.kubelet.resize import decide
 from sampan.kubelet.shutdown.manager import ShutdownManager
+from sampan.kubelet.spec import grace_seconds
 from sampan.kubelet.surroundings import Surroundings
 from sampan.kubelet.worker import PodWorker
 
@@ -46,17 +49,40 @@ class Verdicts:
         refusal = self._devices.refusal(pod)
         if refusal:
             return podadmission.Rejection("UnexpectedAdmissionError", refusal)
-        node = self._node()
-        told = (node.status.allocatable if node is not None and node.status else None) or {}
-        there = {**told, **self._allocatable, **self._devices.allocatable()}
-        judged = podadmission.judged(pod, others, there, self._eviction.conditions, node)
-        refused = judged or podsecurity.refused(
+        refused = self._judged(pod, others) or podsecurity.refused(
             pod,
             unsafe_sysctls=self._given.config.allowed_unsafe_sysctls,
             apparmor=self._given.machine.apparmor,
             groups_policy=self._features.supplemental_groups_policy(),
         )
         return refused or self._cpus.admit(pod)
+
+    def _judged(self, pod: Any, others: list[Any]) -> podadmission.Rejection | None:
+        """Makes room for a critical pod, if that is all it lacks."""
+        node = self._node()
+        told = (node.status.allocatable if node is not None and node.status else None) or {}
+        there = {**told, **self._allocatable, **self._devices.allocatable()}
+        judge = partial(podadmission.judged, allocatable=there, pressures=self._eviction.conditions, node=node)
+        refused = judge(pod, others)
+        if refused is None or not is_critical(pod):
+            return refused
+        missing = {short.resource: short.missing for short in podadmission.shortages(pod, others, there)}
+        chosen = preemption.victims(others, missing) or []
+        refused = judge(pod, [other for other in others if not any(other is one for one in chosen)])
+        if refused is None:
+            self._end(chosen, next(iter(missing)))
+        return refused
+
+    def _end(self, pods: list[Any], resource: str) -> None:
+        """For want of that resource, above all."""
+        uids = {pod.metadata.uid for pod in pods}
+        for worker in self._workers():
+            grace = grace_seconds(worker.pod)
+            if worker.uid in uids and worker.evict(
+                preemption.REASON, preemption.MESSAGE, grace, disruption=preemption.DISRUPTION
+            ):
+                worker.tell("", "Warning", preemption.REASON, preemption.MESSAGE)
+                self._given.instruments.preemptions.labels(resource).inc()
 
     def allocate(self, pod: Any) -> decide.Refusal | None:
         """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""

@@ -10,6 +10,7 @@ import pytest
 
 from sampan.api.kinds import core_v1
 from sampan.kubelet.podadmission import judged
+from sampan.kubelet.preemption import victims
 from sampan.kubelet.static.marks import SOURCE
 
 from .harness import node
@@ -148,6 +149,52 @@ async def test_a_pod_that_is_not_taken_shows_why_and_nothing_else(tmp_path: Path
         await n.advance(5)
         assert n.get() is None
         assert not list(n.kubelet.pods.all())
+
+
+SMALL, LARGE = requests(cpu="500m"), requests(cpu="2")
+SURE = {
+    "containers": [{"resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}}]
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "gone"),
+    [
+        ({"cpu": 100}, ["small"]),
+        ({"cpu": 1500}, ["large"]),
+        ({"cpu": 2200}, ["large", "small"]),
+        ({"cpu": 3000}, ["large", "sure"]),
+        ({"memory": 1}, ["sure"]),
+        ({"pods": 1}, ["none"]),
+        ({"pods": 3}, ["none", "small", "large"]),
+        ({"pods": 1, "cpu": 400}, ["small"]),
+        ({"cpu": 9000}, None),
+        ({"memory": 2 << 30}, None),
+    ],
+)
+def test_who_makes_room(missing: dict[str, int], gone: list[str] | None) -> None:
+    dear = pod("dear", priority=2_000_000_000, **LARGE)
+    there = [pod("none"), pod("small", **SMALL), pod("large", **LARGE), pod("sure", **SURE), dear]
+    found = victims(there, missing)
+    assert (sorted(p.metadata.name for p in found) if found is not None else None) == (sorted(gone) if gone else None)
+
+
+async def test_a_critical_pod_gets_room(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        for name in ("a", "b"):
+            n.pod(name, containers=[{"name": "c", "resources": {"requests": {"cpu": "1500m"}}}])
+        await n.advance(2)
+        critical = {"priority": 2_000_000_000, "containers": [{"name": "c", **LARGE["containers"][0]}]}
+        n.pod("windows", os={"name": "windows"}, **critical)
+        await n.advance(2)
+        assert n.status("windows").reason == "PodOSNotSupported"
+        assert [n.status(name).phase for name in ("a", "b")] == ["Running", "Running"], "nobody goes in vain"
+        n.pod("critical", **critical)
+        await n.advance(40)
+        assert n.status("critical").phase == "Running"
+        ended = [n.status(name) for name in ("a", "b") if n.status(name).phase == "Failed"]
+        assert [(s.reason, s.message) for s in ended] == [("Preempting", "Preempted in order to admit critical pod")]
+        assert any((c.type, c.reason) == ("DisruptionTarget", "TerminationByKubelet") for c in ended[0].conditions)
 
 
 async def test_a_label_that_was_set_a_moment_ago_is_known(tmp_path: Path) -> None:

@@ -99,6 +99,9 @@ class Instruments:
             "Duration in seconds for cgroup manager operations. Broken down by method.",
             labels=["operation_type"],
         )
+        self.preemptions = self._counter(
+            "preemptions", "Cumulative number of pod preemptions by preemption resource", ["preemption_signal"]
+        )
         self.evictions = self._counter(
             "evictions", "Cumulative number of pod evictions by eviction signal", ["eviction_signal"]
         )
