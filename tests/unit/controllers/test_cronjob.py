@@ -12,6 +12,7 @@ from sampan.api.kinds import batch_v1, core_v1
 from sampan.client.errors import Unreachable
 from sampan.controllers.cronjob import schedule
 from sampan.controllers.cronjob.controller import CronJobController
+from sampan.controllers.garbage.controller import GarbageCollector
 from sampan.controllers.ttl import TtlAfterFinishedController
 from tests.unit.controllers.harness import World, defaulted, meta, template, world
 
@@ -123,7 +124,7 @@ async def test_a_bad_schedule_is_told_and_not_retried() -> None:
 
 
 async def test_ended_jobs_go_after_their_time() -> None:
-    async with world(TtlAfterFinishedController) as w:
+    async with world(TtlAfterFinishedController, GarbageCollector) as w:
         for name, seconds in (("short", 10), ("long", 100), ("kept", None)):
             spec = batch_v1.JobSpec(template=template(), ttlSecondsAfterFinished=seconds)
             await w.api.create(batch_v1.Job(metadata=meta(name), spec=spec))
