@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Make this machine a node of the cluster whose API server is at SERVER.
 
-    `sampan token create`, where the cluster runs, prints the command to run here. Run again, it starts what is missing
-    and changes nothing else.
+    `sampan token create`, where the cluster runs, prints the command to run here. Run again, it starts what is missing,
+    with the options given then.
 
     \b
     Examples:

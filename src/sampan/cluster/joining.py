@@ -27,7 +27,8 @@ APPROVAL_SECONDS = 60.0
 
 @dataclass
 class Joining(Bringup):
-    """One run of `join`. A machine that has joined already keeps who it is, and is only started again."""
+    """One run of `join`. A machine that has joined already keeps who it is, and is only started again, by the address
+    and other options of its own that are given now."""
 
     server: str = ""
     token: Token | None = None
@@ -57,6 +58,7 @@ class Joining(Bringup):
         """The node's client certificate, asked for with the token."""
         if self._has_joined():
             nodecertificates.write_kubeconfig(self.options.layout, self.options.server)
+            options.save(self.options)
             return f"system:node:{self.options.node_name}"
         authorities = (self.options.layout.pki / "ca.crt").read_bytes()
         config = ClientConfig(server=self.options.server, ca=authorities, token=str(self._token()))

@@ -19,6 +19,7 @@ GET_CHAIN, GET_RULE, GET_SET, GET_GENERATION = (10 << 8 | kind for kind in (4, 7
 REQUEST, DUMP = 0x1, 0x300
 ERROR, DONE = 2, 3
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+NUMBERS = {name: number for number, name in FAMILIES.items()}
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY = 1, 3, 4, 5
 RULE_TABLE, RULE_CHAIN = 1, 2
@@ -57,7 +58,8 @@ class RuleSet:
 
     def rule_counts(self, family: str, table: str) -> Counter[str]:
         """How many rules each chain of a table has; chains without any are left out."""
-        found = self._ask(GET_RULE, REQUEST | DUMP, _attribute(RULE_TABLE, table.encode() + b"\0"))
+        # Asked about a table of any family, the kernel would tell of the first that has the name.
+        found = self._ask(GET_RULE, REQUEST | DUMP, _attribute(RULE_TABLE, table.encode() + b"\0"), NUMBERS[family])
         return Counter(_text(rule[RULE_CHAIN]) for rule in _of(found, family, table, RULE_TABLE))
 
     def element_counts(self, family: str, table: str) -> dict[str, int]:
@@ -72,13 +74,15 @@ class RuleSet:
             self._socket.close()
         self._socket = None
 
-    def _ask(self, kind: int, flags: int, payload: bytes = b"") -> list[tuple[int, dict[int, bytes]]]:
+    def _ask(
+        self, kind: int, flags: int, payload: bytes = b"", family: int = socket.AF_UNSPEC
+    ) -> list[tuple[int, dict[int, bytes]]]:
         """The answers' address families and attributes."""
         if self._socket is None:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
             self._socket.settimeout(5.0)
         try:
-            body = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0) + payload
+            body = struct.pack("=BBH", family, 0, 0) + payload
             self._socket.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
             return list(_answers(self._socket, bool(flags & DUMP)))
         except OSError:

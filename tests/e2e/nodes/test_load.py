@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..cluster.harness import until
+from ..cluster.harness import run, until
 from ..cluster.manifests import deployment, service
 from .load import Load
 from .pairs import Pods
@@ -18,6 +19,8 @@ from .world import World
 NOTICED_SECONDS = 3.0
 """Requests that begin this long after a node's death do not fail. Until it is noticed those may that are led there."""
 PATIENT_SECONDS = 20.0
+PIN = "sha256:" + "0" * 64
+"""Of no authority: a machine that has joined before asks for none."""
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +78,48 @@ def test_a_rolling_update_fails_no_request(world: World, clients: Pods) -> None:
     world.kubectl("delete", "deployment,service", "rolled", "--wait=false")
 
 
-def test_a_dead_nodes_endpoints_are_left_out_long_before_the_cluster_misses_it(world: World, clients: Pods) -> None:
-    world.apply(*(world.pod(f"kept-{n}", n, labels={"app": "kept"}) for n in (1, 2, 3)), service("kept"))
-    for number in (1, 2, 3):
-        world.address(f"kept-{number}")
-    with load(world, clients, "kept") as loads:
+@pytest.fixture(scope="module")
+def kept(world: World) -> Iterator[str]:
+    """A Service with a pod on each node, which stay where they are."""
+    names = [f"kept-{number}" for number in (1, 2, 3)]
+    pods = [world.pod(name, number, labels={"app": "kept"}) for number, name in enumerate(names, 1)]
+    world.apply(*pods, service("kept"))
+    for name in names:
+        world.address(name)
+    yield "kept"
+    world.kubectl("delete", "service", "kept")
+    world.kubectl("delete", "pod", *names, "--wait=false")
+
+
+def serves(world: World, name: str) -> None:
+    """Waits until that pod is among those that answer for the Service."""
+    until(lambda: name in world.asks("asker", "http://kept/"), f"the Service leads to {name}")
+
+
+def test_a_node_that_is_cut_off_is_left_out_and_led_to_again(world: World, clients: Pods, kept: str) -> None:
+    """What is cut off itself leaves nobody out: to it, all others have fallen silent together."""
+    serves(world, "kept-3")
+    with world.cut_off(3):
+        until(lambda: unreachable(world, 1) == [world.names[3]], "the first node leaves it out")
+        with load(world, clients, kept) as loads:
+            for each in loads:
+                until(lambda one=each: len(one.requests) > 30, "thirty requests")
+        assert [each.failures() for each in loads] == [[], [], [], []]
+        assert unreachable(world, 3) == []
+    serves(world, "kept-3")
+    assert unreachable(world, 1) == []
+
+
+def unreachable(world: World, number: int) -> list[str]:
+    """The nodes that a node's proxy leaves out."""
+    found = json.loads(world.fetch(number, "http://127.0.0.1:10249/statusz"))["unreachableNodes"]
+    return [str(name) for name in found]
+
+
+def test_a_dead_nodes_endpoints_are_left_out_long_before_the_cluster_misses_it(
+    world: World, clients: Pods, kept: str
+) -> None:
+    with load(world, clients, kept) as loads:
         world.machine(3).kill()
         died = time.monotonic()
         for each in loads:
@@ -89,16 +129,35 @@ def test_a_dead_nodes_endpoints_are_left_out_long_before_the_cluster_misses_it(w
     assert all(failure.connected for failure in loads[-1].failures()), "who waits is led elsewhere"
 
 
-def test_a_node_that_died_is_started_anew(world: World, clients: Pods) -> None:
-    machine = world.machine(3)
+def readdressed(world: World, number: int, address: str) -> None:
+    """The machine has that address instead of the one it had."""
+    for command in (
+        ("addr", "flush", "dev", "eth0"),
+        ("addr", "add", f"{address}/24", "dev", "eth0"),
+        ("route", "replace", "default", "via", "172.31.254.1"),
+    ):
+        world.on(number, "ip", *command)
+
+
+def test_a_node_that_died_comes_back_with_another_address(world: World, clients: Pods, kept: str) -> None:
+    machine, place, other = world.machine(3), world.places[3], "172.31.254.33"
     until(lambda: not machine.processes(), "nothing of it runs")
     machine.mend()
+    readdressed(world, 3, other)
+    again = [other if word == place.address else word for word in place.join("https://172.31.254.1:6443", PIN)]
+    run([word for word in again if word not in ("--token-file", "-")])
+    until(lambda: world.get("node", place.name)["status"]["addresses"][0]["address"] == other, "it says so")
+    until(lambda: world.asks("asker", f"http://{world.address('kept-3')}:8080/"), "its pods are reached there")
+    until(lambda: world.asks("kept-3", "http://kept/"), "they reach others, and the API server reaches its kubelet")
+    serves(world, "kept-3")
+
+
+def test_a_node_that_died_is_started_anew(world: World, clients: Pods, kept: str) -> None:
+    """By `sampan up`, at the address it had at first."""
+    world.machine(3).kill()
+    until(lambda: not world.machine(3).processes(), "nothing of it runs")
+    world.machine(3).mend()
+    readdressed(world, 3, world.places[3].address)
     assert f"{world.names[3]} joined; {world.names[2]} runs already" in world.up("--nodes", "3", "--no-sample")
     until(lambda: world.asks("asker", f"http://{world.address('kept-3')}:8080/"), "its pod is reached again")
-
-    def served() -> bool:
-        return "kept-3" in world.asks("asker", "http://kept/")
-
-    until(served, "the Service leads there again")
-    world.kubectl("delete", "service", "kept")
-    world.kubectl("delete", "pod", "kept-1", "kept-2", "kept-3", "--wait=false")
+    serves(world, "kept-3")

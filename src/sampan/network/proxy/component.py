@@ -87,6 +87,7 @@ class ServiceProxy:
         self._pending: set[str] = set()
         self._pending_since: float | None = None
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._rewrite = True
         self._problem = "not yet synchronized"
         self._counts = {"replacements": 0, "updates": 0, "changes": 0, "failures": 0, "repairs": 0}
@@ -192,7 +193,8 @@ class ServiceProxy:
             await self._wake_up()
             started = self._clock.monotonic()
             try:
-                await self._apply()
+                async with self._turn:
+                    await self._apply()
             except (RefusedByKernel, Unusable, OSError) as error:
                 failures += 1
                 self._failed(error)
@@ -279,7 +281,9 @@ class ServiceProxy:
     async def _check_forever(self) -> None:
         while True:
             await self._clock.sleep(CHECK_SECONDS)
-            if not self._rewrite and not self._pending and await self._damaged():
+            async with self._turn:
+                damaged = not self._rewrite and not self._pending and await self._damaged()
+            if damaged:
                 log.warning("service rules were changed by somebody else, writing them anew")
                 self._counts["repairs"] += 1
                 self._rewrite, self._problem = True, "rules changed by somebody else"
