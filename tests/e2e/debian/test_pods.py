@@ -12,6 +12,7 @@ import pytest
 
 from ..cluster.harness import until
 from ..cluster.manifests import SAMPLE
+from ..patience import FACTOR
 from .machine import Debian, files, leftovers, output, slice_of
 
 MIB = 1 << 20
@@ -43,7 +44,7 @@ def test_a_pods_slice_holds_it(cluster: Debian) -> None:
         pod("bounded", "echo begun; sleep 100000", limits=limits),
         pod("asks", "sleep 100000", requests={"cpu": "100m", "memory": "16Mi"}),
     )
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/bounded", "pod/asks", "--timeout=170s")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/bounded", "pod/asks", f"--timeout={170 * FACTOR:.0f}s")
     bounded = cluster.get("pod", "bounded")
     folder = slice_of(bounded["metadata"]["uid"])
     held = {"memory.max": str(64 * MIB), "cpu.max": "10000 100000", "pids.max": "16384"}

@@ -44,5 +44,5 @@ def before(debian: Debian) -> None:
     trap = "trap 'sleep 2; touch /words/ended; exit 0' TERM; while :; do sleep 1; done"
     debian.apply(deployment("web", replicas=2), service("web"), script("last", trap, **LAST))
     debian.ready_pods("app=web", 2)
-    debian.kubectl("wait", "--for=condition=Ready", "pod/last", "--timeout=170s")
+    debian.kubectl("wait", "--for=condition=Ready", "pod/last", f"--timeout={170 * FACTOR:.0f}s")
     until(lambda: "sampan kubelet" in output("systemd-inhibit", "--list"), "the kubelet holds up shutdowns")
