@@ -17,6 +17,7 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from calibrator import UPSTREAM_MACHINE, measure
 from cluster import DATA_DIR, SAMPAN, down, usage
@@ -55,6 +56,11 @@ class Agent:
     def memory(self) -> float:
         """Megabytes."""
         return proportional_memory(self._pid) / 1e6
+
+    def wakeups(self) -> int:
+        """How often any of its threads has slept until something came: what polls does so, however little it uses."""
+        statuses = [path.read_text() for path in Path(f"/proc/{self._pid}/task").glob("*/status")]
+        return sum(int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0]) for status in statuses)
 
 
 class Pods:
@@ -121,17 +127,25 @@ async def full(pods: Pods, agent: Agent, clock: SystemClock, count: int) -> list
     await pods.create(names)
     starts = await pods.until_running(names)
     took, used = clock.monotonic() - began, agent.cpu()[0]
-    await clock.sleep(IDLE_SECONDS / 3)
-    agent.cpu()
-    await clock.sleep(IDLE_SECONDS)
+    busy, wakeups = await idle(agent, clock)
     return [
         Row(f"{count} pods at once: started a second", "-", 5, count / took, "1/s"),
         Row(f"{count} pods at once: start p50", "-", 15, starts[count // 2], "s"),
         Row(f"{count} pods at once: start p99", "-", 30, starts[int(count * 0.99)], "s"),
         Row("agent: CPU for one start, ms", "-", 40, used / count * 1000, "s"),
-        Row(f"agent: CPU with {count} idle pods, % of a core", UPSTREAM_CPU, 3, agent.cpu()[1], "s"),
+        Row(f"agent: CPU with {count} idle pods, % of a core", UPSTREAM_CPU, 3, busy, "s"),
+        Row(f"agent: wake-ups a second with {count} idle pods", "-", 20, wakeups, "", scaled=False),
         Row(f"agent: memory with {count} pods", UPSTREAM_MEMORY, 100, agent.memory(), "MB", scaled=False),
     ]
+
+
+async def idle(agent: Agent, clock: SystemClock) -> tuple[float, float]:
+    """The share of a core in percent, and wake-ups a second, once everything has come to rest."""
+    await clock.sleep(IDLE_SECONDS / 3)
+    agent.cpu()
+    before = agent.wakeups()
+    await clock.sleep(IDLE_SECONDS)
+    return agent.cpu()[1], (agent.wakeups() - before) / IDLE_SECONDS
 
 
 async def churn(pods: Pods, agent: Agent, clock: SystemClock, seconds: float, rate: float) -> list[Row]:
@@ -157,12 +171,11 @@ async def many(pods: Pods, agent: Agent, clock: SystemClock, containers: int) ->
     names = [f"many-{number}" for number in range(containers // CONTAINERS_A_POD)]
     await pods.create(names, CONTAINERS_A_POD)
     await pods.until_running(names)
-    await clock.sleep(IDLE_SECONDS / 3)
-    agent.cpu()
-    await clock.sleep(IDLE_SECONDS)
+    busy, wakeups = await idle(agent, clock)
     return [
         Row(f"agent: memory with {containers} containers", "-", 150, agent.memory(), "MB", scaled=False),
-        Row(f"agent: CPU with {containers} idle containers, %", "-", 10, agent.cpu()[1], "s"),
+        Row(f"agent: CPU with {containers} idle containers, %", "-", 10, busy, "s"),
+        Row(f"agent: wake-ups a second with {containers} idle containers", "-", 20, wakeups, "", scaled=False),
     ]
 
 
