@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """`unit` is "1/s" (more is better) or "s", "MB", "" (less is better). `scaled` figures follow the machine's speed."""
+    """`unit` is "1/s" (more is better) or "s", "MB", "" (less is better); `scaled` ones follow the machine's speed."""
 
     what: str
     upstream: str

@@ -82,7 +82,7 @@ class Images:
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:
-            text = f'Failed to inspect image "{image}": {error}'
+            text = f'Failed to inspect image "{image}": {error.told}'
             raise told(tell, "InspectFailed", "ImageInspectError", text) from None
 
     async def _must_pull(self, pod: Any, image: str, reference: str) -> bool:
@@ -111,8 +111,9 @@ class Images:
             self._records.pulled(image, reference, credential)
             ready = ImageReady(reference=pulled.reference, details=found)
         except (RuntimeFailure, VolumeError) as error:
-            tell("Warning", "Failed", f'Failed to pull image "{image}": {error}')
-            raise refusal(tell, image, str(error)) from None
+            text = words(error)
+            tell("Warning", "Failed", f'Failed to pull image "{image}": {text}')
+            raise refusal(tell, image, text) from None
         finally:
             if ready is None:
                 self._records.failed(image)
@@ -155,6 +156,11 @@ def told(tell: Tell, event: str, reason: str, text: str) -> ImageError:
     tell("Warning", event, text)
     tell("Warning", "Failed", f"Error: {reason}")
     return ImageError(reason, text)
+
+
+def words(error: RuntimeFailure | VolumeError) -> str:
+    """With the code of a runtime's failure, as upstream shows it, unless that says nothing."""
+    return error.told if isinstance(error, RuntimeFailure) and error.code != "UNKNOWN" else str(error)
 
 
 def refusal(tell: Tell, image: str, text: str) -> ImageError:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from sampan.api.kinds import core_v1
+from sampan.cri.errors import RuntimeFailure, RuntimeNotFound
 from sampan.kubelet.imagenames import full_name, is_name, pull_policy, repository, with_tag
-from sampan.kubelet.images import duration
+from sampan.kubelet.images import duration, words
 from sampan.kubelet.pullsecrets import credentials_in, matching
+from sampan.volumes.errors import VolumeError
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,11 @@ def test_full_names(short: str, full: str) -> None:
 )
 def test_what_a_name_means(image: str, asked: str | None, policy: str, of: str, listed: str) -> None:
     assert (pull_policy(image, asked), repository(image), with_tag(image)) == (policy, of, listed)
+
+
+def test_a_failed_pull_as_upstream_words_it() -> None:
+    failures = (RuntimeNotFound("gone", "NOT_FOUND"), RuntimeFailure("why", "UNKNOWN"), VolumeError("no secret"))
+    assert [words(error) for error in failures] == ["rpc error: code = NotFound desc = gone", "why", "no secret"]
 
 
 def test_durations_as_go_prints_them() -> None:
