@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import threading
 import time
@@ -16,6 +17,7 @@ from sampan.network.proxy.backend import Backend, Change, Ports
 from sampan.network.proxy.config import ProxyConfig
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 
+from . import sctp
 from .conftest import RUNNABLE, SETTINGS
 from .world import CLUSTER, NODE, OUTSIDE, SERVICES, World, inside
 
@@ -202,6 +204,21 @@ def test_source_ranges(world: World, backend: Backend) -> None:
     world.run(backend.replace({"d/web": service(*addresses, source_ranges=("192.0.2.0/24",), **guarded)}))
     with pytest.raises(OSError):  # nftables drops it before routing, the others when it is to be passed on
         world.ask(world.outside, "203.0.113.9", 80)
+
+
+def test_sctp(world: World, backend: Backend) -> None:
+    """Translated there and back, for several endpoints, node ports, and refused without endpoints."""
+    pods = [world.pod(name) for name in "ab"]
+    client, _ = world.pod("client")
+    for tag, (namespace, _) in enumerate(pods, 1):
+        sctp.serve(world, namespace, 8080, tag)
+    world.run(backend.replace({"d/web": service(*(address for _, address in pods), protocol="sctp")}))
+    ports = itertools.count(40000)
+    for where, address, port in ((client, VIP, 80), (world.outside, NODE, 30080)):
+        answers = {sctp.ask(where, address, port, next(ports)) for _ in range(12)}
+        assert answers == {sctp.Answer(address, 1), sctp.Answer(address, 2)}
+    world.run(backend.replace({"d/web": service(protocol="sctp")}))
+    assert sctp.ask(client, VIP, 80, next(ports)) is None
 
 
 def test_stale_udp_flow_moves_on(world: World, backend: Backend) -> None:

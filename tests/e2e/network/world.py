@@ -63,13 +63,15 @@ class HostPort(NamedTuple):
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pods: str = PODS, cluster: str = CLUSTER) -> None:
         self._prefix = f"sampan-test-{os.getpid()}-{os.urandom(2).hex()}"
         self._namespaces: list[str] = []
         self._servers: list[socket.socket] = []
+        self.addresses: dict[str, list[str]] = {}
+        """Of each pod's namespace, one of each family."""
         self._asked: dict[str, dict[str, Any]] = {}
         self.node, self.outside = self._namespace("node"), self._namespace("outside")
-        self.pod_network = cni.PodNetwork(PODS, CLUSTER, SERVICES, folder / "net.d", folder / "leases")
+        self.pod_network = cni.PodNetwork(pods, cluster, SERVICES, folder / "net.d", folder / "leases")
         self._cable()
 
     def close(self) -> None:
@@ -106,7 +108,8 @@ class World:
         limits = {f"{way}{name}": value for way in ("ingress", "egress") for name, value in limit.items()}
         self._asked[namespace] = {"portMappings": mapped} | ({"bandwidth": limits} if bits else {})
         result = self._plugins("ADD", namespace)
-        return namespace, result["ips"][0]["address"].partition("/")[0]
+        self.addresses[namespace] = [each["address"].partition("/")[0] for each in result["ips"]]
+        return namespace, self.addresses[namespace][0]
 
     def remove_pod(self, namespace: str) -> None:
         self._plugins("DEL", namespace)
@@ -121,10 +124,14 @@ class World:
             else:
                 server = socket.socket(_family(address), socket.SOCK_DGRAM)
                 server.bind((address, port))
-        self._servers.append(server)
+        self.keep(server)
         work = _serve_tcp if protocol == "tcp" else _serve_udp
         threading.Thread(target=work, args=(server, name), daemon=True).start()
         return lambda: _finish(server)
+
+    def keep(self, server: socket.socket) -> None:
+        """Ended with the world."""
+        self._servers.append(server)
 
     def ask(self, namespace: str, address: str, port: int, *, protocol: str = "tcp", source_port: int = 0) -> Answer:
         """Connects from that namespace and returns the answer; raises OSError as the client meets it."""
