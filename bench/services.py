@@ -271,10 +271,10 @@ def main() -> None:
     arguments = parser.parse_args()
     columns = [(mode, int(count)) for count in arguments.services.split(",") for mode in arguments.modes.split(",")]
     results = {column: apart(*column, arguments.seconds) for column in columns}
-    print(" " * 36 + "".join(f"{f'{mode} {count:,}':>18}" for mode, count in columns))
+    print(" " * 36 + "".join(f"{f'{mode} {count:,}':>21}" for mode, count in columns))
     for row in dict.fromkeys(row for found in results.values() for row in found):
         figures = [results[column].get(row) for column in columns]
-        print(f"{row:36}" + "".join(f"{'-':>18}" if one is None else f"{one:18.3f}" for one in figures))
+        print(f"{row:36}" + "".join(f"{'-':>21}" if one is None else f"{one:21.3f}" for one in figures))
     sys.stdout.flush()
 
 
