@@ -213,6 +213,12 @@ def test_the_file_is_taken_up_when_it_changes(world: Any) -> None:
     assert isinstance(who(world, token), dict)
     metrics = world.api("GET", "/metrics").body
     assert 'apiserver_authentication_config_controller_automatic_reloads_total{status="failure"} 1' in metrics
+    which = f'jwt_issuer_hash="sha256:{hashlib.sha256(world.one.url.encode()).hexdigest()}"'
+    for told in (
+        *(f'latency_seconds_count{{result="{result}",{which}}}' for result in ("success", "failure")),
+        f'jwks_fetch_last_timestamp_seconds{{result="success",{which}}}',
+    ):
+        assert f"apiserver_authentication_jwt_authenticator_{told}" in metrics
 
 
 def test_a_bad_file_ends_the_start_with_its_fields(world: Any, tmp_path: Path) -> None:

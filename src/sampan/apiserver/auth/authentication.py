@@ -97,7 +97,7 @@ class Authentication:
             return None
         from sampan.apiserver.auth.oidc.configured import OpenId
 
-        return OpenId(self._options, self._own_issuers, audiences, self._clock)
+        return OpenId(self._options, self._own_issuers, audiences, self._clock, self.tally)
 
     def _ways(self, config: Config, find: Find, implicit: Audiences) -> list[TokenWay]:
         """In upstream's order."""

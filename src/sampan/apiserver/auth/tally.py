@@ -16,6 +16,7 @@ WEBHOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.5, 5.0,
 SHOWN = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"})
 """Users that are named; there would be too many series of others."""
 USERS = "authenticated_user_requests"
+JWT = "apiserver_authentication_jwt_authenticator"
 SUCCESS, FAILURE, ERROR, TIMEOUT = "success", "failure", "error", "timeout"
 COUNTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "apiserver_authorization_decisions_total": (
@@ -52,8 +53,14 @@ HISTOGRAMS: dict[str, tuple[tuple[str, ...], tuple[float, ...], str]] = {
         QUICK_SECONDS,
         "Seconds to evaluate a webhook's match conditions.",
     ),
+    f"{JWT}_latency_seconds": (("result", "jwt_issuer_hash"), WEBHOOK_SECONDS, "Seconds to check an issuer's token."),
 }
-
+GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
+    f"{JWT}_jwks_fetch_last_timestamp_seconds": (
+        ("result", "jwt_issuer_hash"),
+        "When an issuer was last asked for its keys.",
+    ),
+}
 ATTEMPTS = {
     "authentication_attempts": ("authentication_duration_seconds", "Attempts to find out who asks."),
     "authorization_attempts_total": ("authorization_duration_seconds", "Attempts to find out whether they may."),
@@ -66,12 +73,16 @@ class Tally:
 
     def __init__(self) -> None:
         self._counters: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in COUNTERS}
+        self._gauges: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in GAUGES}
         self._users: dict[str, int] = {}
         self._histograms: dict[str, dict[tuple[str, ...], Histogram]] = {name: {} for name in HISTOGRAMS}
 
     def count(self, name: str, *labels: str) -> None:
         counter = self._counters[name]
         counter[labels] = counter.get(labels, 0) + 1
+
+    def mark(self, name: str, value: float, *labels: str) -> None:
+        self._gauges[name][labels] = value
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         series = self._histograms[name]
@@ -95,6 +106,9 @@ class Tally:
         for name, (labels, text) in COUNTERS.items():
             samples = {exposition.labels(labels, key): count for key, count in self._counters[name].items()}
             yield from exposition.counts(name, "counter", text, samples) if samples else ()
+        for name, (labels, text) in GAUGES.items():
+            marks = {exposition.labels(labels, key): value for key, value in self._gauges[name].items()}
+            yield from exposition.counts(name, "gauge", text, marks) if marks else ()
         users = {f'username="{user}"': count for user, count in self._users.items()}
         if users:
             yield from exposition.counts(USERS, "counter", "Authenticated requests, by sorts of users.", users)

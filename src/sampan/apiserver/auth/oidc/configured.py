@@ -18,6 +18,7 @@ from sampan.apiserver.auth.configuration.reloading import Reloader
 from sampan.apiserver.auth.oidc import checking
 from sampan.apiserver.auth.oidc.issuers import Entry, Issuers
 from sampan.apiserver.auth.options import AuthenticationOptions
+from sampan.apiserver.auth.tally import Tally
 
 ISSUER_SECONDS = 30.0
 
@@ -28,10 +29,12 @@ class OpenId:
     `own` are the server's own issuers, which no other may be called. Raises ConfigError.
     """
 
-    def __init__(self, options: AuthenticationOptions, own: Sequence[str], implicit: Audiences, clock: Clock) -> None:
+    def __init__(
+        self, options: AuthenticationOptions, own: Sequence[str], implicit: Audiences, clock: Clock, tally: Tally
+    ) -> None:
         self._options = options
         self._own = tuple(own)
-        self.way = Issuers(clock, _opened, implicit)
+        self.way = Issuers(clock, _opened, implicit, tally)
         self.reloader: Reloader | None = None
         by_flags = flags.entry(options.oidc)
         if options.config_file is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
-from sampan.apiserver.auth.bearer import Answer, Audiences
+from sampan.apiserver.auth.authenticator import Rejected
+from sampan.apiserver.auth.bearer import Answer, Audiences, Outcome
 from sampan.apiserver.auth.claims import issuer
 from sampan.apiserver.auth.configuration.authentication import Issuer, Jwt
 from sampan.apiserver.auth.oidc import verification
@@ -15,6 +18,7 @@ from sampan.apiserver.auth.oidc.distributed import Distributed, Getter
 from sampan.apiserver.auth.oidc.keyset import KeySet
 from sampan.apiserver.auth.oidc.mapping import IdentityMapping
 from sampan.apiserver.auth.oidc.tokens import OidcTokens
+from sampan.apiserver.auth.tally import FAILURE, JWT, SUCCESS, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,9 @@ Place = tuple[str, str, str]
 class Issuers:
     """`take` replaces the issuers; keys of one that stays where it was are kept."""
 
-    def __init__(self, clock: Clock, open_: Open, implicit: Audiences) -> None:
+    def __init__(self, clock: Clock, open_: Open, implicit: Audiences, tally: Tally) -> None:
         self._clock = clock
+        self._tally = tally
         self._open = open_
         self._implicit = implicit
         self._tasks: TaskOwner | None = None
@@ -46,8 +51,33 @@ class Issuers:
     def know(self, token: bytes, wanted: Audiences) -> Answer:
         if not self._ways:
             return None
-        way = self._ways.get(issuer(token))
-        return way.know(token, wanted) if way is not None else None
+        named = issuer(token)
+        way = self._ways.get(named)
+        if way is None:
+            return None
+        began = self._clock.monotonic()
+        try:
+            answer = way.know(token, wanted)
+        except Rejected:
+            self._checked(named, began, FAILURE)
+            raise
+        if isinstance(answer, Awaitable):
+            return self._later(answer, named, began)
+        if answer is not None:
+            self._checked(named, began, SUCCESS)
+        return answer
+
+    async def _later(self, waiting: Awaitable[Outcome], named: str, began: float) -> Outcome:
+        result = FAILURE
+        try:
+            answer = await waiting
+            result = SUCCESS
+            return answer
+        finally:
+            self._checked(named, began, result)
+
+    def _checked(self, named: str, began: float, result: str) -> None:
+        self._tally.observe(f"{JWT}_latency_seconds", self._clock.monotonic() - began, result, hashed(named))
 
     def take(self, entries: Sequence[Entry]) -> None:
         """From now on these are the issuers."""
@@ -87,9 +117,14 @@ class Issuers:
         return {place[0]: keys.problem for place, keys in self._keys.items()}
 
     def _made(self, told: Issuer) -> KeySet:
-        keys = KeySet(told.url, self._open(told.url, told.certificateAuthority), self._clock, told.discoveryURL)
+        asked = partial(self._asked, hashed(told.url))
+        getter = self._open(told.url, told.certificateAuthority)
+        keys = KeySet(told.url, getter, self._clock, told.discoveryURL, asked=asked)
         self._spawn(keys.run, "oidc-discovery")
         return keys
+
+    def _asked(self, which: str, result: str) -> None:
+        self._tally.mark(f"{JWT}_jwks_fetch_last_timestamp_seconds", self._clock.now(), result, which)
 
     def _elsewhere(self, entry: Entry) -> Distributed | None:
         """Groups of a claim may be elsewhere; an expression takes what is in the token."""
@@ -104,6 +139,12 @@ class Issuers:
     def _spawn(self, work: Callable[..., object], name: str) -> None:
         if self._tasks is not None:
             self._tasks.start(work, name=name, policy="log")  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=128)
+def hashed(url: str) -> str:
+    """An issuer as metrics tell it: its address is nobody's business who reads them."""
+    return f"sha256:{hashlib.sha256(url.encode()).hexdigest()}"
 
 
 def _ends(keys: Iterable[KeySet], distributed: Iterable[Distributed]) -> list[Callable[[], Awaitable[None]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -45,9 +45,20 @@ class _Set(msgspec.Struct):
 
 
 class KeySet:
-    """`keys` is empty until the issuer has been reached; `problem` tells why it has not."""
+    """`keys` is empty until the issuer has been reached; `problem` tells why it has not. `asked` is told of each try
+    whether it was a "success" or a "failure".
+    """
 
-    def __init__(self, issuer: str, getter: Getter, clock: Clock, discovery: str = "") -> None:
+    def __init__(
+        self,
+        issuer: str,
+        getter: Getter,
+        clock: Clock,
+        discovery: str = "",
+        *,
+        asked: Callable[[str], None] = lambda result: None,
+    ) -> None:
+        self._told = asked
         self._issuer = issuer
         self._getter = getter
         self._clock = clock
@@ -93,6 +104,7 @@ class KeySet:
             self.problem = str(error)
         except msgspec.MsgspecError as error:
             self.problem = f"{self._address or self._discovery}: not the document it should be: {error}"
+        self._told("failure" if self.problem else "success")
 
     async def _discover(self) -> str:
         provider = msgspec.json.decode(await self._document(self._discovery), type=_Provider)
