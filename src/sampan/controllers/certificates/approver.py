@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from cryptography import x509
 
-from sampan.aio.clock import timestamp
+from sampan.aio.clock import parse_timestamp, timestamp
 from sampan.api.kinds import authorization_v1, certificates_v1, core_v1
 from sampan.controllers.certificates import request as asked
 from sampan.controllers.certificates.request import Unfit, alternative_names, common_name
@@ -26,7 +26,8 @@ from sampan.controllers.context import Context
 from sampan.controllers.reconciler import Controller
 
 GROUP = "certificates.k8s.io"
-REFUSED_AGAIN_SECONDS = 30.0
+REFUSED_AGAIN_SECONDS = (30.0, 300.0)
+"""When to ask again for one who may not (yet): after as long as the request has waited, within these."""
 
 
 class Recognizer(msgspec.Struct, frozen=True):
@@ -122,7 +123,10 @@ class CertificateApprovingController(Controller):
             if await self._may(obj, kind) and ALSO.get(kind.signer, _always)(self, obj):
                 await self._approve(obj, kind)
                 return None
-        return REFUSED_AGAIN_SECONDS if kinds else None
+        if not kinds:
+            return None
+        least, most = REFUSED_AGAIN_SECONDS
+        return min(max(least, self.clock.now() - parse_timestamp(obj.metadata.creationTimestamp)), most)
 
     def its_own(self, obj: Any) -> bool:
         parsed = asked.decoded(obj.spec.request)
