@@ -14,6 +14,8 @@ from sampan.controllers.cronjob.controller import CronJobController
 from sampan.controllers.daemonset.controller import DaemonSetController
 from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.disruption.controller import DisruptionController
+from sampan.controllers.endpoints.legacy import EndpointsController
+from sampan.controllers.endpoints.slices import EndpointSliceController
 from sampan.controllers.garbage.controller import GarbageCollector
 from sampan.controllers.job.controller import JobController
 from sampan.controllers.loadbalancer.controller import LoadBalancerController
@@ -24,6 +26,8 @@ from tests.unit.controllers.harness import World, deployment, pod, replicaset, w
 from tests.unit.controllers.test_cronjob import cronjob
 from tests.unit.controllers.test_daemonset import bind, daemonset, nodes
 from tests.unit.controllers.test_disruption import budget
+from tests.unit.controllers.test_endpoints import running
+from tests.unit.controllers.test_endpoints import service as plain_service
 from tests.unit.controllers.test_garbage import config, ref
 from tests.unit.controllers.test_job import end, job
 from tests.unit.controllers.test_loadbalancer import node, service
@@ -146,6 +150,17 @@ async def too_many_nodes(w: World) -> None:
         await w.settle(2)
 
 
+async def a_service(w: World) -> None:
+    w.api.add(core_v1.Node(metadata=meta_v1.ObjectMeta(name="node-1")), running(1))
+    w.api.fail("create", "endpointslices", REFUSED)
+    w.api.fail("create", "endpoints", REFUSED)
+    await w.api.create(plain_service())
+    await w.settle(3)
+    w.api.fail("update", "endpoints", REFUSED)
+    w.api.remove(core_v1.Pod, "web-001", "a")
+    await w.settle(3)
+
+
 STORIES: dict[str, tuple[tuple[Any, ...], Callable[[World], Awaitable[None]], str, Told]] = {
     "replicaset": (
         (ReplicaSetController,),
@@ -227,6 +242,27 @@ STORIES: dict[str, tuple[tuple[Any, ...], Callable[[World], Awaitable[None]], st
             ("Normal", "SuccessfulCreate", "Created job tick-29453770"),
         ],
     ),
+    "endpoint slices": (
+        (EndpointSliceController,),
+        a_service,
+        "Service",
+        [
+            (
+                "Warning",
+                "FailedToUpdateEndpointSlices",
+                "Error updating Endpoint Slices for Service a/web: no more of these",
+            )
+        ],
+    ),
+    "endpoints": (
+        (EndpointsController,),
+        a_service,
+        "Endpoints",
+        [
+            ("Warning", "FailedToCreateEndpoint", "Failed to create endpoint for service a/web: no more of these"),
+            ("Warning", "FailedToUpdateEndpoint", "Failed to update endpoint a/web: no more of these"),
+        ],
+    ),
     "load balancer": (
         (LoadBalancerController,),
         a_balancer,
@@ -275,7 +311,14 @@ STORIES: dict[str, tuple[tuple[Any, ...], Callable[[World], Awaitable[None]], st
         (NodeIpamController,),
         too_many_nodes,
         "Node",
-        [("Normal", "CIDRNotAvailable", "Node n1 status is now: CIDRNotAvailable")],
+        [
+            (
+                "Normal",
+                "CIDRNotAvailable",
+                "Node n1 status is now: CIDRNotAvailable: all 1 pod networks of 10.0.0.0/24 are taken, delete Nodes that "
+                "are gone for good",
+            )
+        ],
     ),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sampan.api.errors import ApiError
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.controllers.context import Context
 from sampan.controllers.endpoints.membership import Membership
@@ -13,6 +14,7 @@ from sampan.controllers.endpoints.slices import HEADLESS
 from sampan.controllers.endpoints.subsets import subsets
 from sampan.controllers.endpoints.triggers import Triggers, annotated
 from sampan.controllers.reconciler import Controller
+from sampan.controllers.replicaset.controller import namespace_ends
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
@@ -52,13 +54,28 @@ class EndpointsController(Controller):
         trigger, found = self.triggers.look(key, service, pods)
         made, truncated = subsets(service, pods)
         wanted = core_v1.Endpoints(metadata=_metadata(service, truncated), subsets=made or None)
+        try:
+            await self._put(existing, wanted, trigger)
+        except ApiError as error:
+            if namespace_ends(error):
+                return None
+            self.events.event(wanted, "Warning", *_failure(key, existing is None, error))
+            raise
+        self.triggers.note(key, found)
+        return None
+
+    async def _put(self, existing: Any, wanted: Any, trigger: str | None) -> None:
         if existing is None:
             wanted.metadata.annotations = annotated(wanted.metadata.annotations, trigger)
             await self.write.create(wanted)
         elif _differ(existing, wanted):
             await self.write.update(_changed(existing, wanted, trigger))
-        self.triggers.note(key, found)
-        return None
+
+
+def _failure(key: str, creating: bool, error: ApiError) -> tuple[str, str]:
+    if creating:
+        return "FailedToCreateEndpoint", f"Failed to create endpoint for service {key}: {error}"
+    return "FailedToUpdateEndpoint", f"Failed to update endpoint {key}: {error}"
 
 
 def _changed(existing: Any, wanted: Any, trigger: str | None) -> Any:

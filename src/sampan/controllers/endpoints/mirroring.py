@@ -65,6 +65,11 @@ def labels_for(endpoints: Any) -> dict[str, str]:
     return {**(endpoints.metadata.labels or {}), **own}
 
 
+def annotations_for(endpoints: Any) -> dict[str, str] | None:
+    kept = annotated(endpoints.metadata.annotations, None) or {}
+    return {name: value for name, value in kept.items() if name != LAST_APPLIED} or None
+
+
 def by_endpoints(one: Any) -> list[str]:
     """Indexer: the key of the Endpoints that a slice of ours mirrors."""
     labels = one.metadata.labels or {}
@@ -127,33 +132,38 @@ class EndpointSliceMirroringController(Controller):
                 await self.write.delete(one)
             return
         packing = pack(existing, wanted)
-        labels = labels_for(endpoints)
+        labels, annotations = labels_for(endpoints), annotations_for(endpoints)
         for layout in packing.write:
-            await self._write(endpoints, address_type, labels, layout)
+            await self._write(endpoints, address_type, labels, annotations, layout)
         for one in packing.unchanged:
-            if one.metadata.labels != labels:
-                metadata = msgspec.structs.replace(one.metadata, labels=labels)
+            if one.metadata.labels != labels or (one.metadata.annotations or None) != annotations:
+                metadata = msgspec.structs.replace(one.metadata, labels=labels, annotations=annotations)
                 await self.write.update(msgspec.structs.replace(one, metadata=metadata))
         for one in packing.delete:
             await self.write.delete(one)
 
-    async def _write(self, endpoints: Any, address_type: str, labels: dict[str, str], layout: Layout) -> None:
+    async def _write(
+        self,
+        endpoints: Any,
+        address_type: str,
+        labels: dict[str, str],
+        annotations: dict[str, str] | None,
+        layout: Layout,
+    ) -> None:
         ports = [
             discovery_v1.EndpointPort(name=name, protocol=protocol, port=number, appProtocol=application)
             for name, protocol, number, application in layout.ports
         ]
         if layout.of is not None:
-            metadata = msgspec.structs.replace(layout.of.metadata, labels=labels)
+            metadata = msgspec.structs.replace(layout.of.metadata, labels=labels, annotations=annotations)
             changed = msgspec.structs.replace(layout.of, metadata=metadata, endpoints=layout.endpoints, ports=ports)
             await self.write.update(changed)
             return
-        annotations = annotated(endpoints.metadata.annotations, None) or {}
-        annotations.pop(LAST_APPLIED, None)
         metadata = meta_v1.ObjectMeta(
             generateName=f"{endpoints.metadata.name}-",
             namespace=endpoints.metadata.namespace,
             labels=labels,
-            annotations=annotations or None,
+            annotations=annotations,
             ownerReferences=[reference_to(endpoints)],
         )
         made = discovery_v1.EndpointSlice(

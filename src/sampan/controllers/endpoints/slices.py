@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from sampan.api.errors import ApiError
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
 from sampan.client.cache import key_of
 from sampan.controllers.context import Context
@@ -17,6 +18,7 @@ from sampan.controllers.endpoints.triggers import Triggers, annotated
 from sampan.controllers.endpoints.zonehints import ZoneHints, carry_over
 from sampan.controllers.ownership import reference_to
 from sampan.controllers.reconciler import Controller
+from sampan.controllers.replicaset.controller import namespace_ends
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,16 @@ class EndpointSliceController(Controller):
             return None
         if not service.spec.selector or service.metadata.deletionTimestamp is not None:
             return None
+        try:
+            return await self._bring_up_to_date(key, service)
+        except ApiError as error:
+            if namespace_ends(error):
+                return None
+            message = f"Error updating Endpoint Slices for Service {key}: {error}"
+            self.events.event(service, "Warning", "FailedToUpdateEndpointSlices", message)
+            raise
+
+    async def _bring_up_to_date(self, key: str, service: Any) -> float | None:
         pods = self.members.pods_of(service)
         trigger, found = self.triggers.look(key, service, pods)
         existing = self.slices.index("service", key)
