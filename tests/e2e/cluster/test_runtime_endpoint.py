@@ -1,10 +1,11 @@
-"""`--container-runtime-endpoint`: a runtime that somebody else started and keeps."""
+"""Others' parts: a runtime that somebody else started and keeps, a pod network that somebody else makes."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,17 @@ def runtime() -> Iterator[Containerd]:
         subprocess.run(["rm", "-rf", str(RUNTIME_DIR)], check=True)
 
 
-def test_a_cluster_on_another_runtime(cluster: Cluster, runtime: Containerd) -> None:
+@pytest.fixture(scope="module")
+def other(cluster: Cluster) -> Iterator[Cluster]:
+    """Instead of the cluster that the other tests use."""
     cluster.down()
-    other = Cluster(DATA_DIR, free_port())
+    try:
+        yield Cluster(DATA_DIR, free_port())
+    finally:
+        cluster.up("--no-sample")
+
+
+def test_a_cluster_on_another_runtime(other: Cluster, runtime: Containerd) -> None:
     try:
         shown = other.up(
             "--container-runtime-endpoint", f"unix://{runtime.socket}", "--cni-conf-dir", str(runtime.cni_conf_dir)
@@ -51,5 +60,53 @@ def test_a_cluster_on_another_runtime(cluster: Cluster, runtime: Containerd) -> 
         assert "containerd" not in other.sampan("status").stdout.split("NODES")[0]
     finally:
         other.down()
-        cluster.up("--no-sample")
     assert not DATA_DIR.exists()
+
+
+THEIRS = {
+    "cniVersion": "0.4.0",
+    "name": "theirs",
+    "plugins": [
+        {
+            "type": "bridge",
+            "bridge": "sampan-e2e0",
+            "isGateway": True,
+            "ipam": {
+                "type": "host-local",
+                "ranges": [[{"subnet": "10.245.7.0/24"}]],
+                "routes": [{"dst": "0.0.0.0/0"}],
+            },
+        }
+    ],
+}
+WALL = """
+table inet wall {
+  chain guard { type filter hook forward priority filter; policy accept; ip saddr 192.0.2.77 drop; }
+}
+"""
+
+
+@pytest.fixture
+def wall() -> Iterator[Callable[[], str]]:
+    """A firewall of somebody else's, as it is now."""
+    subprocess.run(("nft", "-f", "-"), input=WALL, text=True, check=True)
+    yield lambda: subprocess.run(("nft", "list", "table", "inet", "wall"), capture_output=True, text=True).stdout
+    subprocess.run(("nft", "delete", "table", "inet", "wall"), check=True)
+
+
+def test_a_cluster_on_another_network(other: Cluster, wall: Callable[[], str], tmp_path: Path) -> None:
+    file, before = tmp_path / "20-theirs.conflist", wall()
+    THEIRS["plugins"][0]["ipam"]["dataDir"] = str(tmp_path / "leases")  # type: ignore[index]
+    file.write_text(json.dumps(THEIRS))
+    try:
+        options = ("--pod-network", "none", "--cni-conf-dir", str(tmp_path), "--cluster-cidr", "10.245.0.0/16")
+        assert "Hello from hello-" in other.up(*options)
+        pods = until(lambda: other.ready_pods("app=hello", 3), "the sample runs")
+        assert all(pod["status"]["podIP"].startswith("10.245.7.") for pod in pods)
+        assert wall() == before
+    finally:
+        other.down()
+        subprocess.run(("ip", "link", "delete", "sampan-e2e0"), check=False, capture_output=True)
+    assert wall() == before
+    assert json.loads(file.read_text()) == THEIRS
+    assert [found.name for found in tmp_path.glob("*.conf*")] == [file.name]

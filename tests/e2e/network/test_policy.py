@@ -117,7 +117,7 @@ class Policed:
         if how == "sctp4":
             return sctp.ask(self.where[source], address, port, next(self.source_ports)) is not None
         try:
-            self.world.ask(self.where[source], address, port, protocol=how[:3])
+            self.world.ask(self.where[source], address, port, protocol=how[:3], patience=0.7)
         except OSError:
             return False
         return True

@@ -133,13 +133,22 @@ class World:
         """Ended with the world."""
         self._servers.append(server)
 
-    def ask(self, namespace: str, address: str, port: int, *, protocol: str = "tcp", source_port: int = 0) -> Answer:
+    def ask(
+        self,
+        namespace: str,
+        address: str,
+        port: int,
+        *,
+        protocol: str = "tcp",
+        source_port: int = 0,
+        patience: float = 2,
+    ) -> Answer:
         """Connects from that namespace and returns the answer; raises OSError as the client meets it."""
         with inside(namespace), _client(protocol, address) as client:
             if source_port:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 client.bind(("", source_port))
-            client.settimeout(2)
+            client.settimeout(patience)
             client.connect((address, port))
             client.send(b"?")
             return Answer(*client.recv(200).decode().split())
