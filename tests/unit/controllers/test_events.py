@@ -315,8 +315,8 @@ STORIES: dict[str, tuple[tuple[Any, ...], Callable[[World], Awaitable[None]], st
             (
                 "Normal",
                 "CIDRNotAvailable",
-                "Node n1 status is now: CIDRNotAvailable: all 1 pod networks of 10.0.0.0/24 are taken, delete Nodes that "
-                "are gone for good",
+                "Node n1 status is now: CIDRNotAvailable: all 1 pod networks of 10.0.0.0/24 are taken, delete Nodes "
+                "that are gone for good",
             )
         ],
     ),
