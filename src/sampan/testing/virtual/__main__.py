@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
 import sys
 import time
 
@@ -29,7 +30,9 @@ def main() -> None:
             for problem in verdict.problems[:20]:
                 print(f"  WRONG: {problem}")
     spent = time.monotonic() - begun
-    print(f"{len(seeds)} seeds, {failed} failed, {virtual / 3600:.1f} h of virtual time in {spent:.0f} s")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    done = f"{len(seeds)} seeds, {failed} failed, {virtual / 3600:.1f} h of virtual time"
+    print(f"{done} in {spent:.0f} s and {memory:.0f} MB at most")
     sys.exit(bool(failed))
 
 
