@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sampan.api.errors import ServiceUnavailable
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import core_v1, meta_v1
 from sampan.cri.errors import RuntimeUnavailable
+from sampan.kubelet import podbandwidth
+from sampan.kubelet.environment import ConfigError
 
 from .harness import Node, node
 
@@ -251,3 +256,22 @@ async def test_a_node_without_addresses_left_says_what_to_do(tmp_path: Path) -> 
         await n.advance(2.5)
         (told,) = [text for text in n.events() if text.startswith("FailedCreatePodSandBox")]
         assert "all addresses of this node's spec.podCIDR are in use: delete pods here" in told
+
+
+async def test_a_bandwidth_that_is_none_makes_no_sandbox(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod(metadata={"annotations": {"kubernetes.io/egress-bandwidth": "8X"}})
+        await n.advance(2.5)
+        (told,) = [text for text in n.events() if text.startswith("FailedCreatePodSandBox")]
+        assert "kubernetes.io/egress-bandwidth: '8X' is no bandwidth: write bits a second" in told
+        assert not n.runtime.called("run_sandbox")
+
+
+FIT, UNFIT = ("1k", "10M", "1P"), ("999", "2P", "")
+
+
+@pytest.mark.parametrize("text", [*FIT, *UNFIT])
+def test_bandwidths(text: str) -> None:
+    metadata = meta_v1.ObjectMeta(annotations={"kubernetes.io/ingress-bandwidth": text})
+    with contextlib.nullcontext() if text in FIT else pytest.raises(ConfigError, match="ingress-bandwidth"):
+        podbandwidth.check(core_v1.Pod(metadata=metadata))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sampan.aio.tasks import TaskOwner
-from sampan.kubelet import containerconfig
+from sampan.kubelet import containerconfig, podbandwidth
 from sampan.kubelet.asking import Target
 from sampan.kubelet.context import NodeContext
 from sampan.kubelet.dns import Resolver, resolver_for
@@ -96,6 +96,8 @@ class Workspace:
         )
 
     def sandbox_config(self, attempt: int, handler: str) -> Any:
+        """Raises ConfigError and HostnameError."""
+        podbandwidth.check(self.pod)
         return containerconfig.sandbox_config(
             self.pod, attempt=attempt, resolver=self.resolver(), config=self.context.config, users=self.users(handler)
         )
