@@ -134,7 +134,7 @@ async def full(pods: Pods, agent: Agent, clock: SystemClock, count: int) -> list
         Row(f"{count} pods at once: start p99", "-", 30, starts[int(count * 0.99)], "s"),
         Row("agent: CPU for one start, ms", "-", 40, used / count * 1000, "s"),
         Row(f"agent: CPU with {count} idle pods, % of a core", UPSTREAM_CPU, 3, busy, "s"),
-        Row(f"agent: wake-ups a second with {count} idle pods", "-", 20, wakeups, "", scaled=False),
+        Row(f"agent: wake-ups a second with {count} idle pods", "-", 50, wakeups, "", scaled=False),
         Row(f"agent: memory with {count} pods", UPSTREAM_MEMORY, 100, agent.memory(), "MB", scaled=False),
     ]
 
@@ -175,7 +175,7 @@ async def many(pods: Pods, agent: Agent, clock: SystemClock, containers: int) ->
     return [
         Row(f"agent: memory with {containers} containers", "-", 150, agent.memory(), "MB", scaled=False),
         Row(f"agent: CPU with {containers} idle containers, %", "-", 10, busy, "s"),
-        Row(f"agent: wake-ups a second with {containers} idle containers", "-", 20, wakeups, "", scaled=False),
+        Row(f"agent: wake-ups a second with {containers} idle containers", "-", 50, wakeups, "", scaled=False),
     ]
 
 
