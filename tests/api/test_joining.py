@@ -48,7 +48,7 @@ class Cluster:
     def __init__(self, api: Any) -> None:
         self.api = api
         self.clock = SystemClock()
-        self.options = Options(data_dir=str(api.data), node_ip="127.0.0.1", port=api.port)
+        self.options = Options(data_dir=str(api.data), node_ip="127.0.0.1", port=api.port, proxy_mode="iptables")
         config = ClientConfig(server=api.url, token="admin-token", insecure_skip_tls_verify=True)
         self.client = RestClient(config, self.clock)
 
@@ -98,6 +98,7 @@ async def test_a_machine_joins_and_keeps_its_certificates(cluster: Cluster, tmp_
     await run.cluster()
     assert await run.identity() == "system:node:joined"
     assert run.options.service_cidr == cluster.options.service_cidr and run.options.joined
+    assert run.options.proxy_mode == "iptables", "as its cluster, being told nothing else"
     config = kubeconfig.load(run.options.layout.kubeconfigs / "kubelet.kubeconfig")
     async with RestClient(config, cluster.clock) as node:
         await registered(node, "joined")
