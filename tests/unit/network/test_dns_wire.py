@@ -140,8 +140,13 @@ def test_what_is_not_there_is_kept_until_something_changes() -> None:
     for _ in range(2):
         assert rcode(answering.immediate(question())) == wire.NXDOMAIN
     assert (answering.fast, answering.read) == (1, 1)
-    zone.replace("default/web", frozenset([address_record(encode_name(NAME), "10.96.0.5")]))
+    records = frozenset([address_record(encode_name(NAME), "10.96.0.5")])
+    zone.replace("default/web", records)
     assert rcode(answering.immediate(question())) == wire.NOERROR
+    answering.immediate(question("nobody.cluster.local"))
+    zone.replace("default/web", records)
+    assert len(zone.passing) == 1, "what has not changed changes nothing"
+    zone.replace("default/web", frozenset())
     for number in range(MOST_PASSING + 10):
         answering.immediate(question(f"x{number}.cluster.local"))
     assert len(zone.passing) == 10

@@ -66,6 +66,8 @@ class Zone:
         old, new = self._services.pop(service, {}), _by_name(records)
         if new:
             self._services[service] = new
+        if old == new:
+            return
         self.passing.clear()
         own = (service,)
         for name in old.keys() - new.keys():
