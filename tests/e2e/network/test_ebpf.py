@@ -66,7 +66,8 @@ class Sockets:
         """Who answers a process there; "" for nobody."""
         code = f'echo $$ >{cgroup}/cgroup.procs; exec 3<>/dev/tcp/{self.vip}/80 && echo -n "?" >&3 && cat <&3'
         with inside(self.world.node):
-            done = subprocess.run(("bash", "-c", code), capture_output=True, text=True, check=False)
+            # Unanswered, the kernel would try for two minutes.
+            done = subprocess.run(("timeout", "5", "bash", "-c", code), capture_output=True, text=True, check=False)
         return done.stdout.partition(" ")[0]
 
     def send(self, client: socket.socket) -> str:
