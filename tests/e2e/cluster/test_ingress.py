@@ -90,6 +90,17 @@ def test_http_and_tls_through_a_rolling_update(cluster: Cluster, namespace: str)
     until(lambda: refuses(client), "the host is gone")
 
 
+def test_what_is_left_out_is_told_by_an_event(cluster: Cluster, namespace: str) -> None:
+    manifest = ingress("odd")
+    manifest["spec"] = {"defaultBackend": {"resource": {"apiGroup": "x.example", "kind": "Bucket", "name": "b"}}}
+    cluster.apply(manifest)
+
+    def told() -> list[str]:
+        return [event["reason"] for event in cluster.get("events", "-n", namespace)["items"]]
+
+    until(lambda: "UnsupportedBackend" in told(), "the event is there")
+
+
 def refuses(client: Client) -> bool:
     try:
         client.get("http")
