@@ -54,32 +54,29 @@ OFF: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+PLACES = {
+    kind: tuple((tuple(path.split(".")[:-1]), path.split(".")[-1]) for path in paths) for kind, paths in OFF.items()
+}
+"""The ways to the structs that have such fields, and the fields."""
+
+
 def drop_disabled(kind: Kind, new: Any, old: Any) -> None:
     """Drops them from `new`, in place; `old` is the object so far, None for a new one."""
-    for path in OFF.get((kind.group, kind.kind), ()):
-        *places, field = path.split(".")
-        if old is None or not any(_given(holder, field) for holder in _holders(old, places)):
-            for holder in _holders(new, places):
-                if _given(holder, field):
-                    setattr(holder, field, None)
+    for places, field in PLACES.get((kind.group, kind.kind), ()):
+        given = [holder for holder in _holders(new, places) if getattr(holder, field, None) is not None]
+        if given and all(getattr(holder, field, None) is None for holder in _holders(old, places)):
+            for holder in given:
+                setattr(holder, field, None)
 
 
-def _given(holder: Any, field: str) -> bool:
-    return getattr(holder, field, None) is not None
-
-
-def _holders(obj: Any, places: list[str]) -> Iterator[Any]:
-    """The structs that a path leads to."""
-    if obj is None:
-        return
-    if not places:
+def _holders(obj: Any, places: tuple[str, ...]) -> Iterator[Any]:
+    """The structs that a path leads to; none when there is no object."""
+    for index, name in enumerate(places):
+        if name[-1] in "]}":
+            found = getattr(obj, name[:-2], None) or ()
+            for each in found.values() if name[-1] == "}" else found:
+                yield from _holders(each, places[index + 1 :])
+            return
+        obj = getattr(obj, name, None)
+    if obj is not None:
         yield obj
-        return
-    name = places[0]
-    found = getattr(obj, name.rstrip("[]{}"), None)
-    if name.endswith("{}"):
-        found = [*(found or {}).values()]
-    elif not name.endswith("[]"):
-        found = [found]
-    for each in found or ():
-        yield from _holders(each, places[1:])

@@ -37,5 +37,7 @@ def _class(resources: list[Any]) -> str:
 
 
 def _counted(amounts: Any) -> dict[str, Any]:
-    parsed = {n: parse(amounts[n]) for n in COUNTED if amounts and n in amounts}
+    if not amounts:
+        return {}
+    parsed = {n: parse(amounts[n]) for n in COUNTED if n in amounts}
     return {n: q for n, q in parsed.items() if q.value > 0}

@@ -31,6 +31,7 @@ ANNOTATION_PREFIXES = {
         'deprecated since v1.30; use the "appArmorProfile" field instead'
     ),
 }
+WARNED = (*ANNOTATIONS, *ANNOTATION_PREFIXES)
 VOLUMES = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
@@ -82,6 +83,8 @@ def template(given: Any, path: str) -> list[str]:
 
 def metadata(meta: Any, found: list[str], path: str) -> None:
     for key in (meta.annotations if meta is not None else None) or ():
+        if not key.startswith(WARNED):
+            continue
         text = ANNOTATIONS.get(key) or next((t for p, t in ANNOTATION_PREFIXES.items() if key.startswith(p)), None)
         if text:
             found.append(f"{path}.annotations[{key}]: {text}")

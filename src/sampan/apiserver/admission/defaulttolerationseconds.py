@@ -24,7 +24,7 @@ class DefaultTolerationSeconds(Plugin):
         present = spec.tolerations or []
         config = self.server.config
         wanted = ((NOT_READY, config.not_ready_seconds), (UNREACHABLE, config.unreachable_seconds))
-        missing = [(key, seconds) for key, seconds in wanted if not any(_covers(one, key) for one in present)]
+        missing = [one for one in wanted if not (present and any(_covers(each, one[0]) for each in present))]
         if missing:
             spec.tolerations = [*present, *(_toleration(key, seconds) for key, seconds in missing)]
 

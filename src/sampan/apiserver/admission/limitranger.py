@@ -46,6 +46,8 @@ class LimitRanger(Plugin):
 
     def _ranges(self, write: Write) -> list[Any]:
         entries = self.server.cache.resource("", "limitranges").list(write.namespace)
+        if not entries:
+            return []
         ranges = map(self.server.decoded, entries)
         return [limit for range_ in ranges for limit in (range_.spec.limits if range_.spec else None) or ()]
 

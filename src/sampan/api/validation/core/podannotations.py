@@ -19,6 +19,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
+PROFILES = (APP_ARMOR, SECCOMP_POD, SECCOMP)
 LOCALHOST = "localhost/"
 Names = Mapping[str, tuple[str, ...]]
 COST = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
@@ -58,6 +59,8 @@ def seccomp(value: str, errors: Errors, path: str) -> None:
 
 def agree(given: dict[str, str], spec: Any, errors: Errors, path: str) -> None:
     """Annotations and fields that say the same thing do not contradict each other; `path` is the spec's."""
+    if not any(key.startswith(PROFILES) for key in given):
+        return
     whole = spec.securityContext
     if SECCOMP_POD in given and whole is not None and whole.seccompProfile is not None:
         here = f"{path}.securityContext.seccompProfile"

@@ -103,32 +103,27 @@ def placement(spec: Any, context: PodContext, errors: Errors, path: str) -> None
         security.host_users(spec, errors, path)
 
 
-NAMED: tuple[tuple[str, Any], ...] = (
-    ("serviceAccountName", subdomain),
-    ("nodeName", subdomain),
-)
-NAMED_LATER: tuple[tuple[str, Any], ...] = (
-    ("hostname", label),
-    ("subdomain", label),
-)
-
-
 def identity(spec: Any, errors: Errors, path: str) -> None:
     """Names of what it belongs to, runs on and is called."""
-    for field, check in NAMED:
-        named(spec, field, check, errors, path)
+    if spec.serviceAccountName:
+        named(spec, "serviceAccountName", subdomain, errors, path)
+    if spec.nodeName:
+        named(spec, "nodeName", subdomain, errors, path)
     seconds = spec.activeDeadlineSeconds
     if seconds is not None and not 1 <= seconds <= LARGEST:
         errors.append(invalid(f"{path}.activeDeadlineSeconds", seconds, between(1, LARGEST)))
-    for field, check in NAMED_LATER:
-        named(spec, field, check, errors, path)
+    if spec.hostname:
+        named(spec, "hostname", label, errors, path)
+    if spec.subdomain:
+        named(spec, "subdomain", label, errors, path)
     if spec.hostnameOverride is not None:
         overridden_name(spec, errors, path)
     if spec.tolerations:
         scheduling.tolerations(spec.tolerations, errors, f"{path}.tolerations")
     if spec.hostAliases:
         dns.host_aliases(spec.hostAliases, errors, f"{path}.hostAliases")
-    named(spec, "priorityClassName", subdomain, errors, path)
+    if spec.priorityClassName:
+        named(spec, "priorityClassName", subdomain, errors, path)
     if spec.runtimeClassName is not None:
         wrong = subdomain(spec.runtimeClassName)
         errors.extend(each_invalid(f"{path}.runtimeClassName", spec.runtimeClassName, wrong))
@@ -142,7 +137,7 @@ def identity(spec: Any, errors: Errors, path: str) -> None:
 
 def named(spec: Any, field: str, check: Any, errors: Errors, path: str) -> None:
     value = getattr(spec, field)
-    if value and (wrong := check(value)):
+    if wrong := check(value):
         errors.extend(each_invalid(f"{path}.{field}", value, wrong))
 
 
