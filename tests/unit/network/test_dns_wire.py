@@ -28,7 +28,7 @@ def question(name: str = NAME, kind: str = "A", **header: int) -> bytes:
 
 
 def responder(*addresses: str, ready: bool = True) -> Responder:
-    zone = Zone()
+    zone = Zone(networks=["10.96.0.0/16", "fd00::/64"])
     zone.replace("default/web", frozenset(address_record(encode_name(NAME), address) for address in addresses))
     return Responder(zone, lambda: ready)
 
@@ -85,6 +85,16 @@ def test_a_damaged_question_is_no_other(position: int, damage: bytes) -> None:
     answer = responder("10.96.0.5").immediate(bytes(data))
     if isinstance(answer, bytes) and b"\x0a\x60\x00\x05" in answer[-4:]:
         assert bytes(data[12:]).lower() == question()[12:].lower()
+
+
+@pytest.mark.parametrize(
+    "inside", [b"x\x07in-addr\x04arpa", b"x\x03ip6\x04arpa", b"\x07cluster\x05local", b"\x07in-addr\x04arpa"]
+)
+def test_a_label_that_looks_like_several_is_one(inside: bytes) -> None:
+    zone = Zone(networks=["10.96.0.0/16", "fd00::/64"])
+    name = bytes((len(inside),)) + inside + b"\x00"
+    assert not zone.holds(name, wire.PTR)
+    assert isinstance(Responder(zone, lambda: True).immediate(ROOT + name + b"\x00\x0c\x00\x01"), Query)
 
 
 def test_header_and_question_come_back() -> None:

@@ -243,7 +243,7 @@ def _dashed_address(name: bytes, label: str) -> Record | None:
 def _reversed_address(parts: list[bytes]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     digits = [part.decode("latin-1") for part in reversed(parts[:-2])]
     try:
-        if parts[-2] == b"in-addr":
+        if parts[-2:-1] == [b"in-addr"]:
             return ipaddress.IPv4Address(".".join(digits))
         whole = "".join(digits)
         return ipaddress.IPv6Address(":".join(whole[index : index + 4] for index in range(0, len(whole), 4)))
