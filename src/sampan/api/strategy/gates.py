@@ -60,6 +60,9 @@ PLACES = {
 """The ways to the structs that have such fields, and the fields."""
 
 
+CLOSING = ("]", "}")
+
+
 def drop_disabled(kind: Kind, new: Any, old: Any) -> None:
     """Drops them from `new`, in place; `old` is the object so far, None for a new one."""
     for places, field in PLACES.get((kind.group, kind.kind), ()):
@@ -72,9 +75,9 @@ def drop_disabled(kind: Kind, new: Any, old: Any) -> None:
 def _holders(obj: Any, places: tuple[str, ...]) -> Iterator[Any]:
     """The structs that a path leads to; none when there is no object."""
     for index, name in enumerate(places):
-        if name[-1] in "]}":
-            found = getattr(obj, name[:-2], None) or ()
-            for each in found.values() if name[-1] == "}" else found:
+        if name[-1] in CLOSING:
+            found = getattr(obj, name[:-2], None) or {}
+            for each in found.values() if isinstance(found, dict) else found:
                 yield from _holders(each, places[index + 1 :])
             return
         obj = getattr(obj, name, None)
