@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sampan.cluster.switch import NAMESPACES
+
+from ..cluster.harness import until
+from ..network.world import inside_file
 from .world import World
+
+TUNNEL_PORT = 4789
 
 LARGE_TO_PODS = "iifname eth0 ip daddr 10.244.0.0/16 meta length > 1200 drop"
 
@@ -60,3 +68,21 @@ def test_large_packets_that_get_lost_are_named(world: World) -> None:
     with dropping(world, 3, "type filter hook prerouting priority -300;", LARGE_TO_PODS):
         found = findings(world)
     assert f"large packets from node {world.names[1]} to {world.names[3]} get lost" in found[0], found
+
+
+def test_a_tunnel_that_cannot_be_made_is_named(world: World) -> None:
+    """As by a kernel without the module; here somebody else has the port. IPv6 goes through the tunnel here."""
+
+    def told() -> str:
+        return world.fetch(3, "http://127.0.0.1:10249/statusz")
+
+    with inside_file(NAMESPACES / world.places[3].outlet.namespace):
+        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with other:
+        world.on(3, "ip", "link", "delete", "sampan-vxlan")
+        other.bind(("0.0.0.0", TUNNEL_PORT))
+        world.process_of(3, "agent").signal(signal.SIGKILL)
+        until(lambda: "tunnel's UDP port" in told(), "the agent could not make its tunnel")
+        found = findings(world)
+    assert any(f"node {world.names[3]}: no way to the pods of node" in text and "ss -ulpn" in text for text in found)
+    until(lambda: json.loads(told())["routes"]["problems"] == {}, "the tunnel is made as soon as it can be")

@@ -74,7 +74,7 @@ FACTS = {
     "routes": "chroot /host ip -o route",
     "chains": "chroot /host nft list chains",
     "iptables": "chroot /host iptables -w -S FORWARD",
-    "agent": f"timeout {SECONDS} wget -qO- http://127.0.0.1:10249/statusz",
+    "agent": f"timeout {SECONDS} wget -qO- http://127.0.0.1:10249/statusz; echo",
 }
 
 

@@ -20,7 +20,14 @@ IMAGE = "sampan.dev/sample:1"
 LABEL = "network.sampan.dev/check"
 PATIENCE_SECONDS, POLL_SECONDS = 60.0, 0.2
 MOST_NODES = 20
-NOT_STARTED = "the check's pods on node {node} do not start ({why}): see `sampan status`, and the agent's log there"
+NOT_STARTED = (
+    "the check's pods on node {node} do not start ({why}): see `sampan status`, the agent's log there, and whether a "
+    "firewall there keeps the node from the API server (`nft list ruleset`)"
+)
+NOT_READY = (
+    "node {node} is not ready: see `sampan status`; if its agent runs, whether a firewall there keeps it from the API "
+    "server (`nft list ruleset`)"
+)
 
 
 class Raw(Client, Protocol):
@@ -77,7 +84,7 @@ class Check:
             return False
         conditions = {c.type: c.status for c in (node.status.conditions or ())}
         if conditions.get("Ready") != "True":
-            self._absent.append(f"node {name} is not ready: see `sampan status`")
+            self._absent.append(NOT_READY.format(node=name))
             return False
         return True
 

@@ -35,6 +35,8 @@ ADVICE = {
     errno.EHOSTUNREACH: "it is on no network of this node's: use --pod-network vxlan",
     errno.EOPNOTSUPP: "this kernel has no such tunnel: `modprobe vxlan` (or wireguard), or use another --pod-network",
     errno.EPERM: "run as root (CAP_NET_ADMIN)",
+    errno.EADDRINUSE: "another program has the tunnel's UDP port (`ss -ulpn` shows which): end it, or use another "
+    "--pod-network",
 }
 
 
@@ -182,7 +184,7 @@ class PodRoutes:
             self._entries[name] = wanted
 
     def _failed(self, name: str, error: OSError) -> None:
-        reason = self._no_tunnel if error.errno == errno.ENODEV else ""
+        reason = self._no_tunnel if error.errno in (errno.ENODEV, errno.ENETDOWN) else ""
         reason = reason or ADVICE.get(error.errno or 0, error.strerror or str(error))
         self._problems[name] = f"no way to the pods of node {name}: {reason}"
         log.error("no way to the pods of a node node=%s error=%s", name, reason)
