@@ -172,6 +172,6 @@ async def test_who_is_not_approved_asks_once_and_waits(machine: Machine) -> None
     kind = certificates_v1.CertificateSigningRequest
     (waiting,) = [r for r in machine.api.all(kind) if not (r.status and r.status.certificate)]
     machine.api.allowed.add(f"{USER} create certificatesigningrequests/selfnodeserver")
-    await machine.world.settle(120)
+    await machine.world.settle(360)
     assert machine.api.peek(kind, waiting.metadata.name).status.certificate
     assert (machine.pki / "kubelet-serving.crt").exists()

@@ -6,6 +6,8 @@ import socket
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from sampan.aio.clock import SystemClock
 from sampan.cri.containerd import Containerd, Host, render
 from sampan.cri.teardown import lineage, remove_dead_sockets
@@ -36,7 +38,8 @@ def test_the_machine_decides() -> None:
     assert options == [False, True]
 
 
-def test_the_host_is_looked_at(tmp_path: Path) -> None:
+def test_the_host_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/status").write_text("Name:\tx\nCapEff:\t000001fffeffffff\n")
     assert Host.detect(tmp_path) == Host(systemd=False, may_lower_oom_score=False)
