@@ -12,7 +12,6 @@ import os
 import ssl
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from sampan.kubelet.httpwire import Reply, request
@@ -55,18 +54,30 @@ async def once(url: str, headers: Sequence[tuple[str, str]]) -> Reply:
         raise ValueError(f'unsupported protocol scheme "{parts.scheme}"')
     sent = request(target(parts), parts.netloc, headers)
     host, port = parts.hostname, parts.port or PORTS[parts.scheme]
-    secured = unverified() if parts.scheme == "https" else None
     loop = asyncio.get_running_loop()
     try:
-        transport, exchange = await loop.create_connection(lambda: Exchange(sent), host, port, ssl=secured)
-    except ssl.SSLError as error:
-        raise OSError(f"tls: {error.reason or error}") from None
+        transport, exchange = await loop.create_connection(Exchange, host, port)
     except OSError as error:
         raise OSError(refusal(host, port, error)) from None
     try:
+        # A step of its own: asyncio forgets a connection that is given up before its handshake began.
+        way = await secured(transport, exchange, host) if parts.scheme == "https" else transport
+        way.write(sent)
         return await exchange.replied
     finally:
         transport.abort()
+
+
+async def secured(transport: asyncio.Transport, exchange: Exchange, host: str) -> asyncio.WriteTransport:
+    """The same connection by TLS; raises OSError."""
+    loop = asyncio.get_running_loop()
+    try:
+        made = await loop.start_tls(transport, exchange, unverified(), server_hostname=host)
+    except ssl.SSLError as error:
+        raise OSError(f"tls: {error.reason or error}") from None
+    if made is None:
+        raise OSError("EOF")
+    return made
 
 
 def target(parts: SplitResult) -> str:
@@ -84,15 +95,11 @@ def refusal(host: str, port: int, error: OSError) -> str:
 
 
 class Exchange(asyncio.Protocol):
-    """One connection: sends a request, and has its answer in `replied`."""
+    """What comes by one connection, until it is an answer: `replied`."""
 
-    def __init__(self, sent: bytes) -> None:
+    def __init__(self) -> None:
         self.replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._sent = sent
         self._reply = Reply()
-
-    def connection_made(self, transport: Any) -> None:
-        transport.write(self._sent)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -116,6 +123,8 @@ class Exchange(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         if not self.replied.done():
             self.replied.set_exception(error)
+            # Whoever waits gets it; where nobody does any more, asyncio is not to complain.
+            self.replied.exception()
 
 
 @lru_cache(maxsize=1)

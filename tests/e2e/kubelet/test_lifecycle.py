@@ -119,6 +119,21 @@ async def test_variables_from_a_file_that_an_init_container_wrote(node: Node) ->
     assert await node.log() == "light blue\nls: /work: No such file or directory\n"
 
 
+async def test_a_gate_that_others_open(node: Node) -> None:
+    """readinessGates: the pod's containers are ready, and it is not before somebody says so."""
+    node.pod(readinessGates=[{"conditionType": "example.com/open"}], containers=[shell(FOREVER)], **WORK)
+
+    def condition(name: str) -> Any:
+        return next((c for c in (node.get().status.conditions or ()) if c.type == name), None)
+
+    await eventually(lambda: node.get().status and condition("ContainersReady").status == "True")
+    assert (condition("Ready").status, condition("Ready").reason) == ("False", "ReadinessGatesNotReady")
+    opened = core_v1.PodCondition(type="example.com/open", status="True")
+    node.api.change(core_v1.Pod, "p", "default", lambda pod: pod.status.conditions.append(opened))
+    await node.running()
+    assert node.get().status.qosClass == "BestEffort"
+
+
 async def test_a_deadline(node: Node) -> None:
     node.pod(activeDeadlineSeconds=5, containers=[shell(FOREVER)], **WORK)  # long enough to begin on a busy machine
     status = await node.ended()

@@ -64,21 +64,16 @@ def shell(script: str, name: str = "c", **more: Any) -> dict[str, Any]:
 
 async def test_https_and_grpc_probes_and_a_grace_of_their_own(node: Node, world: World) -> None:
     """The certificate is nobody's they know. What a failed probe grants is what the container gets, not the pod's."""
-    node.pod(
-        "neighbour", containers=[shell("sleep 1000")], terminationGracePeriodSeconds=1
-    )  # it brings the bridge, whose address is the node's
+    # It brings the bridge, whose address is the node's.
+    node.pod("neighbour", containers=[shell("sleep 1000")], terminationGracePeriodSeconds=1)
     await node.running("neighbour")
     get = {"host": "127.0.0.1", "port": world.https, "scheme": "HTTPS", "path": "/well"}
-    liveness = {
-        "grpc": {"port": world.grpc},
-        "periodSeconds": 1,
-        "failureThreshold": 1,
-        "terminationGracePeriodSeconds": 1,
-    }
+    rhythm = {"periodSeconds": 1, "timeoutSeconds": 20, "failureThreshold": 1}
+    liveness = {"grpc": {"port": world.grpc}, "terminationGracePeriodSeconds": 1, **rhythm}
     node.pod(
         hostNetwork=True,
         terminationGracePeriodSeconds=1000,
-        containers=[shell(STUBBORN, readinessProbe={"httpGet": get, "periodSeconds": 1}, livenessProbe=liveness)],
+        containers=[shell(STUBBORN, readinessProbe={"httpGet": get, **rhythm}, livenessProbe=liveness)],
     )
     await node.running()
     assert world.asked[0] == "https /well kube-probe/1.36"
@@ -102,14 +97,15 @@ async def test_what_answers_nothing_is_said_in_upstreams_words(node: Node) -> No
         "tcp": {"tcpSocket": {"port": 9}},
         "grpc": {"grpc": {"port": 9}},
     }
-    probed = [shell("sleep 1000", name, readinessProbe={**probe, "periodSeconds": 1}) for name, probe in probes.items()]
+    patient = {"periodSeconds": 1, "timeoutSeconds": 20}
+    probed = [shell("sleep 1000", name, readinessProbe={**probe, **patient}) for name, probe in probes.items()]
     node.pod(containers=probed)
     await eventually(lambda: node.get().status is not None and node.get().status.podIP)
     place = f"{node.get().status.podIP}:9"
     for text in (
         f'Unhealthy: Readiness probe failed: Get "http://{place}/": dial tcp {place}: connect: connection refused',
         f"Unhealthy: Readiness probe failed: dial tcp {place}: connect: connection refused",
-        f'Unhealthy: Readiness probe failed: timeout: failed to connect service "{place}" within 1s',
+        f'Unhealthy: Readiness probe failed: timeout: failed to connect service "{place}" within 20s',
     ):
         await eventually(lambda text=text: any(event.startswith(text) for event in node.events()), about=node.events)
     assert node.phase() == "Running"

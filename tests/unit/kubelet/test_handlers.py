@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -82,6 +83,18 @@ async def test_http_redirects_stay_on_the_host(handlers: NodeHandlers, port: int
     )
     circle = await handlers.http(f"{base}/round", [], 5)
     assert (circle.ok, circle.text) == (False, f'Get "{base}/round": stopped after 10 redirects')
+
+
+async def test_what_is_given_up_at_any_moment_leaves_nothing(handlers: NodeHandlers, port: int) -> None:
+    """Neither an open connection (pytest would see it) nor an error that nobody asks for."""
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    for number in range(60):
+        for scheme in ("http", "https"):
+            assert not (await handlers.http(f"{scheme}://127.0.0.1:{port}/slow", [], number / 10_000)).ok
+        await handlers.tcp("127.0.0.1", port, number / 100_000)
+    gc.collect()
+    assert complaints == []
 
 
 async def test_a_hook_is_heard_whatever_the_status(handlers: NodeHandlers, port: int) -> None:
