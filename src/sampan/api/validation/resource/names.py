@@ -6,6 +6,7 @@ import re
 
 from sampan.api.errors import FieldError
 from sampan.api.names import label, subdomain
+from sampan.api.validation.metadata import NameCheck
 from sampan.api.validation.problems import each_invalid, invalid, required, too_long
 
 Errors = list[FieldError]
@@ -23,13 +24,13 @@ FULLY_QUALIFIED = "a fully qualified name must be a domain and a name separated 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def driver(name: str | None, errors: Errors, path: str) -> None:
+def driver(name: str | None, errors: Errors, path: str, *, form: NameCheck = subdomain) -> None:
     if not name:
         errors.append(required(path))
         return
     if len(name) > DRIVER_LENGTH:
         errors.append(too_long(path, DRIVER_LENGTH))
-    errors.extend(each_invalid(path, name, subdomain(name)))
+    errors.extend(each_invalid(path, name, form(name)))
 
 
 def pool(name: str | None, errors: Errors, path: str) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 from sampan.api.errors import FieldError
 from sampan.api.validation.conditions import conditions
 from sampan.api.validation.metadata import immutable, long_name
-from sampan.api.validation.problems import each_invalid, invalid, required, too_long, too_many
+from sampan.api.validation.problems import invalid, too_long, too_many
 from sampan.api.validation.resource import names
 
 Errors = list[FieldError]
 
-DRIVER_LENGTH = 63
 LIMIT = 1000
 TOLD = 10
 TOLD_LENGTH = 256
@@ -22,22 +21,13 @@ NOT_NEGATIVE = "must be greater than or equal to 0"
 
 def create(obj: Any, errors: Errors) -> None:
     spec = obj.spec
-    driver(spec.driver, errors, "spec.driver")
+    names.driver(spec.driver, errors, "spec.driver", form=long_name)
     if spec.poolName is not None:
         names.pool(spec.poolName, errors, "spec.poolName")
     if spec.limit is not None and spec.limit < 1:
         errors.append(invalid("spec.limit", spec.limit, "must be greater than or equal to 1"))
     if spec.limit is not None and spec.limit > LIMIT:
         errors.append(invalid("spec.limit", spec.limit, f"must be less than or equal to {LIMIT}"))
-
-
-def driver(name: str | None, errors: Errors, path: str) -> None:
-    if not name:
-        errors.append(required(path))
-        return
-    if len(name) > DRIVER_LENGTH:
-        errors.append(too_long(path, DRIVER_LENGTH))
-    errors.extend(each_invalid(path, name, long_name(name)))
 
 
 def update(new: Any, old: Any, errors: Errors) -> None:
@@ -63,7 +53,7 @@ def update_status(new: Any, old: Any, errors: Errors) -> None:
 
 
 def pool_status(pool: Any, errors: Errors, path: str) -> None:
-    driver(pool.driver, errors, f"{path}.driver")
+    names.driver(pool.driver, errors, f"{path}.driver", form=long_name)
     names.pool(pool.poolName, errors, f"{path}.poolName")
     for field in (*COUNTS, "generation"):
         value = getattr(pool, field, None)
