@@ -169,4 +169,11 @@ async def import_image(socket: Path | str, archive: bytes | Path, *, ctr: str = 
     output, errors = await process.communicate(archive if isinstance(archive, bytes) else None)
     if process.returncode:
         raise ImageFailure(f"containerd did not take the image: {errors.decode(errors='replace').strip()}")
-    return [line.split()[1] for line in output.decode().splitlines() if line.startswith("unpacking ")]
+    return imported(output.decode())
+
+
+def imported(output: str) -> list[str]:
+    """The references in what `ctr images import` says: `unpacking NAME ...` of containerd 1, `NAME saved` of 2."""
+    words = [line.split() for line in output.splitlines()]
+    old = [line[1] for line in words if len(line) > 1 and line[0] == "unpacking"]
+    return old + [line[0] for line in words if len(line) == 2 and line[1] == "saved"]

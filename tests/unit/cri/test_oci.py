@@ -12,7 +12,7 @@ import pytest
 
 from sampan.cri.builtin import busybox_files
 from sampan.cri.errors import ImageFailure
-from sampan.cri.oci import File, ImageConfig, build_image, import_image, layer_tar, tree
+from sampan.cri.oci import File, ImageConfig, build_image, import_image, imported, layer_tar, tree
 
 FILES = [File(path="bin/run", content=b"#!/bin/sh\n"), File(path="bin/sh", target="run"), File(path="tmp", mode=0o1777)]
 
@@ -66,3 +66,9 @@ async def test_failures_say_what_to_do(tmp_path: Path) -> None:
         await import_image(tmp_path / "no.sock", b"", ctr="no-such-ctr")
     with pytest.raises(ImageFailure, match="install the package busybox-static"):
         busybox_files(tmp_path / "busybox")
+
+
+def test_what_either_ctr_says_of_an_import() -> None:
+    first = "unpacking sampan.dev/pause:1 (sha256:18)...done\n"
+    second = "sampan.dev/pause:1   \tsaved\t\napplication/vnd.oci.image.manifest.v1+json sha256:18\nImporting\tx: 0.2 s\n"
+    assert imported(first) == imported(second) == ["sampan.dev/pause:1"]
