@@ -70,5 +70,5 @@ async def test_failures_say_what_to_do(tmp_path: Path) -> None:
 
 def test_what_either_ctr_says_of_an_import() -> None:
     first = "unpacking sampan.dev/pause:1 (sha256:18)...done\n"
-    second = "sampan.dev/pause:1   \tsaved\t\napplication/vnd.oci.image.manifest.v1+json sha256:18\nImporting\tx: 0.2 s\n"
+    second = "sampan.dev/pause:1   \tsaved\t\napplication/vnd.oci.image.manifest.v1+json sha256:18\nImporting\tx: 0 s\n"
     assert imported(first) == imported(second) == ["sampan.dev/pause:1"]
