@@ -100,7 +100,8 @@ def test_a_node_that_is_cut_off_is_left_out_and_led_to_again(world: World, clien
     """What is cut off itself leaves nobody out: to it, all others have fallen silent together."""
     serves(world, "kept-3")
     with world.cut_off(3):
-        until(lambda: unreachable(world, 1) == [world.names[3]], "the first node leaves it out")
+        for number in (1, 2):
+            until(lambda n=number: unreachable(world, n) == [world.names[3]], f"node {number} leaves it out")
         with load(world, clients, kept) as loads:
             for each in loads:
                 until(lambda one=each: len(one.requests) > 30, "thirty requests")
