@@ -80,8 +80,8 @@ class KubeProxyConfiguration(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyConfig:
-    """`cluster_cidrs`, `service_cidrs`: one of each family that is served; `scheduler` is IPVS's; a place that is None
-    is not answered at."""
+    """`cluster_cidrs`, `service_cidrs`: one of each family that is served; `scheduler` is IPVS's, `strict_arp` whether
+    other interfaces keep silent about its addresses; a place that is None is not answered at."""
 
     mode: str = MODES[0]
     cluster_cidrs: tuple[str, ...] = ()
@@ -92,6 +92,7 @@ class ProxyConfig:
     masquerade_all: bool = False
     local_interface: str = ""
     scheduler: str = "rr"
+    strict_arp: bool = False
     cgroup: str = ""
     node_name: str = ""
     kubeconfig: str = ""
@@ -151,6 +152,7 @@ def _applied(base: ProxyConfig, found: KubeProxyConfiguration) -> ProxyConfig:
         masquerade_all=own.masqueradeAll,
         local_interface=_local_interface(found),
         scheduler=found.ipvs.scheduler or config.scheduler,
+        strict_arp=found.ipvs.strictARP,
         node_name=found.hostnameOverride or config.node_name,
         kubeconfig=found.clientConnection.get("kubeconfig", ""),
         health=_place(found.healthzBindAddress, config.health),

@@ -34,7 +34,9 @@ USED = {"nftables": {"nftables"}, "iptables": {"iptables"}, "ipvs": {"ipvs"}, "e
 def chosen(config: ProxyConfig) -> dict[str, Backend]:
     """The backend of the configured mode for each address family."""
     if config.mode == "ipvs":
-        make: Callable[[Settings], Backend] = partial(IpvsBackend, scheduler=config.scheduler)
+        make: Callable[[Settings], Backend] = partial(
+            IpvsBackend, scheduler=config.scheduler, strict_arp=config.strict_arp
+        )
     else:
         make = BACKENDS[config.mode]
     return {family.name: make(config.settings(family)) for family in config.families}

@@ -1,7 +1,8 @@
-"""Tells IPVS, the interface and the table what `plan` says."""
+"""Tells IPVS, the interface and the table what `plan` says: aside, in threads, for there may be tens of thousands."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,14 +30,17 @@ SYSCTLS = {
 }
 """As kube-proxy sets them where the kernel is as new as Debian 12's: what IPVS translates can be masqueraded, and who
 held on to an endpoint that is gone, or that is going, is led to another."""
+STRICT_ARP = {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
+"""Only the interface that has an address answers for it, as those want who announce load balancers' addresses."""
 SCHEDULER = "rr"
 
 
 class IpvsBackend:
     """`proxy.backend.Backend` by IPVS, in the network namespace of this process."""
 
-    def __init__(self, settings: Settings, *, scheduler: str = SCHEDULER) -> None:
+    def __init__(self, settings: Settings, *, scheduler: str = SCHEDULER, strict_arp: bool = False) -> None:
         self._settings = settings
+        self._sysctls = SYSCTLS | (STRICT_ARP if strict_arp else {})
         self._ipvs = Ipvs()
         self._interface = Interface(settings.family)
         self._state = State(settings, scheduler)
@@ -48,12 +52,12 @@ class IpvsBackend:
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
         servers = self._servers()
-        for name, value in SYSCTLS.items():
+        for name, value in self._sysctls.items():
             sysctl.ensure(name, value)
         self._interface.ensure()
         found = await self._found(servers)
         self._nodes = found.nodes
-        await self._carry_out(self._state.replace(services, found))
+        await self._carry_out(await asyncio.to_thread(self._state.replace, services, found))
         self._generation = self._kernel.generation()
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
@@ -106,16 +110,16 @@ class IpvsBackend:
 
     async def _carry_out(self, steps: Steps) -> None:
         if steps.come:
-            self._interface.bind(steps.come)
+            await asyncio.to_thread(self._interface.bind, steps.come)
         if steps.rules:
             await self._nft.apply(steps.rules)
-        self._ipvs.send(steps.requests)
+        await asyncio.to_thread(self._ipvs.send, steps.requests)
         if steps.gone:
-            self._interface.release(steps.gone)
+            await asyncio.to_thread(self._interface.release, steps.gone)
 
     async def _found(self, servers: Sequence[Held]) -> Found:
         nodes, bound = self._interface.addresses()
-        reals = {held: self._ipvs.reals(held.virtual) for held in servers}
+        reals = await asyncio.to_thread(lambda: {held: self._ipvs.reals(held.virtual) for held in servers})
         return Found(nodes, bound, await self._served(), reals)
 
     def _servers(self) -> list[Held]:
