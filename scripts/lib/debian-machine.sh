@@ -65,6 +65,8 @@ make_checkout() {
     mkdir "$WORK/checkout"
     tar -C "$ROOT" --exclude=./.git --exclude=./.hypothesis --exclude=./.mypy_cache -cf - . | tar -C "$WORK/checkout" -xf -
     cat >"$WORK/checkout/.debian-tests" <<SCRIPT
+# A node needs an address that is not the loopback's.
+ip link add eth0 type dummy && ip addr add 192.0.2.2/24 dev eth0 && ip link set eth0 up && ip route add default via 192.0.2.1
 cd "$ROOT"
 export PATH="$VENV/bin:\$PATH" SAMPAN_TEST_PATIENCE=$SLOWNESS SAMPAN_TEST_DEBIAN=1
 {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from ..cluster.harness import ROOT, Cluster, run, until
 from ..patience import FACTOR
@@ -22,6 +25,10 @@ class Debian(Cluster):
 
     def down(self, *arguments: str) -> str:
         return run([str(ROOT / "scripts/down"), *arguments]).stdout
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Not validated by kubectl, which gives up before an emulated processor has read the API's description."""
+        self.kubectl("apply", "--validate=false", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
     def cluster_ip(self, service: str) -> str:
         return str(self.get("service", service)["spec"]["clusterIP"])
@@ -72,7 +79,7 @@ def leftovers() -> dict[str, str]:
             name for name in output("ip", "-br", "link").splitlines() if not name.startswith(("lo ", "en", "eth"))
         ),
         "namespaces": output("ip", "netns", "list"),
-        "processes": output("pgrep", "-af", "sampan: |containerd"),
+        "processes": output("pgrep", "-af", f"sampan: |{DATA_DIR}/"),
     }
     checkout = str(ROOT)
     kept = {

@@ -104,5 +104,10 @@ def test_what_the_node_tells_of_them(cluster: Debian) -> None:
 
 def test_down_leaves_nothing(cluster: Debian) -> None:
     cluster.down()
-    until(lambda: not leftovers(), "nothing is left", 20)
+
+    def look() -> bool:
+        assert leftovers() == {}
+        return True
+
+    until(look, "nothing is left", 20)
     assert not cluster.data_dir.exists()
