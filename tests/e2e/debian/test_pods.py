@@ -71,8 +71,9 @@ def test_a_container_that_eats_its_memory_is_told_of(cluster: Debian) -> None:
     cluster.apply(pod("eater", "tail /dev/zero", limits={"memory": "32Mi", "cpu": "1"}))
 
     def look() -> dict[str, Any] | None:
-        (status,) = cluster.get("pod", "eater")["status"]["containerStatuses"]
-        return status["state"].get("terminated") or status["lastState"].get("terminated")
+        for status in cluster.get("pod", "eater")["status"].get("containerStatuses", ()):
+            return status["state"].get("terminated") or status["lastState"].get("terminated")
+        return None
 
     ended = until(look, "the container is killed")
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
