@@ -111,8 +111,7 @@ class LogRotation:
 
     async def _rotate(self, path: Path, container_id: str) -> None:
         await self._make_room(path)
-        moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock.now()))
-        newest = renamed(path, path.with_name(f"{path.name}.{moment}"))
+        newest = renamed(path, former_name(path, self._clock.now()))
         try:
             await self._runtime.reopen_log(container_id)
         except RuntimeFailure:
@@ -133,6 +132,14 @@ class LogRotation:
 def rotated_logs(path: Path) -> list[Path]:
     """Former logs, oldest first."""
     return sorted(path.parent.glob(f"{path.name}.*"))
+
+
+def former_name(path: Path, now: float) -> Path:
+    """What a log is called from now on: the second, or the next one that no former log of its has."""
+    taken = {former.name.removesuffix(COMPRESSED) for former in rotated_logs(path)}
+    while (name := f"{path.name}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}") in taken:
+        now += 1
+    return path.with_name(name)
 
 
 def excess(former: list[Path], most: int) -> list[Path]:

@@ -91,6 +91,7 @@ class Machine:
             for folder in [*sorted(root.rglob("*/"), reverse=True), root]:
                 if folder.is_dir():
                     folder.rmdir()
+        assert not list(Path("/sys/fs/cgroup").glob(f"**/{self.cgroup_root}*"))
         assert unmount_below(self.folder) == []
         remove_tree(self.folder)
 

@@ -53,6 +53,19 @@ async def test_former_logs_are_compressed_and_the_oldest_go(tmp_path: Path) -> N
         assert names(log_of(n)) == ["1.log", "2.log"], "an instance's former logs go with it"
 
 
+async def test_two_rotations_in_a_second_have_names_in_their_order(tmp_path: Path) -> None:
+    async with node(tmp_path, **SETTINGS, log_check=0.3) as n:
+        n.pod()
+        await n.advance(1)
+        path = log_of(n)
+        for number in range(3):
+            path.write_text(f"{number}" * (MOST + 1))
+            await n.advance(0.3)
+        *former, newest = rotated_logs(path)
+        assert [gzip.decompress(each.read_bytes())[:1] for each in former] == [b"0", b"1"]
+        assert newest.read_text()[:1] == "2"
+
+
 async def test_a_runtime_that_does_not_reopen_keeps_its_log(tmp_path: Path) -> None:
     async with node(tmp_path, **SETTINGS) as n:
         n.pod()
