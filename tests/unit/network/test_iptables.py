@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.iptables import chains
-from sampan.network.proxy.iptables.table import Table
+from sampan.network.proxy.iptables.table import AT_ONCE, Table
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import IPV6, Settings
 
@@ -43,6 +43,10 @@ class Kernel:
                 assert self.rules.pop((table, chain)) == []
         self._targets_exist()
 
+    def apply_all(self, texts: list[str]) -> None:
+        for text in texts:
+            self.apply(text)
+
     def _targets_exist(self) -> None:
         for (table, _), rules in self.rules.items():
             for rule in rules:
@@ -57,17 +61,17 @@ class Kernel:
 @given(st.lists(st.tuples(services, st.lists(ports, max_size=1).map(tuple)), max_size=8))
 def test_updates_end_where_a_replacement_ends(steps: list[tuple[str, Ports]]) -> None:
     table, kernel, state = Table(SETTINGS), Kernel(), dict[str, Ports]()
-    kernel.apply(table.replace({}))
+    kernel.apply_all(table.replace({}))
     for service, new in steps:
         kernel.apply(table.update([Change(service, state.get(service, ()), new)]))
         state[service] = new
         anew, other = Kernel(), Table(SETTINGS)
-        anew.apply(other.replace({key: value for key, value in state.items() if value}))
+        anew.apply_all(other.replace({key: value for key, value in state.items() if value}))
         assert kernel.content() == anew.content()
         assert table.rule_count() == other.rule_count() == len(chains.JUMPS) + sum(map(len, kernel.rules.values()))
-    kernel.apply(Table(SETTINGS).replace({}, list(kernel.rules)))
+    kernel.apply_all(Table(SETTINGS).replace({}, list(kernel.rules)))
     empty = Kernel()
-    empty.apply(Table(SETTINGS).replace({}))
+    empty.apply_all(Table(SETTINGS).replace({}))
     assert kernel.content() == empty.content()
     kernel.apply(table.drop_text(list(kernel.rules)))
     assert kernel.rules == {}
@@ -114,3 +118,14 @@ def test_local_policies_without_local_endpoints_drop() -> None:
     assert rules["filter KUBE-SERVICES"][0].endswith("-d 10.96.0.5 --dport 80 -j DROP")
     assert rules["filter KUBE-EXTERNAL-SERVICES"][0].endswith("--dst-type LOCAL --dport 30080 -j DROP")
     assert "nat KUBE-SERVICES" not in rules
+
+
+def test_many_services_are_written_in_pieces_and_led_to_at_last() -> None:
+    """iptables-restore takes time by the square of the chains in a text."""
+    port = ServicePort("tcp", (Frontend("cluster", "10.96.1.1", 80),), (Endpoint("10.244.0.5", 8080),), ())
+    table = Table(SETTINGS)
+    first, *pieces, last = table.replace({f"d/s{number}": (port,) for number in range(2 * AT_ONCE + 1)})
+    assert len(pieces) == 3
+    assert "-j KUBE-SVC" not in "".join((first, *pieces))
+    assert last.count("-j KUBE-SVC") == 2 * AT_ONCE + 1
+    assert max(text.count("\n:KUBE-SVC") for text in (*pieces, last)) == AT_ONCE

@@ -15,7 +15,7 @@ from sampan.network.proxy import flows, machine
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.iptables import chains
-from sampan.network.proxy.iptables.table import TABLES, Table
+from sampan.network.proxy.iptables.table import AT_ONCE, TABLES, Table, batched
 from sampan.network.proxy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,8 @@ class IptablesBackend:
         self._questions = 0
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        await self._restore(await asyncio.to_thread(self._table.replace, services, await self._existing()))
+        for text in await asyncio.to_thread(self._table.replace, services, await self._existing()):
+            await self._restore(text)
         for jump in chains.JUMPS:
             await self._ensure(jump)
         await machine.prepare(self._settings)
@@ -46,11 +47,12 @@ class IptablesBackend:
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
     async def update(self, changes: Sequence[Change]) -> None:
-        text = self._table.update(changes)
-        if not text:
+        texts = [text for some in batched(changes, AT_ONCE) if (text := self._table.update(some))]
+        if not texts:
             return
         untouched = self._kernel.generation() == self._generation
-        await self._restore(text)
+        for text in texts:
+            await self._restore(text)
         if untouched:
             self._generation = self._kernel.generation()
         await self._cleaner.clean(flows.changed_frontends(changes))

@@ -8,14 +8,18 @@ ones first (last there is the way to node ports).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.iptables import chains
 from sampan.network.proxy.iptables.chains import Entry, Rendering
 from sampan.network.proxy.settings import Settings
 
+T = TypeVar("T")
 TABLES = ("filter", "nat")
+AT_ONCE = 200
+"""Services in a text: what iptables-restore (1.8.9, on nf_tables) takes grows with the square of the chains in it."""
 
 
 class Table:
@@ -25,19 +29,37 @@ class Table:
         self._settings = settings
         self._services: dict[str, Rendering] = {}
 
-    def replace(self, services: Mapping[str, Ports], existing: Iterable[tuple[str, str]] = ()) -> str:
-        """Text that makes our chains hold exactly `services`; `existing`: (table, chain) of the kernel's."""
+    def replace(self, services: Mapping[str, Ports], existing: Iterable[tuple[str, str]] = ()) -> list[str]:
+        """Texts that make our chains hold exactly `services`; `existing`: (table, chain) of the kernel's.
+
+        Services' own chains come first, to which nothing new leads before the last text.
+        """
         self._services = {key: chains.render(key, ports, self._settings) for key, ports in services.items()}
+        known = set(existing)
         constant = chains.constant_chains(self._settings)
-        wanted = {("nat", name): rules for one in self._services.values() for name, rules in one.chains.items()}
-        entries = [entry for one in self._services.values() for entry in one.entries]
+        absent = _Text()
+        for table, chain in constant.keys() - known:
+            absent.chain(table, chain, ())
+        pieces = map(self._own, batched([*self._services.values()], AT_ONCE))
+        return [text for text in (absent.whole(), *pieces, self._shared(constant, known)) if text]
+
+    def _own(self, some: Sequence[Rendering]) -> str:
         text = _Text()
-        for (table, chain), rules in {**wanted, **dict.fromkeys(constant, ())}.items():
-            text.chain(table, chain, rules)
-        text.entries("-A", entries)
+        for one in some:
+            for name, rules in one.chains.items():
+                text.chain("nat", name, rules)
+        return text.whole()
+
+    def _shared(self, constant: Mapping[tuple[str, str], Sequence[str]], existing: set[tuple[str, str]]) -> str:
+        """The chains that lead to services, anew, and what nothing leads to any more."""
+        text = _Text()
+        for table, chain in constant:
+            text.chain(table, chain, ())
+        text.entries("-A", [entry for one in self._services.values() for entry in one.entries])
         for (table, chain), rules in constant.items():
             text.entries("-A", [Entry(table, chain, rule) for rule in rules])
-        for table, chain in sorted(set(existing) - wanted.keys() - constant.keys()):
+        own = {("nat", name) for one in self._services.values() for name in one.chains}
+        for table, chain in sorted(existing - own - constant.keys()):
             if chains.is_ours(chain, self._settings):
                 text.delete(table, chain)
         return text.whole()
@@ -74,6 +96,10 @@ class Table:
 
     def statistics(self) -> dict[str, int]:
         return {"rules": self.rule_count(), "chains": sum(len(one.chains) for one in self._services.values())}
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[at : at + size] for at in range(0, len(items), size))
 
 
 class _Text:
