@@ -75,11 +75,20 @@ class DeviceAccess(Plugin):
         wrong = []
         verbs = self._verbs(write)
         for driver in sorted(changed_drivers(write.new, write.old)):
-            refusals = [await self._refused(write, self._driver(write, verb, driver)) for verb in verbs]
-            if all(refusals):
+            if why := await self._refused_all(write, verbs, driver):
                 needed = f'resource="resourceclaims/driver", verb="[{" ".join(verbs)}]" permission'
-                wrong.append(forbidden("status.devices", f"changing status.devices requires {needed}: {refusals[0]}"))
+                wrong.append(forbidden("status.devices", f"changing status.devices requires {needed}: {why}"))
         return wrong
+
+    async def _refused_all(self, write: Write, verbs: list[str], driver: str) -> str:
+        """Why the first verb is not allowed, "" when one of them is; what comes after that one is not asked."""
+        first = ""
+        for verb in verbs:
+            why = await self._refused(write, self._driver(write, verb, driver))
+            if not why:
+                return ""
+            first = first or why
+        return first
 
     def _driver(self, write: Write, verb: str, driver: str) -> Attributes:
         return Attributes(verb, GROUP, write.kind.version, CLAIMS, "driver", write.namespace, driver)

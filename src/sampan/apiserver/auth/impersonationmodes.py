@@ -15,11 +15,12 @@ from typing import NamedTuple
 from sampan.api import errors, names
 from sampan.api.errors import Forbidden
 from sampan.apiserver.auth.authorizer import Answer, Attributes, Decision, refusal
+from sampan.apiserver.auth.claims import NODE_NAME
+from sampan.apiserver.auth.claims import PREFIX as ACCOUNT
 from sampan.apiserver.auth.user import ANONYMOUS, AUTHENTICATED_GROUP, MASTERS_GROUP, UNAUTHENTICATED_GROUP, User
 
-ACCOUNT, NODE, NODES = "system:serviceaccount:", "system:node:", "system:nodes"
+NODE, NODES = "system:node:", "system:nodes"
 GROUP_NAME = "authentication.k8s.io"
-NODE_NAME = "authentication.kubernetes.io/node-name"
 NODE_KEYS = "authentication.kubernetes.io/associated-node-keys"
 MANY = 4
 """So many groups or extra values are asked for as all of them first."""
