@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sampan.aio.clock import Clock
 from sampan.aio.grpc import Channel, Code, RpcError
+from sampan.codec.protobuf.wire import written
 
 PROTOCOL = "grpc.health.v1.Health"
 ANSWER_BYTES = 4096
@@ -40,14 +41,9 @@ async def check(host: str, port: int, service: str, seconds: float, clock: Clock
 def request(service: str) -> bytes:
     """HealthCheckRequest: field 1, the service's name; none for the server as a whole."""
     name = service.encode()
-    return b"\x0a" + varint(len(name)) + name if name else b""
+    return b"\x0a" + written(len(name)) + name if name else b""
 
 
 def status(answer: bytes) -> int:
     """Field 1 of a HealthCheckResponse, 0 when it is absent."""
     return answer[1] if len(answer) >= 2 and answer[0] == 0x08 else 0
-
-
-def varint(number: int) -> bytes:
-    """Protocol Buffers' base-128 form of a number below 16,384."""
-    return bytes((number,)) if number < 0x80 else bytes((number & 0x7F | 0x80, number >> 7))

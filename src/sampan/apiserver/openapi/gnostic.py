@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sampan.codec import json
+from sampan.codec.protobuf.wire import written
 
 # Asked for with `spec.v2@v1.0`, but answered with a dot: an `@` is no media type to a strict parser (RFC 9110, 8.3.1).
 CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -24,17 +25,8 @@ def encode(document: dict[str, Any]) -> bytes:
     return _message(DOCUMENT, 16)(document)
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _block(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
+    return written(field << 3 | 2) + written(len(data)) + data
 
 
 def _text(field: int, value: str) -> bytes:
@@ -42,7 +34,7 @@ def _text(field: int, value: str) -> bytes:
 
 
 def _flag(field: int, value: bool) -> bytes:
-    return _varint(field << 3) + b"\x01" if value else b""
+    return written(field << 3) + b"\x01" if value else b""
 
 
 def _texts(field: int, values: Iterable[str]) -> bytes:

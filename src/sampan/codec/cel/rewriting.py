@@ -14,6 +14,7 @@ from itertools import count
 from typing import NamedTuple
 
 from sampan.codec.cel.tree import ANY_VALUE, CALL, CHECKED_EXPR, COMPREHENSION, LIST, SELECT, STRUCT, varint
+from sampan.codec.protobuf.wire import written
 
 REFERENCE_MAP, REFERENCE, OVERLOAD, IDENTITY = 2, 2, 3, 2
 TARGET, FUNCTION, ARGUMENT = 1, 2, 3
@@ -96,7 +97,7 @@ class _Rewriting:
 
     def _wrapped(self, expression: bytes) -> bytes:
         call = _field(FUNCTION, b"optional.ofNonZeroValue") + _field(ARGUMENT, expression)
-        return _number(IDENTITY << 3) + _number(next(self._new)) + _field(CALL, call)
+        return written(IDENTITY << 3) + written(next(self._new)) + _field(CALL, call)
 
 
 def _fields(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
@@ -117,13 +118,4 @@ def _fields(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
 
 
 def _field(number: int, value: bytes) -> bytes:
-    return _number(number << 3 | 2) + _number(len(value)) + value
-
-
-def _number(value: int) -> bytes:
-    made = bytearray()
-    while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
+    return written(number << 3 | 2) + written(len(value)) + value

@@ -45,6 +45,16 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     raise Malformed("the protobuf message has a number that does not end")
 
 
+def written(value: int) -> bytes:
+    """The unsigned integer as `varint` reads it."""
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    made.append(value)
+    return bytes(made)
+
+
 def signed(value: int) -> int:
     """An int64 (or int32, sent sign-extended) from the unsigned integer on the wire."""
     return value - (1 << 64) if value >= 1 << 63 else value
