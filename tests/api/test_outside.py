@@ -240,6 +240,19 @@ def test_applies_are_counted_apart(api: Any) -> None:
     assert value(api, "apiserver_request_total", verb="APPLY", resource="configmaps", code="201") == 1
 
 
+def test_who_sends_much_is_counted_once(api: Any) -> None:
+    """Who asks is found out before a large body is read; reading the figures counts, too."""
+    asked = "authentication_duration_seconds_count"
+    decided = "authorization_duration_seconds_count"
+    before = value(api, asked, result="success"), value(api, decided, result="allowed")
+    api.make(MAPS, {"metadata": {"generateName": "x-"}, "data": {"x": "y" * 100_000}})
+    assert value(api, asked, result="success") == before[0] + 3
+    assert value(api, decided, result="allowed") == before[1] + 3
+    wrong = value(api, asked, result="error")
+    assert api("POST", MAPS, b"x" * 100_000, token="wrong").status == 401
+    assert value(api, asked, result="error") == wrong + 1
+
+
 def test_objects_and_commits_are_counted(api: Any, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/endpoints"
     objects = {"resource": "endpoints"}

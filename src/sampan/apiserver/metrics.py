@@ -7,6 +7,10 @@ number of series is bounded whatever is asked for.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import socket
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sampan.api.registry import Kind
@@ -187,19 +191,36 @@ class Metrics:
 
 
 def _of_reloads(reloader: Reloader) -> list[str]:
-    name = f"apiserver_{reloader.what}_config_controller_automatic_reload"
-    taken = {'status="success"': reloader.succeeded, 'status="failure"': reloader.failed}
+    controller, server = f"apiserver_{reloader.what}_config_controller", f'apiserver_id_hash="{_identity()}"'
+    taken = {"success": reloader.succeeded, "failure": reloader.failed}
     return [
         *exposition.counts(
-            f"{name}s_total", "counter", "Changes of the configuration file that were taken up, or could not be.", taken
+            f"{controller}_automatic_reloads_total",
+            "counter",
+            "Changes of the configuration file that were taken up, or could not be.",
+            {f'{server},status="{status}"': count for status, count in taken.items()},
         ),
         *exposition.counts(
-            f"{name}_last_timestamp_seconds",
+            f"{controller}_automatic_reload_last_timestamp_seconds",
             "gauge",
             "When the last of them was.",
-            {f'status="{status}"': when for status, when in reloader.last.items()},
+            {f'{server},status="{status}"': when for status, when in reloader.last.items()},
+        ),
+        *exposition.counts(
+            f"{controller}_last_config_info",
+            "gauge",
+            "The configuration that is in force, by its digest.",
+            {f'{server},hash="{reloader.taken}"': 1},
         ),
     ]
+
+
+@cache
+def _identity() -> str:
+    """The digest of the server's name as KEP-1965 makes it: of the digest of its machine's name."""
+    machine = base64.b32encode(hashlib.sha256(socket.gethostname().encode()).digest()[:16])
+    name = f"apiserver-{machine.decode().rstrip('=').lower()}"
+    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def key_of(request: Request) -> Key:

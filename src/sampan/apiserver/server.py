@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import sys
@@ -51,6 +50,8 @@ from sampan.store.errors import StoreError
 from sampan.store.interface import Store
 
 log = logging.getLogger(__name__)
+Judging = asyncio.Task[Exception | None]
+"""A request's way to its body, where somebody else has to be asked."""
 
 
 class ApiServer:
@@ -179,9 +180,9 @@ class ApiServer:
 
     def handle(self, exchange: Exchange) -> Answer | Awaitable[Answer]:
         """Answer one request: at once when nothing has to be waited for."""
-        request = Request(
-            self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic()
-        )
+        if exchange.begun is not None:
+            return self._continue(exchange, *exchange.begun)
+        request = self._request(exchange)
         try:
             left = iter(stages.REQUEST)
             for stage in left:
@@ -193,8 +194,15 @@ class ApiServer:
             answer = error_answer(request, error)
         if isinstance(answer, Awaitable):
             return self._later(request, answer)
-        self.request_log.answered(request, answer, self.metrics.observe(request, answer))
+        self._answered(request, answer)
         return answer
+
+    def _request(self, exchange: Exchange) -> Request:
+        target = self.routes.identify(exchange.method, exchange.target)
+        return Request(self, exchange, target, self.clock.monotonic())
+
+    def _answered(self, request: Request, answer: Answer) -> None:
+        self.request_log.answered(request, answer, self.metrics.observe(request, answer))
 
     def _dispatch(self, request: Request) -> Answer | Awaitable[Answer]:
         heavy = len(request.exchange.body) >= HEAVY_BYTES and self.listening
@@ -202,30 +210,43 @@ class ApiServer:
 
     async def _waited(self, request: Request, wait: Awaitable[None], left: Iterator[stages.Stage]) -> Answer:
         """The way of a request from a stage on that has to wait: somebody else is asked who this is, or may they."""
-        await wait
-        for stage in left:
-            further = stage(request)
-            if further is not None:
-                await further
+        await _passed(request, wait, left)
         answer = self._dispatch(request)
         return await answer if isinstance(answer, Awaitable) else answer
 
     def preview(self, exchange: Exchange) -> Response | None:
-        """What a request is refused with whatever its body says; None when its body is worth reading."""
-        request = Request(
-            self, exchange, self.routes.identify(exchange.method, exchange.target), self.clock.monotonic()
-        )
+        """What a request is refused with whatever its body says; None when its body is worth reading.
+
+        Who asks and whether they may is found out then, once, as upstream does.
+        """
+        request = self._request(exchange)
+        judging: Judging | None = None
         try:
-            for stage in stages.REQUEST:
+            left = iter(stages.REQUEST)
+            for stage in left:
                 wait = stage(request)
                 if wait is not None:
-                    self.tasks.start(partial(_asked, wait), name="preview", policy="log")
-                    return None
+                    judging = self.tasks.start(partial(_judged, request, wait, left), name="preview", policy="log")
+                    break
         except ApiError as error:
             answer = error_answer(request, error)
-            self.request_log.answered(request, answer, self.metrics.observe(request, answer))
+            self._answered(request, answer)
             return answer
+        exchange.begun = request, judging
         return None
+
+    def _continue(self, exchange: Exchange, request: Request, judging: Judging | None) -> Awaitable[Answer]:
+        """Answer a request whose body has come."""
+        request.exchange, request.started = exchange, self.clock.monotonic()
+        return self._later(request, self._with_body(request, judging))
+
+    async def _with_body(self, request: Request, judging: Judging | None) -> Answer:
+        if judging is not None:
+            failure = await judging
+            if failure is not None:
+                raise failure
+        answer = self._dispatch(request)
+        return await answer if isinstance(answer, Awaitable) else answer
 
     async def _later(self, request: Request, pending: Awaitable[Answer]) -> Answer:
         in_flight, kind = self.metrics.in_flight, in_flight_kind(request)
@@ -238,7 +259,7 @@ class ApiServer:
             answer = error_answer(request, as_api_error(error))
         finally:
             in_flight[kind] -= 1
-        self.request_log.answered(request, answer, self.metrics.observe(request, answer))
+        self._answered(request, answer)
         return answer
 
     def token_keys(self) -> Keys:
@@ -303,7 +324,19 @@ class ApiServer:
         }
 
 
-async def _asked(wait: Awaitable[None]) -> None:
-    """Get an answer that will be remembered by the time it is needed."""
-    with contextlib.suppress(ApiError):
-        await wait
+async def _passed(request: Request, wait: Awaitable[None], left: Iterator[stages.Stage]) -> None:
+    """Through the stages that are left, from one on that has to be waited for. Raises ApiError."""
+    await wait
+    for stage in left:
+        further = stage(request)
+        if further is not None:
+            await further
+
+
+async def _judged(request: Request, wait: Awaitable[None], left: Iterator[stages.Stage]) -> Exception | None:
+    """Why the request may not go on; None: it may. Whatever fails is told, so that nothing is taken for a yes."""
+    try:
+        await _passed(request, wait, left)
+    except Exception as error:
+        return error
+    return None

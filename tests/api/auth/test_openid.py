@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -212,7 +213,11 @@ def test_the_file_is_taken_up_when_it_changes(world: Any) -> None:
     eventually(lambda: 'jwt[0].issuer.url: Invalid value: "http://x": URL scheme must be https' in log.read_text())
     assert isinstance(who(world, token), dict)
     metrics = world.api("GET", "/metrics").body
-    assert 'apiserver_authentication_config_controller_automatic_reloads_total{status="failure"} 1' in metrics
+    reloads, server = "apiserver_authentication_config_controller", r'\{apiserver_id_hash="sha256:[0-9a-f]{64}",'
+    assert re.search(rf'{reloads}_automatic_reloads_total{server}status="failure"}} 1\n', metrics)
+    assert re.search(rf'{reloads}_automatic_reload_last_timestamp_seconds{server}status="success"}} \d+', metrics)
+    taken = hashlib.sha256(document(changed).encode()).hexdigest()
+    assert re.search(rf'{reloads}_last_config_info{server}hash="sha256:{taken}"}} 1\n', metrics)
     which = f'jwt_issuer_hash="sha256:{hashlib.sha256(world.one.url.encode()).hexdigest()}"'
     for told in (
         *(f'latency_seconds_count{{result="{result}",{which}}}' for result in ("success", "failure")),

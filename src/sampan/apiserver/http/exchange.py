@@ -40,11 +40,13 @@ class Exchange:
     complete. `chunked` says that the client knows chunked transfer (it speaks HTTP/1.1). `identity` is told in the
     answer's head (`Audit-Id`); b"" where there is no connection to tell it on. `repeated` holds what came of a header
     that came several times; `headers` has that in one, with commas. `arrived` is when it was complete, by the monotonic
-    clock; infinity where it did not come over a connection.
+    clock; infinity where it did not come over a connection. `begun` is what the handler's owner keeps of a request it
+    was shown before its body.
     """
 
     __slots__ = (
         "arrived",
+        "begun",
         "body",
         "chunked",
         "headers",
@@ -71,6 +73,7 @@ class Exchange:
         arrived: float = math.inf,
     ) -> None:
         self.arrived = arrived
+        self.begun: Any = None
         self.chunked = chunked
         self.repeated = repeated
         self.identity = identity

@@ -68,6 +68,7 @@ class Reader:
         self._head_bytes = 0
         self._field_bytes = 0
         self._in_head = self.receiving = False
+        self._seen: Exchange | None = None
 
     def feed(self, data: bytes) -> None:
         if self._stopped or self._deaf:
@@ -153,6 +154,7 @@ class Reader:
             if refusal is not None:
                 self._receiver.reject(refusal, seen)
                 return
+            self._seen = seen
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self._receiver.proceed(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -173,7 +175,10 @@ class Reader:
             return
         self.receiving = False
         body, self._body = self._body, []
-        self._receiver.received(self._exchange((body[0] if len(body) == 1 else b"".join(body)) if body else b""))
+        exchange = self._exchange((body[0] if len(body) == 1 else b"".join(body)) if body else b"")
+        if self._seen is not None:
+            exchange.identity, exchange.begun = self._seen.identity, self._seen.begun
+        self._receiver.received(exchange)
 
     def _exchange(self, body: bytes) -> Exchange:
         parser = self._parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ LOOK_SECONDS = 1.0
 class Reloader:
     """`load` takes the file up or raises ValueError. `succeeded` and `failed` count what it did.
 
-    `last`: when each of "success" and "failure" was last, in seconds since the epoch.
+    `last`: when each of "success" and "failure" was last, in seconds since the epoch. `taken`: the digest of what is
+    in force.
     """
 
     def __init__(self, what: str, file: Path, load: Callable[[], None], clock: Clock) -> None:
@@ -27,6 +29,7 @@ class Reloader:
         self._watched = Watched([file])
         self.succeeded = self.failed = 0
         self.last: dict[str, float] = {}
+        self.taken = self._digest() if file.is_file() else ""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -47,4 +50,8 @@ class Reloader:
         else:
             self.succeeded += 1
             self.last["success"] = self._clock.now()
+            self.taken = self._digest()
             log.info("configuration taken up what=%s file=%s", self.what, self._file)
+
+    def _digest(self) -> str:
+        return f"sha256:{hashlib.sha256(self._file.read_bytes()).hexdigest()}"
