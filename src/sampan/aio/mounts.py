@@ -6,8 +6,11 @@ Failures are OSError with the kernel's errno, as those of the `os` module are.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +21,6 @@ MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_SHARED = 1 << 20
-MNT_FORCE = 1
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 RESOLVE_NO_XDEV = 0x01
@@ -29,6 +31,9 @@ OPENAT2 = 437  # the same number on every architecture
 ESCAPED = re.compile(rb"\\([0-7]{3})")
 MOUNTINFO = Path("/proc/self/mountinfo")
 
+UMOUNT = ("umount", "--force", "--lazy", "--no-canonicalize", "--internal-only")
+"""Asks nothing of the file system itself."""
+LEFT: list[subprocess.Popen[bytes]] = []
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,10 +59,34 @@ def mount(source: str, target: Path, filesystem: str = "", flags: int = 0, optio
     )
 
 
-def unmount(target: Path | str, *, force: bool = False) -> None:
-    """Detaches it at once, even when it is busy; `force` also gives up on a file server that does not answer."""
-    flags = MNT_DETACH | UMOUNT_NOFOLLOW | (MNT_FORCE if force else 0)
-    _checked(_libc.umount2(os.fsencode(target), flags), target)
+def unmount(target: Path | str) -> None:
+    """Detaches it at once, even when it is busy."""
+    _checked(_libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW), target)
+
+
+def unmount_apart(
+    target: str,
+    *,
+    program: Sequence[str] = UMOUNT,
+    patience: float = 3.0,
+    left: list[subprocess.Popen[bytes]] = LEFT,
+) -> None:
+    """Likewise, of a file server that may not answer: what is under way to it fails, and the wait is a child's.
+
+    The kernel detaches it first and may then wait for the server for ever; no signal ends that, so a process of ours
+    that waited there itself could never end. Children that still wait are in `left`, and looked at by the next call.
+    """
+    left[:] = [child for child in left if child.poll() is None]
+    child = subprocess.Popen(
+        [*program, target], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        _, said = child.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        left.append(child)
+        return
+    if child.returncode:
+        raise OSError(errno.EBUSY, said.decode(errors="replace").strip(), target)
 
 
 def entries(table: bytes) -> list[Entry]:
@@ -104,7 +133,7 @@ def unmount_below(directory: Path) -> list[str]:
         if not is_inside(entry.point, str(directory)):
             continue
         try:
-            unmount(entry.point, force=entry.filesystem.startswith("nfs"))
+            (unmount_apart if entry.filesystem.startswith("nfs") else unmount)(entry.point)
         except OSError as error:
             failures.append(f"{entry.point}: {error.strerror}")
     return failures

@@ -21,6 +21,7 @@ from sampan.volumes.persistent import Persistent
 SOURCES: tuple[VolumeKind, ...] = (Local(), Nfs(), HostPath())
 DEVICES = ("local",)
 """Those that may be block devices."""
+OPTIONS_ANNOTATION = "volume.beta.kubernetes.io/mount-options"
 
 
 class Claim:
@@ -87,10 +88,16 @@ def persistent(volume: Any, *, read_only: bool) -> Persistent:
         local=spec.local,
         nfs=spec.nfs,
         hostPath=spec.hostPath,
-        options=tuple(spec.mountOptions or ()),
+        options=mount_options(volume),
         read_only=read_only,
         block=spec.volumeMode == "Block",
     )
+
+
+def mount_options(volume: Any) -> tuple[str, ...]:
+    """The annotation is the field's elder and goes before it, as upstream has it."""
+    noted = (volume.metadata.annotations or {}).get(OPTIONS_ANNOTATION)
+    return tuple(noted.split(",") if noted else volume.spec.mountOptions or ())
 
 
 def check_node(volume: Any, labels: Mapping[str, str]) -> None:

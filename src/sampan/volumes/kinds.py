@@ -75,7 +75,7 @@ def has_changing(pod: Any) -> bool:
 
 async def tear_down(directory: Path, mounter: Mounter) -> None:
     """Unmounts and deletes a pod's folder; never deletes through a mount that would not go. Raises VolumeError."""
-    failures = mounter.unmount_below(directory)
+    failures = await mounter.take_down(directory)
     if failures:
         raise VolumeError("; ".join(failures))
     await mounter.remove(directory)

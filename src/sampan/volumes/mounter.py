@@ -24,6 +24,8 @@ from sampan.volumes.ownership import give_to_group
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+UNMOUNT_SECONDS = 10.0
+"""How long unmounting may take; what is detached by then goes on without us."""
 PACKAGES = {"blkid": "util-linux", "fsck": "util-linux", "mkfs.ext": "e2fsprogs", "mkfs.xfs": "xfsprogs"}
 """Beginnings of programs' names, and where they are from."""
 
@@ -65,6 +67,10 @@ class Mounter(Protocol):
         """Unmounts everything at and under the folder; returns what could not be."""
         ...
 
+    async def take_down(self, directory: Path) -> list[str]:
+        """Likewise, but beside the event loop: the last one that lets go of a file server may wait for it."""
+        ...
+
     async def aside(self, work: Callable[[], T]) -> T:
         """The result of work that may hang on a file server, for as long as such a call may take."""
         ...
@@ -81,10 +87,18 @@ class Mounter(Protocol):
 class KernelMounter:
     """`program` is mount(8); it gets `patience` seconds."""
 
-    def __init__(self, clock: Clock, *, program: str = "mount", patience: float = 120.0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        program: str = "mount",
+        patience: float = 120.0,
+        unmount: Callable[[Path], list[str]] = mounts.unmount_below,
+    ) -> None:
         self._clock = clock
         self._program = program
         self._patience = patience
+        self._unmount = unmount
 
     def tmpfs(self, target: Path, size: int | None, *, swap: bool = True) -> None:
         if self.mounted(target):
@@ -162,7 +176,15 @@ class KernelMounter:
             log.warning("mounts made in pods are not seen outside of them directory=%s error=%s", directory, error)
 
     def unmount_below(self, directory: Path) -> list[str]:
-        return mounts.unmount_below(directory)
+        return self._unmount(directory)
+
+    async def take_down(self, directory: Path) -> list[str]:
+        """A mount leaves the table before the kernel writes back what is left for its server: so the table tells."""
+        try:
+            return await self._clock.wait_for(in_thread(lambda: self._unmount(directory)), UNMOUNT_SECONDS)
+        except TimeoutError:
+            left = mounts.points_below(directory, mounts.MOUNTINFO.read_bytes())
+            return [f"{point}: the file system does not answer" for point in left]
 
     async def aside(self, work: Callable[[], T]) -> T:
         try:

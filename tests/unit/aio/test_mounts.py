@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
-from sampan.aio.mounts import Entry, around, entries, points_below
+import pytest
+
+from sampan.aio.mounts import Entry, around, entries, points_below, unmount_apart
 
 TABLE = (
     b"1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n"
@@ -30,3 +35,20 @@ def test_mounts_below_a_folder_come_latest_first() -> None:
 def test_the_mount_around_a_path() -> None:
     assert around("/d/x/y", TABLE).point == "/d/x"
     assert around("/dx", TABLE).point == "/"
+
+
+def test_unmounting_what_hangs_is_left_to_a_child() -> None:
+    left: list[subprocess.Popen[bytes]] = []
+    unmount_apart("1000", program=["sleep"], patience=0.05, left=left)
+    (child,) = left
+    assert child.poll() is None
+    os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
+    unmount_apart("/none", program=["true"], left=left)
+    assert left == []
+
+
+def test_why_it_cannot_be_unmounted() -> None:
+    with pytest.raises(OSError, match="no such mount") as failure:
+        unmount_apart("/none", program=["sh", "-c", "echo no such mount >&2; exit 32"])
+    assert failure.value.filename == "/none"

@@ -93,6 +93,9 @@ class FakeMounter:
         self.mounts = [mount for mount in self.mounts if not mount[0].startswith(str(directory))]
         return []
 
+    async def take_down(self, directory: Path) -> list[str]:
+        return self.unmount_below(directory)
+
     async def aside(self, work: Callable[[], Any]) -> Any:
         return work()
 

@@ -93,6 +93,9 @@ class FakeMounter:
     def unmount_below(self, directory: Path) -> list[str]:
         return [self.stuck] if self.stuck else []
 
+    async def take_down(self, directory: Path) -> list[str]:
+        return self.unmount_below(directory)
+
     async def aside(self, work: Callable[[], Any]) -> Any:
         return work()
 

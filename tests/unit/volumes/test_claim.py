@@ -11,7 +11,7 @@ import pytest
 from sampan.api.kinds import core_v1
 from sampan.volumes import kinds
 from sampan.volumes.errors import VolumeError
-from sampan.volumes.nfs import source_of
+from sampan.volumes.nfs import Nfs, source_of
 
 from .harness import World
 
@@ -64,10 +64,29 @@ async def test_nfs_with_options(tmp_path: Path) -> None:
 async def test_nfs_in_the_pod_itself(tmp_path: Path) -> None:
     made = World(tmp_path, [{"name": "v", "nfs": {"server": "s", "path": "/p"}}])
     made.mounter.refusal = "mount failed: exit status 32"
-    with pytest.raises(VolumeError, match=r'^MountVolume\.SetUp failed for volume "v" : mount failed: exit status 32$'):
+    with pytest.raises(VolumeError, match=r'^MountVolume\.SetUp failed for volume "v" : mount failed: exit status 32'):
         await made.set_up()
     made.mounter.refusal = ""
     assert (await made.set_up())["v"] == tmp_path / "pod/volumes/kubernetes.io~nfs/v"
+
+
+async def test_nfs_with_options_of_the_elder_form(tmp_path: Path) -> None:
+    persistent = volume(nfs={"server": "10.0.0.9", "path": "/export"}, mountOptions=["hard"])
+    persistent.metadata.annotations = {"volume.beta.kubernetes.io/mount-options": "nfsvers=3,nolock"}
+    made = world(tmp_path, claim(), persistent)
+    await made.set_up()
+    assert made.mounter.mounts[0][1].startswith("-t nfs -o nfsvers=3,nolock 10.0.0.9:/export ")
+
+
+def test_what_a_node_lacks_for_nfs_is_told_with_what_to_do(tmp_path: Path) -> None:
+    program, filesystems = tmp_path / "mount.nfs", tmp_path / "filesystems"
+    filesystems.write_text("\text4\nnodev\tnfsd\n")
+    nfs = Nfs((program,), filesystems)
+    assert nfs.missing() == "This node has no mount.nfs: install the package nfs-common there"
+    program.touch()
+    assert nfs.missing().startswith("This node's kernel has no NFS client")
+    filesystems.write_text("\text4\nnodev\tnfs\n")
+    assert nfs.missing() == ""
 
 
 def test_an_ipv6_server_has_brackets() -> None:

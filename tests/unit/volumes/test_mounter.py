@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sampan.aio.clock import SystemClock
+from sampan.testing.clock import VirtualClock
 from sampan.volumes.errors import VolumeError
-from sampan.volumes.mounter import KernelMounter
+from sampan.volumes.mounter import UNMOUNT_SECONDS, KernelMounter
 
 
 def program(folder: Path, script: str) -> str:
@@ -62,6 +63,23 @@ async def test_a_file_system_that_does_not_answer(tmp_path: Path) -> None:
         await mounter.aside(answers.wait)
     answers.set()
     assert await mounter.aside(answers.is_set)
+
+
+async def test_a_file_server_that_holds_up_unmounting_holds_up_nobody(tmp_path: Path) -> None:
+    """The kernel takes the mount off its table and then waits for the server: what the table says counts."""
+    answers, clock = threading.Event(), VirtualClock()
+
+    def unmount(_: Path) -> list[str]:
+        answers.wait()
+        return []
+
+    taking = asyncio.create_task(KernelMounter(clock, unmount=unmount).take_down(tmp_path))
+    await clock.advance(UNMOUNT_SECONDS + 1)
+    assert await taking == []
+    taking = asyncio.create_task(KernelMounter(clock, unmount=unmount).take_down(Path("/proc")))
+    await clock.advance(UNMOUNT_SECONDS + 1)
+    assert "/proc: the file system does not answer" in await taking
+    answers.set()
 
 
 def test_a_kernel_that_shares_no_mounts_keeps_no_kubelet_from_its_work(tmp_path: Path) -> None:

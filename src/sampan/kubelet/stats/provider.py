@@ -24,8 +24,14 @@ from sampan.kubelet.stats.rates import Rates
 from sampan.kubelet.stats.usage import ContainerUse, DiskSpace, PodUse
 
 LENT = ("etc-hosts", "containers")
-COUNTED_VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "gitRepo")
-"""What lies on the node's own disk."""
+COUNTED_VOLUMES = {
+    "emptyDir": "kubernetes.io~empty-dir",
+    "configMap": "kubernetes.io~configmap",
+    "secret": "kubernetes.io~secret",
+    "downwardAPI": "kubernetes.io~downward-api",
+    "projected": "kubernetes.io~projected",
+}
+"""What lies on the node's own disk, and in which folder. Others are not looked at: their server may not answer."""
 OffLoop = Callable[..., Awaitable[Any]]
 """Calls a function with its arguments where it does not hold up the event loop: `asyncio.to_thread`."""
 
@@ -144,10 +150,9 @@ class Measuring:
         folder = self._root / "pods" / pod.metadata.uid / "volumes"
         found = {}
         for volume in pod.spec.volumes or ():
-            if not any(getattr(volume, source, None) is not None for source in COUNTED_VOLUMES):
-                continue
-            for kind in folder.glob(f"*/{volume.name}"):
-                found[volume.name] = disk.measured(kind)
+            for source, plugin in COUNTED_VOLUMES.items():
+                if getattr(volume, source) is not None and (folder / plugin / volume.name).exists():
+                    found[volume.name] = disk.measured(folder / plugin / volume.name)
         return found
 
 
