@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any
 
+from sampan.api.bycontent import by_content
 from sampan.api.names import label
 from sampan.api.quantity import parse
 from sampan.api.validation.problems import quote
@@ -68,7 +69,14 @@ def pod(o: Any) -> list[str]:
     if o.metadata.name and (wrong := label(o.metadata.name)):
         found.append(f"metadata.name: {HOSTNAME}: [{' '.join(wrong)}]")
     metadata(o.metadata, found, "metadata")
-    spec(o.spec, found, "spec")
+    found.extend(own_spec(o.spec))
+    return found
+
+
+@by_content
+def own_spec(given: Any) -> list[str]:
+    found: list[str] = []
+    spec(given, found, "spec")
     return found
 
 

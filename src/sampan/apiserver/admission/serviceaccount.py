@@ -32,6 +32,10 @@ class ServiceAccount(Plugin):
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods")})
     subresources: ClassVar[frozenset[str]] = frozenset({"", "ephemeralcontainers"})
 
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self._volume = ""
+
     def mutate(self, write: Write) -> Awaitable[None] | None:
         pod = write.new
         if write.operation != CREATE or pod.spec is None or MIRROR in (pod.metadata.annotations or {}):
@@ -100,13 +104,19 @@ class ServiceAccount(Plugin):
         if not needing:
             return
         present = [v.name for v in spec.volumes or () if (v.name or "").startswith(VOLUME_PREFIX)]
-        name = present[0] if present else generated(VOLUME_PREFIX, self.server.rng)
+        name = present[0] if present else self._named()
         for container in needing:
             mount = core_v1.VolumeMount(name=name, mountPath=MOUNT_PATH, readOnly=True)
             container.volumeMounts = [*(container.volumeMounts or ()), mount]
         if not present:
             volume = core_v1.Volume(name=name, projected=accountvolume.projected())
             spec.volumes = [*(spec.volumes or ()), volume]
+
+    def _named(self) -> str:
+        """One name in all pods: those of one template then have one spec, which is judged but once (`by_content`)."""
+        if not self._volume:
+            self._volume = generated(VOLUME_PREFIX, self.server.rng)
+        return self._volume
 
 
 def refuse(write: Write, why: str) -> None:

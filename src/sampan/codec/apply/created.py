@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from sampan.api import schema
+from sampan.api.bycontent import by_content
 from sampan.api.schema import Field, TypeInfo
 from sampan.codec.apply.fieldset import LEAF, SELF, Tree
 from sampan.codec.apply.shapes import Keyed, List, Map, Shape, Struct, Unkeyed, of_field, of_type
@@ -32,6 +33,8 @@ from sampan.codec.apply.stripped import STRIPPED
 from sampan.codec.apply.versions import whole
 
 _encode = msgspec.json.Encoder().encode
+REPEATED = frozenset({"io.k8s.api.core.v1.PodSpec"})
+"""What many objects say alike, and is large enough for remembering to be cheaper than working out."""
 
 
 def fields(obj: Any) -> Tree:
@@ -92,6 +95,8 @@ def _compile(info: TypeInfo, sort: str) -> str:
         _globals[name] = lambda obj: _function(info, sort)(obj)
         source = "\n    ".join([f"def {name}(o):", *BODIES[sort](info)])
         exec(compile(source, f"<fields of {info.definition}>", "exec"), _globals)
+        if info.definition in REPEATED:
+            _globals[name] = by_content(_globals[name])
     return name
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from sampan.api.bycontent import by_content
 from sampan.api.names import label, subdomain
 from sampan.api.quantity import parse
 from sampan.api.validation.core import dns, podannotations, scheduling, security, windows
@@ -14,6 +16,7 @@ from sampan.api.validation.metadata import annotation_map, labels
 from sampan.api.validation.numbers import LARGEST, between
 from sampan.api.validation.problems import each_invalid, forbidden, invalid, not_supported, required
 from sampan.api.validation.resources import container_resource_name, quantity, requirements
+from sampan.api.validation.violations import Enough, Violations
 
 HOSTNAME_LENGTH = 64
 POD_RESOURCES = ("cpu", "hugepages-", "memory")
@@ -26,14 +29,30 @@ def create(pod: Any, errors: Errors) -> None:
     spec, given = pod.spec, pod.metadata.annotations
     if given:
         podannotations.judge(given, spec, errors, "metadata.annotations")
-    pod_spec(spec, pod.metadata.name or "", errors, "spec")
+    if not faultless(spec):
+        new_spec(spec, pod.metadata.name or "", errors)
+    if given:
+        podannotations.agree(given, spec, errors, "spec")
+
+
+@by_content
+def faultless(spec: Any) -> bool:
+    """Whether nothing is wrong with a new pod's spec, whatever the pod is called: claims are named after their pod."""
+    if any(volume.ephemeral is not None for volume in spec.volumes or ()):
+        return False
+    wrong = Violations()
+    with suppress(Enough):
+        new_spec(spec, "", wrong)
+    return not wrong
+
+
+def new_spec(spec: Any, name: str, errors: Errors) -> None:
+    pod_spec(spec, name, errors, "spec")
     tokens_need_account(spec, errors)
     if spec.ephemeralContainers:
         errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.nodeName and spec.schedulingGates:
         errors.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
-    if given:
-        podannotations.agree(given, spec, errors, "spec")
 
 
 def tokens_need_account(spec: Any, errors: Errors) -> None:
