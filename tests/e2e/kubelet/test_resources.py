@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sampan.aio.mounts import mount, unmount_below
 from sampan.api import quantity
 from sampan.api.kinds import core_v1
 from sampan.kubelet.cgroup.tree import CgroupTree
@@ -194,7 +195,6 @@ async def test_a_pod_over_its_limit_on_disk(machine: Machine) -> None:
 SHORTAGES = {
     "memory.available": ("100000Gi", "memory", "MemoryPressure"),
     "nodefs.available": ("100000Gi", "ephemeral-storage", "DiskPressure"),
-    "nodefs.inodesFree": ("100000G", "inodes", "DiskPressure"),
     "pid.available": ("100M", "pids", "PIDPressure"),
 }
 """Thresholds that no machine meets, what is then said to be short, and what the node shows."""
@@ -221,8 +221,7 @@ async def test_a_node_short_of_everything(machine: Machine, signal: str) -> None
         assert status.reason == "Evicted"
         assert f"low on resource: {resource}" in status.message
         assert node.phase("dear") == "Running"
-        shown = {c.type: c.status for c in node.api.peek(core_v1.Node, "n1").status.conditions}
-        assert shown[condition] == "True"
+        assert is_short(node, condition)
         assert node.container(pod="done").state.terminated.exitCode == 3
         kept = ["dear"] if condition == "DiskPressure" else ["cheap", "dear", "done"]
 
@@ -234,6 +233,76 @@ async def test_a_node_short_of_everything(machine: Machine, signal: str) -> None
         await node.clear()
     finally:
         await node.stop()
+
+
+@pytest.fixture
+def small_disk(machine: Machine) -> Iterator[Node]:
+    """A node whose own file system has 64 MiB and 4,000 inodes."""
+    node = Node(machine)
+    mount("tmpfs", node.folder, "tmpfs", options=f"size={64 * MIB},nr_inodes=4000")
+    try:
+        yield node
+    finally:
+        assert unmount_below(node.folder) == []
+
+
+FILLS = {
+    "nodefs.available": ("dd if=/dev/zero of=/v/f bs=1M count={}", ("21", "18"), "32Mi", "16Mi"),
+    "nodefs.inodesFree": ("seq {} | sed s,^,/v/, | xargs touch", ("1300", "1100"), "2000", "1000"),
+}
+"""How a pod fills the disk, what two of them take, the threshold, and how much more is to be free once it was met."""
+
+
+@pytest.mark.parametrize("signal", FILLS)
+async def test_a_soft_threshold(small_disk: Node, signal: str) -> None:
+    """It is told at once and acted upon after its grace; pods end in theirs, as far as the node bears it; they go until
+    there is more than the threshold; and the node says so a while longer."""
+    fill, amounts, threshold, more = FILLS[signal]
+    node = small_disk
+    node.config = replace(
+        node.config,
+        eviction_check=0.2,
+        eviction_hard={},
+        eviction_soft={signal: threshold},
+        eviction_soft_grace={signal: 2.0},
+        eviction_max_pod_grace=1.0,
+        eviction_minimum_reclaim={signal: more},
+        eviction_transition=2.0,
+    )
+    async with running_node(node):
+        node.pod("calm", containers=[burn("sleep 1000")])
+        volume = {"volumes": [{"name": "v", "emptyDir": {}}], "terminationGracePeriodSeconds": 600}
+        for name, amount in zip(("most", "more"), amounts, strict=True):
+            script = f"trap '' TERM; {fill.format(amount)}; while :; do sleep 1; done"
+            mounts = [{"name": "v", "mountPath": "/v"}]
+            node.pod(name, containers=[burn(script, volumeMounts=mounts)], **volume)
+        times: dict[str, float] = {}
+
+        async def noted(what: str, holds: Callable[[], Any]) -> None:
+            await eventually(holds, seconds=30)
+            times[what] = node.clock.monotonic()
+
+        def evicted(count: int) -> bool:
+            return sum(event.startswith("Evicted: ") for event in node.events()) >= count
+
+        await noted("pressed", lambda: is_short(node, "DiskPressure"))
+        await noted("first", lambda: evicted(1))
+        await noted("gone", lambda: node.phase("most") == "Failed")
+        await noted("second", lambda: evicted(2))
+        await noted("relieved", lambda: not is_short(node, "DiskPressure"))
+        assert node.phase("calm") == "Running"
+        for name in ("most", "more"):
+            assert node.get(name).status.reason == "Evicted"
+            assert node.container(pod=name).state.terminated.exitCode == 137
+        assert times["first"] - times["pressed"] >= 1.5
+        assert 0.8 <= times["gone"] - times["first"] < 20
+        assert times["relieved"] - times["second"] >= 1.5
+
+
+def is_short(node: Node, condition: str) -> bool:
+    found = node.api.peek(core_v1.Node, "n1")
+    told = found.status.conditions if found is not None and found.status is not None else ()
+    return any(c.type == condition and c.status == "True" for c in told)
 
 
 def ask(node: Node, requests: dict[str, str], limits: dict[str, str], pod_level: dict[str, str] | None = None) -> None:
