@@ -58,6 +58,11 @@ NODE = (
         help="For --pod-network bgp: this node's neighbours, AS@ADDRESS,...; mesh: all other nodes.  "
         "[default: the cluster's, or mesh]",
     ),
+    click.option(
+        "--bgp-password-file",
+        type=ABSOLUTE,
+        help="For --pod-network bgp: file with lines PASSWORD (for all neighbours) or ADDRESS PASSWORD.",
+    ),
 )
 
 PROXY = (

@@ -92,13 +92,13 @@ def make_proxy(options: Options, client: Any, clock: Clock, rng: random.Random) 
 def make_dns(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
     from sampan.cluster import node
 
-    return node.dns(options, client, clock, rng)
+    return node.names_alone(options, client, clock, rng)
 
 
 def make_network(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:
     from sampan.cluster import node
 
-    return node.NodeNetwork(options, client, clock, rng)
+    return node.network(options, client, clock, rng)
 
 
 def make_ingress(options: Options, client: Any, clock: Clock, rng: random.Random) -> Any:

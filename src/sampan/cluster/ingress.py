@@ -6,23 +6,28 @@ import random
 from pathlib import Path
 
 from sampan.aio.clock import Clock, SystemClock
+from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
+from sampan.cluster.together import Together
 from sampan.network.ingress.certificate import self_signed
 from sampan.network.ingress.component import IngressController
 from sampan.network.ingress.haproxy import Place
 from sampan.network.ingress.process import Haproxy, user
+from sampan.network.liveness.component import PeerLiveness
 
 IPV6 = Path("/proc/net/if_inet6")
 UNNAMED = "ingress.sampan.invalid"
 """Whom the certificate is made out to that is shown to clients that ask for no host of an Ingress."""
 
 
-def controller(options: Options, client: Client, clock: Clock, rng: random.Random) -> IngressController:
-    where = place(options)
-    return IngressController(
+def controller(options: Options, client: Client, clock: Clock, rng: random.Random) -> Together:
+    """With an ear of its own for nodes that do not answer: it may be alone in its process."""
+    where, informers = place(options), Informers(client, clock, rng)
+    ingresses = IngressController(
         client=client,
+        informers=informers,
         clock=clock,
         rng=rng,
         server=Haproxy(where, clock),
@@ -30,6 +35,10 @@ def controller(options: Options, client: Client, clock: Clock, rng: random.Rando
         address=options.node_ip,
         certificate=self_signed(UNNAMED, clock.now()),
     )
+    liveness = PeerLiveness(
+        informers=informers, clock=clock, rng=rng, node_name=options.node_name, tell=[ingresses.avoid]
+    )
+    return Together(informers, {"ingress": ingresses, "liveness": liveness}, clock, rng)
 
 
 def place(options: Options) -> Place:

@@ -19,6 +19,7 @@ from sampan.cluster import ingress
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.gate import GATE
 from sampan.cluster.options import Options
+from sampan.cluster.together import Runs, Together
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Host
 from sampan.cri.snapshots import Snapshots
@@ -28,6 +29,7 @@ from sampan.kubelet.configuration import load as configuration
 from sampan.kubelet.configuration.load import BadConfiguration
 from sampan.kubelet.kubelet import Kubelet
 from sampan.network import bandwidth, cni
+from sampan.network.bgp import passwords
 from sampan.network.bgp.component import BgpRoutes
 from sampan.network.bgp.fabric import AS_ANNOTATION, fabric
 from sampan.network.bgp.process import Bird
@@ -35,6 +37,7 @@ from sampan.network.cni import PodNetwork
 from sampan.network.dns import interface
 from sampan.network.dns.component import DnsServer
 from sampan.network.dns.metrics import PORT as DNS_METRICS_PORT
+from sampan.network.liveness.component import PeerLiveness
 from sampan.network.policy import packetfilter
 from sampan.network.policy.component import PolicyEnforcer
 from sampan.network.policy.packetfilter import PacketFilter
@@ -175,35 +178,39 @@ def configured(defaults: KubeletConfig, path: str) -> KubeletConfig:
     return found
 
 
-class NodeNetwork:
-    """Ways to other nodes, service proxy and DNS over one set of informers: what several need is held once."""
+def network(options: Options, client: Client, clock: Clock, rng: random.Random) -> Together:
+    """Ways to other nodes, service proxy, network policies and DNS."""
+    informers = Informers(client, clock, rng)
+    names = dns(options, client, clock, rng, informers)
+    ways = ways_to_others(options, clock, rng, informers)
 
-    def __init__(self, options: Options, client: Client, clock: Clock, rng: random.Random) -> None:
-        self._clock = clock
-        self._rng = rng
-        self._informers = Informers(client, clock, rng)
-        self._parts: dict[str, ProxyDaemon | DnsServer | PodRoutes | BgpRoutes | PolicyEnforcer] = {
-            "policy": policies(options, clock, rng, self._informers),
-            "proxy": proxy(options, client, clock, rng, self._informers, self._beside),
-            "dns": dns(options, client, clock, rng, self._informers),
-        }
+    def beside() -> dict[str, Any]:
+        return {name: each.statistics() for name, each in ways.items()}
 
-        if not options.foreign_network:
-            make = announced_routes if options.announced_network else routes
-            self._parts["routes"] = make(options, clock, rng, self._informers)
+    parts: dict[str, Runs] = {
+        "policy": policies(options, clock, rng, informers),
+        "proxy": proxy(options, client, clock, rng, informers, beside, names.avoid),
+        "dns": names,
+        **ways,
+    }
+    return Together(informers, parts, clock, rng)
 
-    def _beside(self) -> dict[str, Any]:
-        """What the ways to other nodes' pods say of themselves."""
-        return {"routes": self._parts["routes"].statistics()} if "routes" in self._parts else {}
 
-    async def run(self) -> None:
-        """Until cancelled; a part that fails is started again without the other."""
-        backoff = Backoff(base=1.0, cap=30.0, rng=self._rng, jitter=0.2)
-        async with TaskOwner("network", clock=self._clock, backoff=backoff) as tasks:
-            self._informers.start(tasks)
-            for name, part in self._parts.items():
-                tasks.start(part.run, name=name, policy="restart")
-            await tasks.wait()
+def ways_to_others(
+    options: Options, clock: Clock, rng: random.Random, informers: Informers
+) -> dict[str, PodRoutes | BgpRoutes]:
+    if options.foreign_network:
+        return {}
+    make = announced_routes if options.announced_network else routes
+    return {"routes": make(options, clock, rng, informers)}
+
+
+def names_alone(options: Options, client: Client, clock: Clock, rng: random.Random) -> Together:
+    """DNS in a process of its own, which has nobody to tell it which nodes do not answer."""
+    informers = Informers(client, clock, rng)
+    names = dns(options, client, clock, rng, informers)
+    liveness = PeerLiveness(informers=informers, clock=clock, rng=rng, node_name=options.node_name, tell=[names.avoid])
+    return Together(informers, {"dns": names, "liveness": liveness}, clock, rng)
 
 
 def routes(options: Options, clock: Clock, rng: random.Random, informers: Informers) -> PodRoutes:
@@ -227,6 +234,7 @@ def announced_routes(options: Options, clock: Clock, rng: random.Random, informe
         cluster=[str(cidr) for cidr in cni.split(options.cluster_cidr)],
         speaker=Bird(options.layout.bgp, clock),
         near=near,
+        passwords=lambda: passwords.read(Path(options.bgp_password_file)) if options.bgp_password_file else {},
     )
 
 
@@ -246,9 +254,12 @@ def proxy(
     rng: random.Random,
     informers: Informers | None = None,
     beside: Callable[[], dict[str, Any]] = dict,
+    avoid: Callable[[frozenset[str]], None] | None = None,
 ) -> ProxyDaemon:
     config = proxy_config(options)
-    return ProxyDaemon(client=client, clock=clock, rng=rng, config=config, informers=informers, beside=beside)
+    return ProxyDaemon(
+        client=client, clock=clock, rng=rng, config=config, informers=informers, beside=beside, avoid=avoid
+    )
 
 
 def proxy_config(options: Options) -> ProxyConfig:

@@ -35,6 +35,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     bgp_as: str = ""
     """With `pod_network` bgp: this node's autonomous system, "" for the default."""
     bgp_peers: str = ""
+    bgp_password_file: str = ""
     """With `pod_network` bgp: `AS@ADDRESS,...` or "mesh"; "" for the cluster's, or a mesh."""
     container_runtime_endpoint: str = ""
     cni_bin_dir: str = "/usr/lib/cni"

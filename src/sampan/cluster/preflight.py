@@ -88,15 +88,19 @@ def check_network(options: Options) -> None:
 
 
 def check_bgp(options: Options) -> None:
-    """Neighbours that can be read, and no other BIRD."""
+    """Neighbours and passwords that can be read."""
+    from sampan.network.bgp import passwords
     from sampan.network.bgp.fabric import fabric
+    from sampan.network.errors import Unusable
 
     try:
         fabric(options.bgp_as, options.bgp_peers)
-    except ValueError as error:
+        if options.bgp_password_file:
+            passwords.read(Path(options.bgp_password_file))
+    except (ValueError, Unusable) as error:
         raise ClusterError(str(error)) from None
-    if (options.bgp_as or options.bgp_peers) and not options.announced_network:
-        raise ClusterError("--bgp-as and --bgp-peers are for --pod-network bgp: name that, too, or leave them out")
+    if (options.bgp_as or options.bgp_peers or options.bgp_password_file) and not options.announced_network:
+        raise ClusterError("--bgp-as, --bgp-peers and --bgp-password-file are for --pod-network bgp: name that, too")
 
 
 def check_node(options: Options, *, running: bool) -> None:

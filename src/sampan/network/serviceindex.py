@@ -20,6 +20,11 @@ def services_of(piece: Any) -> list[str]:
     return [f"{piece.metadata.namespace}/{name}"] if name else []
 
 
+def on_nodes(piece: Any, nodes: frozenset[str]) -> bool:
+    """Whether an endpoint of the slice is on one of them."""
+    return any(endpoint.nodeName in nodes for endpoint in piece.endpoints or ())
+
+
 def services(informers: Informers) -> Informer[Any]:
     return informers.of(core_v1.Service, trim=lean.service)
 

@@ -29,6 +29,7 @@ from .world import inside
 
 CLUSTER = ("10.244.0.0/16", "fd00:244::/48")
 ROUTER_AS, NODES_AS = 65000, 64512
+PASSWORD = "for-the-router"
 ROUTER = """\
 log stderr all;
 router id 192.0.2.99;
@@ -40,7 +41,7 @@ protocol bfd {{ interface "*" {{ interval 100 ms; multiplier 5; }}; }}
 {sessions}"""
 SESSION = """\
 protocol bgp {{
-  local as 65000; neighbor {address} as 64512; bfd; graceful restart;
+  local as 65000; neighbor {address} as 64512; bfd; graceful restart; error wait time 1, 2; {password}
   ipv{version} {{ import all; export all; }};
 }}
 """
@@ -56,6 +57,7 @@ class Node:
         self.ranges = [f"10.244.{number}.0/24", f"fd00:244:0:{number}::/64"]
         self.address, self.router = f"192.0.{number}.1", f"192.0.{number}.2"
         self.addresses = {4: (self.address, self.router), 6: (f"fd00:{number}::1", f"fd00:{number}::2")}
+        self.passwords = {self.router: PASSWORD}
         self.bird: Bird
         self.routes: BgpRoutes
         self._cable()
@@ -71,7 +73,7 @@ class Node:
             self.informers = Informers(self.api, **given)
             self.routes = BgpRoutes(
                 **given, informers=self.informers, node_name=f"n{self.number}", fabric=fabric("", peers),
-                cluster=CLUSTER, speaker=self.bird, near=near,
+                cluster=CLUSTER, speaker=self.bird, near=near, passwords=lambda: self.passwords,
             )  # fmt: skip
 
         async def run() -> None:
@@ -137,7 +139,7 @@ class Place:
             _run("ip", "netns", "exec", self.router, "sysctl", "-qw", f"{switch}=1")
         self.nodes = [Node(number, self) for number in (1, 2, 3)]
         sessions = [
-            SESSION.format(address=address, version=version)
+            SESSION.format(address=address, version=version, password=f'password "{PASSWORD}";' if version == 4 else "")
             for node in self.nodes
             for version, (address, _) in node.addresses.items()
         ]
@@ -196,6 +198,11 @@ def test_pods_behind_a_router_and_a_node_that_dies(place: Place) -> None:
         assert three.asks(one, version) == three.pods[version]
     with pytest.raises(OSError, match=r"[Nn]o route|unreachable"):
         socket_to(one, "10.244.1.77")
+
+    two.passwords = {two.router: "another"}
+    one.background.until(lambda: list(two.routes.statistics()["problems"]) == ["192_0_2_2"])
+    two.passwords = {"": PASSWORD, two.addresses[6][1]: ""}
+    one.background.until(lambda: one.knows(two, three) and two.routes.healthy())
 
     first = one.bird.running()
     assert first

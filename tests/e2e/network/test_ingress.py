@@ -26,6 +26,7 @@ from sampan.network.ingress.haproxy import Place, render
 from sampan.network.ingress.process import Haproxy, Refused, user
 from sampan.network.ingress.routing import Certificate, Host, Routing
 from sampan.network.ingress.routing import Path as UrlPath
+from sampan.network.ingress.runtime import Command, Steps, steps
 from sampan.network.proxy.model import Endpoint
 
 from .world import NODE, World, inside
@@ -69,6 +70,7 @@ class Setting:
         self.endpoints = {name: self.pod(name) for name in ("else", "wild", "root", "cart", "pay")}
         self.default = self_signed("default.invalid", time.time())
         self.slowly = threading.Event()
+        self.slow = 0
 
     def pod(self, name: str) -> Endpoint:
         namespace, address = self.world.pod(name)
@@ -79,6 +81,17 @@ class Setting:
 
     def use(self, routing: Routing) -> None:
         self.world.run(self.server.use(render(routing, self.place, self.default)))
+
+    def change(self, old: Routing, new: Routing) -> bool:
+        """As the controller does it, without new files being taken up."""
+        told = steps(old, new, self.place)
+        assert told is not None
+        return self.world.run(self.server.change(render(new, self.place, self.default), told))
+
+    def workers(self) -> list[int]:
+        """haproxy's processes that serve, those that only finish requests included."""
+        master = self.server.running()
+        return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
     def routing(self, **backends: tuple[Endpoint, ...]) -> Routing:
         known = {name: (endpoint,) for name, endpoint in self.endpoints.items()}
@@ -110,6 +123,7 @@ def _answering(name: str, setting: Setting) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/slow":
+                setting.slow += 1
                 setting.slowly.wait(10)
             body = json.dumps({"server": name, **{key.lower(): value for key, value in self.headers.items()}}).encode()
             self.send_response(200)
@@ -178,6 +192,59 @@ def test_changes_drop_no_request(setting: Setting) -> None:
     thread.join()
     assert errors == []
     assert setting.server.running() == master
+
+
+def test_endpoints_come_and_go_without_another_process(setting: Setting) -> None:
+    """Through the change a request in flight and a connection that is kept stay; so they do when it comes back."""
+    first, second = setting.endpoints["root"], setting.endpoints["cart"]
+    before, after = setting.routing(root=(first,)), setting.routing(root=(second,))
+    setting.use(before)
+    workers = setting.workers()
+    with inside(setting.world.outside):
+        kept = http.client.HTTPConnection(NODE, 80, timeout=5)
+        kept.connect()
+
+    def on_kept() -> str:
+        kept.request("GET", "/", headers={"Host": "shop.example.org"})
+        return str(json.loads(kept.getresponse().read())["server"])
+
+    assert on_kept() == "root"
+    with ThreadPoolExecutor() as pool, contextlib.closing(kept):
+        answer = pool.submit(setting.get, "shop.example.org", "/slow")
+        until_true(lambda: setting.slow == 1)
+        assert setting.change(before, after)
+        assert {on_kept(), setting.get("shop.example.org", "/")["server"]} == {"cart"}
+        assert setting.change(after, before), "it is there still, for the request in flight"
+        assert {on_kept(), setting.get("shop.example.org", "/")["server"]} == {"root"}
+        assert setting.change(before, after)
+        setting.slowly.set()
+        assert answer.result()["server"] == "root"
+    assert setting.change(after, setting.routing(root=(second,), pay=())), "what had stayed is deleted now"
+    assert setting.get("shop.example.org", "/cart/pay") == 503
+    assert setting.workers() == workers
+
+
+def test_what_the_running_one_does_not_take_is_not_taken_for_done(setting: Setting) -> None:
+    old = setting.routing()
+    setting.use(old)
+    assert not setting.world.run(setting.server.change({}, Steps((Command("add server nobody/1 192.0.2.1:1", ()),))))
+    assert not setting.change(old, setting.routing(root=())), "what it has is not known any more"
+    workers = setting.workers()
+    setting.use(old)
+    assert setting.workers() != workers and setting.get("shop.example.org", "/")["server"] == "root"
+
+
+def test_a_renewed_certificate_is_shown_by_the_same_process(setting: Setting) -> None:
+    pems = [self_signed("shop.example.org", time.time()) for _ in range(2)]
+    routing = setting.routing()
+    old, new = (
+        Routing(routing.hosts, routing.backends, (Certificate("d:shop", pem, ("shop.example.org",)),)) for pem in pems
+    )
+    setting.use(old)
+    workers = setting.workers()
+    assert shown(setting, pems[0]) and setting.change(old, new)
+    assert shown(setting, pems[1]) and not shown(setting, pems[0])
+    assert setting.workers() == workers
 
 
 def test_what_haproxy_refuses_changes_nothing(setting: Setting) -> None:

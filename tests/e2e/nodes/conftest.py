@@ -10,6 +10,8 @@ import pytest
 from .world import World
 
 DATA_DIR = Path("/var/lib/sampan-e2e-nodes")
+INGRESS = (8180, 8543)
+"""Where the first node answers Ingresses."""
 PODS, SERVICES = "10.244.0.0/16,fd00:244::/48", "10.96.0.0/16,fd00:96::/112"
 
 
@@ -19,7 +21,9 @@ def world(whole_machine: None) -> Iterator[World]:
     running = World(DATA_DIR)
     running.clear()
     try:
-        running.up("--nodes", "3", "--no-sample", "--cluster-cidr", PODS, "--service-cidr", SERVICES)
+        networks = ("--cluster-cidr", PODS, "--service-cidr", SERVICES)
+        ingress = ("--ingress", "--ingress-ports", ",".join(map(str, INGRESS)))
+        running.up("--nodes", "3", "--no-sample", *networks, *ingress)
         yield running
     finally:
         running.down()

@@ -12,6 +12,7 @@ import pytest
 
 from ..cluster.harness import run, until
 from ..cluster.manifests import deployment, service
+from .conftest import INGRESS
 from .load import Load
 from .pairs import Pods
 from .world import World
@@ -32,16 +33,25 @@ def clients(world: World) -> Iterator[Pods]:
     world.kubectl("delete", "pod", "asker", "--wait=false")
 
 
+def headless() -> dict[str, Any]:
+    made = service("kept", type="ClusterIP", clusterIP="None")
+    made["metadata"]["name"] = "kept-headless"
+    return made
+
+
 @contextmanager
 def load(world: World, clients: Pods, name: str) -> Iterator[list[Load]]:
     """On a Service's cluster address from the first node and from a pod on the second, on the first's node port, and
-    by a client who waits for long."""
+    by a client who waits for long, and on the Ingress that leads there."""
     spec = world.get("service", name)["spec"]
     node_port = ("172.31.254.1", int(spec["ports"][0]["nodePort"]))
     inside = clients.file("asker")
     cluster = (spec["clusterIP"], 80)
+    world.apply(ingress(name))
+    until(lambda: world.get("ingress", name)["status"].get("loadBalancer"), "the Ingress is taken up")
     patient = Load(*cluster, seconds=PATIENT_SECONDS)
-    running = [Load(*cluster), Load(*cluster, inside), Load(*node_port, inside), patient]
+    by_name = Load("172.31.254.1", INGRESS[0], seconds=PATIENT_SECONDS)
+    running = [Load(*cluster), Load(*cluster, inside), Load(*node_port, inside), by_name, patient]
     try:
         for each in running:
             until(lambda one=each: len(one.requests) > 5 and not one.failures(one.requests[-3].begun), "answers")
@@ -49,6 +59,13 @@ def load(world: World, clients: Pods, name: str) -> Iterator[list[Load]]:
     finally:
         for each in running:
             each.stop()
+        world.kubectl("delete", "ingress", name)
+
+
+def ingress(service: str) -> dict[str, Any]:
+    backend = {"service": {"name": service, "port": {"number": 80}}}
+    metadata, spec = {"name": service}, {"ingressClassName": "sampan", "defaultBackend": backend}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec}
 
 
 def web(version: str = "1") -> dict[str, Any]:
@@ -74,7 +91,7 @@ def test_a_rolling_update_fails_no_request(world: World, clients: Pods) -> None:
             return not old & {pod["metadata"]["name"] for pod in world.get("pods", "-l", "app=rolled")["items"]}
 
         until(replaced, "the old pods are gone")
-    assert [each.failures(begun) for each in loads] == [[], [], [], []]
+    assert [each.failures(begun) for each in loads] == [[]] * len(loads)
     world.kubectl("delete", "deployment,service", "rolled", "--wait=false")
 
 
@@ -83,11 +100,11 @@ def kept(world: World) -> Iterator[str]:
     """A Service with a pod on each node, which stay where they are."""
     names = [f"kept-{number}" for number in (1, 2, 3)]
     pods = [world.pod(name, number, labels={"app": "kept"}) for number, name in enumerate(names, 1)]
-    world.apply(*pods, service("kept"))
+    world.apply(*pods, service("kept"), headless())
     for name in names:
         world.address(name)
     yield "kept"
-    world.kubectl("delete", "service", "kept")
+    world.kubectl("delete", "service", "kept", "kept-headless")
     world.kubectl("delete", "pod", *names, "--wait=false")
 
 
@@ -105,10 +122,18 @@ def test_a_node_that_is_cut_off_is_left_out_and_led_to_again(world: World, clien
         with load(world, clients, kept) as loads:
             for each in loads:
                 until(lambda one=each: len(one.requests) > 30, "thirty requests")
-        assert [each.failures() for each in loads] == [[], [], [], []]
+        assert [each.failures() for each in loads] == [[]] * len(loads)
         assert unreachable(world, 3) == []
+        assert named(world) == {1, 2}
     serves(world, "kept-3")
+    until(lambda: named(world) == {1, 2, 3}, "the headless Service leads there, too")
     assert unreachable(world, 1) == []
+
+
+def named(world: World) -> set[int]:
+    """The nodes of the pods that the headless Service leads to."""
+    answer = world.kubectl("exec", "asker", "--", "nslookup", "kept-headless.default.svc.cluster.local").stdout
+    return {number for number in (1, 2, 3) if f" {world.address(f'kept-{number}')}\n" in answer}
 
 
 def unreachable(world: World, number: int) -> list[str]:
@@ -126,7 +151,7 @@ def test_a_dead_nodes_endpoints_are_left_out_long_before_the_cluster_misses_it(
         for each in loads:
             until(lambda one=each: one.asked_until(died + NOTICED_SECONDS + 3), "requests go on")
         assert world.ready(3), "the API's nodes are of no help yet"
-    assert [each.failures(died + NOTICED_SECONDS) for each in loads] == [[], [], [], []]
+    assert [each.failures(died + NOTICED_SECONDS) for each in loads] == [[]] * len(loads)
     assert all(failure.connected for failure in loads[-1].failures()), "who waits is led elsewhere"
 
 

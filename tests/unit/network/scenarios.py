@@ -95,7 +95,7 @@ class Story:
             for obj in self._objects.values()
             if isinstance(obj, discovery_v1.EndpointSlice) and key in services_of(obj)
         ]
-        records = service_records(service, slices, "cluster.local") if service else frozenset()
+        records = service_records(service, slices, "cluster.local", self._view.unreachable) if service else frozenset()
         self._zone.replace(key, records)
         new = service_ports(service, slices, self._view) if service else ()
         return Change(key, self._applied.get(key, ()), new)

@@ -91,6 +91,24 @@ async def test_names_follow_the_api(setting: Setting) -> None:
     assert (await setting.ask(name)).header.rcode == dnslib.RCODE.NXDOMAIN
 
 
+async def test_headless_names_do_not_lead_to_nodes_that_do_not_answer(setting: Setting) -> None:
+    pieces = endpoint_slice("db", "10.244.0.2", "10.244.1.2")
+    for endpoint, node in zip(pieces.endpoints, ("n1", "n2"), strict=True):
+        endpoint.nodeName = node
+    setting.api.add(service("db", "None"), pieces)
+
+    async def known() -> set[str]:
+        return {str(record.rdata) for record in (await setting.ask("db.default.svc.cluster.local")).rr}
+
+    async with asyncio.timeout(10):
+        await until(lambda: setting.server.zone.statistics()["services"] == 3)
+    assert await known() == {"10.244.0.2", "10.244.1.2"}
+    setting.server.avoid(frozenset({"n2"}))
+    assert await known() == {"10.244.0.2"}
+    setting.server.avoid(frozenset())
+    assert await known() == {"10.244.0.2", "10.244.1.2"}
+
+
 async def test_large_answers_by_tcp(setting: Setting) -> None:
     name = "many.default.svc.cluster.local"
     cut = await setting.ask(name)

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from sampan.api.kinds import core_v1, networking_v1
+from sampan.api.kinds import core_v1, discovery_v1, networking_v1
 from sampan.api.registry import builtin
 from sampan.codec import json, yaml
 from sampan.network.ingress import routing
 from sampan.network.ingress.certificate import self_signed
 from sampan.network.ingress.component import IngressController
-from sampan.network.ingress.haproxy import Place, maps, render
+from sampan.network.ingress.haproxy import Place, maps, render, unproven
 from sampan.network.ingress.process import Refused
-from sampan.network.ingress.routing import Routing, Sources, ours
+from sampan.network.ingress.routing import Certificate, Host, Routing, Sources, ours
+from sampan.network.ingress.routing import Path as UrlPath
+from sampan.network.ingress.runtime import Steps, steps
+from sampan.network.proxy.model import Endpoint
 from sampan.network.serviceindex import services_of
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
@@ -108,7 +111,7 @@ def test_routing() -> None:
     assert found.certificates == (("default:shop", PEM, ("shop.example.org",)),)
     files = render(found, PLACE, b"D")
     assert files["certificates.list"].endswith(b"/x/default:shop.pem shop.example.org\n")
-    assert b"server 2 10.244.1.2:8080" in files["haproxy.cfg"]
+    assert b"server 10.244.1.2:8080 10.244.1.2:8080" in files["haproxy.cfg"]
 
 
 @pytest.mark.parametrize(
@@ -186,16 +189,25 @@ class FakeHaproxy:
     def __init__(self) -> None:
         self.files: Mapping[str, bytes] = {}
         self.refuse = ""
-        self.started = 0
+        self.started = self.given = 0
+        self.deaf = False
+        self.told: list[str] = []
         self.alive = False
 
     async def use(self, files: Mapping[str, bytes]) -> bool:
         if self.refuse and any(name in self.refuse for name in files):
             raise Refused(self.refuse)
         changed, self.files = files != self.files, files
+        self.given += changed
         self.started += not self.alive
         self.alive = True
         return changed
+
+    async def change(self, files: Mapping[str, bytes], steps: Steps) -> bool:
+        if not self.alive or self.deaf:
+            return False
+        self.files, self.told = files, [*self.told, *(command.text for command in steps.commands)]
+        return True
 
     def running(self) -> int | None:
         return 1 if self.alive else None
@@ -232,7 +244,7 @@ async def test_files_and_status_follow_the_api(setting: Setting) -> None:
     assert Routing().default == ""
     setting.api.add(ingress(), service("web"), endpoint_slice("web", "10.244.0.2"), secret(**TLS))
     await setting.clock.advance(1)
-    assert b"server 1 10.244.0.2:8080" in setting.server.files["haproxy.cfg"]
+    assert b"server 10.244.0.2:8080 10.244.0.2:8080" in setting.server.files["haproxy.cfg"]
     assert setting.server.files["default:shop.pem"] == PEM
     assert setting.status() == ["192.0.2.1"]
     assert setting.controller.healthy()
@@ -285,6 +297,76 @@ async def test_a_server_that_died_is_started_anew(setting: Setting) -> None:
     setting.server.alive = False
     await setting.clock.advance(2)
     assert setting.server.started == 2
+
+
+async def test_endpoints_on_nodes_that_do_not_answer_are_left_out(setting: Setting) -> None:
+    web, last = endpoint_slice("web", "10.244.0.2", "10.244.1.2"), endpoint_slice("gone", "10.244.1.3")
+    for endpoint, node in zip((*web.endpoints, *last.endpoints), ("n1", "n2", "n2"), strict=True):
+        endpoint.nodeName = node
+    setting.api.add(ingress(), service("web"), service("gone"), web, last)
+    await setting.clock.advance(1)
+    for dead, led in ((frozenset({"n2"}), False), (frozenset[str](), True)):
+        setting.controller.avoid(dead)
+        await setting.clock.advance(1)
+        configuration = setting.server.files["haproxy.cfg"]
+        assert b"10.244.0.2" in configuration and (b"10.244.1.2" in configuration) == led
+        assert b"10.244.1.3" in configuration, "there is no other"
+
+
+async def test_endpoints_and_certificates_change_without_new_files_being_taken_up(setting: Setting) -> None:
+    setting.api.add(ingress(), service("web"), endpoint_slice("web", "10.244.0.2"), secret(**TLS))
+    await setting.clock.advance(1)
+    given = setting.server.given
+    moved = endpoint_slice("web", "10.244.1.2").endpoints
+    setting.api.change(discovery_v1.EndpointSlice, "web-1", "default", lambda one: setattr(one, "endpoints", moved))
+    await setting.clock.advance(1)
+    certificate, key = pair()
+    encoded = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
+    setting.api.change(core_v1.Secret, "shop", "default", lambda one: setattr(one, "data", encoded))
+    await setting.clock.advance(1)
+    assert setting.server.given == given
+    assert "set server default:web:80/10.244.0.2:8080 state maint" in setting.server.told
+    assert f"set ssl cert /x/default:shop.pem <<\n{certificate.decode()}\n{key.decode()}\n" in setting.server.told
+    assert setting.server.files["default:shop.pem"] == certificate + b"\n" + key + b"\n"
+    setting.server.deaf = True
+    setting.api.remove(discovery_v1.EndpointSlice, "web-1", "default")
+    await setting.clock.advance(1)
+    assert setting.server.given == given + 1, "who does not take it is given the files"
+
+
+def test_steps_from_one_routing_to_the_next() -> None:
+    one, other = Endpoint("10.244.0.2", 80), Endpoint("fd00:244::2", 80)
+    hosts = (Host("a.example.org", (UrlPath("/", False, "d:web:80"),)),)
+
+    def made(*endpoints: Endpoint, pem: bytes = b"A\n\nB\n", hosts: tuple[Host, ...] = hosts) -> Routing:
+        return Routing(hosts, {"d:web:80": endpoints}, (Certificate("d:shop", pem, ()),))
+
+    assert steps(made(one), made(one), PLACE) == Steps()
+    found = steps(made(one), made(other), PLACE)
+    assert found is not None and [command.text for command in found.commands] == [
+        "add server d:web:80/fd00:244::2:80 [fd00:244::2]:80",
+        "set server d:web:80/fd00:244::2:80 state ready",
+        "set server d:web:80/10.244.0.2:80 state maint",
+    ]
+    assert (found.joining, found.leaving) == ({"d:web:80/fd00:244::2:80"}, {"d:web:80/10.244.0.2:80"})
+    renewed = steps(made(), made(pem=b"C\n\nD"), PLACE)
+    assert renewed is not None and [command.text for command in renewed.commands] == [
+        "set ssl cert /x/d:shop.pem <<\nC\nD\n",
+        "commit ssl cert /x/d:shop.pem",
+    ]
+    assert steps(made(one), made(one, hosts=()), PLACE) is None
+    assert steps(made(one), Routing(hosts, {}, made().certificates), PLACE) is None
+    assert steps(made(one), Routing(hosts, {"d:web:80": (one,)}), PLACE) is None
+
+
+def test_certificates_are_asked_about_once() -> None:
+    pems = {"d:a.pem": b"A", "d:b.pem": b"B", "default.pem": b"D"}
+    listed = b"/x/default.pem\n/x/d:a.pem a.example.org\n/x/d:b.pem\n"
+    files = {"haproxy.cfg": b"C", "certificates.list": listed, **pems}
+    assert unproven(files, {}) == files
+    asked = unproven(files, {"d:a.pem": b"A", "d:b.pem": b"old", "default.pem": b"D"})
+    assert asked["certificates.list"] == b"/x/default.pem\n/x/d:b.pem\n"
+    assert sorted(asked) == ["certificates.list", "d:b.pem", "default.pem", "haproxy.cfg"]
 
 
 def test_listeners() -> None:

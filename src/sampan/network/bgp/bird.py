@@ -9,9 +9,10 @@ node passes nothing on. Several routers to one range share its packets.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sampan.network.bgp.fabric import Fabric, Neighbour, router_id
+from sampan.network.bgp.passwords import password
 from sampan.network.routes.peers import Peer
 
 HOLD_SECONDS = 15
@@ -20,13 +21,17 @@ LOG_BYTES = 1 << 20
 VERSIONS = (4, 6)
 
 
-def configuration(own: Peer, fabric: Fabric, neighbours: Sequence[Neighbour], cluster: Iterable[str], log: str) -> str:
-    """bird.conf; `cluster`: all pods' ranges, `log`: its file."""
+def configuration(
+    own: Peer, fabric: Fabric, neighbours: Sequence[Neighbour], cluster: Iterable[str], log: str,
+    passwords: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
+    """bird.conf; `cluster`: all pods' ranges, `log`: its file, `passwords`: as `passwords.read` gives them, if any."""
     parts = [HEAD.format(log=log, bytes=LOG_BYTES, id=router_id(own))]
     for version in VERSIONS:
         parts.append(_tables(version, _of(version, own.ranges), _of(version, cluster)))
     for neighbour in sorted(neighbours):
-        parts.append(_session(neighbour, fabric.number, own))
+        secret = password(passwords or {}, neighbour.address)
+        parts.append(_session(neighbour, fabric.number, own, secret))
     return "\n".join(parts)
 
 
@@ -49,7 +54,7 @@ def _within(cidrs: Sequence[str]) -> str:
     return f"net ~ [ {', '.join(f'{cidr}+' for cidr in cidrs)} ]" if cidrs else "false"
 
 
-def _session(neighbour: Neighbour, number: int, own: Peer) -> str:
+def _session(neighbour: Neighbour, number: int, own: Peer, secret: str) -> str:
     """Over routers BFD must be told which address of ours to speak from."""
     version = ipaddress.ip_address(neighbour.address).version
     local = "" if neighbour.near else own.address(version)
@@ -60,6 +65,7 @@ def _session(neighbour: Neighbour, number: int, own: Peer) -> str:
         theirs=neighbour.number,
         way="direct" if neighbour.near else "multihop",
         loop="" if neighbour.number == number else "  allow local as;\n",
+        password=f'  password "{secret}";\n' if secret else "",
         bfd="  bfd;\n" if neighbour.near or local else "",
         version=version,
         hold=HOLD_SECONDS,
@@ -103,7 +109,7 @@ protocol bgp {name} {{
   local {local};
   neighbor {address} as {theirs};
   {way};
-{loop}{bfd}  hold time {hold};
+{loop}{password}{bfd}  hold time {hold};
   connect retry time 2;
   connect delay time 1;
   error wait time 1, 10;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sampan.aio.backoff import Backoff
@@ -36,7 +36,7 @@ class Speaker(Protocol):
 
 class BgpRoutes:
     """`informers` are the process's, started by their owner; `near` tells whether an address is on a network of this
-    node's; `cluster`: all pods' ranges."""
+    node's; `cluster`: all pods' ranges; `passwords`: reads them anew each time, so that a change is taken up."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class BgpRoutes:
         cluster: Sequence[str],
         speaker: Speaker,
         near: Callable[[str], bool],
+        passwords: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._clock = clock
         self._node_name = node_name
@@ -56,6 +57,7 @@ class BgpRoutes:
         self._cluster = cluster
         self._speaker = speaker
         self._near = near
+        self._passwords = passwords
         self._nodes = informers.of(core_v1.Node)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._peers: dict[str, tuple[Peer, int]] = {}
@@ -113,7 +115,8 @@ class BgpRoutes:
         if (known := self._peers.get(self._node_name)) is None:
             return
         own, neighbours = known[0], self._neighbours(known[0])
-        text = configuration(own, self._fabric, neighbours, self._cluster, self._speaker.log)
+        secrets = self._passwords()
+        text = configuration(own, self._fabric, neighbours, self._cluster, self._speaker.log, secrets)
         self._configurations += await self._speaker.use(text)
         self._problems.pop("", None)
 

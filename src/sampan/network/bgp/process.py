@@ -46,7 +46,7 @@ class Bird:
             return False
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self._folder / DRAFT
-        draft.write_text(text)
+        _write(draft, text)
         _taken(await _run(PROGRAM, "-p", "-c", str(draft)))
         draft.replace(file)
         if known:
@@ -110,6 +110,12 @@ class Bird:
 
     async def _control(self, *words: str) -> Result:
         return await _run(CONTROL, "-s", str(self._folder / SOCKET), *words)
+
+
+def _write(file: Path, text: str) -> None:
+    """There may be passwords in it."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        opened.write(text)
 
 
 def strangers(root: Path = Path("/proc")) -> Iterator[int]:

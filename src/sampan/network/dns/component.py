@@ -32,7 +32,7 @@ from sampan.network.dns.responder import Responder
 from sampan.network.dns.server import Listener
 from sampan.network.dns.tally import PROGRAMMING_SECONDS, Durations
 from sampan.network.dns.zone import Zone
-from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, services, services_of
+from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, on_nodes, services, services_of
 from sampan.network.triggers import Triggers
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class DnsServer:
         self._metrics = metrics
         self._triggers = Triggers(clock.now())
         self._programming = Durations(PROGRAMMING_SECONDS)
+        self._unreachable: frozenset[str] = frozenset()
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._synced = False
         self._listening = asyncio.Event()
@@ -125,6 +126,13 @@ class DnsServer:
     def healthy(self) -> bool:
         """Whether the cluster's names are known and answered."""
         return self._synced and self._listening.is_set()
+
+    def avoid(self, unreachable: frozenset[str]) -> None:
+        """Nodes that do not answer, from now on: headless services lead there only where there are no others."""
+        changed, self._unreachable = unreachable ^ self._unreachable, unreachable
+        touched = {key for piece in self._slices.list() if on_nodes(piece, changed) for key in services_of(piece)}
+        for key in touched:
+            self._update_headless(key)
 
     def statistics(self) -> dict[str, Any]:
         return {
@@ -171,9 +179,7 @@ class DnsServer:
 
     def _on_slice(self, old: Any, new: Any) -> None:
         for key in {key for piece in (old, new) if piece is not None for key in services_of(piece)}:
-            service = self._services.get(key)
-            if service is not None and service.spec.clusterIP == "None":
-                self._update(key)
+            if self._update_headless(key):
                 self._triggers.note(old, new)
         for moment in self._triggers.take():
             self._programming.note(max(self._clock.now() - moment, 0))
@@ -184,10 +190,19 @@ class DnsServer:
         elif new is None:
             self.zone.remove_namespace(old.metadata.name)
 
+    def _update_headless(self, key: str) -> bool:
+        """Whether it is one: endpoints are nothing to the names of others."""
+        service = self._services.get(key)
+        headless = service is not None and service.spec.clusterIP == "None"
+        if headless:
+            self._update(key)
+        return headless
+
     def _update(self, key: str) -> None:
         service = self._services.get(key)
         slices = self._slices.index(SERVICE_INDEX, key)
-        self.zone.replace(key, service_records(service, slices, self.zone.name) if service else frozenset())
+        found = service_records(service, slices, self.zone.name, self._unreachable) if service else frozenset()
+        self.zone.replace(key, found)
 
     def _on_custom(self, old: Any, new: Any) -> None:
         self._customization = customization.read(new)

@@ -2,7 +2,9 @@
 
 A Service with an address: A or AAAA at its name, SRV for each named port, PTR at the address. A headless one: the same
 for each ready endpoint, which also has a name of its own below the service's: its hostname if it has one, else its
-address with dashes. ExternalName: a CNAME. Source: DNS specification 1.1.0, sections 2.3 to 2.5.
+address with dashes. Endpoints on nodes that do not answer are left out of the service's names while there are others;
+their own names, which nobody else could answer for, stay. ExternalName: a CNAME. Source: DNS specification 1.1.0,
+sections 2.3 to 2.5.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ class Record(NamedTuple):
 SRV_WEIGHT = 100
 
 
-def service_records(service: Any, slices: Iterable[Any], zone: str) -> frozenset[Record]:
-    """The records of a `core_v1.Service` in `zone`; names that cannot be told in DNS are left out."""
+def service_records(
+    service: Any, slices: Iterable[Any], zone: str, unreachable: frozenset[str] = frozenset()
+) -> frozenset[Record]:
+    """The records of a `core_v1.Service` in `zone`; names that cannot be told in DNS are left out. `unreachable`: nodes
+    that do not answer."""
     spec = service.spec
     try:
         name = encode_name(f"{service.metadata.name}.{service.metadata.namespace}.svc.{zone}")
@@ -36,7 +41,7 @@ def service_records(service: Any, slices: Iterable[Any], zone: str) -> frozenset
     except ValueError:
         return frozenset()
     if spec.clusterIP == "None":
-        return frozenset(_headless(name, service, slices))
+        return frozenset(_headless(name, list(_told(service, slices)), unreachable))
     return frozenset(_with_address(name, spec))
 
 
@@ -81,32 +86,61 @@ def _with_address(name: bytes, spec: Any) -> Iterator[Record]:
             yield Record(owner, SRV, srv_data(0, SRV_WEIGHT, port.port, name))
 
 
-def _headless(name: bytes, service: Any, slices: Iterable[Any]) -> Iterator[Record]:
+class _Told(NamedTuple):
+    """An endpoint that names lead to; `ports`: name, protocol and number of the named ones."""
+
+    hostname: str | None
+    address: str
+    node: str | None
+    ports: tuple[tuple[str, str, int], ...]
+
+
+def _told(service: Any, slices: Iterable[Any]) -> Iterator[_Told]:
     everybody = bool(service.spec.publishNotReadyAddresses)
     for piece in slices:
-        ports = [
-            (_port_prefix(port.name, port.protocol or "TCP") + name, port.port)
-            for port in piece.ports or ()
-            if port.name and port.port
-        ]
+        ports = tuple((port.name, port.protocol or "TCP", port.port) for port in _named(piece))
         for endpoint in piece.endpoints or () if piece.addressType in ("IPv4", "IPv6") else ():
             if everybody or endpoint.conditions is None or endpoint.conditions.ready is not False:
                 for address in endpoint.addresses or ():
-                    yield from _endpoint(name, endpoint.hostname, address, ports)
+                    yield _Told(endpoint.hostname, address, endpoint.nodeName, ports)
 
 
-def _endpoint(name: bytes, hostname: str | None, address: str, ports: list[tuple[bytes, int]]) -> Iterator[Record]:
-    """`ports`: owners of SRV records with their numbers."""
+def _named(piece: Any) -> list[Any]:
+    return [port for port in piece.ports or () if port.name and port.port]
+
+
+def _headless(name: bytes, told: list[_Told], unreachable: frozenset[str]) -> Iterator[Record]:
+    reached = [each for each in told if each.node not in unreachable] or told
+    for each in told:
+        yield from _own_name(name, each)
+    for each in reached:
+        yield from _share(name, each)
+
+
+def _own_name(name: bytes, told: _Told) -> Iterator[Record]:
+    owner = _owner(name, told)
+    if owner:
+        own = address_record(owner, told.address)
+        yield own
+        yield Record(pointer_name(own.data), PTR, owner)
+
+
+def _share(name: bytes, told: _Told) -> Iterator[Record]:
+    """What the service's own names have by this endpoint."""
+    owner = _owner(name, told)
+    if owner:
+        yield address_record(name, told.address)
+        for port, protocol, number in told.ports:
+            yield Record(_port_prefix(port, protocol) + name, SRV, srv_data(0, SRV_WEIGHT, number, owner))
+
+
+def _owner(name: bytes, told: _Told) -> bytes:
+    """The endpoint's own name; empty when it cannot be told in DNS."""
     try:
-        owner = encode_name(hostname or address.replace(".", "-").replace(":", "-"))[:-1] + name
-        own = address_record(owner, address)
+        pack_address(told.address)
+        return encode_name(told.hostname or told.address.replace(".", "-").replace(":", "-"))[:-1] + name
     except ValueError:
-        return
-    yield own
-    yield Record(name, own.type, own.data)
-    yield Record(pointer_name(own.data), PTR, owner)
-    for prefixed, number in ports:
-        yield Record(prefixed, SRV, srv_data(0, SRV_WEIGHT, number, owner))
+        return b""
 
 
 def _port_prefix(name: str, protocol: str) -> bytes:

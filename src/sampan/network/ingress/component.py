@@ -20,10 +20,11 @@ from sampan.client.events import EventRecorder
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network.errors import Unusable
-from sampan.network.ingress import routing
+from sampan.network.ingress import routing, runtime
 from sampan.network.ingress.haproxy import Place, render
 from sampan.network.ingress.process import Refused
 from sampan.network.ingress.routing import Routing
+from sampan.network.ingress.runtime import Steps
 from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, services
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Server(Protocol):
     """What serves the files: `process.Haproxy`."""
 
     async def use(self, files: Mapping[str, bytes]) -> bool: ...
+
+    async def change(self, files: Mapping[str, bytes], steps: Steps) -> bool: ...
 
     def running(self) -> int | None: ...
 
@@ -73,11 +76,14 @@ class IngressController:
         self._secrets = self._informers.of(core_v1.Secret, fields=TLS)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
         self._events = EventRecorder(client, "sampan-ingress", "", clock, rng)
+        self._unreachable: frozenset[str] = frozenset()
+        self._served: Routing | None = None
+        """What the server has; None when that is not known."""
         self._told: set[tuple[str, str]] = set()
         self._unusable: set[tuple[str, bytes]] = set()
         self._wake = asyncio.Event()
         self._problem = "not yet synchronized"
-        self._counts = {"configurations": 0, "refused": 0, "statuses": 0}
+        self._counts = {"configurations": 0, "changes": 0, "refused": 0, "statuses": 0}
 
     async def run(self) -> None:
         """Until cancelled; haproxy goes on with what it has."""
@@ -99,6 +105,11 @@ class IngressController:
 
     def healthy(self) -> bool:
         return not self._problem
+
+    def avoid(self, unreachable: frozenset[str]) -> None:
+        """Nodes that do not answer, from now on."""
+        self._unreachable = unreachable
+        self._wake.set()
 
     def statistics(self) -> dict[str, Any]:
         return {"problem": self._problem, **self._counts}
@@ -151,7 +162,7 @@ class IngressController:
     async def _apply(self) -> None:
         classes = self._classes.list()
         mine = [one for one in self._ingresses.list() if routing.ours(one, classes)]
-        sources = routing.Sources(self._services.get, self._endpoint_slices, self._secrets.get)
+        sources = routing.Sources(self._services.get, self._endpoint_slices, self._secrets.get, self._unreachable)
         found = routing.routing(mine, sources)
         await self._use(found)
         self._tell_problems(found)
@@ -162,9 +173,8 @@ class IngressController:
         """Without the certificates that haproxy has refused: they must not keep the rest from everybody."""
         while True:
             usable = tuple(one for one in found.certificates if (one.name, one.pem) not in self._unusable)
-            files = render(replace(found, certificates=usable), self._place, self._certificate)
             try:
-                self._counts["configurations"] += await self._server.use(files)
+                await self._serve(replace(found, certificates=usable))
                 return
             except Refused as error:
                 refused = {(one.name, one.pem) for one in usable if f"/{one.name}.pem'" in str(error)}
@@ -172,6 +182,17 @@ class IngressController:
                     raise
                 log.warning("certificates left out names=%s error=%s", sorted(name for name, _ in refused), error)
                 self._unusable |= refused
+
+    async def _serve(self, wanted: Routing) -> None:
+        """By word to the running server where that will do, else by new files."""
+        former, self._served = self._served, None
+        files = render(wanted, self._place, self._certificate)
+        steps = runtime.steps(former, wanted, self._place) if former is not None else None
+        if steps is not None and await self._server.change(files, steps):
+            self._counts["changes"] += bool(steps.commands)
+        else:
+            self._counts["configurations"] += await self._server.use(files)
+        self._served = wanted
 
     def _tell_problems(self, found: Routing) -> None:
         """By an Event each, once."""

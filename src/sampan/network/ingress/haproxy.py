@@ -14,7 +14,8 @@ from sampan.network.ingress.routing import Host, Routing
 from sampan.network.proxy.iptables.chains import place
 from sampan.network.proxy.model import Endpoint
 
-CONFIGURATION = "haproxy.cfg"
+CONFIGURATION, CERTIFICATES = "haproxy.cfg", "certificates.list"
+SOCKET = "admin.sock"
 MAPS = ("hosts", "wildcards", "exact", "prefixes")
 DEFAULT_CERTIFICATE = "default.pem"
 
@@ -34,11 +35,19 @@ def render(routing: Routing, where: Place, default_certificate: bytes) -> dict[s
     """File name -> content. The default certificate is shown to who asks for no name that another is for."""
     texts = {
         CONFIGURATION: configuration(routing, where),
-        "certificates.list": _certificate_list(routing, where),
+        CERTIFICATES: _certificate_list(routing, where),
         **{f"{name}.map": text for name, text in maps(routing).items()},
     }
     pems = {f"{one.name}.pem": one.pem for one in routing.certificates}
     return {name: text.encode() for name, text in texts.items()} | pems | {DEFAULT_CERTIFICATE: default_certificate}
+
+
+def unproven(files: Mapping[str, bytes], known: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of the files, what haproxy must be asked about before it takes them up: not again the certificates it has."""
+    stay = {name for name in files if name.endswith(".pem") and files[name] == known.get(name)} - {DEFAULT_CERTIFICATE}
+    listed = files.get(CERTIFICATES, b"").splitlines(keepends=True)
+    asked = [line for line in listed if line.split()[0].rpartition(b"/")[2].decode() not in stay]
+    return {name: data for name, data in files.items() if name not in stay} | {CERTIFICATES: b"".join(asked)}
 
 
 def maps(routing: Routing) -> dict[str, str]:
@@ -60,13 +69,13 @@ def configuration(routing: Routing, where: Place) -> str:
     """haproxy.cfg."""
     user = f"    user {where.user}\n    group {where.user}\n" if where.user else ""
     default = f"    default_backend {routing.default}\n" if routing.default else "    default_backend -\n"
-    text = HEAD.format(folder=where.folder, user=user, binds=_binds(where))
+    text = HEAD.format(folder=where.folder, socket=SOCKET, user=user, binds=_binds(where))
     backends: Mapping[str, tuple[Endpoint, ...]] = {"-": (), **routing.backends}
     return text + default + "".join(_backend(name, endpoints) for name, endpoints in backends.items())
 
 
 def _binds(where: Place) -> str:
-    tls = f" ssl crt-list {where.folder}/certificates.list alpn h2,http/1.1"
+    tls = f" ssl crt-list {where.folder}/{CERTIFICATES} alpn h2,http/1.1"
     ports = {where.http: "", where.https: tls}
     lines = [
         f"    bind {place(address, port) if address else f':{port}'}{' v6only' if ':' in address else ''}{words}\n"
@@ -80,9 +89,14 @@ def _backend(name: str, endpoints: tuple[Endpoint, ...]) -> str:
     lines = [f"\nbackend {name}"]
     if name == "-":
         lines.append('    http-request return status 404 content-type text/plain string "no such host or path\\n"')
-    for number, endpoint in enumerate(endpoints, 1):
-        lines.append(f"    server {number} {place(endpoint.address, endpoint.port)}")
+    for endpoint in endpoints:
+        lines.append(f"    server {server_name(endpoint)} {place(endpoint.address, endpoint.port)}")
     return "\n".join([*lines, ""])
+
+
+def server_name(endpoint: Endpoint) -> str:
+    """The same for who is written into the file and who joins later."""
+    return f"{endpoint.address}:{endpoint.port}"
 
 
 def _certificate_list(routing: Routing, where: Place) -> str:
@@ -99,7 +113,7 @@ def _number(number: int, host: Host) -> int:
 HEAD = """\
 global
     hard-stop-after 60s
-    stats socket {folder}/admin.sock mode 600 level admin expose-fd listeners
+    stats socket {folder}/{socket} mode 600 level admin expose-fd listeners
     ssl-default-bind-options ssl-min-ver TLSv1.2
     tune.ssl.default-dh-param 2048
 {user}

@@ -76,11 +76,13 @@ class Routing:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the objects that Ingresses name are found, by `namespace/name`; None when there is no such."""
+    """Where the objects that Ingresses name are found, by `namespace/name`; None when there is no such. `unreachable`:
+    nodes that do not answer, whose endpoints are used only where there are no others."""
 
     service: Callable[[str], Any]
     slices: Callable[[str], Iterable[Any]]
     secret: Callable[[str], Any]
+    unreachable: frozenset[str] = frozenset()
 
 
 def ours(ingress: Any, classes: Iterable[Any]) -> bool:
@@ -181,7 +183,8 @@ class _Collected:
         if service is None:
             return ()
         port = next((one for one in service.spec.ports or () if asked in (one.name, one.port)), None)
-        return service_endpoints(port, self._sources.slices(key), Viewpoint("")) if port is not None else ()
+        view = Viewpoint("", unreachable=self._sources.unreachable)
+        return service_endpoints(port, self._sources.slices(key), view) if port is not None else ()
 
     def _certificates(self) -> Iterator[Certificate]:
         for key, hosts in sorted(self._secrets.items()):

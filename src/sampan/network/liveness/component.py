@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sampan.aio.clock import Clock
@@ -20,8 +20,8 @@ LEAST_SECONDS, MOST_SECONDS = 0.05, 0.5
 
 
 class PeerLiveness:
-    """`tell` hears which nodes are unreachable whenever that has changed; `informers` are started by their owner;
-    `probes`: the kernel's when None."""
+    """Those in `tell` hear which nodes are unreachable whenever that has changed; `informers` are started by their
+    owner; `probes`: the kernel's when None."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class PeerLiveness:
         clock: Clock,
         rng: random.Random,
         node_name: str,
-        tell: Callable[[frozenset[str]], None],
+        tell: Sequence[Callable[[frozenset[str]], None]],
         probes: Callable[[], Probes] | None = None,
     ) -> None:
         self._clock = clock
         self._rng = rng
         self._node_name = node_name
-        self._tell = tell
+        self._tell = tuple(tell)
         self._open = probes or (lambda: KernelProbes(rng.getrandbits(64)))
         self._nodes = informers.of(core_v1.Node)
         self._judgement = Judgement()
@@ -78,7 +78,8 @@ class PeerLiveness:
         for name in sorted(found ^ self._unreachable):
             log.warning("a node %s node=%s", "does not answer" if name in found else "answers again", name)
         self._unreachable = found
-        self._tell(found)
+        for tell in self._tell:
+            tell(found)
 
 
 def _place(node: Any) -> Place | None:

@@ -18,7 +18,8 @@ from sampan.network.proxy.config import ProxyConfig
 
 
 class ProxyDaemon:
-    """`informers` as of `ServiceProxy`; `beside`: what others in this process say of themselves, for `/statusz`."""
+    """`informers` as of `ServiceProxy`; `beside`: what others in this process say of themselves, for `/statusz`;
+    `avoid`: hears, as the proxy does, which nodes do not answer."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class ProxyDaemon:
         config: ProxyConfig,
         informers: Informers | None = None,
         beside: Callable[[], dict[str, Any]] = dict,
+        avoid: Callable[[frozenset[str]], None] | None = None,
     ) -> None:
         self._config = config
         self._beside = beside
@@ -48,8 +50,9 @@ class ProxyDaemon:
             forget=conntrack.forget_unanswered,
         )
         self.liveness = PeerLiveness(
-            informers=self._informers, clock=clock, rng=rng, node_name=config.node_name, tell=self.proxy.avoid
-        )
+            informers=self._informers, clock=clock, rng=rng, node_name=config.node_name,
+            tell=[self.proxy.avoid, *([avoid] if avoid else [])],
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place."""

@@ -14,10 +14,12 @@ import pytest
 from sampan.aio.tasks import TaskOwner
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.informers import Informers
+from sampan.network.bgp import passwords
 from sampan.network.bgp.bird import configuration
 from sampan.network.bgp.component import BgpRoutes
 from sampan.network.bgp.fabric import AS_ANNOTATION, Fabric, Neighbour, fabric, mesh, router_id
 from sampan.network.bgp.process import Refused, sessions
+from sampan.network.errors import Unusable
 from sampan.network.routes.peers import Peer
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
@@ -70,12 +72,51 @@ def test_mesh_is_by_the_families_that_both_have() -> None:
     )
 
 
+def test_passwords_of_a_file() -> None:
+    text = "# of the racks' routers\nfor-all\n\n 192.0.2.9   one's-own\n2001:DB8:0::9 $ix;{}\n"
+    found = passwords.parse(text)
+    assert found == {"": "for-all", "192.0.2.9": "one's-own", "2001:db8::9": "$ix;{}"}
+    asked = ("192.0.2.9", "192.0.2.10")
+    assert [passwords.password(found, address) for address in asked] == ["one's-own", "for-all"]
+    assert passwords.password({}, "192.0.2.9") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('a";x', "line 1: write PASSWORD or ADDRESS PASSWORD"),
+        ("ok\n192.0.2.1 a\\b", "line 2: write"),
+        ("x" * 81, "up to 80 printable characters"),
+        ("pass\x01word", "line 1: write"),
+        ("192.0.2 secret", "line 1: what stands before the password is no address"),
+    ],
+)
+def test_what_is_no_password_is_told_without_it(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as told:
+        passwords.parse(text)
+    assert "secret" not in str(told.value) and "pass\x01" not in str(told.value)
+
+
+def test_passwords_that_others_may_read_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    with pytest.raises(Unusable, match="cannot read the BGP passwords"):
+        passwords.read(file)
+    file.write_text("secret\n")
+    file.chmod(0o640)
+    with pytest.raises(Unusable, match=r"others may read the BGP passwords in .*: `chmod 600"):
+        passwords.read(file)
+    file.chmod(0o600)
+    assert passwords.read(file) == {"": "secret"}
+
+
 @pytest.mark.parametrize("peers", ["mesh", "64512@192.0.2.9", "65000@192.0.2.9,65000@2001:db8::9,mesh"])
 @pytest.mark.parametrize("own", [ONE, TWO])
 def test_bird_takes_it(own: Peer, peers: str, tmp_path: Path) -> None:
     found = fabric("", peers)
     near = [router._replace(near=router.address == "192.0.2.9") for router in found.routers]
-    text = configuration(own, found, [*near, *mesh(own, [(ONE, 64512), (TWO, 1)])], CLUSTER, str(tmp_path / "log"))
+    text = configuration(
+        own, found, [*near, *mesh(own, [(ONE, 64512), (TWO, 1)])], CLUSTER, str(tmp_path / "log"), {"": "#x;{}'"}
+    )
     if shutil.which("bird") is None:
         pytest.skip("bird2 is not installed")
     file = tmp_path / "bird.conf"
@@ -85,13 +126,16 @@ def test_bird_takes_it(own: Peer, peers: str, tmp_path: Path) -> None:
 
 
 def test_a_session_learns_pods_ranges_alone_and_tells_its_own_alone() -> None:
-    text = configuration(ONE, fabric("", "65000@192.0.2.9"), [Neighbour("192.0.2.9", 65000)], CLUSTER, "log")
+    given = ([Neighbour("192.0.2.9", 65000)], CLUSTER, "log", {"192.0.2.9": "ours", "192.0.2.8": "theirs"})
+    text = configuration(ONE, fabric("", "65000@192.0.2.9"), *given)
+    assert "theirs" not in text
     session = text[text.index("protocol bgp with_192_0_2_9") :]
     for line in (
         "local as 64512;",
         "neighbor 192.0.2.9 as 65000;",
         "direct;",
         "allow local as;",
+        'password "ours";',
         "import where pods4() && ! ours4();",
         'export where proto = "own4";',
     ):

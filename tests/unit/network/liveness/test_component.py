@@ -56,7 +56,7 @@ class Setting:
         self.informers = Informers(self.api, self.clock, rng)
         self.liveness = PeerLiveness(
             informers=self.informers, clock=self.clock, rng=rng, node_name="n1",
-            tell=lambda names: self.told.append(set(names)), probes=lambda: self.network,
+            tell=[lambda names: self.told.append(set(names))], probes=lambda: self.network,
         )  # fmt: skip
 
     async def run(self) -> None:

@@ -44,7 +44,7 @@ ROLES: tuple[Any, ...] = (
     cluster_role("sampan:selfnodeserver", rule("create", "certificatesigningrequests/selfnodeserver", CERTIFICATES)),
     cluster_role(
         "sampan:dns",
-        rule(READ, "endpoints namespaces services"),
+        rule(READ, "endpoints namespaces nodes services"),
         rule(READ, "configmaps", names="kube-dns"),
         rule(READ, "endpointslices", "discovery.k8s.io"),
     ),
@@ -56,7 +56,7 @@ ROLES: tuple[Any, ...] = (
     ),
     cluster_role(
         "sampan:ingress",
-        rule(READ, "secrets services"),
+        rule(READ, "nodes secrets services"),
         rule(READ, "endpointslices", "discovery.k8s.io"),
         rule(READ, "ingresses", "networking.k8s.io"),
         rule(f"create {READ}", "ingressclasses", "networking.k8s.io"),
