@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sampan.apiserver.audit.options import AuditOptions
 from sampan.apiserver.auth.options import AuthenticationOptions, AuthorizationOptions
 
 BODY_LIMIT_BYTES = 3 * 1024 * 1024
@@ -48,6 +49,7 @@ class Config:
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization: AuthorizationOptions = field(default_factory=AuthorizationOptions)
+    audit: AuditOptions = field(default_factory=AuditOptions)
     enable_plugins: tuple[str, ...] = ()
     disable_plugins: tuple[str, ...] = ()
     admission_configuration: Path | None = None

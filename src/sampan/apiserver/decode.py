@@ -52,6 +52,8 @@ def body(request: Request, kind: Kind) -> Any:
     if strict != strictness.IGNORE and form is negotiation.JSON:
         walk = walk or mistyped.may_have_duplicates(data, obj)
     _made_whole(kind, obj)
+    if request.record is not None:
+        request.record.sends(obj)
     if strict == strictness.IGNORE or not (walk or repeated):
         return obj
     in_yaml = form is negotiation.YAML

@@ -181,6 +181,7 @@ class Metrics:
         )
         for part in (server.authentication, server.authorization):
             lines += [*part.tally.lines(), *(_of_reloads(part.reloader) if part.reloader is not None else ())]
+        lines += server.auditor.lines() if server.auditor is not None else ()
         return lines
 
     def _of_the_build(self) -> list[str]:

@@ -15,6 +15,7 @@ from sampan.apiserver.routes import Target
 
 if TYPE_CHECKING:
     from sampan.api.registry import Kind
+    from sampan.apiserver.audit.record import Record
     from sampan.apiserver.server import ApiServer
 
 INT64 = range(-(2**63), 2**63)
@@ -23,10 +24,10 @@ INT64 = range(-(2**63), 2**63)
 class Request:
     """`kind` is the kind in the version asked for (only where `target.kind` is known).
 
-    `warnings` become `Warning` headers.
+    `warnings` become `Warning` headers. `record` is what is written of it in the audit log; None: nothing.
     """
 
-    __slots__ = ("exchange", "kind", "server", "started", "target", "user", "warnings")
+    __slots__ = ("exchange", "kind", "record", "server", "started", "target", "user", "warnings")
 
     def __init__(self, server: ApiServer, exchange: Exchange, target: Target, started: float) -> None:
         self.server = server
@@ -36,6 +37,7 @@ class Request:
         self.user: User = None  # type: ignore[assignment]
         self.started = started
         self.warnings: list[str] = []
+        self.record: Record | None = None
 
     @property
     def form(self) -> negotiation.Form:

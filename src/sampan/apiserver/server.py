@@ -21,6 +21,7 @@ from sampan.apiserver.admission.namespacelifecycle import is_ending
 from sampan.apiserver.allocation.repair import Repair
 from sampan.apiserver.allocation.services import Allocators
 from sampan.apiserver.answers import error_answer
+from sampan.apiserver.audit import auditor
 from sampan.apiserver.auth.authentication import Authentication
 from sampan.apiserver.auth.authenticator import Authenticator
 from sampan.apiserver.auth.authorization import Authorization
@@ -81,6 +82,7 @@ class ApiServer:
         self.allocation_repair = Repair(self)
         self.kubelets = Kubelets(self)
         self.backends = Backends(self)
+        self.auditor = auditor.configured(config.audit, clock)
         self.admission = chain.build(
             self, config.enable_plugins, config.disable_plugins, config.admission_configuration
         )
@@ -175,6 +177,8 @@ class ApiServer:
         await self.authentication.close()
         await self.authorization.close()
         await self.store.close()
+        if self.auditor is not None:
+            self.auditor.close()
 
     # requests
 
@@ -194,15 +198,17 @@ class ApiServer:
             answer = error_answer(request, error)
         if isinstance(answer, Awaitable):
             return self._later(request, answer)
-        self._answered(request, answer)
-        return answer
+        return self._answered(request, answer)
 
     def _request(self, exchange: Exchange) -> Request:
         target = self.routes.identify(exchange.method, exchange.target)
         return Request(self, exchange, target, self.clock.monotonic())
 
-    def _answered(self, request: Request, answer: Answer) -> None:
+    def _answered(self, request: Request, answer: Answer) -> Answer:
         self.request_log.answered(request, answer, self.metrics.observe(request, answer))
+        if self.auditor is None:
+            return answer
+        return self.auditor.answered(request, answer, stages.attributes(request))
 
     def _dispatch(self, request: Request) -> Answer | Awaitable[Answer]:
         heavy = len(request.exchange.body) >= HEAVY_BYTES and self.listening
@@ -257,10 +263,13 @@ class ApiServer:
             answer = error_answer(request, error)
         except StoreError as error:
             answer = error_answer(request, as_api_error(error))
+        except BaseException as error:
+            if request.record is not None:
+                request.record.broken_off(error)
+            raise
         finally:
             in_flight[kind] -= 1
-        self._answered(request, answer)
-        return answer
+        return self._answered(request, answer)
 
     def token_keys(self) -> Keys:
         """What service accounts' tokens are signed with. Raises ApiError 501 when none is configured."""

@@ -1,12 +1,12 @@
 """The way of a request, in order. This list is the API server; everything else is one stage, one verb or one plugin of
 it.
 
-    identify request -> authenticate -> (audit) -> (flow control) -> impersonate -> authorize
+    identify request -> authenticate -> audit -> (flow control) -> impersonate -> authorize
         reads:  get, list, watch: the watch cache
         writes: decode -> default -> own -> mutate -> prepare -> allocate -> validate -> warn -> approve -> store
     respond
 
-Audit and flow control have their places kept, between `authenticate` and `authorize`. A stage of a request takes the
+Flow control has its place kept. A stage of a request takes the
 `Request`, a stage of a write the `Write`; each may answer an awaitable, and says no by raising an `ApiError`.
 """
 
@@ -73,6 +73,15 @@ def _unknown(request: Request, result: str) -> Unauthorized:
     return Unauthorized("Unauthorized")
 
 
+def audit(request: Request) -> None:
+    """The record of a request is opened. Raises ApiError where it must be written and cannot be."""
+    auditor = request.server.auditor
+    if auditor is not None:
+        request.record = auditor.open(request, request.user, attributes(request))
+        if request.record is not None:
+            request.record.received()
+
+
 def impersonate(request: Request) -> Awaitable[None] | None:
     """Whoever may speak for somebody else is somebody else from here on. Raises Forbidden."""
     other = impersonation.wanted(request.exchange)
@@ -82,12 +91,18 @@ def impersonate(request: Request) -> Awaitable[None] | None:
     user = server.impersonation.impersonate(request.user, other, attributes(request), server.authorizer)
     if not isinstance(user, User):
         return _impersonate(request, user)
-    request.user = user
+    _impersonated(request, user)
     return None
 
 
 async def _impersonate(request: Request, waiting: Awaitable[User]) -> None:
-    request.user = await waiting
+    _impersonated(request, await waiting)
+
+
+def _impersonated(request: Request, user: User) -> None:
+    if request.record is not None:
+        request.record.impersonates(request.user, user)
+    request.user = user
 
 
 def authorize(request: Request) -> Awaitable[None] | None:
@@ -111,6 +126,8 @@ async def _authorize(request: Request, asked: Attributes, waiting: Awaitable[aut
 def _counted(request: Request, answer: authorizer.Answer, began: float) -> None:
     server = request.server
     server.authorization.tally.authorized(authorizer.DECIDED[answer[0]], server.clock.monotonic() - began)
+    if request.record is not None:
+        request.record.decided(*answer)
 
 
 async def permit(request: Request, asked: Attributes) -> None:
@@ -174,6 +191,8 @@ def dispatch(request: Request) -> Answer | Awaitable[Answer]:
     warning = deprecations.KINDS.get((target.group, target.version, target.plural))
     if warning is not None:
         request.warnings.append(warning)
+        if request.record is not None:
+            request.record.annotate("k8s.io/deprecated", "true")
     return verbs.for_kind(target.kind, target.verb)(request)
 
 
@@ -190,7 +209,7 @@ def _subresource(request: Request) -> Answer | Awaitable[Answer]:
 Stage = Callable[[Request], Awaitable[None] | None]
 REQUEST: tuple[Stage, ...] = (
     authenticate,
-    # audit: the record of a request is opened here
+    audit,
     # flow control: a request waits here for its turn
     impersonate,
     authorize,

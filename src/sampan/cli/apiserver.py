@@ -17,6 +17,7 @@ from sampan.aio import loglines
 from sampan.aio.clock import Clock, SystemClock
 from sampan.aio.tasks import TaskOwner
 from sampan.apiserver.config import Config
+from sampan.cli.auditoptions import audit, audit_options
 from sampan.cli.authoptions import auth_options, settings
 from sampan.cli.settings import as_seconds
 from sampan.cli.stores import ENCRYPTION, RELOAD, store_options, stored
@@ -76,6 +77,7 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="How long to go on serving after SIGTERM, /readyz saying no, so that balancers turn away first.",
 )
 @click.option("--admission-control-config-file", type=EXISTING, help="AdmissionConfiguration of the plugins.")
+@audit_options
 @click.option(
     "--default-not-ready-toleration-seconds",
     default=300,
@@ -152,6 +154,7 @@ def command(
         kubelet_authority=kubelet_certificate_authority or pki / "kubelet-ca.crt",
         service_account_key=service_account_signing_key_file or pki / "sa.key",
         **settings(others),
+        audit=audit(others),
         enable_plugins=_words(enable_admission_plugins),
         disable_plugins=_words(disable_admission_plugins),
         admission_configuration=admission_control_config_file,

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sampan.cli import auditoptions
 from sampan.cluster import options as stored
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import DEFAULT_DATA_DIR, Layout
@@ -172,7 +173,7 @@ SERVERS = (
 
 def server_options(command: Decorated) -> Decorated:
     """Adds the options that say how many servers there are and where they keep the objects."""
-    for option in reversed((*NETWORK, *SERVERS)):
+    for option in reversed((*NETWORK, *SERVERS, *auditoptions.OPTIONS)):
         command = option(command)
     return command
 

@@ -232,6 +232,7 @@ def api_config(options: Options, place: Server | None) -> Any:
         authorization=AuthorizationOptions(
             config_file=Path(options.authorization_config) if options.authorization_config else None
         ),
+        audit=audit_options(options, place),
         enable_plugins=enable,
         disable_plugins=disable,
         admission_configuration=admission,
@@ -248,6 +249,24 @@ def api_config(options: Options, place: Server | None) -> Any:
         kubelet_certificate=layout.pki / "apiserver-kubelet-client.crt",
         kubelet_key=layout.pki / "apiserver-kubelet-client.key",
         kubelet_authority=layout.pki / "kubelet-ca.crt",
+    )
+
+
+def audit_options(options: Options, place: Server | None) -> Any:
+    """Where there are several servers, each writes a log of its own: `audit.log` is `audit-1.log`, and so on."""
+    from sampan.apiserver.audit.options import AuditOptions
+
+    path = Path(options.audit_log_path) if options.audit_log_path else None
+    if path is not None and place is not None and str(path) != "-":
+        path = path.with_stem(f"{path.stem}-{place.number}")
+    return AuditOptions(
+        policy=Path(options.audit_policy_file) if options.audit_policy_file else None,
+        path=path,
+        max_days=options.audit_log_maxage,
+        max_backups=options.audit_log_maxbackup,
+        max_megabytes=options.audit_log_maxsize,
+        compress=options.audit_log_compress,
+        strict=options.audit_log_mode == "blocking-strict",
     )
 
 

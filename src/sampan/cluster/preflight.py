@@ -66,6 +66,7 @@ def check(options: Options, *, running: bool) -> None:
     check_nodes(options, running=running)
     check_admission(options)
     check_identity(options)
+    check_audit(options)
     check_kubelet(options)
     check_network(options)
     check_store(options)
@@ -183,6 +184,19 @@ def check_identity(options: Options) -> None:
                 )
     except ValueError as error:
         raise ClusterError(str(error)) from None
+
+
+def check_audit(options: Options) -> None:
+    """An audit policy that will do, and both it and a log, or neither: half of it would write nothing."""
+    if bool(options.audit_policy_file) != bool(options.audit_log_path):
+        raise ClusterError("--audit-policy-file and --audit-log-path go together: name both, or neither")
+    if options.audit_policy_file:
+        from sampan.apiserver.audit import policy
+
+        try:
+            policy.read(Path(options.audit_policy_file))
+        except ValueError as error:
+            raise ClusterError(str(error)) from None
 
 
 def check_store(options: Options) -> None:

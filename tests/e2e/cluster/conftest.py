@@ -12,9 +12,15 @@ import pytest
 
 from sampan.testing.ports import free_port
 
-from .harness import Cluster
+from .harness import ROOT, Cluster
 
 DATA_DIR = Path("/var/lib/sampan-e2e")
+AUDIT = (
+    *("--audit-policy-file", str(ROOT / "docs" / "audit-policy.yaml")),
+    *("--audit-log-path", str(DATA_DIR / "log" / "audit.log")),
+    *("--audit-log-maxage", "30", "--audit-log-maxbackup", "10", "--audit-log-maxsize", "100"),
+)
+"""As docs/security.md has it."""
 _numbers = itertools.count()
 
 
@@ -24,7 +30,8 @@ def cluster(whole_machine: None) -> Iterator[Cluster]:
     running = Cluster(DATA_DIR, free_port())
     running.clear()
     try:
-        running.up("--no-sample", "--ingress", "--ingress-ports", f"{running.http_port},{running.https_port}")
+        ports = f"{running.http_port},{running.https_port}"
+        running.up("--no-sample", "--ingress", "--ingress-ports", ports, *AUDIT)
         yield running
     finally:
         running.down()

@@ -96,6 +96,18 @@ def test_files_of_identity_that_the_api_server_would_end_with(options: Options, 
     preflight.check_identity(msgspec.structs.replace(options, authorization_config=str(what)))
 
 
+def test_an_audit_log_that_would_hold_nothing(options: Options, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
+    named = msgspec.structs.replace(options, audit_policy_file=str(file), audit_log_path=str(tmp_path / "audit.log"))
+    preflight.check_audit(named)
+    with pytest.raises(ClusterError, match="go together"):
+        preflight.check_audit(msgspec.structs.replace(named, audit_log_path=""))
+    file.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: []}")
+    with pytest.raises(ClusterError, match="rules: Required value"):
+        preflight.check_audit(named)
+
+
 def test_admission_that_the_api_server_would_end_with(options: Options, tmp_path: Path) -> None:
     preflight.check_admission(msgspec.structs.replace(options, enable_admission_plugins="AlwaysPullImages"))
     file = tmp_path / "admission.yaml"

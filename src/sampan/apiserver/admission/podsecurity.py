@@ -90,24 +90,33 @@ class PodSecurity(Plugin):
         labels = dict(entry.labels) if entry is not None else {}
         if not self._defaults and not any(name.startswith(PREFIX) for name in labels):
             return
-        if self._is_exempt(write, pod):
+        exempt = self._exempt(write, pod)
+        if exempt:
+            _record(write, "exempt", exempt)
             return
         policies, _ = read(labels, self._defaults)
         enforced, wanted = policies["enforce"], policies["warn"]
         wrong = violations(pod, enforced) if enforce else []
+        if enforce:
+            _record(write, "enforce-policy", str(enforced))
+        if write.request.record is not None and (noted := violations(pod, policies["audit"])):
+            text = f'would violate PodSecurity "{policies["audit"]}": {words(noted)}'
+            _record(write, "audit-violations", text)
         if wrong:
             raise forbid(write, f'violates PodSecurity "{enforced}": {words(wrong)}')
         unwise = violations(pod, wanted)
         if unwise:
             write.request.warnings.append(f'would violate PodSecurity "{wanted}": {words(unwise)}')
 
-    def _is_exempt(self, write: Write, pod: Any) -> bool:
+    def _exempt(self, write: Write, pod: Any) -> str:
+        """By what a pod is left alone; "" when it is not. The order is upstream's."""
         exempt = self._exemptions
-        return (
-            write.namespace in exempt.namespaces
-            or write.request.user.name in exempt.usernames
-            or (pod.spec.runtimeClassName or "") in exempt.runtimeClasses
-        )
+        ways = {
+            "namespace": write.namespace in exempt.namespaces,
+            "user": write.request.user.name in exempt.usernames,
+            "runtimeClass": (pod.spec.runtimeClassName or "") in exempt.runtimeClasses,
+        }
+        return next((way for way, holds in ways.items() if holds), "")
 
     def _namespace(self, write: Write) -> None:
         labels = write.new.metadata.labels or {}
@@ -198,6 +207,11 @@ def _check_exemptions(exemptions: _Exemptions) -> None:
                 raise ValueError(f"{where} is no valid name")
             if name in listed[:number]:
                 raise ValueError(f"{where} is there twice")
+
+
+def _record(write: Write, name: str, value: str) -> None:
+    if write.request.record is not None:
+        write.request.record.annotate(PREFIX + name, value)
 
 
 def _invalid(label: str, value: str, why: str) -> FieldError:

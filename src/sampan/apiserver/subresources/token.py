@@ -24,6 +24,7 @@ from sampan.apiserver.write import CREATE, Write
 
 LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
+ISSUED = "authentication.kubernetes.io/issued-credential-id"
 DEFAULT_SECONDS = 3600
 EXTENDED_SECONDS = 365 * 24 * 3600
 BINDABLE = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "nodes"}
@@ -72,6 +73,8 @@ async def create(request: Request) -> Response:
         sub=f"{PREFIX}{target.namespace}:{target.name}",
         kubernetes=private,
     )
+    if request.record is not None:
+        request.record.annotate(ISSUED, f"JTI={claims.jti}")
     wanted.status = authentication_v1.TokenRequestStatus(
         token=server.token_keys().sign(plain(claims)), expirationTimestamp=timestamp(now + spec.expirationSeconds)
     )

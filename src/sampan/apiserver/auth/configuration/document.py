@@ -68,7 +68,7 @@ def load(path: Path) -> bytes:
     return data
 
 
-def parse(data: bytes, source: str, kind: str, versions: Sequence[str], form: type[T]) -> T:
+def parse(data: bytes, source: str, kind: str, versions: Sequence[str], form: type[T], group: str = GROUP) -> T:
     """The document as a `form`. Raises ConfigError for another kind or version, an unknown field, a wrong type."""
     from sampan.codec import yaml
 
@@ -77,11 +77,11 @@ def parse(data: bytes, source: str, kind: str, versions: Sequence[str], form: ty
     except CodecError as error:
         raise ConfigError(f"{source}: {error}") from None
     if not isinstance(value, dict):
-        raise ConfigError(f"{source}: want a {kind} of {GROUP}/{versions[0]}")
+        raise ConfigError(f"{source}: want a {kind} of {group}/{versions[0]}")
     if value.get("kind") != kind:
         raise ConfigError(f"{source}: kind: want {kind}, not {json.dumps(value.get('kind'))}")
-    if value.get("apiVersion") not in [f"{GROUP}/{version}" for version in versions]:
-        known = ", ".join(f"{GROUP}/{version}" for version in versions)
+    if value.get("apiVersion") not in [f"{group}/{version}" for version in versions]:
+        known = ", ".join(f"{group}/{version}" for version in versions)
         raise ConfigError(f"{source}: apiVersion: {json.dumps(value.get('apiVersion'))} is not one of {known}")
     try:
         return msgspec.convert(value, form)
