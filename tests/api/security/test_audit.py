@@ -203,6 +203,7 @@ def test_the_file_is_private_and_put_aside_when_it_is_large(world: Any) -> None:
 
 
 def test_events_are_counted(world: Any) -> None:
+    event(world, "GET", f"{SECRETS}/counted")
     metrics = world.api("GET", "/metrics").body
     assert 'apiserver_audit_level_total{level="Metadata"}' in metrics
     assert "apiserver_audit_event_total " in metrics
