@@ -23,7 +23,7 @@ from pathlib import Path
 from sampan.aio.clock import Clock
 from sampan.aio.mounts import unmount_below
 from sampan.aio.removal import remove_tree
-from sampan.cri import registries
+from sampan.cri import registries, sandboxes
 from sampan.cri.builtin import PAUSE_IMAGE
 from sampan.cri.client import CriClient
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
@@ -248,18 +248,17 @@ class Containerd:
 
 
 async def remove_all_sandboxes(socket: Path) -> None:
-    """Stops and removes every pod of the runtime, eight at a time; raises RuntimeFailure when it does not answer."""
+    """Removes every pod of the runtime, eight at a time; raises RuntimeFailure when it does not answer."""
     client = CriClient(str(socket))
     at_once = asyncio.Semaphore(8)
 
     async def remove(sandbox_id: str) -> None:
         async with at_once:
-            await client.stop_sandbox(sandbox_id)
-            await client.remove_sandbox(sandbox_id)
+            await sandboxes.remove(client, sandbox_id)
 
     try:
-        sandboxes = await client.list_sandboxes()
-        results = await asyncio.gather(*(remove(sandbox.id) for sandbox in sandboxes), return_exceptions=True)
+        found = await client.list_sandboxes()
+        results = await asyncio.gather(*(remove(sandbox.id) for sandbox in found), return_exceptions=True)
     finally:
         await client.close()
     for failure in results:

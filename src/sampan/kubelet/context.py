@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.probeschedule import ProbeSchedule
 from sampan.kubelet.publisher import StatusPublisher
 from sampan.kubelet.resize.decide import Refusal
+from sampan.kubelet.turns import SandboxTurns
 from sampan.kubelet.userids import UserIds
 from sampan.kubelet.watcher import RuntimeWatcher
 from sampan.volumes.mounter import Mounter
@@ -56,7 +56,7 @@ class NodeContext:
     publisher: StatusPublisher
     watcher: RuntimeWatcher
     instruments: Instruments
-    sandbox_turns: asyncio.Semaphore
+    turns: SandboxTurns
     resolver: Resolver
     node_hosts: str
     memory: int

@@ -9,7 +9,9 @@ another place to start from. The way up is
 where an image must be there before its container starts and a postStart hook must end before the next one does; the
 way down is
 
-    app containers -> sidecars, last first -> sandbox -> volumes -> the object.
+    app containers -> sidecars, last first -> volumes -> sandbox -> the object
+
+(where the sandbox of a pod that stays for its logs is stopped before its volumes go, and removed later).
 
 A sandbox that died takes the pod back to a new sandbox: its init containers run again, its app containers as their
 restart policy says. ("Pod Lifecycle", "Init Containers", "Sidecar Containers", "Container Lifecycle Hooks" in
@@ -322,10 +324,11 @@ class Decision:
         if (yield from self._stop_all(ending.grace, ending.since)):
             return
         ready = [sandbox for sandbox in self.seen.sandboxes if sandbox.ready]
-        for sandbox in ready:
-            yield StopSandbox(sandbox.id)
-        if ready:
+        if ready and not self._is_leaving():
+            for sandbox in ready:
+                yield StopSandbox(sandbox.id)
             return
+        # One that leaves is not stopped first: to remove it does both, and takes its network away once.
         yield from self._give_back()
         if self.memory.torn_down and self._is_leaving() and not self.seen.sandboxes:
             yield Finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -15,10 +14,9 @@ from sampan.kubelet.runtimeclass import handler_of
 from sampan.kubelet.runtimeside import RuntimeSide
 from sampan.kubelet.surroundings import Surroundings
 from sampan.kubelet.thisnode import ThisNode
+from sampan.kubelet.turns import SandboxTurns
 from sampan.kubelet.userids import UserIds
 from sampan.kubelet.verdicts import Verdicts
-
-FEWEST_TURNS = 4
 
 
 def node_context(
@@ -51,7 +49,7 @@ def node_context(
         publisher=api.publisher,
         watcher=runtime.watcher,
         instruments=given.instruments,
-        sandbox_turns=asyncio.Semaphore(max(FEWEST_TURNS, 2 * given.machine.cpus)),
+        turns=SandboxTurns.of(given.machine.cpus),
         resolver=nodefiles.resolver(config.resolv_conf),
         node_hosts=nodefiles.hosts(),
         memory=given.machine.memory,

@@ -2,7 +2,7 @@
 
 A full look is two lists, filtered by the pod's uid, which cost the runtime something for every container it has. What
 cannot change any more is asked once: the status of an ended or running container, the address of a ready sandbox. What
-a step of ours has just made is asked for alone, and what it has stopped or removed not at all.
+a step of ours has just made, or an event tells of, is asked for alone, and what it has stopped or removed not at all.
 
 With cgroup v2 a runtime may miss that want of memory ended a container: it watches a cgroup that goes with it. Then the
 pod's own cgroup still tells.
@@ -10,7 +10,7 @@ pod's own cgroup still tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,34 @@ class Observer:
         listed = await self._runtime.list_containers(self._selector)
         found = [await self._container(item) for item in listed]
         containers = [container for container in found if container is not None]
-        if any(container.exit_code == KILLED for container in containers):
-            self._kills = self._count_kills()
+        self._count(containers)
         self._forget({container.id for container in containers}, {sandbox.id for sandbox in sandboxes})
         self._sees(sandboxes, containers)
+
+    async def refresh(self, told: Collection[str]) -> bool:
+        """Looks at those of the pod's containers alone; False, having seen nothing, when that would not do.
+
+        What is not known is gone by now: all that is made is seen before the next look. Raises RuntimeFailure.
+        """
+        if any(sandbox.ready and sandbox.id in told for sandbox in self.seen.sandboxes):
+            return False
+        known = [container for container in self.seen.containers if container.alive and container.id in told]
+        try:
+            fresh = {container.id: await self._again(container) for container in known}
+        except RuntimeNotFound:
+            return False
+        self._count(fresh.values())
+        self._sees(self.seen.sandboxes, [fresh.get(container.id, container) for container in self.seen.containers])
+        return True
+
+    async def _again(self, container: Container) -> Container:
+        status = await self._runtime.container_status(container.id)
+        return self._remembered(seen_container(container.sandbox_id, status, self._log_folder))
+
+    def _count(self, containers: Iterable[Container]) -> None:
+        """What was killed by now is no news for the next that ends."""
+        if any(container.exit_code == KILLED for container in containers):
+            self._kills = self._count_kills()
 
     async def made_sandbox(self, sandbox_id: str) -> None:
         """Adds what we have just made; raises RuntimeFailure."""

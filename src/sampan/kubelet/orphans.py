@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sampan.cri import sandboxes
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
 from sampan.cri.messages import pb
@@ -55,12 +56,12 @@ class Orphans:
 
     async def _clear_sandboxes(self) -> set[str]:
         known = self._known()
-        sandboxes = [
+        found = [
             s for s in await self._runtime.list_sandboxes() if s.labels.get(labels.POD_UID, "") not in known | {""}
         ]
         turns = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._end(sandbox, turns) for sandbox in sandboxes))
-        return {sandbox.labels[labels.POD_UID] for sandbox in sandboxes}
+        await asyncio.gather(*(self._end(sandbox, turns) for sandbox in found))
+        return {sandbox.labels[labels.POD_UID] for sandbox in found}
 
     async def _end(self, sandbox: Any, turns: asyncio.Semaphore) -> None:
         meta = sandbox.metadata
@@ -70,8 +71,7 @@ class Orphans:
                 containers = await self._runtime.list_containers({labels.POD_UID: meta.uid})
                 running = [c for c in containers if c.pod_sandbox_id == sandbox.id and c.state == pb.CONTAINER_RUNNING]
                 await asyncio.gather(*(self._runtime.stop_container(c.id, grace_of(c)) for c in running))
-                await self._runtime.stop_sandbox(sandbox.id)
-                await self._runtime.remove_sandbox(sandbox.id)
+                await sandboxes.remove(self._runtime, sandbox.id)
             except RuntimeFailure as error:
                 log.warning("an orphaned pod could not be cleared uid=%s error=%s", meta.uid, error)
 

@@ -42,7 +42,8 @@ def pod_status(
     told = ending if ending and ending.phase and not seen.any_alive else None
     phase = told.phase if told else phase_of(pod, init, apps, over=over, again=round_.number > 0)
     ips = pod_ips(pod, seen, memory, host_ips)
-    sandbox_ready = bool(ips) and seen.sandbox is not None and seen.sandbox.ready
+    # That of a pod that has ended is as good as gone.
+    sandbox_ready = not over and bool(ips) and seen.sandbox is not None and seen.sandbox.ready
     known = pod.status or core_v1.PodStatus()
     return core_v1.PodStatus(
         observedGeneration=pod.metadata.generation,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sampan.kubelet.observed import Observed
 
 EVENT_LAG = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -16,6 +18,11 @@ class ToldEnds:
 
     def add(self, container_id: str) -> None:
         self._tries[container_id] = 0
+
+    @property
+    def pending(self) -> Collection[str]:
+        """Those that were not seen to have ended yet."""
+        return self._tries.keys()
 
     def soonest(self, planned: float | None, seen: Observed, now: float) -> float | None:
         """The planned time, or earlier when the runtime still owes us the end of a container it told of."""

@@ -63,6 +63,8 @@ class PodWorker:
             killed=killed_before(pod),
         )
         self._wake = asyncio.Event()
+        self._unseen = True
+        """The runtime may have of the pod what was not seen yet: anything, not only ends that were told of."""
         self._told_ends = ToldEnds()
         self._steps = Steps(self, context)
         self.tell = self._steps.tell
@@ -125,16 +127,25 @@ class PodWorker:
     def wake(self) -> None:
         self._wake.set()
 
-    def ended(self, container_id: str) -> None:
-        """The runtime says that this container or sandbox has ended; its lists may say so a little later."""
-        self._told_ends.add(container_id)
+    def look_again(self) -> None:
+        """What the runtime has of the pod is not what it was, or was not heard of for a while."""
+        self._unseen = True
         self.wake()
+
+    def ended(self, container_id: str) -> None:
+        """The runtime says that this container or sandbox has ended; its lists may say so a little later.
+
+        Of one that we are stopping the runtime's answer says so, and not too early.
+        """
+        if container_id not in self._steps.awaited:
+            self._told_ends.add(container_id)
+            self.wake()
 
     # The loop.
 
     async def run(self) -> None:
         """Returns when nothing is left of the pod."""
-        self._context.watcher.subscribe(self.uid, Subscriber(wake=self.wake, ended=self.ended))
+        self._context.watcher.subscribe(self.uid, Subscriber(wake=self.look_again, ended=self.ended))
         try:
             while not self.finished:
                 self._wake.clear()
@@ -157,21 +168,24 @@ class PodWorker:
         """Acts until there is nothing to do; returns when to look again."""
         self.rounds += 1
         began = self._context.clock.monotonic()
-        in_view = False
         try:
             for _ in range(STEPS_PER_ROUND):
                 self._endings.note()
-                await self._look(in_view)
+                await self._look()
                 pod, now = self._reporter.known_pod(), self._context.clock.now()
                 plan = decide(pod, self.seen, self.memory, now, self._context.config.crash_backoff)
                 self._reporter.report(pod, now, plan.actions)
-                if not plan.actions or self.finished:
+                if not plan.actions:
                     return self._told_ends.soonest(plan.wake_at, self.seen, now)
-                in_view = all([await self._act(action) for action in plan.actions])
+                for action in plan.actions:
+                    self._unseen |= not await self._act(action)
+                if self.finished:
+                    return None
             log.warning("a pod is never done pod=%s actions=%s", self.owner.name, plan.actions)
         except RuntimeUnavailable as error:
             # The watcher wakes everybody when it is back.
             log.debug("the runtime is away pod=%s error=%s", self.owner.name, error)
+            self._unseen = True
             return self._context.clock.now() + RUNTIME_AWAY
         except RuntimeFailure as error:
             log.warning("the runtime refused pod=%s error=%s", self.owner.name, error)
@@ -180,6 +194,7 @@ class PodWorker:
             log.exception("a pod's worker failed pod=%s", self.owner.name)
         finally:
             self._context.instruments.rounds.labels(self._operation()).observe(self._context.clock.monotonic() - began)
+        self._unseen = True
         return self._context.clock.now() + RUNTIME_RETRY
 
     def _operation(self) -> str:
@@ -188,9 +203,10 @@ class PodWorker:
             return "kill"
         return "create" if self.rounds == 1 else "sync"
 
-    async def _look(self, in_view: bool) -> None:
-        """Looks at the pod, `in_view` when all that happened to it since the last look is known."""
-        if not in_view:
+    async def _look(self) -> None:
+        """Looks at all of the pod when it must, else at those of its containers that are told to have ended."""
+        if self._unseen or not await self.observer.refresh(self._told_ends.pending):
+            self._unseen = False
             await self.observer.observe()
         ids = [*(c.id for c in self.seen.containers), *(s.id for s in self.seen.sandboxes)]
         self._context.watcher.belongs(ids, self.uid)

@@ -17,20 +17,15 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
 
 
 async def test_a_pod_starts_logs_and_goes(node: Node) -> None:
-    began = time.monotonic()
     node.pod(containers=[shell("echo hello; trap 'exit 0' TERM; while :; do sleep 0.1; done")])
     status = await node.running()
-    took = time.monotonic() - began
     assert status.podIP.startswith(node.machine.subnet)
     assert status.qosClass == "BestEffort"
-    assert took < 1.5
     await eventually_logs(node, "hello\n")
     assert any(event.startswith("Started:") for event in node.events())
     uid = node.get().metadata.uid
-    began = time.monotonic()
     await node.api.delete(type(node.get()), "p", "default")
     await node.gone()
-    assert time.monotonic() - began < 3.0
     await eventually(lambda: node.kubelet.pods.get(uid) is None)
     assert not (node.folder / "kubelet" / "pods" / uid).exists()
     assert not list((node.folder / "logs").iterdir())

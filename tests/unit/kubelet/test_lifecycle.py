@@ -56,6 +56,58 @@ async def test_what_a_pod_costs(tmp_path: Path) -> None:
         }
         done = [(write.verb, write.plural) for write in n.api.writes[writes:]]
         assert sorted(done) == [("create", "events")] * 3 + [("patch", "pods")] * 2
+        asked = n.runtime.asked.copy()
+        await n.delete(grace=5)
+        await n.advance(2)
+        assert n.get() is None
+        assert n.runtime.asked - asked == dict.fromkeys(("stop_container", "container_status", "remove_sandbox"), 1)
+
+
+async def test_one_container_of_many_that_ends_is_looked_at_alone(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        await n.advance(65)
+        n.pod(restartPolicy="Never", containers=[{"name": "a"}, {"name": "b"}])
+        await n.advance(2)
+        asked = n.runtime.asked.copy()
+        n.runtime.exit("a", 3)
+        await n.advance(2)
+        assert n.container("a").state.terminated.exitCode == 3
+        assert n.runtime.asked - asked == {"container_status": 1}
+
+
+async def test_what_somebody_else_has_removed_is_missed(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(2)
+        (container,) = n.runtime.containers
+        await n.runtime.remove_container(container)
+        n.kubelet.pods.find("default", "p").ended(container)
+        await n.advance(2)
+        assert n.runtime.started == ["c", "c"]
+
+
+async def test_a_runtime_that_removes_only_what_is_stopped(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(2)
+        n.runtime.fail("remove_sandbox", "sandbox is not fully stopped")
+        await n.delete(grace=5)
+        await n.advance(2)
+        assert n.get() is None and not n.runtime.sandboxes
+        assert [call[0] for call in n.runtime.calls][-3:] == ["remove_sandbox", "stop_sandbox", "remove_sandbox"]
+        assert not any("FailedKillPod" in event for event in n.events())
+
+
+async def test_volumes_that_cannot_be_taken_away_hold_no_address(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(2)
+        n.mounter.unmount_below = lambda directory: [f"{directory} is busy"]
+        await n.delete(grace=5)
+        await n.advance(3)
+        assert any(event.startswith("FailedUnMount") for event in n.events())
+        assert [call[0] for call in n.runtime.calls].count("stop_sandbox") == 1
+        assert n.get() is not None and n.runtime.sandboxes
 
 
 async def test_deletion_waits_for_the_container_and_leaves_nothing(tmp_path: Path) -> None:

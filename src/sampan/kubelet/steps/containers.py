@@ -35,6 +35,10 @@ class ContainerSteps:
         self._space = space
 
     async def start(self, action: actions.StartContainer) -> bool:
+        with self._space.context.turns.starting():
+            return await self._create_and_start(action)
+
+    async def _create_and_start(self, action: actions.StartContainer) -> bool:
         spec: Any = container_by_name(self._space.pod, action.container)
         self._space.context.instruments.started_containers.labels(kind_of(self._space.pod, spec)).inc()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sampan.cri import sandboxes
 from sampan.cri.errors import RuntimeFailure, RuntimeUnavailable
 from sampan.kubelet import actions
 from sampan.kubelet.cgroup.manager import CgroupError
@@ -71,7 +72,7 @@ class SandboxSteps:
     async def _run_in_turn(self, config: Any, handler: str) -> str:
         """Waits its turn, so that of many pods the first are up while the last wait; a slow one gives its turn back."""
         context = self._space.context
-        async with context.sandbox_turns:
+        async with context.turns.make():
             call = asyncio.ensure_future(self._run(config, handler))
             try:
                 return await context.clock.wait_for(asyncio.shield(call), TURN_SECONDS)
@@ -97,18 +98,24 @@ class SandboxSteps:
     async def stop(self, action: actions.StopSandbox) -> bool:
         try:
             await self._space.context.runtime.stop_sandbox(action.id)
-        except RuntimeUnavailable:
-            raise
         except RuntimeFailure as error:
-            self._space.tell("", "Warning", "FailedKillPod", f"error killing pod: {error}")
+            self._not_ended(error)
             raise
         self._space.worker.observer.stopped_sandbox(action.id)
         return True
 
+    def _not_ended(self, error: RuntimeFailure) -> None:
+        if not isinstance(error, RuntimeUnavailable):
+            self._space.tell("", "Warning", "FailedKillPod", f"error killing pod: {error}")
+
     async def remove(self, action: actions.RemoveSandbox) -> bool:
         space = self._space
-        await space.context.runtime.stop_sandbox(action.id)
-        await space.context.runtime.remove_sandbox(action.id)
+        async with space.context.turns.remove():
+            try:
+                await sandboxes.remove(space.context.runtime, action.id)
+            except RuntimeFailure as error:
+                self._not_ended(error)
+                raise
         space.worker.observer.removed_sandbox(action.id)
         if space.memory.space_needed:
             await space.context.mounter.remove(space.log_folder)

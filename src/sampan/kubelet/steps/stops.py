@@ -23,6 +23,8 @@ class StopSteps:
         self._space = space
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._hooks: dict[str, asyncio.Task[Any]] = {}
+        self.awaited: set[str] = set()
+        """Containers of which the runtime will answer when they have ended."""
 
     async def stop(self, action: actions.StopContainer) -> bool:
         """Begins to stop it: nothing has happened yet that a look would show."""
@@ -48,13 +50,20 @@ class StopSteps:
         space = self._space
         try:
             left = await self._pre_stop(action)
-            await space.context.runtime.stop_container(action.id, math.ceil(left))
+            await self._signal(action.id, left)
         except RuntimeFailure as error:
             space.tell(action.container, "Warning", "FailedKillPod", f"error killing pod: {error}")
             await space.context.clock.sleep(RETRY_BASE)
         self._tasks.pop(action.id, None)
         space.memory.stopping.discard(action.id)
-        space.worker.wake()
+        space.worker.ended(action.id)
+
+    async def _signal(self, container_id: str, left: float) -> None:
+        self.awaited.add(container_id)
+        try:
+            await self._space.context.runtime.stop_container(container_id, math.ceil(left))
+        finally:
+            self.awaited.discard(container_id)
 
     async def _pre_stop(self, action: actions.StopContainer) -> float:
         """Runs the hook if there is one, once for each container; returns the seconds of grace that are left."""

@@ -41,6 +41,7 @@ class Steps:
         }
         self.tell = space.tell
         self.interrupt_stops = self._stops.interrupt
+        self.awaited = self._stops.awaited
         self.pod_changed = volumes.changed
 
     @property

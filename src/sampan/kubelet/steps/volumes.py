@@ -94,9 +94,18 @@ class VolumeSteps:
                 await kinds.tear_down(space.folder / name, space.context.mounter)
         except (VolumeError, OSError) as error:
             space.tell("", "Warning", "FailedUnMount", str(error))
+            await self._stop_sandboxes()
             raise RuntimeFailure(f"volumes cannot be taken away: {error}") from None
         space.memory.torn_down = True
         return True
+
+    async def _stop_sandboxes(self) -> None:
+        """What holds up the volumes does not hold the pod's address and ports, too. Raises RuntimeFailure."""
+        space = self._space
+        for sandbox in space.worker.seen.sandboxes:
+            if sandbox.ready:
+                await space.context.runtime.stop_sandbox(sandbox.id)
+                space.worker.observer.stopped_sandbox(sandbox.id)
 
     async def _stop_refreshing(self) -> None:
         """Before anything is taken away: a refresh under way would make it anew."""

@@ -45,6 +45,10 @@ class Worker(Protocol):
 
     def wake(self) -> None: ...
 
+    def ended(self, container_id: str) -> None:
+        """The container has ended, or is worth a look."""
+        ...
+
     async def or_ending(self, work: Awaitable[T]) -> T:
         """The result of `work`; raises Interrupted as soon as the pod is told to end."""
         ...
