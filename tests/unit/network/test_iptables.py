@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.iptables import chains
-from sampan.network.proxy.iptables.table import AT_ONCE, Table
+from sampan.network.proxy.iptables.table import AT_ONCE, CHAINS_OF_ONE, WITHOUT_LIMIT, Table
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import IPV6, Settings
 
@@ -73,7 +73,7 @@ def test_updates_end_where_a_replacement_ends(steps: list[tuple[str, Ports]]) ->
     empty = Kernel()
     empty.apply_all(Table(SETTINGS).replace({}))
     assert kernel.content() == empty.content()
-    kernel.apply(table.drop_text(list(kernel.rules)))
+    kernel.apply_all(table.drop(list(kernel.rules)))
     assert kernel.rules == {}
 
 
@@ -129,3 +129,42 @@ def test_many_services_are_written_in_pieces_and_led_to_at_last() -> None:
     assert "-j KUBE-SVC" not in "".join((first, *pieces))
     assert last.count("-j KUBE-SVC") == 2 * AT_ONCE + 1
     assert max(text.count("\n:KUBE-SVC") for text in (*pieces, last)) == AT_ONCE
+
+
+def many(number: int) -> dict[str, Ports]:
+    found = {}
+    for each in range(number):
+        frontends = (Frontend("cluster", f"10.96.{each // 250}.{each % 250}", 80), Frontend("node", "", 30000 + each))
+        found[f"d/s{each}"] = (ServicePort("tcp", frontends, (Endpoint("10.244.0.5", 8080),), ()),)
+    return found
+
+
+def test_entries_lead_to_chains_in_falling_order() -> None:
+    """Where iptables-restore finds its place in its list at once: 0.6 s instead of 20 for 30,000."""
+    shared = Table(SETTINGS).replace(many(50))[-1]
+    led_to = [
+        line.rpartition(" ")[2] for line in shared.splitlines() if " -j KUBE-SVC" in line or " -j KUBE-EXT" in line
+    ]
+    assert len(led_to) == 100
+    assert led_to == sorted(led_to, reverse=True)
+
+
+def test_what_others_left_goes_in_pieces_leaders_first() -> None:
+    kernel = Kernel()
+    kernel.rules["nat", "DOCKER"] = ["-j RETURN"]
+    kernel.apply_all(Table(SETTINGS).replace(many(2 * AT_ONCE)))
+    chains_there = sum("KUBE-" in name for _, name in kernel.rules)
+    texts = Table(SETTINGS).replace(many(1), list(kernel.rules))
+    assert max(text.count("\n-X ") for text in texts) == AT_ONCE * CHAINS_OF_ONE
+    for text in texts:
+        kernel.apply(text)
+    assert sum("KUBE-" in name for _, name in kernel.rules) == chains_there - 3 * (2 * AT_ONCE - 1)
+    for text in Table(SETTINGS).drop(list(kernel.rules)):
+        kernel.apply(text)
+    assert kernel.rules == {("nat", "DOCKER"): ["-j RETURN"]}
+
+
+def test_the_legacy_programs_write_all_at_once() -> None:
+    """Each of their texts costs a whole table."""
+    table = Table(SETTINGS)
+    assert len(table.replace(many(2 * AT_ONCE), (), WITHOUT_LIMIT)) == 3

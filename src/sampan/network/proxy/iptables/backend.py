@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from sampan.network.proxy import flows, machine
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.iptables import chains
-from sampan.network.proxy.iptables.table import AT_ONCE, TABLES, Table, batched
+from sampan.network.proxy.iptables.table import AT_ONCE, TABLES, WITHOUT_LIMIT, Table, batched
 from sampan.network.proxy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ SECONDS_TO_WAIT = "5"
 """How long a program waits for another that holds iptables' lock."""
 UNTOLD_CHECKS = 12
 """The legacy programs' rules have no generation: they are counted at every so manieth question only."""
+RULES_A_QUESTION = 20_000
+"""Reading a rule takes some 10 us: so many are read for each question, lest counting them be all that is done."""
 
 
 class IptablesBackend:
@@ -35,10 +38,11 @@ class IptablesBackend:
         self._cleaner = flow_cleaner or FlowCleaner()
         self._generation = -1
         self._legacy: bool | None = None
-        self._questions = 0
+        self._unasked = 0
 
     async def replace(self, services: Mapping[str, Ports]) -> None:
-        for text in await asyncio.to_thread(self._table.replace, services, await self._existing()):
+        existing, at_once = await self._existing(), await self._at_once()
+        for text in await asyncio.to_thread(self._table.replace, services, existing, at_once):
             await self._restore(text)
         for jump in chains.JUMPS:
             await self._ensure(jump)
@@ -47,7 +51,8 @@ class IptablesBackend:
         await self._cleaner.clean(flows.udp_frontends(services.values()))
 
     async def update(self, changes: Sequence[Change]) -> None:
-        texts = [text for some in batched(changes, AT_ONCE) if (text := self._table.update(some))]
+        parts = batched(changes, await self._at_once())
+        texts = [text for some in parts if (text := self._table.update(some))]
         if not texts:
             return
         untouched = self._kernel.generation() == self._generation
@@ -58,11 +63,10 @@ class IptablesBackend:
         await self._cleaner.clean(flows.changed_frontends(changes))
 
     async def damaged(self) -> bool:
-        if not await self._may_have_changed():
-            return False
         generation = self._kernel.generation()
-        saved = await self._saved()
-        whole = sum(_is_ours(line) for line in saved) == self._table.rule_count()
+        if not await self._may_have_changed(generation):
+            return False
+        whole = await self._count() == self._table.rule_count()
         if whole:
             self._generation = generation
         return not whole
@@ -70,12 +74,12 @@ class IptablesBackend:
     async def remove(self) -> None:
         if shutil.which(chains.program(self._settings)) is None:
             return
-        existing = await self._existing()
-        if any(chains.is_ours(chain, self._settings) for _, chain in existing):
+        if texts := self._table.drop(await self._existing(), await self._at_once()):
             for jump in chains.JUMPS:
                 while (await self._run("-t", jump.table, "-D", jump.chain, *jump.rule.split())).code == 0:
                     pass
-            await self._restore(self._table.drop_text(existing))
+            for text in texts:
+                await self._restore(text)
         self.close()
 
     def close(self) -> None:
@@ -84,13 +88,24 @@ class IptablesBackend:
     def statistics(self) -> dict[str, Any]:
         return {**self._table.statistics(), **self._cleaner.statistics()}
 
-    async def _may_have_changed(self) -> bool:
+    async def _may_have_changed(self, generation: int) -> bool:
+        """Asked as seldom as counting is dear."""
+        self._unasked += 1
+        pause = self._table.rule_count() // RULES_A_QUESTION
+        if await self._is_legacy():
+            return self._unasked % max(pause, UNTOLD_CHECKS) == 0
+        if generation == self._generation or self._unasked <= pause:
+            return False
+        self._unasked = 0
+        return True
+
+    async def _is_legacy(self) -> bool:
         if self._legacy is None:
             self._legacy = "legacy" in (await self._run("--version")).output
-        if self._legacy:
-            self._questions += 1
-            return self._questions % UNTOLD_CHECKS == 0
-        return self._kernel.generation() != self._generation
+        return self._legacy
+
+    async def _at_once(self) -> int:
+        return WITHOUT_LIMIT if await self._is_legacy() else AT_ONCE
 
     async def _ensure(self, jump: chains.Entry) -> None:
         place = ("-t", jump.table)
@@ -99,17 +114,15 @@ class IptablesBackend:
             _checked(await self._run(*place, "-I", jump.chain, *rule))
 
     async def _existing(self) -> list[tuple[str, str]]:
-        """(table, chain) of every chain there is."""
-        found, table = [], ""
-        for line in await self._saved():
-            if line.startswith("*"):
-                table = line[1:].strip()
-            elif line.startswith(":") and table in TABLES:
-                found.append((table, line[1:].split()[0]))
-        return found
+        return await asyncio.to_thread(_chains, await self._saved())
 
-    async def _saved(self) -> list[str]:
-        return (await _run(chains.program(self._settings, "save"))).output.splitlines()
+    async def _count(self) -> int:
+        """How many rules of ours there are."""
+        saved = await self._saved()
+        return await asyncio.to_thread(lambda: sum(map(_is_ours, io.StringIO(saved))))
+
+    async def _saved(self) -> str:
+        return (await _run(chains.program(self._settings, "save"))).output
 
     async def _restore(self, text: str) -> None:
         arguments = ("--noflush", "-w", SECONDS_TO_WAIT)
@@ -132,6 +145,18 @@ def _checked(result: Result) -> None:
     if "Permission denied" in result.errors or "you must be root" in result.errors:
         raise Unusable("iptables may not change firewall rules: run as root (CAP_NET_ADMIN)")
     raise RefusedByKernel(result.complaint)
+
+
+def _chains(saved: str) -> list[tuple[str, str]]:
+    """(table, chain) of every chain there is."""
+    found, table = [], ""
+    # A line at a time, for there may be half a million, and others want to have their turn.
+    for line in io.StringIO(saved):
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif line.startswith(":") and table in TABLES:
+            found.append((table, line[1:].split()[0]))
+    return found
 
 
 def _is_ours(line: str) -> bool:

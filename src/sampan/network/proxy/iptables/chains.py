@@ -15,7 +15,8 @@ from sampan.network.proxy.backend import Ports
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import IPV6, Settings
 
-OWN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-FW-")
+OWN_PREFIXES = ("KUBE-FW-", "KUBE-EXT-", "KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-")
+"""Of chains that services have for themselves: none leads to one before it."""
 
 REFUSE = {True: "-j REJECT --reject-with tcp-reset", False: "-j REJECT"}
 """By whether it is TCP: a reset reaches this machine's own clients on every route, an ICMP message does not."""
@@ -219,8 +220,21 @@ JUMPS: tuple[Entry, ...] = (
 """Rules of ours in the kernel's own chains."""
 
 
-def is_ours(chain: str, settings: Settings) -> bool:
-    return chain.startswith(OWN_PREFIXES) or any(name == chain for _, name in constant_chains(settings))
+def ours(places: Iterable[tuple[str, str]], settings: Settings) -> set[tuple[str, str]]:
+    """Those (table, chain) that are of our making."""
+    constant = constant_chains(settings).keys()
+    return {place for place in places if place[1].startswith(OWN_PREFIXES) or place in constant}
+
+
+def leads(chain: str) -> int:
+    """Chains of ours in this order lead to none before them: services' own, then those that are always there."""
+    own = (number for number, prefix in enumerate(OWN_PREFIXES) if chain.startswith(prefix))
+    return next(own, len(OWN_PREFIXES))
+
+
+def target(entry: Entry) -> str:
+    """Where it leads."""
+    return entry.rule.rpartition("-j ")[2].partition(" ")[0]
 
 
 def program(settings: Settings, verb: str = "") -> str:

@@ -3,6 +3,10 @@
 The texts are for `iptables-restore --noflush`: a chain that is declared is emptied first, others stay as they are. So a
 change writes the chains of the services that changed, takes their gone entries out of the shared chains and puts new
 ones first (last there is the way to node ports).
+
+iptables-restore (1.8.9, on nf_tables) keeps the chains that a text names in a sorted list and walks it from its start
+for every line: seconds for 10,000 chains, minutes for 100,000. So texts are small, and what leads to many chains in one
+text names them in falling order, where a new one is first.
 """
 
 from __future__ import annotations
@@ -19,7 +23,11 @@ from sampan.network.proxy.settings import Settings
 T = TypeVar("T")
 TABLES = ("filter", "nat")
 AT_ONCE = 200
-"""Services in a text: what iptables-restore (1.8.9, on nf_tables) takes grows with the square of the chains in it."""
+"""Services in a text."""
+CHAINS_OF_ONE = 4
+"""A service has about so many chains."""
+WITHOUT_LIMIT = 1 << 30
+"""Services in a text for the legacy programs, which read and write a whole table for each: the fewer the better."""
 
 
 class Table:
@@ -29,10 +37,14 @@ class Table:
         self._settings = settings
         self._services: dict[str, Rendering] = {}
 
-    def replace(self, services: Mapping[str, Ports], existing: Iterable[tuple[str, str]] = ()) -> list[str]:
-        """Texts that make our chains hold exactly `services`; `existing`: (table, chain) of the kernel's.
+    def replace(
+        self, services: Mapping[str, Ports], existing: Iterable[tuple[str, str]] = (), at_once: int = AT_ONCE
+    ) -> list[str]:
+        """Texts that make our chains hold exactly `services`; `existing`: (table, chain) of the kernel's; `at_once`:
+        services in a text.
 
-        Services' own chains come first, to which nothing new leads before the last text.
+        Services' own chains come first, to which nothing new leads before the shared ones do; what nothing leads to
+        any more goes last.
         """
         self._services = {key: chains.render(key, ports, self._settings) for key, ports in services.items()}
         known = set(existing)
@@ -40,8 +52,10 @@ class Table:
         absent = _Text()
         for table, chain in constant.keys() - known:
             absent.chain(table, chain, ())
-        pieces = map(self._own, batched([*self._services.values()], AT_ONCE))
-        return [text for text in (absent.whole(), *pieces, self._shared(constant, known)) if text]
+        pieces = map(self._own, batched([*self._services.values()], at_once))
+        wanted = constant.keys() | {("nat", name) for one in self._services.values() for name in one.chains}
+        texts = (absent.whole(), *pieces, self._shared(constant), *self._deletions(known - wanted, at_once))
+        return [text for text in texts if text]
 
     def _own(self, some: Sequence[Rendering]) -> str:
         text = _Text()
@@ -50,19 +64,25 @@ class Table:
                 text.chain("nat", name, rules)
         return text.whole()
 
-    def _shared(self, constant: Mapping[tuple[str, str], Sequence[str]], existing: set[tuple[str, str]]) -> str:
-        """The chains that lead to services, anew, and what nothing leads to any more."""
+    def _shared(self, constant: Mapping[tuple[str, str], Sequence[str]]) -> str:
+        """The chains that lead to services, anew."""
         text = _Text()
         for table, chain in constant:
             text.chain(table, chain, ())
-        text.entries("-A", [entry for one in self._services.values() for entry in one.entries])
+        entries = [entry for one in self._services.values() for entry in one.entries]
+        text.entries("-A", sorted(entries, key=chains.target, reverse=True))
         for (table, chain), rules in constant.items():
             text.entries("-A", [Entry(table, chain, rule) for rule in rules])
-        own = {("nat", name) for one in self._services.values() for name in one.chains}
-        for table, chain in sorted(existing - own - constant.keys()):
-            if chains.is_ours(chain, self._settings):
-                text.delete(table, chain)
         return text.whole()
+
+    def _deletions(self, gone: Iterable[tuple[str, str]], at_once: int) -> Iterator[str]:
+        """Those chains of ours go, who leads to others before these; what else leads to them must be gone."""
+        mine = sorted(chains.ours(gone, self._settings), key=lambda place: chains.leads(place[1]))
+        for some in batched(mine, CHAINS_OF_ONE * at_once):
+            text = _Text()
+            for table, chain in some:
+                text.delete(table, chain)
+            yield text.whole()
 
     def update(self, changes: Sequence[Change]) -> str:
         """Text for the differences only; "" when there are none."""
@@ -81,13 +101,12 @@ class Table:
                 text.delete("nat", name)
         return text.whole()
 
-    def drop_text(self, existing: Iterable[tuple[str, str]]) -> str:
-        """Deletes every chain of ours among those; the rules that lead there must be gone."""
-        text = _Text()
-        for table, chain in existing:
-            if chains.is_ours(chain, self._settings):
-                text.delete(table, chain)
-        return text.whole()
+    def drop(self, existing: Iterable[tuple[str, str]], at_once: int = AT_ONCE) -> list[str]:
+        """Texts that delete every chain of ours among those; the rules that lead there from others must be gone."""
+        found, text = chains.ours(existing, self._settings), _Text()
+        for table, chain in found & chains.constant_chains(self._settings).keys():
+            text.chain(table, chain, ())
+        return [text.whole(), *self._deletions(found, at_once)] if found else []
 
     def rule_count(self) -> int:
         """How many rules of ours there are when all is whole, those in the kernel's own chains included."""
