@@ -7,22 +7,8 @@ of N config maps deleted. The API server runs in a process of its own; the contr
 their client, the nodes run in a third. Only calls that write are counted.
 
 The column `upstream` is the least that kube-controller-manager v1.36 can make for this work, by what its controllers
-do; both columns count every write, events included (those that are still queued when a row is done are waited for).
-Upstream's steps, for n pods of one owner; b = n / 500, rounded up, is the number of bursts (a ReplicaSet makes or
-deletes 500 pods a sync, a Job's status lists 500); its event recorder lets 25 events about one object through at once
-and then one in five minutes:
-
-* Deployment of n: a create for each pod, min(n, 25) events; the ReplicaSet's create, its event, and the Deployment's
-  status with the revision; the ReplicaSet's status before each burst, after the last and when all are ready (b + 2),
-  and the Deployment's after each of those but the first, and one of its own (b + 2): n + min(n, 25) + 2 b + 7.
-* Rolled over: a create and a delete for each pod, 25 events for each; with maxSurge and maxUnavailable of a quarter at
-  least four steps, each a write of both ReplicaSets' scale and an event for both; the new set's statuses as above, the
-  old one's after each burst, the Deployment's after those of the new: 2 n + 50 + 4 * 4 + 3 b + 7.
-* Job of n: a create and the removal of the finalizer for each pod; 25 events and the one at the end; a status when it
-  is seen, one for each 500 pods ended, one when the criteria are met and one when it is complete: 2 n + b + 29. As its
-  pods end, upstream writes a status each second; that is left out, as it depends on the pods.
-* Namespace: one deletecollection for each of about 45 namespaced kinds, the condition's and the phase's status, the
-  finalizer: 48.
+do: `bench/upstream.py` says how that is counted. Both columns count every write, events included (those that are still
+queued when a row is done are waited for).
 """
 
 from __future__ import annotations
@@ -46,6 +32,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import upstream
+
 from sampan.aio.clock import SystemClock
 from sampan.api.errors import ApiError
 from sampan.api.kinds import apps_v1, batch_v1, core_v1, meta_v1
@@ -57,6 +45,7 @@ from sampan.controllers.manager import ControllerManager
 from sampan.testing.nodes import Behaviour, SimulatedNodes
 
 TOKEN = "bench"
+QUIET_SECONDS = 11.0
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -153,24 +142,32 @@ class Bench:
         self,
         what: str,
         pods: int,
-        upstream: float,
+        upstream: int,
         done: Callable[[], bool],
-        start: Callable[[], Awaitable[None]] | None = None,
+        start: Callable[[], Awaitable[Any]],
     ) -> None:
-        """Waits for `start`, then until `done`, then prints the row; `upstream` is its least number of calls a pod."""
+        """Waits for `start`, then until `done`, then prints the row; `upstream` is its least number of calls."""
+        await self.quiet()
         started, cpu, before = time.monotonic(), cpu_seconds(), self.ours.calls.copy()
-        if start is not None:
-            await start()
+        await start()
         await polled(done)
         seconds = time.monotonic() - started
         await polled(lambda: not any(recorder["queued"] for recorder in self.manager.statistics()["events"].values()))
         calls = self.ours.calls - before
         used, made = cpu_seconds() - cpu, calls.total()
         memory = resident_megabytes()
-        figures = f"{made / pods:10.3f} {upstream:9.3f} {1000 * used / pods:10.2f} {memory:8.0f}"
+        a_pod = f"{made / pods:10.4f} {upstream / pods:9.4f}"
+        figures = f"{made:8} {upstream:9} {a_pod} {1000 * used / pods:10.2f} {memory:8.0f}"
         print(f"{what:44} {seconds:8.2f} {figures}", flush=True)
         if self.show_calls:
             print("   ", ", ".join(f"{call} {count}" for call, count in calls.most_common()), flush=True)
+
+    async def quiet(self) -> None:
+        """Until what follows the row before, such as the last pods' ends, has been written."""
+        before = -1
+        while before != self.ours.calls.total():
+            before = self.ours.calls.total()
+            await asyncio.sleep(QUIET_SECONDS)
 
 
 async def polled(done: Callable[[], bool]) -> None:
@@ -202,11 +199,15 @@ async def running(config: ClientConfig, show_calls: bool) -> AsyncIterator[Bench
 async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
     rows = options.rows.split(",")
     async with running(config, options.calls) as bench:
-        print(f"{'what':44} {'seconds':>8} {'calls/pod':>10} {'upstream':>9} {'CPU ms/pod':>10} {'RSS MB':>8}")
+        calls = f"{'calls':>8} {'upstream':>9} {'calls/pod':>10} {'upstream':>9}"
+        print(f"{'what':44} {'seconds':>8} {calls} {'CPU ms/pod':>10} {'RSS MB':>8}")
         if "one" in rows or "roll" in rows:
-            await bench.user.create(deployment("one", options.pods, "x:1"))
             await bench.row(
-                f"Deployment of {options.pods}", options.pods, created(options.pods), lambda: complete(bench, "one")
+                f"Deployment of {options.pods}",
+                options.pods,
+                upstream.created(options.pods),
+                lambda: complete(bench, "one"),
+                start=lambda: bench.user.create(deployment("one", options.pods, "x:1")),
             )
         if "roll" in rows:
             patch = {"spec": {"template": {"metadata": {"annotations": {"rolled": "1"}}}}}
@@ -216,7 +217,11 @@ async def measure(config: ClientConfig, options: argparse.Namespace) -> None:
                 await polled(lambda: not complete(bench, "one"))
 
             await bench.row(
-                "the same rolled over", options.pods, rolled(options.pods), lambda: complete(bench, "one"), start=roll
+                "the same rolled over",
+                options.pods,
+                upstream.rolled(options.pods),
+                lambda: complete(bench, "one"),
+                start=roll,
             )
         if "many" in rows:
             await many(bench, options.deployments)
@@ -231,7 +236,7 @@ async def many(bench: Bench, count: int) -> None:
     await bench.row(
         f"{count} Deployments of 10",
         10 * count,
-        created(10),
+        count * upstream.created(10),
         lambda: all(complete(bench, name) for name in names),
         start=lambda: in_turn(bench.user, (deployment(name, 10, "x:1") for name in names)),
     )
@@ -243,7 +248,7 @@ async def job(bench: Bench, count: int) -> None:
         completions=count, parallelism=min(count, 500), completionMode="Indexed", template=template()
     )
     spec.template.spec.restartPolicy = "Never"
-    await bench.user.create(batch_v1.Job(metadata=meta_v1.ObjectMeta(name="job", namespace="default"), spec=spec))
+    wanted = batch_v1.Job(metadata=meta_v1.ObjectMeta(name="job", namespace="default"), spec=spec)
     pods: Informer[Any] = Informer(
         bench.user, core_v1.Pod, SystemClock(), random.Random(1), "default", labels="job-name=job"
     )
@@ -258,7 +263,11 @@ async def job(bench: Bench, count: int) -> None:
 
     tasks = [asyncio.create_task(pods.run()), *(asyncio.create_task(finisher()) for _ in range(8))]
     await bench.row(
-        f"Job of {count}", count, 2 + (bursts(count) + 29) / count, lambda: job_done(bench) and not held(pods)
+        f"Job of {count}",
+        count,
+        upstream.job(count),
+        lambda: job_done(bench) and not held(pods),
+        start=lambda: bench.user.create(wanted),
     )
     for task in tasks:
         task.cancel()
@@ -279,9 +288,12 @@ async def namespace(bench: Bench, count: int) -> None:
     await bench.user.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="full")))
     metas = (meta_v1.ObjectMeta(name=f"c{number}", namespace="full") for number in range(count))
     await in_turn(bench.user, (core_v1.ConfigMap(metadata=meta) for meta in metas))
-    await bench.user.delete(core_v1.Namespace, "full")
     await bench.row(
-        f"a namespace of {count} objects deleted", count, 48 / count, lambda: bench.namespaces.get("full") is None
+        f"a namespace of {count} objects deleted",
+        count,
+        upstream.namespace(),
+        lambda: bench.namespaces.get("full") is None,
+        start=lambda: bench.user.delete(core_v1.Namespace, "full"),
     )
 
 
@@ -290,20 +302,6 @@ async def in_turn(client: RestClient, objects: Iterable[Any]) -> None:
     waiting = iter(objects)
     while chunk := list(itertools.islice(waiting, 50)):
         await asyncio.gather(*(client.create(one) for one in chunk))
-
-
-def created(pods: int) -> float:
-    """Upstream's calls per pod for a Deployment of so many."""
-    return 1 + (min(pods, 25) + 2 * bursts(pods) + 7) / pods
-
-
-def rolled(pods: int) -> float:
-    """The same for its rollout."""
-    return 2 + (73 + 3 * bursts(pods)) / pods
-
-
-def bursts(pods: int) -> int:
-    return -(-pods // 500)
 
 
 def template() -> Any:

@@ -1,8 +1,10 @@
 """Writing statuses: only when they say something new, and not at each step of long work.
 
 Ten thousand pods that become ready one by one would be ten thousand statuses. So a status on the way to another is
-written only every so often, the less often the more pods it counts. What users and other controllers wait for is
-written at once: the last word (`done`), a condition that turned, a generation that was seen.
+written only every so often, the less often the more pods it counts; and, where the caller says which share of them is
+news, later still as long as less than that has changed. So work that is slow costs no more writes than the same work
+done fast. What users and other controllers wait for is written at once: the last word (`done`), a condition that
+turned, a generation that was seen.
 """
 
 from __future__ import annotations
@@ -24,12 +26,17 @@ log = logging.getLogger(__name__)
 LEAST_SECONDS = 0.25
 SECONDS_PER_POD = 1 / 2000
 MOST_SECONDS = 5.0
+LITTLE_LEAST_SECONDS = 1.0
+LITTLE_SECONDS_PER_POD = 1 / 100
+LITTLE_MOST_SECONDS = 10.0
+COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
 
 
 class StatusWriter:
     def __init__(self, write: Writer, clock: Clock) -> None:
         self._write = write
         self._told: Spacing[str] = Spacing(clock)
+        self._told_little: Spacing[str] = Spacing(clock)
 
     async def put(self, obj: Any, status: Any) -> None:
         """Writes the status of `obj` unless it says so already. An object that is gone is no error."""
@@ -40,25 +47,41 @@ class StatusWriter:
         except NotFound:
             log.debug("gone before its status was written key=%s", key_of(obj))
 
-    async def tell(self, obj: Any, status: Any, *, pods: int, done: bool) -> float | None:
+    def hold(self, obj: Any, *, pods: int) -> None:
+        """The status has just been written: what is on the way waits."""
+        uid = obj.metadata.uid
+        self._told.note(uid, min(LEAST_SECONDS + pods * SECONDS_PER_POD, MOST_SECONDS))
+        self._told_little.note(uid, min(LITTLE_LEAST_SECONDS + pods * LITTLE_SECONDS_PER_POD, LITTLE_MOST_SECONDS))
+
+    async def tell(
+        self, obj: Any, status: Any, *, pods: int, done: bool, share: float = 0.0, alone: bool = True
+    ) -> float | None:
         """As `put`, but no sooner than the number of pods allows unless it is urgent; seconds after which to try
-        again, None when there is no need."""
+        again, None when there is no need. `share` is the part of the pods whose change is news; `alone` whether users
+        command the object, and wait until it has seen what they said."""
         if conditions.same(status, obj.status):
             return None
         uid = obj.metadata.uid
-        left = self._told.left(uid)
-        if left and not done and not _turned(obj.status, status):
+        news = obj.status is None or _moved(obj.status, status) >= share * pods
+        left = (self._told if news else self._told_little).left(uid)
+        if left and not done and not _turned(obj.status, status, alone):
             return left
         await self.put(obj, status)
-        self._told.note(uid, min(LEAST_SECONDS + pods * SECONDS_PER_POD, MOST_SECONDS))
+        self.hold(obj, pods=pods)
         return None
 
 
-def _turned(before: Any, after: Any) -> bool:
+def _moved(before: Any, after: Any) -> int:
+    """By how many pods a count has changed, of the one that changed most."""
+    return max(abs((getattr(after, one, 0) or 0) - (getattr(before, one, 0) or 0)) for one in COUNTS)
+
+
+def _turned(before: Any, after: Any, alone: bool) -> bool:
     """Whether a condition turned or another generation was seen."""
-    return before is None or _turning_points(before) != _turning_points(after)
+    if before is None or _conditions(before) != _conditions(after):
+        return True
+    return alone and getattr(before, "observedGeneration", None) != getattr(after, "observedGeneration", None)
 
 
-def _turning_points(status: Any) -> tuple[Any, ...]:
-    told = {(condition.type, condition.status) for condition in status.conditions or ()}
-    return getattr(status, "observedGeneration", None), told
+def _conditions(status: Any) -> set[tuple[str, str]]:
+    return {(condition.type, condition.status) for condition in status.conditions or ()}

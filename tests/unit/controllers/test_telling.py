@@ -29,10 +29,12 @@ class Told:
         spec = apps_v1.ReplicaSetSpec(selector=meta_v1.LabelSelector(matchLabels=labels), template=template)
         self.api.add(apps_v1.ReplicaSet(metadata=meta_v1.ObjectMeta(name="web", namespace="a"), spec=spec))
 
-    async def tell(self, *, pods: int = 10, done: bool = False, **fields: Any) -> float | None:
+    async def tell(
+        self, *, pods: int = 10, done: bool = False, share: float = 0.0, alone: bool = True, **fields: Any
+    ) -> float | None:
         owner = self.api.all(apps_v1.ReplicaSet)[0]
         status = apps_v1.ReplicaSetStatus(**{"replicas": 10, "observedGeneration": 1, **fields})
-        return await self.write.tell(owner, status, pods=pods, done=done)
+        return await self.write.tell(owner, status, pods=pods, done=done, share=share, alone=alone)
 
     def ready(self) -> int | None:
         status = self.api.all(apps_v1.ReplicaSet)[0].status
@@ -68,6 +70,22 @@ async def test_more_pods_wait_longer(pods: int, least: float, most: float) -> No
     again = await told.tell(pods=pods, readyReplicas=2)
     assert again is not None
     assert least <= again <= most
+
+
+@pytest.mark.parametrize(("ready", "most"), [(2, 2.0), (30, 0.5)])
+async def test_little_news_waits_longer(ready: int, most: float) -> None:
+    told = Told()
+    await told.tell(pods=100, share=0.25, readyReplicas=1)
+    again = await told.tell(pods=100, share=0.25, readyReplicas=ready)
+    assert again is not None
+    assert most / 2 < again <= most
+
+
+async def test_the_generation_of_a_set_that_a_deployment_commands_can_wait() -> None:
+    told = Told()
+    await told.tell(readyReplicas=1, alone=False)
+    assert await told.tell(readyReplicas=1, observedGeneration=2, alone=False) is not None
+    assert await told.tell(readyReplicas=1, observedGeneration=2) is None
 
 
 async def test_a_status_that_says_nothing_new_is_not_written_and_an_object_gone_is_no_error() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from sampan.aio.spacing import Spacing
 from sampan.api.errors import AlreadyExists, ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import from_label_selector
@@ -15,13 +17,17 @@ from sampan.client.cache import key_of
 from sampan.controllers import ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
-from sampan.controllers.deployment import progress, revisions
+from sampan.controllers.deployment import progress, revisions, sizes
 from sampan.controllers.deployment.decide import Decision, decide
 from sampan.controllers.pods import ENDED, phase
 from sampan.controllers.reconciler import Controller, Permanent, sooner
-from sampan.controllers.replicaset.controller import by_uid, namespace_ends
+from sampan.controllers.replicaset.controller import NEWS, by_uid, namespace_ends
 
 log = logging.getLogger(__name__)
+
+STEP_SECONDS = 1.0
+STEP_SECONDS_PER_POD = 1 / 100
+STEP_MOST_SECONDS = 30.0
 
 
 class DeploymentController(Controller):
@@ -40,6 +46,7 @@ class DeploymentController(Controller):
             uid=by_uid,
         )
         self.pods = self.informer(core_v1.Pod, controller=ownership.by_controller)
+        self._stepped: Spacing[str] = Spacing(context.clock)
         self.deployments.add_handler(self.enqueue_self)
         self.sets.add_handler(self._set_changed)
         self.pods.add_handler(self._pod_changed)
@@ -80,8 +87,21 @@ class DeploymentController(Controller):
         own = self.sets.index("controller", deployment.metadata.uid)
         orphans = self.sets.index("orphans", deployment.metadata.namespace)
         sets = await claimed(self.client, self.write, deployment, selector, [*own, *orphans])
-        decision = decide(deployment, sets, self._pods_run, self.clock.now())
+        decision = self._in_large_steps(deployment, decide(deployment, sets, self._pods_run, self.clock.now()))
         return await self._carry_out(deployment, decision)
+
+    def _in_large_steps(self, deployment: Any, decision: Decision) -> Decision:
+        """Without a small step that comes soon after another: each costs writes and Events, and more will join it."""
+        left = self._stepped.left(deployment.metadata.uid)
+        if decision.minor and left:
+            again = sooner(left, decision.look_again)
+            return dataclasses.replace(decision, resize=[], notes=[], look_again=again)
+        if decision.resize:
+            pods = crowd(deployment)
+            self._stepped.note(
+                deployment.metadata.uid, min(STEP_SECONDS + pods * STEP_SECONDS_PER_POD, STEP_MOST_SECONDS)
+            )
+        return decision
 
     def _pods_run(self, sets: Sequence[Any]) -> bool:
         pods = (pod for one in sets for pod in self.pods.index("controller", one.metadata.uid))
@@ -100,8 +120,7 @@ class DeploymentController(Controller):
             await self._write_revision(deployment, decision)
             return decision.look_again
         done = progress.settled(decision.status, deployment) and not progress.settled(deployment.status, deployment)
-        pods = decision.status.replicas or 0
-        untold = await self.status.tell(deployment, decision.status, pods=pods, done=done)
+        untold = await self.status.tell(deployment, decision.status, pods=crowd(deployment), done=done, share=NEWS)
         return sooner(untold, decision.look_again)
 
     async def _write_revision(self, deployment: Any, decision: Decision) -> None:
@@ -109,6 +128,7 @@ class DeploymentController(Controller):
         annotations = {**(deployment.metadata.annotations or {}), revisions.REVISION: decision.revision}
         metadata = msgspec.structs.replace(deployment.metadata, annotations=annotations)
         await self.write.update_status(msgspec.structs.replace(deployment, metadata=metadata, status=decision.status))
+        self.status.hold(deployment, pods=crowd(deployment))
 
     async def _create(self, deployment: Any, decision: Decision) -> bool:
         """Makes the new set; False when its name was taken and the next try will use another."""
@@ -142,3 +162,9 @@ class DeploymentController(Controller):
         log.info("hash collision deployment=%s count=%d", key_of(deployment), collisions)
         await self.status.put(deployment, msgspec.structs.replace(status, collisionCount=collisions))
         return False
+
+
+def crowd(deployment: Any) -> int:
+    """How many pods the work is about."""
+    held = (deployment.status.replicas if deployment.status else None) or 0
+    return max(held, sizes.limits(deployment).replicas)

@@ -14,8 +14,9 @@ from sampan.controllers.deployment.sizes import Draft, Limits
 @dataclass
 class Decision:
     """`create` is the new ReplicaSet or None; `resize` the sets with their merge patches; `revision` the annotation
-    the Deployment should carry, None to leave it; `notes` the messages of ScalingReplicaSet events; `look_again`
-    seconds after which the passing of time alone may change the decision."""
+    the Deployment should carry, None to leave it; `notes` the messages of ScalingReplicaSet events; `minor` that the
+    resizes are a small step of a rollout, which may wait for more to join it; `look_again` seconds after which the
+    passing of time alone may change the decision."""
 
     status: Any
     create: Any = None
@@ -23,12 +24,17 @@ class Decision:
     delete: list[Any] = field(default_factory=list)
     revision: str | None = None
     notes: list[str] = field(default_factory=list)
+    minor: bool = False
     look_again: float | None = None
 
 
 def decide(deployment: Any, sets: Sequence[Any], old_pods_run: Callable[[Sequence[Any]], bool], now: float) -> Decision:
     """`sets` are the Deployment's ReplicaSets; `old_pods_run` tells whether any pod of those given still runs."""
     return _Rollout(deployment, sets, old_pods_run, now).decision()
+
+
+MINOR = 0.25
+"""Less than this share of the pods is a small step; maxSurge and maxUnavailable are as much by default."""
 
 
 class _Rollout:
@@ -64,13 +70,15 @@ class _Rollout:
         status = self._status(rolling=not going and not scaling)
         done = progress.is_complete(status, self.deployment) or bool(self.deployment.spec.paused)
         current = conditions.find(status.conditions, "Progressing")
+        resize = [(draft.of, patch) for draft in self.drafts if (patch := draft.patch())]
         return Decision(
             status=status,
             create=self.created,
-            resize=[(draft.of, patch) for draft in self.drafts if (patch := draft.patch())],
+            resize=resize,
             delete=revisions.beyond_history(self.deployment, [d.of for d in self.old]) if done and not going else [],
             revision=None if going else self._revision(),
             notes=self._notes(),
+            minor=not scaling and self._minor([patch for _, patch in resize]),
             look_again=progress.deadline_in(current, self.deployment, self.now),
         )
 
@@ -114,6 +122,15 @@ class _Rollout:
             self._create()
         elif self.new.replicas != self.limit.replicas:
             sizes.resize(self.new, self.limit.replicas, self.limit)
+
+    def _minor(self, patches: Sequence[dict[str, Any]]) -> bool:
+        """Few pods change hands, and those of the new set that were asked for last are still awaited."""
+        if self.new is None or any(
+            patch.keys() != {"spec"} or patch["spec"].keys() != {"replicas"} for patch in patches
+        ):
+            return False
+        moved = max((abs(draft.replicas - draft.before) for draft in self.drafts), default=0)
+        return self.new.available < self.new.before and moved < MINOR * self.limit.replicas
 
     def _revision(self) -> str | None:
         source = self.created.metadata.annotations if self.created else self.new.annotations if self.new else {}

@@ -17,6 +17,9 @@ from sampan.controllers.replicaset import decide
 
 PODS_PER_SECOND = 20_000
 """Of which a second's looks may be: a look at more of them is followed by a longer pause."""
+NEWS = 0.25
+"""The share of the pods whose change is told sooner: by default what maxSurge and maxUnavailable allow in one step of a
+rollout."""
 
 
 class ReplicaSetController(Controller):
@@ -63,7 +66,8 @@ class ReplicaSetController(Controller):
         now = self.clock.now()
         status = decide.status(owner, pods, _reason(plan, failure), now)
         done = decide.settled(owner, status) and not decide.settled(owner, owner.status)
-        untold = await self.status.tell(owner, status, pods=decide.desired(owner), done=done)
+        alone = ownership.controller_of(owner) is None
+        untold = await self.status.tell(owner, status, pods=decide.crowd(owner), done=done, share=NEWS, alone=alone)
         if failure is not None:
             raise failure
         if plan.create == decide.BURST or len(plan.delete) == decide.BURST:

@@ -9,6 +9,7 @@ from typing import Any
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.controllers import conditions
 from sampan.controllers import pods as pod_facts
+from sampan.controllers.deployment.revisions import DESIRED
 from sampan.controllers.replicaset import ranking
 
 BURST = 500
@@ -43,6 +44,12 @@ def plan(owner: Any, pods: Sequence[Any], related: Callable[[], Iterable[Any]], 
 def desired(owner: Any) -> int:
     replicas = owner.spec.replicas
     return 1 if replicas is None else int(replicas)
+
+
+def crowd(owner: Any) -> int:
+    """How many pods the work is about: during a rollout those of the Deployment, of which the set has a part."""
+    noted = (owner.metadata.annotations or {}).get(DESIRED, "")
+    return max(desired(owner), int(noted) if noted.isdecimal() else 0)
 
 
 def status(owner: Any, pods: Sequence[Any], failure: tuple[str, str] | None, now: float) -> Any:
