@@ -21,7 +21,7 @@ class ApiSide:
     def __init__(self, given: Surroundings) -> None:
         client, clock, rng, name = given.client, given.clock, given.rng, given.config.node_name
         self.recorder = EventRecorder(client, "kubelet", name, clock, rng)
-        self.publisher = StatusPublisher(client, clock, rng)
+        self.publisher = StatusPublisher(client, clock, rng, synced=given.instruments.status_syncs.observe)
         self.objects = ApiObjects(client, clock, rng)
         self.services: Informer[Any] = Informer(
             client, core_v1.Service, clock, rng,

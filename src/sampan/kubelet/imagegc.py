@@ -19,6 +19,8 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.machine import Usage
 
 log = logging.getLogger(__name__)
+AGE, SPACE = "age", "space"
+"""Why an image goes, as upstream's metrics call it."""
 SHORT = (
     "Failed to garbage collect required amount of images. Attempted to free {} bytes, but only found {} bytes "
     "eligible to free."
@@ -44,11 +46,16 @@ def to_remove(
     chosen, freed = [], 0
     for candidate in sorted(candidates, key=lambda c: c.used):
         unused = now - candidate.used
-        if unused < youngest or (freed >= excess and not 0 < oldest < unused):
+        if unused < youngest or (freed >= excess and not is_old(candidate, now, oldest)):
             break
         chosen.append(candidate)
         freed += candidate.size
     return chosen
+
+
+def is_old(candidate: Candidate, now: float, oldest: float) -> bool:
+    """Whether it has been unused for more than `oldest` seconds; 0 is no bound."""
+    return 0 < oldest < now - candidate.used
 
 
 def excess_bytes(usage: Usage, config: KubeletConfig) -> int:
@@ -61,7 +68,7 @@ def excess_bytes(usage: Usage, config: KubeletConfig) -> int:
 
 class ImageCollector:
     """`measure()` gives the usage of the file system with the images, `shown()` names of images that are mounted as
-    volumes; `event` makes an event on the node."""
+    volumes; `event` makes an event on the node, `count` is told why an image has gone."""
 
     def __init__(
         self,
@@ -72,6 +79,7 @@ class ImageCollector:
         *,
         shown: Callable[[], set[str]],
         event: Callable[[str, str, str], None],
+        count: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._runtime = runtime
         self._clock = clock
@@ -79,6 +87,7 @@ class ImageCollector:
         self._measure = measure
         self._shown = shown
         self._event = event
+        self._count = count
         self._used: dict[str, float] = {}
 
     async def collect(self) -> int:
@@ -86,7 +95,7 @@ class ImageCollector:
         spare, config = await self._spare(), self._config
         excess, now = excess_bytes(self._measure(), config), self._clock.now()
         chosen = to_remove(spare, excess, now, youngest=config.image_gc_youngest, oldest=config.image_gc_oldest)
-        freed = await self._remove(chosen)
+        freed = await self._remove(chosen, now)
         if chosen:
             log.info("images collected wanted=%d freed=%d", excess, freed)
         if freed < excess:
@@ -96,7 +105,7 @@ class ImageCollector:
     async def collect_all(self) -> int:
         """Removes every image that nobody uses, whatever its age: the disk is short. Returns the bytes given back."""
         try:
-            return await self._remove(await self._spare())
+            return await self._remove(await self._spare(), self._clock.now())
         except RuntimeFailure as error:
             log.warning("unused images could not be collected error=%s", error)
             return 0
@@ -113,13 +122,14 @@ class ImageCollector:
             if not names(image) & in_use and not is_kept(image, self._config)
         ]
 
-    async def _remove(self, candidates: Iterable[Candidate]) -> int:
+    async def _remove(self, candidates: Iterable[Candidate], now: float) -> int:
         """Removes what the runtime lets go; returns the bytes."""
         freed = 0
         for candidate in candidates:
             try:
                 await self._runtime.remove_image(candidate.id)
                 freed += candidate.size
+                self._count(AGE if is_old(candidate, now, self._config.image_gc_oldest) else SPACE)
             except RuntimeFailure as error:
                 log.warning("an unused image could not be removed image=%s error=%s", candidate.id, error)
         return freed

@@ -82,7 +82,7 @@ class NodeApi:
     async def _metrics(self, _: web.Request) -> web.Response:
         workers, volumes = list(self._pods.all()), self._upkeep.measuring.claims
         claimed = [(worker.pod, await volumes.of(worker.pod, worker.volumes)) for worker in workers]
-        families = [volume_metrics.numbers(workers), *volume_metrics.claimed(claimed)]
+        families = [volume_metrics.numbers(workers), *volume_metrics.claimed(claimed), *self.instruments.families()]
         return text(generate_latest(self.instruments.registry) + exposition.text(families).encode())
 
     async def _resource(self, _: web.Request) -> web.Response:

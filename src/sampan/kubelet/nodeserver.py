@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.kubelet.access.delegated import Access
+from sampan.kubelet.metrics import certificates
 from sampan.kubelet.nodeapi import NodeApi
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.server import KubeletServer
@@ -30,4 +31,5 @@ def node_server(
         measure=given.usage,
         statistics=statistics,
     )
+    certificates.tell(given)
     return KubeletServer(config, clock, pods, access=access, streaming=Streaming(given.runtime, pods), api=api)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -32,11 +33,18 @@ CLEARED = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
 
 
 class StatusPublisher:
-    def __init__(self, client: Client, clock: Clock, rng: random.Random) -> None:
+    """`synced` is told how long each change took to reach the API, in seconds."""
+
+    def __init__(
+        self, client: Client, clock: Clock, rng: random.Random, *, synced: Callable[[float], None] = lambda took: None
+    ) -> None:
         self._client = client
         self._clock = clock
         self._queue: WorkQueue[str] = WorkQueue(clock, Backoff(base=0.2, cap=30.0, rng=rng, jitter=0.2))
+        self._synced = synced
         self._waiting: dict[str, tuple[Any, Any]] = {}
+        self._since: dict[str, float] = {}
+        """When the first of the changes that wait came up."""
         self._told: dict[str, Any] = {}
         self._written: dict[str, int] = {}
         self._later: dict[str, Any] = {}
@@ -56,6 +64,7 @@ class StatusPublisher:
         if told == status or (told is None and includes(pod.status, status)):
             return
         self._waiting[uid] = (pod, status)
+        self._since.setdefault(uid, self._clock.monotonic())
         self._queue.add(uid)
 
     def seen(self, _old: Any, pod: Any) -> None:
@@ -97,7 +106,7 @@ class StatusPublisher:
 
     def forget(self, uid: str) -> None:
         """The pod is gone: nothing is to be told of it any more."""
-        for known in (self._told, self._written, self._later, self._waiting):
+        for known in (self._told, self._written, self._later, self._waiting, self._since):
             known.pop(uid, None)
         self._release(uid)
 
@@ -135,6 +144,8 @@ class StatusPublisher:
             return
         self._queue.forget(uid)
         self._count += 1
+        if uid in self._since:
+            self._synced(self._clock.monotonic() - self._since.pop(uid))
         if self._waiting.get(uid) is waiting:
             del self._waiting[uid]
             self._release(uid)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sampan.aio.clock import Clock
 from sampan.client.interface import Client
@@ -14,14 +15,15 @@ from sampan.cri.interface import Runtime
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.handlers import Handlers, NodeHandlers
 from sampan.kubelet.machine import Machine, Usage, machine
-from sampan.kubelet.metrics.instruments import CountedRuntime, Instruments
+from sampan.kubelet.metrics.counted import CountedClient, CountedRuntime
+from sampan.kubelet.metrics.instruments import Instruments
 from sampan.kubelet.node import VERSION
 from sampan.volumes.mounter import KernelMounter, Mounter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """`usage()` is the machine's now; calls of `runtime` are counted in `instruments`."""
+    """`usage()` is the machine's now; calls of `client` and `runtime` are counted in `instruments`."""
 
     config: KubeletConfig
     client: Client
@@ -50,9 +52,11 @@ def surroundings(
     """With the real ones for what is None; the kubelet's folder is made, and its mounts are shared with containers."""
     instruments = Instruments(config.node_name, VERSION, clock.monotonic)
     counted: Any = CountedRuntime(runtime, instruments)
+    server = getattr(getattr(client, "config", None), "server", "")
+    requests: Any = CountedClient(client, instruments, urlsplit(server).netloc)
     made = Surroundings(
         config=config,
-        client=client,
+        client=requests,
         runtime=counted,
         clock=clock,
         rng=rng,

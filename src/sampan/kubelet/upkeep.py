@@ -59,6 +59,7 @@ class Upkeep:
             given.usage,
             shown=lambda: shown_images(worker.pod for worker in workers()),
             event=event,
+            count=lambda reason: given.instruments.collected_images.labels(reason).inc(),
         )
         self.eviction = self._make_eviction(changed)
 
@@ -90,7 +91,7 @@ class Upkeep:
             transition=config.eviction_transition,
             longest_grace=config.eviction_max_pod_grace,
             interval=config.eviction_check,
-            count=lambda signal: given.instruments.evictions.labels(signal).inc(),
+            count=given.instruments.evictions.inc,
         )
 
     async def begin(self, capacity: Mapping[str, str]) -> None:

@@ -82,7 +82,7 @@ class Verdicts:
                 preemption.REASON, preemption.MESSAGE, grace, disruption=preemption.DISRUPTION
             ):
                 worker.tell("", "Warning", preemption.REASON, preemption.MESSAGE)
-                self._given.instruments.preemptions.labels(resource).inc()
+                self._given.instruments.preemptions.inc(resource)
 
     def allocate(self, pod: Any) -> decide.Refusal | None:
         """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""

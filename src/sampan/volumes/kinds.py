@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,21 @@ def kind_of(volume: Any) -> VolumeKind:
     raise UnsupportedVolume(f"this node cannot make volumes of the kind {', '.join(asked) or 'none given'}")
 
 
-async def set_up(pod: PodVolumes) -> dict[str, Made]:
-    """Makes every volume of the pod; returns them by name. Raises VolumeError, naming the volume."""
+async def set_up(
+    pod: PodVolumes, noted: Callable[[Any, Made | None], None] = lambda volume, made: None
+) -> dict[str, Made]:
+    """Makes every volume of the pod; returns them by name. `noted` hears of each, with None of one that failed.
+
+    Raises VolumeError, naming the volume.
+    """
     made = {}
     for volume in pod.pod.spec.volumes or ():
         try:
             made[volume.name] = await kind_of(volume).set_up(volume, pod)
         except (VolumeError, OSError) as error:
+            noted(volume, None)
             raise VolumeError(failure(volume.name, error)) from error
+        noted(volume, made[volume.name])
     return made
 
 

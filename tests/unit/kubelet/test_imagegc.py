@@ -51,11 +51,32 @@ async def test_images_in_use_pinned_or_our_own_stay() -> None:
     runtime.containers["k"] = pb.ContainerStatus(id="k", image_ref="sha256:used:1")
     full = replace(USAGE, disk_available=1 * GIB)
     events: list[tuple[str, str, str]] = []
+    reasons: list[str] = []
     collector = ImageCollector(
-        runtime, clock, CONFIG, lambda: full, shown=lambda: {"shown:1"}, event=lambda *event: events.append(event)
+        runtime,
+        clock,
+        CONFIG,
+        lambda: full,
+        shown=lambda: {"shown:1"},
+        event=lambda *event: events.append(event),
+        count=reasons.append,
     )
     assert await collector.collect() == 0, "all have only just been seen"
     assert events[0][1] == "FreeDiskSpaceFailed"
     await clock.advance(300)
     assert await collector.collect() == 2 << 20
     assert set(runtime.images) == {"used:1", "shown:1", "sampan.dev/pause:1", "pinned:1"}
+    assert reasons == ["space"] * 2
+
+
+async def test_what_goes_for_its_age_is_counted_so() -> None:
+    clock, reasons = VirtualClock(), []
+    runtime = FakeRuntime(clock, images=["a:1"])
+    config = replace(CONFIG, image_gc_oldest=600.0)
+    collector = ImageCollector(
+        runtime, clock, config, lambda: USAGE, shown=set, event=lambda *event: None, count=reasons.append
+    )
+    assert await collector.collect() == 0
+    await clock.advance(601)
+    assert await collector.collect() > 0
+    assert reasons == ["age"]

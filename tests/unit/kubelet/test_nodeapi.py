@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from sampan.api.errors import TooManyRequests
 from sampan.api.kinds import core_v1
 from sampan.kubelet.cgroup.tree import CgroupTree
+from sampan.kubelet.metrics.certificates import left, read
 from sampan.kubelet.stats import cgroupfiles, disk, interfaces
 from sampan.kubelet.stats.claims import ClaimVolumes
 from sampan.kubelet.stats.rates import Rates
@@ -163,9 +169,42 @@ async def test_metrics(serving: Any) -> None:
             'kubelet_node_name{node="n1"} 1.0',
             'kubelet_active_pods{static="false"} 1.0',
             "kubelet_pod_start_duration_seconds_count 1.0",
+            'kubelet_runtime_operations_duration_seconds_bucket{le="0.0125",operation_type="run_podsandbox"} 1.0',
+            'rest_client_requests_total{code="200",host="",method="PATCH"}',
+            'rest_client_request_duration_seconds_bucket{host="",le="0.005",verb="PATCH"}',
+            'storage_operation_duration_seconds_count{migrated="false",operation_name="volume_mount",status="success",'
+            'volume_plugin="kubernetes.io/empty-dir"} 1.0',
+            "kubelet_pod_status_sync_duration_seconds_count",
+            "kubelet_certificate_manager_client_ttl_seconds +Inf",
             'kubelet_http_requests_total{long_running="false",method="GET",path="metrics/cadvisor"',
         ):
             assert name in mine, mine
+
+
+async def test_metrics_of_what_went_wrong(serving: Any) -> None:
+    async with serving as n:
+        instruments = n.kubelet.server._instruments
+        instruments.evictions.inc("memory.available")
+        n.pod(volumes=[{"name": "v", "configMap": {"name": "missing"}}])
+        n.api.fail("patch", "pods", TooManyRequests("not now"))
+        await n.advance(5)
+        mine = (await get(n, "/metrics"))[1]
+        assert 'kubelet_evictions{eviction_signal="memory.available"} 1' in mine
+        assert "kubelet_evictions_total" not in mine
+        assert 'rest_client_requests_total{code="429",host="",method="PATCH"} 1.0' in mine
+        assert 'status="fail-unknown",volume_plugin="kubernetes.io/configmap"}' in mine
+
+
+def test_how_long_a_certificate_is_good_for(tmp_path: Path) -> None:
+    assert left(None, 0.0) == left(b"no certificate", 0.0) == float("inf")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "n")])
+    begin = datetime.fromtimestamp(1000, UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin + timedelta(seconds=60))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    assert left(pem, 1000.0) == 60.0
+    assert left(pem, 1100.0) == -40.0
+    assert read(tmp_path / "missing") is None
 
 
 DASHBOARDS = """
@@ -180,6 +219,9 @@ container_network_transmit_packets_total container_oom_events_total container_sp
 container_spec_cpu_shares container_spec_memory_limit_bytes container_start_time_seconds kubelet_active_pods
 kubelet_cgroup_manager_duration_seconds_bucket kubelet_containers_per_pod_count_bucket kubelet_desired_pods
 kubelet_http_requests_total kubelet_managed_ephemeral_containers kubelet_mirror_pods kubelet_node_name
+kubelet_certificate_manager_client_ttl_seconds kubelet_certificate_manager_server_ttl_seconds
+kubelet_pod_status_sync_duration_seconds_bucket rest_client_requests_total rest_client_request_duration_seconds_bucket
+storage_operation_duration_seconds_bucket storage_operation_duration_seconds_count
 kubelet_pleg_last_seen_seconds kubelet_pleg_relist_duration_seconds_bucket kubelet_pleg_relist_interval_seconds_bucket
 kubelet_pod_start_duration_seconds_bucket kubelet_pod_start_sli_duration_seconds_bucket
 kubelet_pod_start_total_duration_seconds_bucket kubelet_pod_worker_duration_seconds_bucket

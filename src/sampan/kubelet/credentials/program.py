@@ -76,7 +76,7 @@ class Programs:
         try:
             output = await self._clock.wait_for(self._run(provider, msgspec.json.encode(request)), PATIENCE)
         except (OSError, ProviderFailure) as error:
-            self._instruments.provider_errors.labels(provider.name).inc()
+            self._instruments.provider_errors.inc(provider.name)
             why = "context deadline exceeded" if isinstance(error, TimeoutError) else str(error)
             what = f"credential provider plugin {provider.name} for image {request.image}"
             raise ProviderFailure(f"error execing {what}: {why}") from None

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from sampan.kubelet.metrics.exposition import Family
+from sampan.kubelet.metrics.plain import PlainCounter
+
 FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SLOW = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 180.0, 240.0, 300.0, 600.0, 3600.0)
+MINUTES = (60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 480.0, 600.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0)
+SLOW = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0, 30.0, 45.0, *MINUTES)
+OPERATION = tuple(round(0.005 * 2.5**power, 10) for power in range(14))
+SYNC = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
+REQUEST = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+STORAGE = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 25.0, 50.0, 120.0, 300.0, 600.0)
 BUILD = ("git_version", "major", "minor", "platform")
 
 
@@ -25,6 +32,8 @@ class Instruments:
         self._of_the_runtime()
         self._of_pods()
         self._of_the_node()
+        self._of_the_api()
+        self._of_volumes()
 
     def _constants(self, node_name: str, version: str) -> None:
         build = Gauge("kubernetes_build_info", "Build version.", BUILD, registry=self.registry)
@@ -37,7 +46,7 @@ class Instruments:
         self.operations = of("runtime_operations", "Cumulative number of runtime operations by operation type.", by)
         self.operation_errors = of("runtime_operations_errors", "Cumulative number of runtime operation errors.", by)
         self.operation_seconds = self._histogram(
-            "runtime_operations_duration_seconds", "Duration in seconds of runtime operations.", labels=by
+            "runtime_operations_duration_seconds", "Duration in seconds of runtime operations.", OPERATION, labels=by
         )
         self.sandbox_seconds = self._histogram(
             "run_podsandbox_duration_seconds",
@@ -99,14 +108,19 @@ class Instruments:
             "Duration in seconds for cgroup manager operations. Broken down by method.",
             labels=["operation_type"],
         )
-        self.preemptions = self._counter(
-            "preemptions", "Cumulative number of pod preemptions by preemption resource", ["preemption_signal"]
+        self.preemptions = self._plain(
+            "preemptions", "Cumulative number of pod preemptions by preemption resource", "preemption_signal"
         )
-        self.evictions = self._counter(
-            "evictions", "Cumulative number of pod evictions by eviction signal", ["eviction_signal"]
+        self.evictions = self._plain(
+            "evictions", "Cumulative number of pod evictions by eviction signal", "eviction_signal"
         )
-        self.provider_errors = self._counter(
-            "credential_provider_plugin_errors", "Number of errors from credential provider plugin", ["plugin_name"]
+        self.provider_errors = self._plain(
+            "credential_provider_plugin_errors", "Number of errors from credential provider plugin", "plugin_name"
+        )
+        self.collected_images = self._counter(
+            "image_garbage_collected",
+            "Total number of images garbage collected by the kubelet, whether through disk usage or image age.",
+            ["reason"],
         )
         self.provider_seconds = self._histogram(
             "credential_provider_plugin_duration",
@@ -118,6 +132,48 @@ class Instruments:
             "Number of the http requests received since the server started",
             ["method", "path", "server_type", "long_running"],
         )
+
+    def _of_the_api(self) -> None:
+        self.status_syncs = self._histogram(
+            "pod_status_sync_duration_seconds",
+            "Duration in seconds from a change of a pod's status until the API has it.",
+            SYNC,
+        )
+        self.client_requests = Counter(
+            "rest_client_requests",
+            "Number of HTTP requests, partitioned by status code, method, and host.",
+            ["code", "host", "method"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "rest_client_request_duration_seconds",
+            "Request latency in seconds. Broken down by verb, and host.",
+            ["host", "verb"],
+            buckets=REQUEST,
+            registry=self.registry,
+        )
+
+    def _of_volumes(self) -> None:
+        self.storage_operations = Histogram(
+            "storage_operation_duration_seconds",
+            "Storage operation duration",
+            ["migrated", "operation_name", "status", "volume_plugin"],
+            buckets=STORAGE,
+            registry=self.registry,
+        )
+
+    def stored(self, operation: str, plugin: str, seconds: float, *, ok: bool) -> None:
+        """Something was done to a volume."""
+        status = "success" if ok else "fail-unknown"
+        self.storage_operations.labels("false", operation, status, plugin).observe(seconds)
+
+    def families(self) -> list[Family]:
+        """What the registry does not hold."""
+        return [counter.family() for counter in (self.preemptions, self.evictions, self.provider_errors)]
+
+    def _plain(self, name: str, about: str, label: str) -> PlainCounter:
+        """Nothing is added to its name."""
+        return PlainCounter(f"kubelet_{name}", about, label)
 
     def _counter(self, name: str, about: str, labels: Sequence[str] = ()) -> Counter:
         """`_total` is added to its name."""
@@ -150,53 +206,3 @@ class Instruments:
             self._relist_interval.observe(began - self._relisted)
         self._relisted = began
         self._relist_last.set(now)
-
-
-OPERATIONS = {
-    "run_sandbox": "run_podsandbox",
-    "stop_sandbox": "stop_podsandbox",
-    "remove_sandbox": "remove_podsandbox",
-    "sandbox_status": "podsandbox_status",
-    "list_sandboxes": "list_podsandbox",
-    "update_resources": "update_container",
-    "reopen_log": "reopen_container_log",
-    "exec_url": "exec",
-    "attach_url": "attach",
-    "port_forward_url": "port_forward",
-    "container_stats": "list_container_stats",
-    "image_filesystem": "image_fs_info",
-    "container_filesystem": "image_fs_info",
-}
-"""What upstream calls an operation, where that is not our name."""
-UNCOUNTED = ("events", "close")
-"""A stream of events has no end to be timed."""
-
-
-class CountedRuntime:
-    """A runtime whose calls are counted and timed."""
-
-    def __init__(self, runtime: Any, instruments: Instruments) -> None:
-        self._runtime = runtime
-        self._instruments = instruments
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._runtime, name)
-        counted = method if name in UNCOUNTED else self._counted(OPERATIONS.get(name, name), method)
-        setattr(self, name, counted)
-        return counted
-
-    def _counted(self, name: str, method: Any) -> Any:
-        made = self._instruments
-        operations, errors = made.operations.labels(name), made.operation_errors.labels(name)
-        seconds = made.operation_seconds.labels(name)
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            operations.inc()
-            with made.timed(seconds):
-                try:
-                    return await method(*arguments, **named)
-                except Exception:
-                    errors.inc()
-                    raise
-
-        return call

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
+from sampan.kubelet.metrics.volumes import plugin
 from sampan.kubelet.steps.workspace import Interrupted, Workspace, make_folder
 from sampan.volumes import kinds
 from sampan.volumes.errors import VolumeError
+from sampan.volumes.interface import Made
 
 RETRY_BASE = 0.5
 RETRY_CAP = 122.0
@@ -27,7 +30,7 @@ class VolumeSteps:
         space = self._space
         try:
             make_folder(space.folder)
-            space.made = await space.worker.or_ending(kinds.set_up(space.volumes()))
+            space.made = await space.worker.or_ending(kinds.set_up(space.volumes(), self._noted()))
         except Interrupted:
             return True
         except (VolumeError, OSError) as error:
@@ -36,6 +39,26 @@ class VolumeSteps:
             space.memory.volumes, space.memory.volumes_ready = None, True
         self._follow()
         return True
+
+    def _noted(self) -> Callable[[Any, Made | None], None]:
+        """Counts each volume that is made, with the time since the one before."""
+        clock, instruments = self._space.context.clock, self._space.context.instruments
+        last = clock.monotonic()
+
+        def noted(volume: Any, made: Made | None) -> None:
+            nonlocal last
+            last, before = clock.monotonic(), last
+            instruments.stored("volume_mount", plugin(volume, made), last - before, ok=made is not None)
+
+        return noted
+
+    def _note_gone(self, began: float, *, ok: bool) -> None:
+        """Volumes are taken away together: each counts with the time that all of them took."""
+        space = self._space
+        seconds = space.context.clock.monotonic() - began
+        for volume in space.pod.spec.volumes or ():
+            name = plugin(volume, space.made.get(volume.name))
+            space.context.instruments.stored("volume_unmount", name, seconds, ok=ok)
 
     def _failed(self, text: str) -> None:
         memory = self._space.memory
@@ -89,13 +112,16 @@ class VolumeSteps:
         space.context.objects.forget(space.worker.uid)
         if space.context.image_volumes is not None:
             await space.context.image_volumes.release(space.worker.uid, space.folder)
+        began = space.context.clock.monotonic()
         try:
             for name in PARTS:
                 await kinds.tear_down(space.folder / name, space.context.mounter)
         except (VolumeError, OSError) as error:
             space.tell("", "Warning", "FailedUnMount", str(error))
+            self._note_gone(began, ok=False)
             await self._stop_sandboxes()
             raise RuntimeFailure(f"volumes cannot be taken away: {error}") from None
+        self._note_gone(began, ok=True)
         space.memory.torn_down = True
         return True
 
