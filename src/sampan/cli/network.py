@@ -54,11 +54,13 @@ def check(nodes: tuple[str, ...], outside: str, kubeconfig: Path | None, output:
         raise ClusterError(f"--outside {outside}: write it as HOST:PORT")
     options = existing(data_dir)
     outcome = asyncio.run(run(options, nodes, outside, kubeconfig))
-    found = [*outcome.absent, *judge.findings(outcome.asked, outcome.told, options.cluster_cidr)]
+    cidrs = {6 if ":" in cidr else 4: cidr.strip() for cidr in options.cluster_cidr.split(",")}
+    findings = (judge.findings(asked, told, cidrs.get(asked.version, "")) for asked, told in outcome.views)
+    found = list(dict.fromkeys([*outcome.absent, *(each for some in findings for each in some)]))
     if output == "json":
-        shown = msgspec.json.format(msgspec.json.encode(page.document(outcome.asked, outcome.told, found))).decode()
+        shown = msgspec.json.format(msgspec.json.encode(page.document(outcome.views, found))).decode()
     else:
-        shown = page.text(outcome.asked, outcome.told, found)
+        shown = page.text(outcome.views, found)
     click.echo("\n".join(map(visible, shown.split("\n"))))
     sys.exit(bool(found))
 
@@ -73,6 +75,7 @@ async def run(options: Options, nodes: tuple[str, ...], outside: str, file: Path
     clock = SystemClock()
     try:
         async with RestClient(kubeconfig.load(file or options.layout.admin_kubeconfig), clock) as client:
-            return await Check(client, clock, nodes=nodes, outside=outside, domain=options.cluster_domain).run()
+            domain, servers = options.cluster_domain, options.dns_ips
+            return await Check(client, clock, nodes=nodes, outside=outside, domain=domain, servers=servers).run()
     except (ApiError, ClientError) as error:
         raise ClusterError(f"{error}: see `sampan status`") from None

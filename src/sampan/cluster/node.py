@@ -132,7 +132,7 @@ def kubelet_config(options: Options) -> KubeletConfig:
         node_ips=(options.node_ip,),
         root=layout.kubelet,
         log_root=layout.pod_logs,
-        cluster_dns=(options.dns_ip,),
+        cluster_dns=options.dns_ips[:1],
         cluster_domain=options.cluster_domain,
         cgroup_root=options.cgroup_root,
         node_annotations=node_annotations(options),
@@ -267,7 +267,7 @@ def proxy_config(options: Options) -> ProxyConfig:
     config = ProxyConfig(
         cluster_cidrs=tuple(options.cluster_cidr.split(",")),
         service_cidrs=tuple(options.service_cidr.split(",")),
-        local_addresses=(options.dns_ip,),
+        local_addresses=options.dns_ips,
         cgroup=path_of([options.cgroup_root], cgroup_driver()),
         node_name=options.node_name,
     )
@@ -287,7 +287,7 @@ def dns(
         client=client,
         clock=clock,
         rng=rng,
-        addresses=(options.dns_ip,),
+        addresses=options.dns_ips,
         zone=options.cluster_domain,
         networks=tuple(cidr for _, cidr in options.networks),
         metrics=("127.0.0.1", DNS_METRICS_PORT),

@@ -151,17 +151,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def service_ip(self) -> str:
         """The `kubernetes` Service's address: the first of the service network."""
-        return str(next(self._first_services.hosts()))
+        return str(next(self._services[0].hosts()))
 
     @property
-    def dns_ip(self) -> str:
-        """The cluster's DNS: the tenth address of the service network."""
-        return str(self._first_services[10])
+    def dns_ips(self) -> tuple[str, ...]:
+        """The cluster's DNS: the tenth address of each service network, the default family's first."""
+        return tuple(str(network[10]) for network in self._services)
 
     @property
-    def _first_services(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-        """The service network whose family is the default one."""
-        return ipaddress.ip_network(self.service_cidr.split(",")[0].strip())
+    def _services(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """The service networks; the first one's family is the default one."""
+        return [ipaddress.ip_network(text.strip()) for text in self.service_cidr.split(",")]
 
     @property
     def runtime_socket(self) -> str:

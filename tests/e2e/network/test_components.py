@@ -13,7 +13,8 @@ import pytest
 
 from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
-from sampan.network.dns import DnsServer
+from sampan.network.dns import DnsServer, interface
+from sampan.network.errors import Unusable
 from sampan.network.proxy import ServiceProxy
 from sampan.network.proxy.nftables.backend import NftablesBackend
 from sampan.network.proxy.settings import Settings
@@ -22,7 +23,7 @@ from sampan.testing.fakeapi import FakeApi
 from .background import Background
 from .world import CLUSTER, NODE, SERVICES, World, inside
 
-VIP, DNS = "10.96.3.4", "10.96.0.10"
+VIP, DNS, DNS6 = "10.96.3.4", "10.96.0.10", "fd00:96::a"
 PROXY = ("ip", "sampan-proxy")
 
 
@@ -48,7 +49,7 @@ class Node:
         self.proxy = ServiceProxy(
             **given, node_name="n1", backends={"IPv4": NftablesBackend(settings)}, local_addresses={DNS}
         )
-        self.dns = DnsServer(**given, addresses=[DNS], networks=[CLUSTER, SERVICES], upstreams=[])
+        self.dns = DnsServer(**given, addresses=[DNS, DNS6], networks=[CLUSTER, SERVICES], upstreams=[])
 
     def service(self, name: str, address: str) -> None:
         ports = [core_v1.ServicePort(port=80, nodePort=30080)]
@@ -78,10 +79,11 @@ class Node:
             lambda obj: setattr(obj, "endpoints", piece.endpoints),
         )
 
-    def lookup(self, where: str, name: str) -> list[str]:
-        with inside(where), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    def lookup(self, where: str, name: str, server: str = DNS) -> list[str]:
+        family = socket.AF_INET6 if ":" in server else socket.AF_INET
+        with inside(where), socket.socket(family, socket.SOCK_DGRAM) as client:
             client.settimeout(5)
-            client.connect((DNS, 53))
+            client.connect((server, 53))
             client.send(bytes(dnslib.DNSRecord.question(name).pack()))
             return [str(record.rdata) for record in dnslib.DNSRecord.parse(client.recv(4096)).rr]
 
@@ -195,6 +197,15 @@ def test_pods_resolve_names_on_their_node(node: Node) -> None:
     node.background.until(lambda: node.dns.statistics()["zone"]["services"] == 1)
     for where in (pod, world.node):
         assert node.lookup(where, "web.default.svc.cluster.local") == [VIP]
+    assert node.lookup(world.node, "web.default.svc.cluster.local", DNS6) == [VIP]
     assert "sampan-dns" in world.command("ip", "-o", "link")
     node.background.call(node.dns.remove)
     assert "sampan-dns" not in world.command("ip", "-o", "link")
+
+
+def test_a_machine_without_ipv6_answers_names_by_ipv4(world: World) -> None:
+    world.command("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+    assert world.run(interface.ensure([DNS, DNS6])) == [DNS]
+    with pytest.raises(Unusable, match=f"cannot put {DNS6}"):
+        world.run(interface.ensure([DNS6, DNS]))
+    world.run(interface.remove())

@@ -49,6 +49,7 @@ def test_all_is_well(world: World) -> None:
     done = check(world)
     assert done.returncode == 0 and done.stdout.endswith("Everybody reaches everybody.\n"), done.stdout + done.stderr
     assert f"to pod {world.names[3]}" in done.stdout and "FAILED" not in done.stdout
+    assert "FROM PODS BY IPv4" in done.stdout and "FROM NODES BY IPv6" in done.stdout
 
 
 def test_a_firewall_and_forwarding_turned_off_are_named(world: World) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import itertools
 import signal
+import socket
+import threading
+from pathlib import Path
 
 import pytest
 
 from ..cluster.harness import until
+from ..network.world import inside_file
+from .pairs import Pods
 from .world import World
+
+MEGABYTE, IP_MTU, TUNNEL_MTU = 1 << 20, 14, 1450
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +62,26 @@ def test_an_agent_dies_and_traffic_flows_on(world: World, pods: dict[int, str]) 
     until(lambda: "dev sampan-vxlan" in world.on(3, "ip", "route", "get", pods[2]).stdout, "the tunnel is used")
     for one, other in ((3, 2), (2, 3), (3, 1), (1, 3)):
         until(lambda a=one, b=other: world.asks(f"pod-{a}", f"http://{pods[b]}:8080/"), f"{one} reaches {other}")
+    sockets = Pods(world, [("default", f"pod-{number}") for number in (2, 3)])
+    for one, other in ((3, 2), (2, 3)):
+        assert sent(sockets.file(f"pod-{one}"), pods[other], sockets.file(f"pod-{other}")) == TUNNEL_MTU
+
+
+def sent(source: Path, address: str, target: Path) -> int:
+    """Sends a megabyte from pod to pod; how large a packet may be, by what the sender has learned of the way."""
+    with inside_file(target):
+        server = socket.create_server((address, 9099))
+    with inside_file(source):
+        client = socket.create_connection((address, 9099), timeout=5)
+    with server, client, server.accept()[0] as connection:
+        thread = threading.Thread(target=client.sendall, args=(bytes(MEGABYTE),))
+        thread.start()
+        connection.settimeout(5)
+        left = MEGABYTE
+        while left:
+            left -= len(connection.recv(MEGABYTE))
+        thread.join()
+        return client.getsockopt(socket.IPPROTO_IP, IP_MTU)
 
 
 def test_a_second_up_changes_nothing(world: World) -> None:

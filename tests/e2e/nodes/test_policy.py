@@ -120,6 +120,33 @@ def test_blocks_of_addresses_with_holes(world: World, pods: Pods) -> None:
     until(lambda: pods.reached(EVERYWHERE) == wanted, "all but the guest get in")
 
 
+def test_a_pod_in_its_nodes_network_is_the_node(world: World, pods: Pods) -> None:
+    """It is held to no policy, and let in elsewhere by the node's address, not by labels."""
+    manifest = world.pod("hosted", 2, hostNetwork=True)
+    manifest["metadata"]["namespace"] = HERE
+    world.apply(manifest, policy(podSelector={}, policyTypes=["Ingress", "Egress"]))
+    node = world.address("hosted", "-n", HERE)
+    asked = [t for t in EVERYWHERE if to_web(t) and t.port == HTTP]
+    until(lambda: pods.reached(asked) == set(), "nobody gets in")
+
+    def gets(name: str) -> bool:
+        try:
+            return bool(world.asks("hosted", f"http://{pods.addresses[name]}:{HTTP}/", "-n", HERE, seconds=1))
+        except AssertionError:
+            return False
+
+    assert gets("guest") and pods.reached([Try("foreigner", node, HTTP)])
+    assert not gets("web")
+    world.apply(
+        policy(podSelector=WEB, ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "hosted"}}}, FRIEND]}])
+    )
+    until(lambda: {each.source for each in pods.reached(asked)} == {"friend"}, "the friend gets in")
+    assert not gets("web")
+    world.apply(policy(podSelector=WEB, ingress=[{"from": [{"ipBlock": {"cidr": f"{node}/32"}}]}]))
+    until(lambda: gets("web"), "the node's address is let in")
+    world.kubectl("delete", "pod", "hosted", "-n", HERE, "--wait=false")
+
+
 def test_labels_decide_as_they_change(world: World, pods: Pods) -> None:
     world.apply(policy(podSelector=WEB, ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"team": "ours"}}}]}]))
     asked = [t for t in EVERYWHERE if to_web(t) and t.port == HTTP]

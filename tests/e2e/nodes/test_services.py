@@ -13,7 +13,7 @@ import pytest
 from ..cluster.harness import until
 from .world import World
 
-EXTERNAL = "203.0.113.7"
+EXTERNAL, DNS6 = "203.0.113.7", "fd00:96::a"
 SPECS: dict[str, dict[str, Any]] = {
     "cluster-ip": {},
     "node-port": {"type": "NodePort"},
@@ -126,6 +126,8 @@ def test_both_families_of_a_service(services: Services) -> None:
     for name in ("dual", "dual-headless"):
         found = services.world.kubectl("exec", "client", "--", "nslookup", f"{name}.default.svc.cluster.local").stdout
         assert "10." in found and "fd00:" in found, found
+        ask = ("nslookup", f"{name}.default.svc.cluster.local", DNS6)
+        assert services.world.kubectl("exec", "client", "--", *ask).stdout.count("fd00:") > 1, "asked by IPv6"
 
 
 def test_node_ports_at_every_node(services: Services) -> None:

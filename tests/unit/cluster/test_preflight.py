@@ -53,7 +53,7 @@ def test_options_are_kept_and_completed(options: Options) -> None:
 
 def test_addresses_that_follow_from_the_networks() -> None:
     made = Options(service_cidr="10.97.0.0/16", bind_address="0.0.0.0", port=7443)
-    assert (made.service_ip, made.dns_ip, made.server) == ("10.97.0.1", "10.97.0.10", "https://127.0.0.1:7443")
+    assert (made.service_ip, made.dns_ips, made.server) == ("10.97.0.1", ("10.97.0.10",), "https://127.0.0.1:7443")
     assert made.reachable and not Options(node_ip="192.0.2.2").reachable
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ OWN_COMMENT = "sampan pods"
 
 
 def findings(asked: Asked, told: Told, cluster_cidr: str) -> list[str]:
-    """[] when all is well."""
+    """In one family, whose pods are in `cluster_cidr`; [] when all is well."""
     found: list[str] = []
     for member in asked.members:
         facts = told.facts.get(member.node, {})
@@ -28,11 +27,13 @@ def findings(asked: Asked, told: Told, cluster_cidr: str) -> list[str]:
 
 
 def _forwarding(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> Iterator[str]:
-    off = {line.removesuffix("/forwarding") for line in facts.get("forwarding", "").split()} - {"lo", "default"}
+    told = facts.get(f"forwarding{asked.version}", "")
+    off = {line.removesuffix("/forwarding") for line in told.split()} - {"lo", "default"}
     for name in ["all"] if "all" in off else sorted(off):
+        switch = f"net.{asked.family.lower()}.conf.{name}.forwarding"
         yield (
-            f"node {member.node} does not forward packets from {name}: `sysctl -w net.ipv4.conf.{name}.forwarding=1` "
-            "there, and look in /etc/sysctl.d for who turned it off"
+            f"node {member.node} does not forward packets from {name}: `sysctl -w {switch}=1` there, and look in "
+            "/etc/sysctl.d for who turned it off"
         )
 
 
@@ -51,11 +52,11 @@ def _no_way(facts: dict[str, str]) -> dict[str, str]:
 
 
 def _routes(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> Iterator[str]:
-    routes = facts.get("routes", "")
+    routes = facts.get(f"routes{asked.version}", "")
     for other in (each for each in asked.members if each.node not in _no_way(facts)):
         for text in other.ranges:
             missing = not re.search(rf"^{re.escape(text)} ", routes, re.M)
-            if other.node != member.node and missing and routes and ipaddress.ip_network(text).version == 4:
+            if other.node != member.node and missing and routes:
                 yield (
                     f"node {member.node} has no route to the pods of node {other.node} ({text}): start the agent "
                     "there anew, and look who takes routes away"
@@ -63,13 +64,17 @@ def _routes(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> I
 
 
 def _firewall(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> Iterator[str]:
+    ours, other = ("ip", "ip6") if asked.version == 4 else ("ip6", "ip")
     for table, chain, hook in dropping(facts.get("chains", "")):
-        if (table, chain) == ("ip filter", "FORWARD") and OWN_COMMENT in facts.get("iptables", ""):
+        if table.startswith(f"{other} "):
+            continue
+        made_room = OWN_COMMENT in facts.get(f"iptables{asked.version}", "")
+        if (table, chain) == (f"{ours} filter", "FORWARD") and made_room:
             continue
         use = "what pods send" if hook == "forward" else "what comes to the node, DNS and the API among it"
         yield (
             f"firewall: chain {chain} of table {table} on node {member.node} drops {use}: accept {cidr} and the nodes' "
-            f"addresses there, for example `nft insert rule {table} {chain} ip saddr {cidr} accept`"
+            f"addresses there, for example `nft insert rule {table} {chain} {ours} saddr {cidr} accept`"
         )
 
 

@@ -11,30 +11,46 @@ MOST_COLUMNS = 6
 """With more nodes only what fails is listed."""
 
 
-def text(asked: Asked, told: Told, found: Sequence[str]) -> str:
+View = tuple[Asked, Told]
+"""One family."""
+
+
+def text(views: Sequence[View], found: Sequence[str]) -> str:
     """`found`: the findings."""
-    parts = [_matrix(asked, told, kind) for kind in (POD, NODE)] if len(asked.members) <= MOST_COLUMNS else []
-    if not parts:
-        parts = [_failures(told)]
+    parts = [part for view in views for part in _answers(*view, several=len(views) > 1)]
     if found:
         parts.append("\n".join(["WHAT BLOCKS", *(f"  {number}. {each}" for number, each in enumerate(found, 1))]))
     else:
-        parts.append(_well(asked, told))
+        parts.append(_well(views))
     return "\n\n".join(parts)
 
 
-def _well(asked: Asked, told: Told) -> str:
-    out = [answer.small for (_, target), answer in told.answers.items() if target.kind == OUTSIDE]
-    if out and not any(out):
-        return f"Everybody reaches everybody; nobody reaches {asked.outside}: --outside names another place."
+def _answers(asked: Asked, told: Told, *, several: bool) -> list[str]:
+    if len(asked.members) > MOST_COLUMNS:
+        return [_failures(told, f" by {asked.family}" if several else "")]
+    return [_matrix(asked, told, kind, f" BY {asked.family}" if several else "") for kind in (POD, NODE)]
+
+
+def _well(views: Sequence[View]) -> str:
+    for asked, told in views:
+        out = [answer.small for (_, target), answer in told.answers.items() if target.kind == OUTSIDE]
+        if out and not any(out):
+            return f"Everybody reaches everybody; nobody reaches {asked.outside}: --outside names another place."
     return "Everybody reaches everybody."
 
 
-def document(asked: Asked, told: Told, found: Sequence[str]) -> dict[str, Any]:
+def document(views: Sequence[View], found: Sequence[str]) -> dict[str, Any]:
     """The same as JSON values."""
     return {
         "answers": [
-            {"from": str(source), "to": str(target), "small": answer.small, "large": answer.large}
+            {
+                "family": asked.family,
+                "from": str(source),
+                "to": str(target),
+                "small": answer.small,
+                "large": answer.large,
+            }
+            for asked, told in views
             for (source, target), answer in told.answers.items()
         ],
         "findings": list(found),
@@ -47,10 +63,11 @@ def word(answer: Answer | None) -> str:
     return "ok" if answer.fine else "LARGE LOST" if answer.small else "FAILED"
 
 
-def _matrix(asked: Asked, told: Told, kind: str) -> str:
-    columns = [Place(k, each.node) for k in (POD, NODE) for each in asked.members]
+def _matrix(asked: Asked, told: Told, kind: str, by: str) -> str:
+    columns = [Place(POD, each.node) for each in asked.members]
+    columns += [Place(NODE, each.node) for each in asked.members if each.address]
     columns += [Place(SERVICE), Place(NAMES), *([Place(OUTSIDE)] if asked.outside else [])]
-    head = [f"FROM {'PODS' if kind == POD else 'NODES'}", *("to " + str(column) for column in columns)]
+    head = [f"FROM {'PODS' if kind == POD else 'NODES'}{by}", *("to " + str(column) for column in columns)]
     rows = [head]
     for source in sources(asked.members):
         if source.kind == kind:
@@ -60,6 +77,7 @@ def _matrix(asked: Asked, told: Told, kind: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _failures(told: Told) -> str:
+def _failures(told: Told, by: str) -> str:
     bad = [f"  {s} to {t}: {word(answer)}" for (s, t), answer in told.answers.items() if not answer.fine]
-    return "\n".join([f"{len(told.answers) - len(bad)} of {len(told.answers)} questions were answered", *bad])
+    asked = len(told.answers)
+    return "\n".join([f"{asked - len(bad)} of {asked} questions were answered{by}", *bad])

@@ -1,9 +1,13 @@
-"""What is asked of whom, as the shell script of a pod that asks; and its output read. No I/O."""
+"""What is asked of whom, as the shell script of a pod that asks; and its output read. No I/O.
+
+Each address family that pods have is asked by itself: one may work where the other does not.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,7 +40,8 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A node that takes part: `pod` and `address` are those of its answering pod and of itself, `ranges` its pods'."""
+    """A node that takes part: `pod` and `address` are those of its answering pod and of itself, `ranges` its pods'.
+    All are of one family; `address` is "" where the node has none of it."""
 
     node: str
     address: str
@@ -46,13 +51,19 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """`service`: the address of a Service of all answering pods; `name`: what is to be resolved; `outside`:
-    host:port."""
+    """In one family. `service`: the address of a Service of all answering pods; `name`: what is to be resolved, and
+    `server`: by whom, "" for whom pods are told; `outside`: host:port, "" for nobody."""
 
     members: tuple[Member, ...]
     service: str
     name: str
     outside: str
+    server: str = ""
+    version: int = 4
+
+    @property
+    def family(self) -> str:
+        return f"IPv{self.version}"
 
 
 @dataclass
@@ -70,38 +81,56 @@ SERVE = (
 """What an answering pod runs."""
 
 FACTS = {
-    "forwarding": "cd /proc/sys/net/ipv4/conf; grep -l 0 */forwarding",
-    "routes": "chroot /host ip -o route",
+    "forwarding4": "cd /proc/sys/net/ipv4/conf; grep -l 0 */forwarding",
+    "forwarding6": "cd /proc/sys/net/ipv6/conf 2>/dev/null && grep -l 0 all/forwarding",
+    "routes4": "chroot /host ip -o route",
+    "routes6": "chroot /host ip -o -6 route",
     "chains": "chroot /host nft list chains",
-    "iptables": "chroot /host iptables -w -S FORWARD",
+    "iptables4": "chroot /host iptables -w -S FORWARD",
+    "iptables6": "chroot /host ip6tables -w -S FORWARD",
     "agent": f"timeout {SECONDS} wget -qO- http://127.0.0.1:10249/statusz; echo",
 }
 
 
 def targets(asked: Asked) -> dict[Place, str]:
     """Who is asked -> at which host and port; the outside and the names have ways of their own."""
-    found = {Place(POD, each.node): f"{each.pod}:{POD_PORT}" for each in asked.members}
-    found |= {Place(NODE, each.node): f"{each.address}:{NODE_PORT}" for each in asked.members}
-    return found | {Place(SERVICE): f"{asked.service}:80"}
+    found = {Place(POD, each.node): f"{_host(each.pod)}:{POD_PORT}" for each in asked.members}
+    found |= {Place(NODE, each.node): f"{_host(each.address)}:{NODE_PORT}" for each in asked.members if each.address}
+    return found | {Place(SERVICE): f"{_host(asked.service)}:80"}
 
 
-def script(asked: Asked, kind: str) -> str:
+def script(views: Sequence[Asked], kind: str) -> str:
     """What a pod that asks runs: all questions at once, then a node's facts, a line for each."""
-    lines = [_http(number, at) for number, at in enumerate(targets(asked).values())]
-    lines.append(_line("names", f"nslookup {shlex.quote(asked.name)}"))
-    if asked.outside:
-        host, _, port = asked.outside.rpartition(":")
-        lines.append(_line("outside", f"nc -w {SECONDS} {shlex.quote(host)} {shlex.quote(port)} </dev/null"))
-    lines.append("wait")
+    lines = [line for asked in views for line in _questions(asked)] + ["wait"]
     if kind == NODE:
         lines += [f"({command}) 2>&1 | sed 's/^/fact {name} /'" for name, command in FACTS.items()]
     return "\n".join([*lines, "echo end"])
 
 
+def _questions(asked: Asked) -> Iterator[str]:
+    for number, at in enumerate(targets(asked).values()):
+        for size in ("small", "large"):
+            yield _line(f"{asked.version}/{number}/{size}", f"wget -qO- http://{at}/{size}")
+    yield _line(f"{asked.version}/names", f"nslookup {shlex.quote(asked.name)} {asked.server}".rstrip())
+    if asked.outside:
+        host, _, port = asked.outside.rpartition(":")
+        there = f"{shlex.quote(host.strip('[]'))} {shlex.quote(port)}"
+        yield _line(f"{asked.version}/outside", f"nc -w {SECONDS} {there} </dev/null")
+
+
+def family_of(outside: str) -> int | None:
+    """Of a host:port; None for a name."""
+    try:
+        return ipaddress.ip_address(outside.rpartition(":")[0].strip("[]")).version
+    except ValueError:
+        return None
+
+
 def read(asked: Asked, source: Place, output: str, told: Told) -> None:
-    """Notes what a pod has printed."""
+    """Notes what a pod has printed about one family."""
     lines = [line.split(" ", 2) for line in output.splitlines()]
-    good = {line[1] for line in lines if line[0] == "good" and len(line) > 1}
+    own = f"{asked.version}/"
+    good = {line[1][len(own) :] for line in lines if line[0] == "good" and len(line) > 1 and line[1].startswith(own)}
     for number, target in enumerate(targets(asked)):
         told.answers[source, target] = Answer(f"{number}/small" in good, f"{number}/large" in good)
     told.answers[source, Place(NAMES)] = Answer("names" in good, True)
@@ -119,8 +148,8 @@ def _fact(lines: Sequence[Sequence[str]], name: str) -> list[str]:
     return [line[2] if len(line) > 2 else "" for line in lines if line[:2] == ["fact", name]]
 
 
-def _http(number: int, at: str) -> str:
-    return "\n".join(_line(f"{number}/{size}", f"wget -qO- http://{at}/{size}") for size in ("small", "large"))
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _line(name: str, command: str) -> str:

@@ -13,7 +13,8 @@ from sampan.aio.clock import Clock
 from sampan.api.errors import AlreadyExists, NotFound
 from sampan.api.kinds import core_v1, meta_v1
 from sampan.client.interface import Client
-from sampan.network.check.plan import NODE, NODE_PORT, POD, POD_PORT, SERVE, Asked, Member, Place, Told, read, script
+from sampan.network.check import plan
+from sampan.network.check.plan import NODE, NODE_PORT, POD, POD_PORT, SERVE, Asked, Member, Place, Told
 
 NAMESPACE = "sampan-network-check"
 IMAGE = "sampan.dev/sample:1"
@@ -37,35 +38,65 @@ class Raw(Client, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Answering:
+    """A node that takes part, with addresses of each family that it and its pods have."""
+
+    node: str
+    hosts: tuple[str, ...]
+    pods: tuple[str, ...]
+    ranges: tuple[str, ...]
+
+    def member(self, version: int) -> Member:
+        ranges = tuple(cidr for cidr in self.ranges if (":" in cidr) == (version == 6))
+        return Member(node=self.node, address=_of(version, self.hosts), pod=_of(version, self.pods), ranges=ranges)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    asked: Asked
-    told: Told
+    views: tuple[tuple[Asked, Told], ...]
+    """By family, the pods' first one first."""
     absent: tuple[str, ...]
     """Why nodes took no part."""
 
 
 class Check:
-    """`nodes`: those that take part, all that are ready when empty. `domain`: the cluster's."""
+    """`nodes`: those that take part, all that are ready when empty. `domain`: the cluster's, `servers`: its DNS's
+    addresses."""
 
-    def __init__(self, client: Raw, clock: Clock, *, nodes: Sequence[str], outside: str, domain: str) -> None:
+    def __init__(
+        self, client: Raw, clock: Clock, *, nodes: Sequence[str], outside: str, domain: str, servers: Sequence[str] = ()
+    ) -> None:
         self._client = client
         self._clock = clock
         self._names = set(nodes)
         self._outside = outside
         self._domain = domain
+        self._servers = {_version(address): address for address in servers}
         self._absent: list[str] = []
 
     async def run(self) -> Outcome:
         """Raises ApiError and Unreachable."""
         nodes = await self._nodes()
         async with self._namespace():
-            members, service = await self._serve(nodes)
-            name = f"kubernetes.default.svc.{self._domain}"
-            asked = Asked(members=tuple(members), service=service, name=name, outside=self._outside)
-            told = Told()
-            questions = (self._ask(asked, each.node, kind, told) for each in members for kind in (POD, NODE))
-            await asyncio.gather(*questions)
-        return Outcome(asked=asked, told=told, absent=tuple(dict.fromkeys(self._absent)))
+            views = [(asked, Told()) for asked in self._views(*await self._serve(nodes))]
+            names = dict.fromkeys(member.node for asked, _ in views for member in asked.members)
+            await asyncio.gather(*(self._ask(views, name, kind) for name in names for kind in (POD, NODE)))
+        return Outcome(views=tuple(views), absent=tuple(dict.fromkeys(self._absent)))
+
+    def _views(self, found: Sequence[_Answering], services: Sequence[str]) -> list[Asked]:
+        """One for each family in which pods answer."""
+        versions = dict.fromkeys(_version(address) for each in found for address in each.pods)
+        return [
+            Asked(
+                members=tuple(each.member(version) for each in found if _of(version, each.pods)),
+                service=_of(version, services),
+                name=f"kubernetes.default.svc.{self._domain}",
+                outside=self._outside if (plan.family_of(self._outside) or next(iter(versions))) == version else "",
+                server=self._servers.get(version, "") if number else "",
+                version=version,
+            )
+            for number, version in enumerate(versions)
+        ]
 
     async def _nodes(self) -> list[Any]:
         known = (await self._client.list(core_v1.Node)).items
@@ -112,16 +143,16 @@ class Check:
                 await self._client.delete(core_v1.Namespace, NAMESPACE)
             await self._clock.sleep(POLL_SECONDS)
 
-    async def _serve(self, nodes: Sequence[Any]) -> tuple[list[Member], str]:
-        """Those nodes whose pods answer, and the address of the Service of all."""
+    async def _serve(self, nodes: Sequence[Any]) -> tuple[list[_Answering], list[str]]:
+        """Those nodes whose pods answer, and the addresses of the Service of all."""
         ports = [core_v1.ServicePort(port=80, targetPort=POD_PORT)]
-        spec = core_v1.ServiceSpec(selector={LABEL: POD}, ports=ports)
+        spec = core_v1.ServiceSpec(selector={LABEL: POD}, ports=ports, ipFamilyPolicy="PreferDualStack")
         metadata = meta_v1.ObjectMeta(name="check", namespace=NAMESPACE)
         service: Any = await self._client.create(core_v1.Service(metadata=metadata, spec=spec))
         found = await asyncio.gather(*(self._member(node) for node in nodes))
-        return [each for each in found if each], service.spec.clusterIP
+        return [each for each in found if each], service.spec.clusterIPs or [service.spec.clusterIP or ""]
 
-    async def _member(self, node: Any) -> Member | None:
+    async def _member(self, node: Any) -> _Answering | None:
         name = node.metadata.name
         for kind, port in ((POD, POD_PORT), (NODE, NODE_PORT)):
             await self._client.create(pod(f"serve-{kind}", name, kind, f"PORT={port}; {SERVE}"))
@@ -129,15 +160,16 @@ class Check:
         answering = await asyncio.gather(*waits)
         if None in answering:
             return None
-        inside, host = (each.status.podIP for each in answering)
-        return Member(node=name, address=host, pod=inside, ranges=tuple(node.spec.podCIDRs or ()))
+        inside, host = (_addresses(each.status) for each in answering)
+        return _Answering(node=name, hosts=host, pods=inside, ranges=tuple(node.spec.podCIDRs or ()))
 
-    async def _ask(self, asked: Asked, node: str, kind: str, told: Told) -> None:
-        await self._client.create(pod(f"ask-{kind}", node, kind, script(asked, kind)))
+    async def _ask(self, views: Sequence[tuple[Asked, Told]], node: str, kind: str) -> None:
+        await self._client.create(pod(f"ask-{kind}", node, kind, plan.script([asked for asked, _ in views], kind)))
         if await self._until(f"ask-{kind}-{node}", ("Succeeded", "Failed")) is not None:
             path = f"/api/v1/namespaces/{NAMESPACE}/pods/{quote(f'ask-{kind}-{node}')}/log"
             output = (await self._client.raw("GET", path)).decode(errors="replace")
-            read(asked, Place(kind, node), output, told)
+            for asked, told in views:
+                plan.read(asked, Place(kind, node), output, told)
 
     async def _until(self, name: str, phases: Sequence[str]) -> Any:
         """The pod in one of these phases; None, and why is noted, when it does not get there."""
@@ -150,6 +182,19 @@ class Check:
                 self._absent.append(NOT_STARTED.format(node=found.spec.nodeName, why=why(found)))
                 return None
             await self._clock.sleep(POLL_SECONDS)
+
+
+def _addresses(status: Any) -> tuple[str, ...]:
+    return tuple(each.ip for each in status.podIPs or () if each.ip) or (status.podIP,)
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _of(version: int, addresses: Sequence[str]) -> str:
+    """The first of that family; "" for none."""
+    return next((address for address in addresses if _version(address) == version), "")
 
 
 def why(pod: Any) -> str:

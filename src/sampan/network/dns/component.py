@@ -151,13 +151,14 @@ class DnsServer:
         return Measured(self.statistics(), tallies, self._forwarder.durations(), self._programming)
 
     async def _open(self, owner: TaskOwner) -> None:
+        usable = self._addresses
         if self._interface:
-            await interface.ensure(self._addresses, self._interface)
+            usable = tuple(await interface.ensure(self._addresses, self._interface))
         self._listener = Listener(responder=self.responder, resolver=self._resolver, clock=self._clock, owner=owner)
-        for address in self._addresses:
+        for address in usable:
             self.bound_port = await self._listener.open(address, self._port)
         self._listening.set()
-        log.info("answering names addresses=%s port=%d", ",".join(self._addresses), self.bound_port)
+        log.info("answering names addresses=%s port=%d", ",".join(usable), self.bound_port)
 
     def _follow_api(self, owner: TaskOwner) -> None:
         self._services.add_handler(self._on_service)

@@ -12,7 +12,12 @@ from sampan.network.check.runner import NAMESPACE, Check, Outcome
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
 
-GOOD = "\n".join(f"good {number}/{size}" for number in range(9) for size in ("small", "large")) + "\ngood names\n"
+GOOD = (
+    "\n".join(
+        f"good {version}/{number}/{size}" for version in (4, 6) for number in range(9) for size in ("small", "large")
+    )
+    + "\ngood 4/names\n"
+)
 
 
 class Api(FakeApi):
@@ -21,6 +26,8 @@ class Api(FakeApi):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock)
         self.stuck: set[str] = set()
+        self.more: tuple[str, ...] = ()
+        """Addresses of every pod beside the first."""
 
     async def raw(self, method: str, path: str) -> bytes:
         return GOOD.encode()
@@ -36,12 +43,12 @@ class Api(FakeApi):
             async for event in events:
                 pod = event.object
                 if event.type == "ADDED" and pod.spec.nodeName not in self.stuck:
-                    self.change(core_v1.Pod, pod.metadata.name, NAMESPACE, _run)
+                    self.change(core_v1.Pod, pod.metadata.name, NAMESPACE, self._run)
 
-
-def _run(pod: Any) -> None:
-    asks = pod.metadata.name.startswith("ask")
-    pod.status = core_v1.PodStatus(phase="Succeeded" if asks else "Running", podIP="10.0.0.1", hostIP="192.0.2.1")
+    def _run(self, pod: Any) -> None:
+        asks = pod.metadata.name.startswith("ask")
+        pod.status = core_v1.PodStatus(phase="Succeeded" if asks else "Running", podIP="10.0.0.1", hostIP="192.0.2.1")
+        pod.status.podIPs = [core_v1.PodIP(ip=ip) for ip in ("10.0.0.1", *self.more)]
 
 
 def node(name: str, ready: str = "True") -> Any:
@@ -54,7 +61,7 @@ def node(name: str, ready: str = "True") -> Any:
 
 
 async def checked(api: Api, clock: VirtualClock, *names: str) -> Outcome:
-    check = Check(api, clock, nodes=names, outside="", domain="cluster.local")  # type: ignore[arg-type]
+    check = Check(api, clock, nodes=names, outside="", domain="cluster.local", servers=["10.96.0.10", "fd00:96::a"])  # type: ignore[arg-type]
     kubelets, running = asyncio.ensure_future(api.kubelets()), asyncio.ensure_future(check.run())
     for _ in range(200):
         await clock.advance(0.5)
@@ -73,10 +80,23 @@ async def test_every_ready_node_takes_part_and_nothing_is_left() -> None:
     api.add(node("a"), node("b"), node("c", ready="False"))
     api.add(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=NAMESPACE)))
     outcome = await checked(api, clock)
-    assert [member.node for member in outcome.asked.members] == ["a", "b"]
+    ((asked, told),) = outcome.views
+    assert [member.node for member in asked.members] == ["a", "b"]
     assert len(outcome.absent) == 1 and outcome.absent[0].startswith("node c is not ready: see `sampan status`")
-    assert outcome.told.answers[Place(POD, "a"), Place(NODE, "b")] == Answer(True, True)
+    assert told.answers[Place(POD, "a"), Place(NODE, "b")] == Answer(True, True)
     assert not api.all(core_v1.Namespace)
+
+
+async def test_each_family_is_asked_by_itself() -> None:
+    clock = VirtualClock()
+    api = Api(clock)
+    api.more = ("fd00::1",)
+    api.add(node("a"), node("b"))
+    outcome = await checked(api, clock)
+    (four, _), (six, told) = outcome.views
+    assert (four.version, four.server, six.version, six.server) == (4, "", 6, "fd00:96::a")
+    assert [member.pod for member in six.members] == ["fd00::1"] * 2
+    assert told.answers[Place(POD, "a"), Place(POD, "b")] == Answer(True, True)
 
 
 async def test_who_is_not_there_or_does_not_start_is_named() -> None:
@@ -85,6 +105,6 @@ async def test_who_is_not_there_or_does_not_start_is_named() -> None:
     api.stuck.add("b")
     api.add(node("a"), node("b"))
     outcome = await checked(api, clock, "b", "nobody")
-    assert outcome.asked.members == ()
+    assert outcome.views == ()
     assert outcome.absent[0].startswith("there is no node nobody")
     assert outcome.absent[1].startswith("the check's pods on node b do not start (no word of it from its kubelet)")
