@@ -17,9 +17,9 @@ class Discovery:
         self._found: Sequence[ServerResource] = ()
         self._asked_at = float("-inf")
 
-    async def resources(self) -> Sequence[ServerResource]:
-        """Every resource, at most half a minute old; raises ApiError, Unreachable."""
-        if self._clock.monotonic() - self._asked_at > FRESH_SECONDS:
+    async def resources(self, *, at_most: float = FRESH_SECONDS) -> Sequence[ServerResource]:
+        """Every resource, as of so many seconds ago at most; raises ApiError, Unreachable."""
+        if self._clock.monotonic() - self._asked_at >= at_most:
             self._found = await self._client.discover()
             self._asked_at = self._clock.monotonic()
         return self._found

@@ -1,8 +1,9 @@
 """The Namespace controller: a namespace being deleted is emptied, whatever kinds the server has, and then let go.
 
 Pods go first, so that nothing a pod needs (its secrets, its service account) is taken from under it (KEP-5080). What
-remains, and why, stands in the namespace's conditions. A kind is asked for what it holds before anything is deleted, so
-that the many empty kinds cost one small list each.
+remains, and why, stands in the namespace's conditions. Which kinds there are is asked anew each time: what a kind
+defined a moment ago has here must not be left behind without its namespace. A kind is asked for what it holds before
+anything is deleted, so that the many empty kinds cost one small list each.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class NamespaceController(Controller):
         """Deletes what can be deleted now and tells what is left."""
         left = Left()
         try:
-            found = [one for one in await self.discovery.resources() if _deletable(one)]
+            found = [one for one in await self.discovery.resources(at_most=0) if _deletable(one)]
         except ApiError as error:
             left.undiscovered = str(error)
             return left

@@ -132,7 +132,50 @@ async def test_an_owner_of_an_unknown_kind_keeps_its_dependents() -> None:
         strange = meta_v1.OwnerReference(apiVersion="example.com/v1", kind="Thing", name="t", uid="u")
         w.api.add(config("kept", strange))
         await w.settle(60)
+        w.writes(events=True)
+        before = _reconciled(w)
+        await w.settle(3600)
         assert names(w) == ["kept"]
+        assert w.writes(events=True) == []
+        assert _reconciled(w) == before
+
+
+def _reconciled(w: World) -> int:
+    assert w.manager is not None
+    (collector,) = w.manager.controllers
+    return int(collector.statistics()["reconciled"])
+
+
+async def test_once_the_kind_of_an_owner_is_known_it_is_asked_for() -> None:
+    async with world(GarbageCollector) as w:
+        await w.stop()
+        w.api.not_served.add("leases")
+        await w.start()
+        lease = coordination_v1.Lease(metadata=meta_v1.ObjectMeta(name="l", namespace="a"))
+        lease.apiVersion, lease.kind = "coordination.k8s.io/v1", "Lease"
+        w.api.add(config("lost", ref(lease, uid="never")))
+        await w.settle(125)
+        assert names(w) == ["lost"]
+        w.api.not_served.clear()
+        await w.settle(125)
+        assert names(w) == []
+
+
+async def test_a_kind_that_is_not_served_for_a_while_takes_nothing_with_it() -> None:
+    """A server behind the API server may be away: its objects are not gone."""
+    async with world(GarbageCollector) as w:
+        (lease,) = w.api.add(coordination_v1.Lease(metadata=meta_v1.ObjectMeta(name="l", namespace="a")))
+        w.api.add(config("c", ref(lease)))
+        await w.settle(1)
+        w.api.not_served.add("leases")
+        await w.settle(125)
+        assert names(w) == ["c"]
+        w.api.not_served.clear()
+        await w.settle(125)
+        assert names(w) == ["c"]
+        await w.api.delete(coordination_v1.Lease, "l", "a")
+        await w.settle(1)
+        assert names(w) == []
 
 
 async def test_an_owner_in_another_namespace_does_not_count() -> None:

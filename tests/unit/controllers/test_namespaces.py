@@ -47,6 +47,20 @@ async def test_a_namespace_is_emptied_and_goes() -> None:
         ]
 
 
+async def test_a_kind_that_was_defined_a_moment_ago_is_emptied_too() -> None:
+    async with world(NamespaceController) as w:
+        w.api.not_served.add("leases")
+        await w.api.create(namespace("b"))
+        await w.api.delete(core_v1.Namespace, "b")
+        await w.settle(1)
+        await w.api.create(namespace())
+        w.api.not_served.clear()
+        w.api.add(coordination_v1.Lease(metadata=meta("l")))
+        await w.api.delete(core_v1.Namespace, "a")
+        await w.settle(1)
+        assert w.api.all(coordination_v1.Lease) == []
+
+
 async def test_pods_end_before_anything_else_is_taken() -> None:
     async with world(NamespaceController) as w:
         await w.api.create(namespace())

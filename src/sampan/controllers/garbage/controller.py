@@ -35,7 +35,7 @@ class GarbageCollector(Controller):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.graph = Graph()
-        self.monitors = Monitors(context, self._changed)
+        self.monitors = Monitors(context, self._changed, self.graph.lose)
         self._complete = False
 
     def start(self, owner: TaskOwner) -> None:
@@ -48,13 +48,20 @@ class GarbageCollector(Controller):
     async def _keep_watching(self) -> None:
         while not await self.monitors.refresh():
             await self.clock.sleep(FIRST_TRIES_SECONDS)
+        known: frozenset[Any] = frozenset()
+        while True:
+            if self.monitors.kinds - known:
+                await self._look_at_doubts()
+            known = self.monitors.kinds
+            await self.clock.sleep(REFRESH_SECONDS)
+            await self.monitors.refresh()
+
+    async def _look_at_doubts(self) -> None:
+        """What is owned by a kind that was unknown until now could not be judged before."""
         await self.monitors.synced()
         self._complete = True
         for uid in self.graph.in_doubt():
             self.queue.add(uid)
-        while True:
-            await self.clock.sleep(REFRESH_SECONDS)
-            await self.monitors.refresh()
 
     def _changed(self, informer: Informer[Any], old: Any, new: Any) -> None:
         """Before all kinds are known an owner that is missing means nothing: those are looked at together later."""

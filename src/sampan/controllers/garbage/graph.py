@@ -86,6 +86,14 @@ class Graph:
         yield from self._waiting(owned)
         yield from tuple(self._dependents.get(uid, ()))
 
+    def lose(self, cache: Cache) -> None:
+        """Forgets where the objects of a cache were, without taking them for gone: nobody can say so any more."""
+        for uid in [uid for uid, place in self._where.items() if place[0] is cache]:
+            obj = self.object(uid)
+            del self._where[uid]
+            for owner in owners(obj) if obj is not None else ():
+                self._unlink(owner.uid, uid)
+
     def in_doubt(self) -> Iterator[str]:
         """The uids of all objects of which an owner may not stand: what to look at once all kinds are known."""
         for owner, dependents in tuple(self._dependents.items()):

@@ -23,12 +23,14 @@ Changed = Callable[[Informer[Any], Any, Any], None]
 
 
 class Monitors:
-    """`refresh` starts watching kinds that are new; `changed` is told of every change of every kind."""
+    """`refresh` starts watching kinds that are new; `changed` is told of every change of every kind, `lost` of a kind
+    that the server has no more."""
 
-    def __init__(self, context: Context, changed: Changed) -> None:
+    def __init__(self, context: Context, changed: Changed, lost: Callable[[Informer[Any]], None]) -> None:
         self._context = context
         self._discovery = context.share(Discovery)
         self._changed = changed
+        self._lost = lost
         self._informers: dict[tuple[str, str], Informer[Any]] = {}
         self._resources: dict[int, Resource] = {}
         self._kinds: dict[tuple[str, str], Resource] = {}
@@ -69,6 +71,11 @@ class Monitors:
         """The resource whose objects have that kind, as the server has it."""
         return self._kinds.get((group, kind))
 
+    @property
+    def kinds(self) -> frozenset[tuple[str, str]]:
+        """Group and kind of everything the server has."""
+        return frozenset(self._kinds)
+
     def __len__(self) -> int:
         return len(self._informers)
 
@@ -79,10 +86,10 @@ class Monitors:
         informer.add_handler(lambda old, new: self._changed(informer, old, new))
 
     def _forget(self, key: tuple[str, str]) -> None:
-        """A kind that is gone, its objects with it."""
+        """A kind that the server does not name any more, for good or because a server behind it is away: so its objects
+        do not count as gone, and nothing that they own goes (as a CustomResourceDefinition does, they went before)."""
         informer = self._informers.pop(key)
-        for obj in informer.list():
-            self._changed(informer, obj, None)
+        self._lost(informer)
         self._resources.pop(id(informer), None)
         if isinstance(informer.kind, Resource):
             self._context.informers.drop(informer)
