@@ -69,6 +69,11 @@ class Layout:
         return self.data_dir / "network" / "wireguard.key"
 
     @property
+    def names(self) -> Path:
+        """What the cluster's DNS here last knew."""
+        return self.data_dir / "network" / "names"
+
+    @property
     def nodes(self) -> Path:
         """The data directories of further nodes on this machine."""
         return self.data_dir / "nodes"

@@ -291,6 +291,7 @@ def dns(
         zone=options.cluster_domain,
         networks=tuple(cidr for _, cidr in options.networks),
         metrics=("127.0.0.1", DNS_METRICS_PORT),
+        memory=options.layout.names,
     )
 
 

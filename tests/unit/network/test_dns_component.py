@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import stat
 import struct
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sampan.aio.clock import SystemClock, timestamp
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
-from sampan.network.dns import DnsServer, customization, metrics
+from sampan.network.dns import DnsServer, customization, metrics, snapshot
 from sampan.network.dns.server import Busy
+from sampan.network.dns.zone import Zone
 from sampan.network.triggers import ANNOTATION
 from sampan.testing.fakeapi import FakeApi
 
 from .fakes import FakeResolvers
 from .objects import endpoint_slice, service
+
+
+def namespace(name: str) -> Any:
+    return core_v1.Namespace(kind="Namespace", apiVersion="v1", metadata=meta_v1.ObjectMeta(name=name))
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -31,16 +38,18 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 class Setting:
-    def __init__(self, resolv_conf: Path) -> None:
+    def __init__(self, resolv_conf: Path, memory: Path | None = None) -> None:
         self.api = FakeApi()
         self.resolvers = FakeResolvers(a="x.org. 60 IN A 192.0.2.80")
         self.resolv_conf = resolv_conf
+        self.memory = memory
         self.server = self.make(0)
 
     def make(self, port: int) -> DnsServer:
         return DnsServer(
             client=self.api, clock=SystemClock(), rng=random.Random(1), addresses=["127.0.0.1"], port=port,
             interface_name="", upstreams=["192.0.2.53"], resolv_conf=self.resolv_conf, exchange=self.resolvers,
+            memory=self.memory,
         )  # fmt: skip
 
     async def ask(self, name: str, kind: str = "A", *, tcp: bool = False) -> dnslib.DNSRecord:
@@ -67,19 +76,27 @@ class Setting:
         return answer
 
 
+@asynccontextmanager
+async def running(setting: Setting, *, healthy: bool) -> AsyncIterator[None]:
+    task = asyncio.create_task(setting.server.run())
+    try:
+        async with asyncio.timeout(10):
+            await setting.server.listening()
+            await until(lambda: setting.server.healthy() == healthy)
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 @pytest.fixture
 async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
     setting = Setting(tmp_path / "resolv.conf")
     setting.resolvers.servers["192.0.2.53"] = "x.org. 60 IN A 192.0.2.80"
     addresses = [f"10.244.{a}.{b}" for a in range(2) for b in range(1, 51)]
     setting.api.add(service("web"), service("many", "None"), endpoint_slice("many", *addresses))
-    task = asyncio.create_task(setting.server.run())
-    async with asyncio.timeout(10):
-        await setting.server.listening()
-        await until(setting.server.healthy)
-    yield setting
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with running(setting, healthy=True):
+        yield setting
 
 
 async def test_names_follow_the_api(setting: Setting) -> None:
@@ -107,6 +124,44 @@ async def test_headless_names_do_not_lead_to_nodes_that_do_not_answer(setting: S
     assert await known() == {"10.244.0.2"}
     setting.server.avoid(frozenset())
     assert await known() == {"10.244.0.2", "10.244.1.2"}
+
+
+async def test_names_outlive_a_restart_without_the_api(tmp_path: Path) -> None:
+    first = Setting(tmp_path / "resolv.conf", memory=tmp_path / "n" / "names")
+    first.api.add(service("web"), service("db", "None"), endpoint_slice("db", "10.244.0.2"), namespace("default"))
+    async with running(first, healthy=True):
+        async with asyncio.timeout(10):
+            await until((tmp_path / "n" / "names").exists)
+    assert stat.S_IMODE((tmp_path / "n" / "names").stat().st_mode) == 0o600
+    second = Setting(tmp_path / "resolv.conf", memory=tmp_path / "n" / "names")
+    second.api.fail("list", times=1000)
+    second.api.fail("watch", times=1000)
+    async with running(second, healthy=False):
+        for name in ("web.default.svc.cluster.local", "10-244-0-2.db.default.svc.cluster.local"):
+            assert (await second.ask(name)).rr, "as it was"
+        assert (await second.ask("new.default.svc.cluster.local")).header.rcode == dnslib.RCODE.SERVFAIL
+        second.api.add(service("web"))
+        second.api.recover()
+        async with asyncio.timeout(60):
+            await until(second.server.healthy)
+        assert (await second.ask("db.default.svc.cluster.local")).header.rcode == dnslib.RCODE.NXDOMAIN
+        assert (await second.ask("1-2-3-4.default.pod.cluster.local")).header.rcode == dnslib.RCODE.NXDOMAIN
+        assert (await second.ask("web.default.svc.cluster.local")).rr
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93\x01\x02", b"nonsense" * 100])
+def test_a_damaged_memory_is_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "names").write_bytes(content)
+    assert snapshot.read(tmp_path / "names", "cluster.local") is None
+
+
+def test_a_memory_is_for_its_zone(tmp_path: Path) -> None:
+    zone = Zone("cluster.local")
+    zone.add_namespace("default")
+    snapshot.write(tmp_path / "names", snapshot.taken(zone))
+    found = snapshot.read(tmp_path / "names", "cluster.local")
+    assert found is not None and found.namespaces == ["default"]
+    assert snapshot.read(tmp_path / "names", "other.local") is None
 
 
 async def test_large_answers_by_tcp(setting: Setting) -> None:

@@ -1,6 +1,7 @@
 """Answers cluster DNS on this node, from what the API says about services, endpoints and namespaces.
 
-The answers live in this process: while the API server is away, names stay as they were last heard of.
+The answers live in this process: while the API server is away, names stay as they were last heard of; so they do when
+the process is started anew meanwhile, by the file that it leaves.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sampan.client.cache import key_of
 from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network import httpserver
-from sampan.network.dns import customization, interface
+from sampan.network.dns import customization, interface, snapshot
 from sampan.network.dns import metrics as counted
 from sampan.network.dns.cache import AnswerCache
 from sampan.network.dns.exchange import SocketExchange
@@ -30,6 +31,7 @@ from sampan.network.dns.records import service_records
 from sampan.network.dns.resolver import Resolver
 from sampan.network.dns.responder import Responder
 from sampan.network.dns.server import Listener
+from sampan.network.dns.snapshot import Names
 from sampan.network.dns.tally import PROGRAMMING_SECONDS, Durations
 from sampan.network.dns.zone import Zone
 from sampan.network.serviceindex import SERVICE_INDEX, endpoint_slices, on_nodes, services, services_of
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 REREAD_SECONDS = 10.0
+WRITE_SECONDS = 30.0
+"""Between two writings of what has changed: with 10,000 services 3 MB."""
 HOSTS = "hosts"
 """The owner in the zone of the names an administrator has added; services' have a slash."""
 
@@ -48,7 +52,7 @@ class DnsServer:
     `networks`: pod and service ranges, whose addresses nobody outside is asked for; `upstreams`: servers for other
     names, None for those of `resolv_conf`, read again when it changes;
     `informers`: those of the process, started by their owner; None for own ones; `metrics`: where they are answered,
-    None for nowhere."""
+    None for nowhere; `memory`: file for names, for who is started while the API server is away; None for none."""
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class DnsServer:
         exchange: Exchange | None = None,
         informers: Informers | None = None,
         metrics: httpserver.Place | None = None,
+        memory: Path | None = None,
     ) -> None:
         self._clock = clock
         self._addresses = tuple(addresses)
@@ -92,6 +97,8 @@ class DnsServer:
         )
         self._customization = customization.read(None)
         self._metrics = metrics
+        self._memory = memory
+        self._remembered: Names | None = None
         self._triggers = Triggers(clock.now())
         self._programming = Durations(PROGRAMMING_SECONDS)
         self._unreachable: frozenset[str] = frozenset()
@@ -105,6 +112,7 @@ class DnsServer:
         """Until cancelled. Raises when the address cannot be had (Busy, Unusable, OSError)."""
         async with TaskOwner("dns", clock=self._clock, backoff=self._backoff) as owner:
             try:
+                self._remember()
                 await self._open(owner)
                 self._follow_api(owner)
                 owner.start(self._follow_resolv_conf, name="resolvers", policy="restart")
@@ -168,12 +176,48 @@ class DnsServer:
         if self._own_informers:
             self._informers.start(owner)
         owner.start(self._wait_for_sync, name="sync", policy="log")
+        owner.start(self._forget_hosts, name="hosts", policy="log")
 
     async def _wait_for_sync(self) -> None:
         for informer in (self._services, self._slices, self._namespaces):
             await informer.synced()
+        self._forget()
         self._synced = True
         log.info("names complete %s", " ".join(f"{key}={value}" for key, value in self.zone.statistics().items()))
+        await self._write_memory()
+
+    async def _forget_hosts(self) -> None:
+        """Those of a ConfigMap that is gone."""
+        await self._custom.synced()
+        self.zone.replace(HOSTS, self._customization.hosts)
+
+    def _remember(self) -> None:
+        """What was known when somebody here last knew; nothing that is known already."""
+        if self._memory is None or self._synced:
+            return
+        self._remembered = snapshot.read(self._memory, self.zone.name)
+        if self._remembered is not None:
+            snapshot.put(self._remembered, self.zone)
+            log.info("names of before are answered until the API is heard %s", self.zone.statistics())
+
+    def _forget(self) -> None:
+        if self._remembered is None:
+            return
+        namespaces = {each.metadata.name for each in self._namespaces.list()}
+        snapshot.take_back(self._remembered, self.zone, namespaces=namespaces, services={HOSTS, *self._services.keys()})
+        self._remembered = None
+
+    async def _write_memory(self) -> None:
+        """As long as names change, every so often; a disk that is full costs nothing but the memory."""
+        written = None
+        while self._memory is not None:
+            if written != self.zone.changes:
+                written = self.zone.changes
+                try:
+                    await asyncio.to_thread(snapshot.write, self._memory, snapshot.taken(self.zone))
+                except OSError as error:
+                    log.warning("names are not written down file=%s error=%s", self._memory, error)
+            await self._clock.sleep(WRITE_SECONDS)
 
     def _on_service(self, old: Any, new: Any) -> None:
         self._update(key_of(new or old))

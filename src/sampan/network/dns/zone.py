@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sampan.network.dns import wire
 from sampan.network.dns.answer import Answer
@@ -48,6 +48,9 @@ class Zone:
         self._owners: dict[bytes, tuple[str, ...]] = {}
         self._branches: dict[bytes, int] = {}
         """Names that have others below them -> how many there are next below, and namespaces that hold them."""
+        self.namespaces: set[str] = set()
+        self.changes = 0
+        """How often its records or namespaces have changed."""
         self._pods = encode_name(f"pod.{self.name}")
         self._networks = [ipaddress.ip_network(network) for network in networks]
         self._soa = self._soa_record(self.apex, serial)
@@ -68,7 +71,7 @@ class Zone:
             self._services[service] = new
         if old == new:
             return
-        self.passing.clear()
+        self._changed()
         own = (service,)
         for name in old.keys() - new.keys():
             self._disown(name, service)
@@ -82,13 +85,26 @@ class Zone:
             if old.get(name) != new.get(name) or new[name][0][0] == SRV:
                 self._forget(name)
 
+    def records(self) -> Iterator[tuple[str, list[tuple[bytes, int, bytes]]]]:
+        """Owner and (name, type, data) of all that was put here."""
+        for owner, named in self._services.items():
+            if owner != FIXED:
+                yield owner, [(name, *record) for name, held in named.items() for record in held]
+
     def add_namespace(self, name: str) -> None:
-        self.passing.clear()
+        """Again is once."""
+        if name in self.namespaces:
+            return
+        self.namespaces.add(name)
+        self._changed()
         for below in ("svc", "pod"):
             self._hold(encode_name(f"{name}.{below}.{self.name}"))
 
     def remove_namespace(self, name: str) -> None:
-        self.passing.clear()
+        if name not in self.namespaces:
+            return
+        self.namespaces.discard(name)
+        self._changed()
         for below in ("svc", "pod"):
             self._let_go(encode_name(f"{name}.{below}.{self.name}"))
 
@@ -122,6 +138,10 @@ class Zone:
 
     def statistics(self) -> dict[str, int]:
         return {"services": len(self._services) - 1, "names": len(self._owners), "answers": len(self.answers)}
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self.passing.clear()
 
     def _keep_for_now(self, question: bytes, answer: Answer) -> None:
         if len(self.passing) >= MOST_PASSING:
