@@ -145,7 +145,30 @@ def kubelet_config(options: Options) -> KubeletConfig:
         credential_providers=credential_providers(options),
         credential_programs=Path(options.image_credential_provider_bin_dir),
     )
-    return configured(made, options.kubelet_config) if options.kubelet_config else made
+    if options.kubelet_config:
+        made = configured(made, options.kubelet_config)
+    return flagged(made, options)
+
+
+def flagged(config: KubeletConfig, options: Options) -> KubeletConfig:
+    """With what upstream's flags say that have a field in the configuration, too: they win. Raises ClusterError."""
+    headers: dict[str, list[str]] = {}
+    for line in ",".join(options.manifest_url_header).split(","):
+        name, colon, value = line.partition(":")
+        if line.strip() and not colon:
+            raise ClusterError(f"--manifest-url-header {line!r} is no header: write it as NAME:VALUE")
+        if line.strip():
+            headers.setdefault(name.strip(), []).append(value.strip())
+    named = {
+        "staticPodPath": options.pod_manifest_path,
+        "staticPodURL": options.manifest_url,
+        "staticPodURLHeader": headers,
+    }
+    document = {"kind": "KubeletConfiguration", **{field: value for field, value in named.items() if value}}
+    try:
+        return configuration.applied(document, config)[0]
+    except BadConfiguration as error:
+        raise ClusterError(str(error)) from None
 
 
 def credential_providers(options: Options) -> tuple[Provider, ...]:

@@ -47,6 +47,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     node_cidr: str = "172.31.254.0/24"
     kubelet_config: str = ""
     """A KubeletConfiguration for this machine's kubelet."""
+    pod_manifest_path: str = ""
+    manifest_url: str = ""
+    manifest_url_header: tuple[str, ...] = ()
+    """Where this machine's static pods are, in place of what `kubelet_config` says; headers are `NAME:VALUE,...`."""
     image_credential_provider_config: str = ""
     """A CredentialProviderConfig file, or a folder of such; its programs are in `image_credential_provider_bin_dir`."""
     image_credential_provider_bin_dir: str = ""

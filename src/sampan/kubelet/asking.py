@@ -19,13 +19,15 @@ class Target:
     started: float = 0.0
 
 
-async def ask(handlers: Handlers, action: Any, target: Target, timeout: float | None = None) -> Answer:
-    """Carries out the action of a probe (or of a hook, which gives its own timeout); raises Unanswered."""
+async def ask(
+    handlers: Handlers, action: Any, target: Target, timeout: float | None = None, *, agent: str = ""
+) -> Answer:
+    """Carries out the action of a probe, or of a hook, which gives its own timeout and agent; raises Unanswered."""
     seconds = float(action.timeoutSeconds or 1) if timeout is None else timeout
     if action.exec is not None:
         return await handlers.exec(target.container_id, action.exec.command or [], seconds)
     if action.httpGet is not None:
-        return await ask_http(handlers, action.httpGet, target, seconds)
+        return await ask_http(handlers, action.httpGet, target, seconds, agent)
     if action.tcpSocket is not None:
         port = port_number(action.tcpSocket.port, target.spec)
         return await handlers.tcp(action.tcpSocket.host or target.ip, port, seconds)
@@ -34,13 +36,16 @@ async def ask(handlers: Handlers, action: Any, target: Target, timeout: float | 
     raise Unanswered(f"missing probe handler for container {target.spec.name}")
 
 
-async def ask_http(handlers: Handlers, get: Any, target: Target, seconds: float) -> Answer:
+async def ask_http(handlers: Handlers, get: Any, target: Target, seconds: float, agent: str) -> Answer:
     host = get.host or target.ip
     host = f"[{host}]" if ":" in host else host
     path = get.path or "/"
     scheme = (get.scheme or "HTTP").lower()
     url = f"{scheme}://{host}:{port_number(get.port, target.spec)}{path if path.startswith('/') else '/' + path}"
-    return await handlers.http(url, [(header.name, header.value or "") for header in get.httpHeaders or ()], seconds)
+    headers = [(header.name, header.value or "") for header in get.httpHeaders or ()]
+    if agent and not any(name.lower() == "user-agent" for name, _ in headers):
+        headers.append(("User-Agent", agent))
+    return await handlers.http(url, headers, seconds)
 
 
 def port_number(port: int | str, spec: Any) -> int:

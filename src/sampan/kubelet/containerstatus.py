@@ -11,6 +11,7 @@ from typing import Any
 
 from sampan.aio.clock import timestamp
 from sampan.api.kinds import core_v1
+from sampan.kubelet.features import CONTAINERD
 from sampan.kubelet.memory import Failure, Memory
 from sampan.kubelet.observed import Container, Observed
 from sampan.kubelet.resize.amounts import amounts, replaced
@@ -23,19 +24,30 @@ ERROR_SHOWN_SECONDS = 3.0
 """How long a failed pull shows as itself before it shows as being backed off from."""
 MESSAGE_BYTES = 12 << 10
 """What the last words of all containers of a pod may have together; each has an equal part."""
+ENDED = ("RunContainerError", "PostStartHookError")
+"""Failures of containers that were made: what they wait for is their back-off."""
 BACKED_OFF = dict.fromkeys(("ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed"), "ImagePullBackOff")
-RUNTIME = "containerd"
 
 
 class ContainerStatuses:
     """Builds the status of each container of one pod at one time."""
 
-    def __init__(self, pod: Any, seen: Observed, memory: Memory, now: float, backoff: CrashBackoff, done: bool) -> None:
+    def __init__(
+        self,
+        pod: Any,
+        seen: Observed,
+        memory: Memory,
+        now: float,
+        backoff: CrashBackoff,
+        done: bool,
+        runtime: str = CONTAINERD,
+    ) -> None:
         self.pod = pod
         self.seen = seen
         self.memory = memory
         self.now = now
         self.backoff = backoff
+        self.runtime = runtime
         self.done = done
         """The pod is over: nothing in it waits any more."""
         self.round = wanted_round(pod, seen)
@@ -59,7 +71,7 @@ class ContainerStatuses:
             name=spec.name,
             image=(latest.image if latest else "") or spec.image or "",
             imageID=latest.image_id if latest else "",
-            containerID=f"{RUNTIME}://{latest.id}" if latest else None,
+            containerID=self._id(latest) if latest else None,
             restartCount=latest.restarts if latest else 0,
             state=state,
             lastState=last or core_v1.ContainerState(),
@@ -94,7 +106,7 @@ class ContainerStatuses:
             name=spec.name,
             image=(latest.image if latest else "") or spec.image or "",
             imageID=latest.image_id if latest else "",
-            containerID=f"{RUNTIME}://{latest.id}" if latest else None,
+            containerID=self._id(latest) if latest else None,
             restartCount=0,
             state=state,
             lastState=core_v1.ContainerState(),
@@ -129,7 +141,10 @@ class ContainerStatuses:
         return self._terminated(latest), before
 
     def _terminated(self, container: Container) -> Any:
-        return terminated(container, self.words)
+        return terminated(container, self.words, self.runtime)
+
+    def _id(self, container: Container | None) -> str | None:
+        return f"{self.runtime}://{container.id}" if container is not None else None
 
     def _will_restart(self, spec: Any, ended: Container, init: bool) -> bool:
         if self.done or self.memory.ending is not None:
@@ -147,7 +162,7 @@ class ContainerStatuses:
         delay = self.backoff.next_delay(ended) if ended is not None else 0.0
         backs_off = ended is not None and ended.finished + delay > self.now
         # One that could not be started has ended too: its back-off is what it waits for.
-        if failure is not None and not (backs_off and failure.reason == "RunContainerError"):
+        if failure is not None and not (backs_off and failure.reason in ENDED):
             return self._failed(spec, failure)
         if backs_off:
             text = f"back-off {duration(delay)} restarting failed container={spec.name} pod={full_name(self.pod)}"
@@ -184,8 +199,8 @@ def waiting(reason: str, message: str | None = None) -> Any:
     return core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=reason, message=message))
 
 
-def terminated(container: Container, most: int) -> Any:
-    """The state of an ended instance, with at most `most` bytes of its last words.
+def terminated(container: Container, most: int, runtime: str) -> Any:
+    """The state of an ended instance of that runtime's, with at most `most` bytes of its last words.
 
     `Completed` and `Error` when the runtime gives no reason.
     """
@@ -195,7 +210,7 @@ def terminated(container: Container, most: int) -> Any:
         message=container.message.encode()[:most].decode(errors="ignore") or None,
         startedAt=timestamp(container.started or container.created),
         finishedAt=timestamp(container.finished),
-        containerID=f"{RUNTIME}://{container.id}",
+        containerID=f"{runtime}://{container.id}",
     )
     return core_v1.ContainerState(terminated=state)
 

@@ -9,13 +9,21 @@ from typing import Any
 
 from sampan.api.kinds import core_v1
 
+CONTAINERD = "containerd"
+
 
 class RuntimeFeatures:
     """Each question is answered for a runtime handler ("" is the default one)."""
 
     def __init__(self) -> None:
+        self.name = CONTAINERD
+        """What the runtime calls itself: container ids begin with it."""
         self._handlers: dict[str, Any] = {}
         self._groups_policy = False
+
+    def met(self, version: Any) -> None:
+        """`version` is a VersionResponse."""
+        self.name = version.runtime_name or CONTAINERD
 
     def learn(self, status: Any) -> None:
         """`status` is a StatusResponse."""

@@ -16,6 +16,7 @@ from sampan.api.kinds import core_v1
 from sampan.kubelet.conditions import OWNED, conditions_of, disruption, resizing
 from sampan.kubelet.containerstatus import ContainerStatuses
 from sampan.kubelet.decide import is_finished
+from sampan.kubelet.features import CONTAINERD
 from sampan.kubelet.memory import Ending, Memory
 from sampan.kubelet.observed import Observed
 from sampan.kubelet.phase import TERMINAL, phase_of
@@ -26,15 +27,23 @@ from sampan.kubelet.spec import app_containers, ephemeral_containers, host_netwo
 
 
 def pod_status(
-    pod: Any, seen: Observed, memory: Memory, *, now: float, backoff: CrashBackoff, host_ips: Sequence[str]
+    pod: Any,
+    seen: Observed,
+    memory: Memory,
+    *,
+    now: float,
+    backoff: CrashBackoff,
+    host_ips: Sequence[str],
+    runtime: str = CONTAINERD,
 ) -> Any:
-    """The PodStatus to report; `host_ips` are the node's addresses, the first the main one."""
+    """The PodStatus to report; `host_ips` are the node's addresses, the first the main one, `runtime` what the
+    container runtime calls itself."""
     ending = memory.ending
     if ending is not None and ending.rejected:
         return rejected_status(pod, ending, now)
     over = ending is not None and not seen.any_alive
     done = over or (is_finished(pod, seen, backoff) and not seen.any_alive)
-    statuses = ContainerStatuses(pod, seen, memory, now, backoff, done)
+    statuses = ContainerStatuses(pod, seen, memory, now, backoff, done, runtime)
     init = [statuses.of(spec, init=True) for spec in init_containers(pod)]
     apps = [statuses.of(spec) for spec in app_containers(pod)]
     round_ = wanted_round(pod, seen)

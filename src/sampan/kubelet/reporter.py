@@ -91,7 +91,13 @@ class Reporter:
     def _worked_out(self, pod: Any, now: float) -> Any:
         config, worker = self._context.config, self._worker
         return pod_status(
-            pod, worker.seen, worker.memory, now=now, backoff=config.crash_backoff, host_ips=config.node_ips
+            pod,
+            worker.seen,
+            worker.memory,
+            now=now,
+            backoff=config.crash_backoff,
+            host_ips=config.node_ips,
+            runtime=self._context.features.name,
         )
 
     def _tell_backoff(self, status: Any) -> None:

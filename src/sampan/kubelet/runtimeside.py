@@ -21,6 +21,7 @@ class RuntimeSide:
 
     def __init__(self, given: Surroundings, api: ApiSide, views: Views | None, *, changed: Callable[[], None]) -> None:
         config = given.config
+        self.features = RuntimeFeatures()
         self.watcher = RuntimeWatcher(
             given.runtime,
             given.clock,
@@ -29,8 +30,8 @@ class RuntimeSide:
             relist_without_events=config.relist_without_events,
             changed=changed,
             relisted=given.instruments.relisted,
+            met=self.features.met,
         )
-        self.features = RuntimeFeatures()
         self.images = node_images(given, api.objects)
         self.image_volumes = ImageVolumes(self.images, views, api.recorder.event) if views is not None else None
 

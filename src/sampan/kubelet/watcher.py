@@ -39,7 +39,7 @@ class Subscriber:
 
 class RuntimeWatcher:
     """`changed` is called when the runtime comes or goes, `relisted(began, now)` after each relist, with the monotonic
-    time it began at and the time of day."""
+    time it began at and the time of day, `met` with what the runtime says it is."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class RuntimeWatcher:
         relist_without_events: float,
         changed: Callable[[], None],
         relisted: Callable[[float, float], None] = lambda began, now: None,
+        met: Callable[[Any], None] = lambda version: None,
     ) -> None:
         self.available = False
         self.reason = "container runtime is not yet known to be up"
@@ -61,6 +62,7 @@ class RuntimeWatcher:
         self._relist_without_events = relist_without_events
         self._changed = changed
         self._told_relist = relisted
+        self._met = met
         self._events = True
         self._subscribers: dict[str, Subscriber] = {}
         self._pods: dict[str, str] = {}
@@ -100,7 +102,7 @@ class RuntimeWatcher:
         failures = 0
         while True:
             try:
-                await self._runtime.version()
+                self._met(await self._runtime.version())
                 failures = 0
                 self._arrived()
                 await self._follow()

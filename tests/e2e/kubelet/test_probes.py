@@ -131,7 +131,7 @@ async def test_hooks_of_every_kind(node: Node, world: World) -> None:
         ],
     )
     await eventually(lambda: node.get().status is not None and node.container("bad").state.terminated is not None)
-    assert world.asked == ["http /begun kube-probe/1.36"]
+    assert world.asked == ["http /begun kube-lifecycle/1.36"]
     assert (shared / "stopped").read_text() == "stopping\n"
     assert {"FailedPostStartHook: PostStartHook failed", "Killing: FailedPostStartHook"} <= set(node.events())
     assert not any("secret" in event for event in node.events())

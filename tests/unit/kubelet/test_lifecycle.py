@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from sampan.api.kinds import core_v1
+from sampan.kubelet.handlers import Answer
+from sampan.kubelet.hooks import failure
 from sampan.kubelet.spec import spec_hash
 
 from .harness import IMAGE, node
@@ -193,6 +197,49 @@ async def test_a_failed_post_start_hook_kills_its_container(tmp_path: Path) -> N
         assert [what for _, what in n.handlers.asked] == ["exec no", "exec bye"]
         expected = ["FailedPostStartHook: PostStartHook failed", "Killing: FailedPostStartHook"]
         assert n.events()[-3:] == [*expected, "FailedPreStopHook: PreStopHook failed"]
+
+
+async def test_a_failed_post_start_hook_shows_until_it_backs_off(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.handlers.answers["exec no"] = False
+        n.runtime.ignores_stop.add("c")
+        lifecycle = {"postStart": {"exec": {"command": ["no"]}}}
+        n.pod(terminationGracePeriodSeconds=3, containers=[{"name": "c", "lifecycle": lifecycle}])
+        shown = []
+        for _ in range(12):
+            await n.advance(1)
+            waiting = n.container().state.waiting
+            if waiting is not None and (not shown or shown[-1] != waiting.reason):
+                shown.append(waiting.reason)
+        assert shown[-1] == "CrashLoopBackOff"
+        assert n.container().lastState.terminated.exitCode == 137
+
+
+def test_what_is_said_of_a_failed_hook() -> None:
+    said = [
+        failure(msgspec.convert(hook, core_v1.LifecycleHandler), "c", "p_ns(u)", Answer(False, "no"))
+        for hook in (
+            {"exec": {"command": ["a", "b"]}},
+            {"httpGet": {"path": "/x", "port": 80}},
+            {"tcpSocket": {"port": 80}},
+        )
+    ]
+    assert said == [
+        'Exec lifecycle hook ([a b]) for Container "c" in Pod "p_ns(u)" failed - error: the command failed, '
+        'message: "no"',
+        'HTTP lifecycle hook (/x) for Container "c" in Pod "p_ns(u)" failed - error: no',
+        'lifecycle hook for Container "c" in Pod "p_ns(u)" failed - error: no',
+    ]
+
+
+async def test_ids_of_containers_begin_with_what_the_runtime_calls_itself(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        n.pod()
+        await n.advance(1)
+        assert n.container().containerID.startswith("fake://")
+        n.runtime.exit("c", 3)
+        await n.advance(1)
+        assert n.container().lastState.terminated.containerID.startswith("fake://")
 
 
 async def test_a_pre_stop_hook_uses_up_grace(tmp_path: Path) -> None:

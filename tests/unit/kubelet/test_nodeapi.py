@@ -125,7 +125,7 @@ async def with_pod(n: Node) -> None:
     n.pod(volumes=volumes, containers=[{"name": "c", "livenessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 1}}])
     await n.advance(5)
     cgroups = n.kubelet.resources.upkeep.cgroups
-    for name in (cgroups.name(n.get()), cgroups.container(n.get(), n.container().containerID[13:])):
+    for name in (cgroups.name(n.get()), cgroups.container(n.get(), n.container().containerID.partition("://")[2])):
         written(n.config.cgroup_mount, {path.replace("/p/", f"/{name}/"): text for path, text in V1.items()})
 
 

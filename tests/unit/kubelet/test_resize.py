@@ -102,7 +102,7 @@ async def test_a_limit_below_what_is_in_use(tmp_path: Path) -> None:
         n.pod(**small())
         await n.advance(1)
         cgroups = n.kubelet.resources.upkeep.cgroups
-        used = cgroups.tree.folder("memory", cgroups.container(n.get(), n.container().containerID[13:]))
+        used = cgroups.tree.folder("memory", cgroups.container(n.get(), n.container().containerID.partition("://")[2]))
         write(used, 50 * MIB)
         ask(n, requests={"cpu": "1"}, limits={"memory": "32Mi"})
         await n.advance(1)

@@ -13,8 +13,8 @@ from sampan.kubelet import actions, containerconfig
 from sampan.kubelet.devices.apply import apply
 from sampan.kubelet.devices.manager import DeviceError
 from sampan.kubelet.environment import ConfigError, container_environment
-from sampan.kubelet.hooks import run_hook
-from sampan.kubelet.memory import ImageReady
+from sampan.kubelet.hooks import failure, run_hook
+from sampan.kubelet.memory import Failure, ImageReady
 from sampan.kubelet.mounts import container_devices, container_mounts
 from sampan.kubelet.spec import (
     container_by_name,
@@ -180,6 +180,9 @@ class ContainerSteps:
             log.warning("postStart hook failed pod=%s container=%s: %s", full_name(space.pod), spec.name, answer.text)
             space.tell(spec.name, "Warning", "FailedPostStartHook", "PostStartHook failed")
             space.memory.failed_hooks.add(container_id)
+            # Shown until it runs again, or backs off; what to do then is its restart's, not this failure's.
+            now, text = context.clock.now(), failure(post_start(spec), spec.name, full_name(space.pod), answer)
+            space.memory.failures[spec.name] = Failure(reason="PostStartHookError", message=text, at=now, retry_at=now)
         space.worker.wake()
 
     def _failed(self, name: str, reason: str, text: str) -> None:
