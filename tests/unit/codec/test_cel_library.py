@@ -26,6 +26,7 @@ TRUE = """
 '1a2b3'.findAll('[0-9]') == ['1', '2', '3'] && '1a2b3'.findAll('[0-9]', 1) == ['1'] && 'x'.findAll('(y)') == []
 isURL('https://a.example:80/b?c=d') && isURL('/a/b') && isURL('http://[::1]:80/') && isURL('mailto:a@b')
 !isURL('a/b') && !isURL('../a') && !isURL('') && !isURL('http://a b/') && !isURL('http://a/%zz') && !isURL('http://a:b/')
+url('https://example.com:80/path with spaces/').getEscapedPath() == '/path%20with%20spaces/'
 !isURL('http://a@b@c/') && isURL('http://a:b@c/')
 url('HTTPS://u:p@a.example:80/b%20c?d=1&d=2&e').getScheme() == 'https'
 url('https://a.example:80/').getHost() == 'a.example:80' && url('/a').getHost() == ''

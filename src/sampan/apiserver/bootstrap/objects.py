@@ -16,6 +16,7 @@ from sampan.apiserver.auth.user import SERVER
 from sampan.apiserver.bootstrap import hostaddress, kubernetes
 from sampan.apiserver.bootstrap.delegation import Delegation
 from sampan.apiserver.bootstrap.endpoints import Endpoints
+from sampan.apiserver.bootstrap.flowcontrol import ensure_flow_control
 from sampan.apiserver.bootstrap.roles import ensure_roles
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
@@ -50,6 +51,7 @@ class Bootstrap:
             await self.ensure(priority_class)
         if self._server.rbac is not None:
             await ensure_roles(self._server, self)
+        await ensure_flow_control(self._server, self)
 
     async def run(self, port: int) -> None:
         """What needs to know where the server listens."""
@@ -107,9 +109,9 @@ class Bootstrap:
         """Where clients outside the cluster reach this server, as host:port."""
         return f"{self.address()}:{self._port or self._server.config.port}"
 
-    async def ensure(self, obj: Any) -> None:
+    async def ensure(self, obj: Any, *, manager: str = "") -> None:
         """Create an object unless it exists; it is in the cache then, also when another server was faster."""
-        request = self.request(obj)
+        request = self.request(obj, manager=manager)
         cache = self._server.resource(request.kind)
         if cache.get(obj.metadata.namespace, obj.metadata.name) is not None:
             return
@@ -128,10 +130,14 @@ class Bootstrap:
         request.target.verb, request.target.name = "update", obj.metadata.name
         await change(request, lambda old, entry: request.kind.decode(wanted))
 
-    def request(self, obj: Any) -> Request:
-        """A request of the server's own to create `obj`."""
+    def complete(self, obj: Any) -> None:
+        """Give an object its defaults."""
+        decode.complete(self._server.registry.of(obj), obj)
+
+    def request(self, obj: Any, *, manager: str = "") -> Request:
+        """A request of the server's own to create `obj`; `manager` "" is the server by its own name."""
         server = self._server
-        target = Target("", {})
+        target = Target("", {"fieldManager": manager} if manager else {})
         target.kind = server.registry.of(obj)
         target.verb = "create"
         target.group, target.version, target.plural = target.kind.group, target.kind.version, target.kind.plural

@@ -11,7 +11,7 @@ from sampan.codec.cel.library.values import URL, values
 
 FORM = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://(?:[^/?@]*@)?([^/?]*))?([^?]*)(?:\?(.*))?", re.DOTALL)
 HOST = re.compile(r"(\[[0-9A-Fa-f:.%A-Za-z_~-]*\]|[^@\[\]:<>\"\\^`{|}\s]*)(?::([0-9]*))?")
-UNSEEN = re.compile(r"[\x00-\x20\x7f]")
+UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 MEANT = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%\[\]]*")
 UNESCAPED_IN_PATHS = "$&+,/:;=@-._~"
