@@ -120,6 +120,7 @@ class ApiServer:
         self.authorization.follow(self)
         self.tasks.start(self.timetable.run, name="timetable")
         await self.bootstrap.begin()
+        self.tasks.start(self.bootstrap.flow_control.run, name="flow-control", policy="log")
         if listen:
             config = self.config
             heap.keep_freed()

@@ -1,4 +1,4 @@
-"""Objects made at start when they are absent: namespaces, priority classes, the `kubernetes` service.
+"""Objects made at start when they are absent: namespaces, priority classes, flow control, the `kubernetes` service.
 
 They are written through the same stages as everybody else's, by the server's own identity.
 """
@@ -16,8 +16,8 @@ from sampan.apiserver.auth.user import SERVER
 from sampan.apiserver.bootstrap import hostaddress, kubernetes
 from sampan.apiserver.bootstrap.delegation import Delegation
 from sampan.apiserver.bootstrap.endpoints import Endpoints
-from sampan.apiserver.bootstrap.flowcontrol import ensure_flow_control
 from sampan.apiserver.bootstrap.roles import ensure_roles
+from sampan.apiserver.flowcontrol.maintenance import Maintenance
 from sampan.apiserver.http.exchange import Exchange
 from sampan.apiserver.request import Request
 from sampan.apiserver.routes import Target
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-AGENT = b"kube-apiserver/v1.36"
+AGENT = "kube-apiserver/v1.36"
 
 
 class Bootstrap:
@@ -42,6 +42,7 @@ class Bootstrap:
         self._port = 0
         self.endpoints = Endpoints(server, self)
         self.delegation = Delegation(server, self)
+        self.flow_control = Maintenance(server, self)
 
     async def begin(self) -> None:
         """What has to be there before anybody asks: whoever came before the roles would be turned away."""
@@ -49,9 +50,9 @@ class Bootstrap:
             await self.ensure(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
         for priority_class in system_priority_classes():
             await self.ensure(priority_class)
+        await self.flow_control.begin()
         if self._server.rbac is not None:
             await ensure_roles(self._server, self)
-        await ensure_flow_control(self._server, self)
 
     async def run(self, port: int) -> None:
         """What needs to know where the server listens."""
@@ -109,9 +110,9 @@ class Bootstrap:
         """Where clients outside the cluster reach this server, as host:port."""
         return f"{self.address()}:{self._port or self._server.config.port}"
 
-    async def ensure(self, obj: Any, *, manager: str = "") -> None:
+    async def ensure(self, obj: Any, *, agent: str = AGENT) -> None:
         """Create an object unless it exists; it is in the cache then, also when another server was faster."""
-        request = self.request(obj, manager=manager)
+        request = self.request(obj, agent=agent)
         cache = self._server.resource(request.kind)
         if cache.get(obj.metadata.namespace, obj.metadata.name) is not None:
             return
@@ -130,19 +131,15 @@ class Bootstrap:
         request.target.verb, request.target.name = "update", obj.metadata.name
         await change(request, lambda old, entry: request.kind.decode(wanted))
 
-    def complete(self, obj: Any) -> None:
-        """Give an object its defaults."""
-        decode.complete(self._server.registry.of(obj), obj)
-
-    def request(self, obj: Any, *, manager: str = "") -> Request:
-        """A request of the server's own to create `obj`; `manager` "" is the server by its own name."""
+    def request(self, obj: Any, *, agent: str = AGENT) -> Request:
+        """A request of the server's own to create `obj`; its fields are then `agent`'s."""
         server = self._server
-        target = Target("", {"fieldManager": manager} if manager else {})
+        target = Target("", {})
         target.kind = server.registry.of(obj)
         target.verb = "create"
         target.group, target.version, target.plural = target.kind.group, target.kind.version, target.kind.plural
         target.namespace = obj.metadata.namespace or ""
-        exchange = Exchange(method="POST", target="", headers={b"user-agent": AGENT})
+        exchange = Exchange(method="POST", target="", headers={b"user-agent": agent.encode()})
         request = Request(server, exchange, target, server.clock.monotonic())
         request.user = SERVER
         return request
