@@ -53,6 +53,10 @@ NODE = (
         help="REGISTRY=URL,... to fetch images from, before the registry itself; http:// URLs do without TLS.",
     ),
     click.option("--cni-bin-dir", help="Where the CNI plugins are.  [default: /usr/lib/cni]"),
+    click.option(
+        "--no-masquerade",
+        help="Networks outside, CIDR,..., that see pods' own addresses.  [default: the cluster's, or none]",
+    ),
     click.option("--bgp-as", help="For --pod-network bgp: this node's autonomous system.  [default: 64512]"),
     click.option(
         "--bgp-peers",

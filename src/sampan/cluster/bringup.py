@@ -19,7 +19,7 @@ from sampan.api.kinds import core_v1
 from sampan.client import kubeconfig
 from sampan.client.errors import Unreachable
 from sampan.client.rest import RestClient
-from sampan.cluster import identities, options, preflight, sample, supervise
+from sampan.cluster import identities, names, options, preflight, sample, supervise
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.nodes import machines, namespaces
 from sampan.cluster.nodes.plan import Place, Plan
@@ -142,6 +142,7 @@ class Bringup:
 
     async def node(self) -> str:
         await self._until(f"node {self.options.node_name} is Ready", self._node_ready)
+        await names.publish(self.client, self.options)
         return f"{self.options.node_name} ({self.options.node_ip}) is Ready"
 
     async def _node_ready(self) -> bool:

@@ -81,7 +81,7 @@ class Joining(Bringup):
         known: dict[str, Any] = {name: shared[name] for name in wanted if name in shared}
         self.options = msgspec.structs.replace(self.options, **known)
         preflight.check_programs(self.options)
-        preflight.check_bgp(self.options)
+        preflight.check_ways(self.options)
         preflight.check_neighbourhood(self.options)
         name = self.options.node_name
         try:

@@ -51,11 +51,14 @@ from sampan.network.routes.kernel import near
 from sampan.network.routes.kernel import remove as remove_routes
 from sampan.network.routes.mtu import pod_mtu
 from sampan.network.routes.peers import KEY_ANNOTATION
+from sampan.network.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from sampan.kubelet.credentials.configuration import Provider
 
 HEALTHZ_PORT = 10248
+MEND_SECONDS = 5.0
+"""Between two looks at whether others have been at the rules that the pods' network needs."""
 log = logging.getLogger(__name__)
 
 
@@ -67,6 +70,7 @@ class NodeKubelet:
         self._clock = clock
         self._rng = rng
         self._ranges: asyncio.Queue[str] = asyncio.Queue()
+        self._upkeep: Upkeep | None = None
         self._runtime = CriClient(options.runtime_socket)
         self._views = Snapshots(options.runtime_socket)
         self._kubelet = Kubelet(
@@ -101,15 +105,29 @@ class NodeKubelet:
 
     async def _install_networks(self) -> None:
         while True:
-            pod_cidr = await self._ranges.get()
             try:
-                remarks = await cni.install(pod_network(self._options, pod_cidr))
+                pod_cidr = await self._clock.wait_for(self._ranges.get(), MEND_SECONDS)
+            except TimeoutError:
+                await self._mend()
+                continue
+            network = pod_network(self._options, pod_cidr)
+            try:
+                remarks = await cni.install(network)
             except BaseException:
                 self._ranges.put_nowait(pod_cidr)
                 raise
             log.info("pod network installed cidr=%s", pod_cidr)
-            for remark in remarks:
-                log.warning("pod network remark=%s", remark)
+            self._upkeep = Upkeep(network)
+            _tell(remarks)
+
+    async def _mend(self) -> None:
+        if self._upkeep is not None:
+            _tell(await self._upkeep.mend())
+
+
+def _tell(remarks: Sequence[str]) -> None:
+    for remark in remarks:
+        log.warning("pod network remark=%s", remark)
 
 
 def kubelet(options: Options, client: Client, clock: Clock, rng: random.Random) -> NodeKubelet:
@@ -352,4 +370,5 @@ def pod_network(options: Options, pod_cidr: str) -> PodNetwork:
         configuration=options.cni_configuration,
         state=folder / "state",
         mtu=pod_mtu(options.pod_network, options.node_ip),
+        unhidden=options.no_masquerade,
     )

@@ -34,6 +34,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pod_network: str = "auto"
     bgp_as: str = ""
     """With `pod_network` bgp: this node's autonomous system, "" for the default."""
+    no_masquerade: str = ""
     bgp_peers: str = ""
     bgp_password_file: str = ""
     """With `pod_network` bgp: `AS@ADDRESS,...` or "mesh"; "" for the cluster's, or a mesh."""

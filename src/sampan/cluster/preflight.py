@@ -81,11 +81,23 @@ def check_network(options: Options) -> None:
     from sampan.cluster import ingress, node
 
     node.proxy_config(options)
-    check_bgp(options)
+    check_ways(options)
     place = ingress.place(options)
     if options.ingress and not ingress.running(options):
         for port in (place.http, place.https):
             check_port("0.0.0.0", port, "Ingresses", "--ingress-ports")
+
+
+def check_ways(options: Options) -> None:
+    """What a machine is told of the network around it."""
+    from sampan.network import cni
+
+    check_bgp(options)
+    try:
+        if options.no_masquerade:
+            cni.split(options.no_masquerade)
+    except ValueError as error:
+        raise ClusterError(f"--no-masquerade: {error}: write CIDR,..., such as 10.0.0.0/8") from None
 
 
 def check_bgp(options: Options) -> None:

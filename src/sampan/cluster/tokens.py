@@ -25,7 +25,7 @@ from sampan.cluster.options import Options
 NODE_CONFIG = "sampan-node-config"
 SHARED = ("service_cidr", "cluster_cidr", "cluster_domain", "pod_network")
 """The options that a joining machine takes from its cluster."""
-PREFERRED = ("bgp_as", "bgp_peers", "proxy_mode")
+PREFERRED = ("bgp_as", "bgp_peers", "no_masquerade", "proxy_mode")
 """Those that it takes where it was told nothing else."""
 SERVING_AUTHORITIES = "kubelet-ca.crt"
 """Beside them: who signs kubelets' serving certificates."""

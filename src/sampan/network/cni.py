@@ -47,7 +47,8 @@ class Unfit(Exception):
 @dataclass(frozen=True, slots=True)
 class PodNetwork:
     """`pod_cidr`: this node's pods; `cluster_cidr`: all pods; `service_cidr`: services. Each is one range or, with a
-    comma, one of each address family, the main one first. `configuration`: the folder the runtime reads CNI files from;
+    comma, one of each address family, the main one first. `unhidden`: networks outside to which pods go under their own
+    addresses, which must know the way back. `configuration`: the folder the runtime reads CNI files from;
     `state`: a folder for address leases, ours alone; `mtu`: bytes, 0 for the kernel's."""
 
     pod_cidr: str
@@ -56,6 +57,7 @@ class PodNetwork:
     configuration: Path
     state: Path
     mtu: int = 0
+    unhidden: str = ""
 
     @property
     def ranges(self) -> list[Range]:
@@ -64,7 +66,7 @@ class PodNetwork:
 
 
 def split(cidrs: str) -> list[Range]:
-    """The ranges in a text with commas."""
+    """The ranges in a text with commas. Raises ValueError."""
     return [ipaddress.ip_network(cidr.strip()) for cidr in cidrs.split(",")]
 
 
@@ -99,8 +101,9 @@ def masquerade_text(network: PodNetwork) -> str:
 
 def _masquerade(network: PodNetwork, pods: Range) -> str:
     family, _, multicast = FAMILIES[pods.version]
-    known = [each for cidrs in (network.cluster_cidr, network.service_cidr) for each in split(cidrs)]
-    inside = ", ".join(dict.fromkeys(str(each) for each in known if each.version == pods.version))
+    given = (network.cluster_cidr, network.service_cidr, *filter(None, (network.unhidden,)))
+    known = [each for cidrs in given for each in split(cidrs) if each.version == pods.version]
+    inside = ", ".join(map(str, ipaddress.collapse_addresses(known)))  # type: ignore[type-var]
     return (
         f"table {family} {TABLE} {{\n"
         "  chain postrouting { type nat hook postrouting priority srcnat + 5; policy accept; }\n}\n"

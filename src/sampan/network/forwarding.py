@@ -20,14 +20,8 @@ FAMILIES = {False: ("iptables", "ip"), True: ("ip6tables", "ip6")}
 
 async def allow(cluster_cidr: str) -> list[str]:
     """Makes room where it is needed; returns remarks about what was found, one line each."""
-    remarks = []
-    program, family = FAMILIES[":" in cluster_cidr]
-    if await _iptables_drops(program):
-        for rule in _rules(cluster_cidr):
-            known = await run((program, "-w", "-C", "FORWARD", *rule))
-            if known.code:
-                await run((program, "-w", "-I", "FORWARD", "1", *rule))
-        remarks.append(f"{program}' FORWARD chain drops by default: rules for {cluster_cidr} put before that")
+    remarks = await make_room(cluster_cidr)
+    _, family = FAMILIES[":" in cluster_cidr]
     rule_set = RuleSet()
     chains = rule_set.chains()
     rule_set.close()
@@ -37,6 +31,18 @@ async def allow(cluster_cidr: str) -> list[str]:
     for chain in dropping_chains(chains, "input", family):
         remarks.append(f"chain {' '.join(chain)} drops what comes in: accept {cluster_cidr} there, for DNS and the API")
     return remarks
+
+
+async def make_room(cluster_cidr: str) -> list[str]:
+    """In iptables' chain, if it drops; gives a remark where there was none yet."""
+    program, _ = FAMILIES[":" in cluster_cidr]
+    if not await _iptables_drops(program):
+        return []
+    missing = [rule for rule in _rules(cluster_cidr) if (await run((program, "-w", "-C", "FORWARD", *rule))).code]
+    for rule in missing:
+        await run((program, "-w", "-I", "FORWARD", "1", *rule))
+    remark = f"{program}' FORWARD chain drops by default: rules for {cluster_cidr} put before that"
+    return [remark] if missing else []
 
 
 async def withdraw(cluster_cidr: str) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sampan.network.proxy import machine, modes
 from sampan.network.proxy.config import ProxyConfig
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.nftables.backend import NftablesBackend
+from sampan.network.upkeep import Upkeep
 
 from .conftest import RUNNABLE, SETTINGS
 from .world import CLUSTER, NODE, OUTSIDE, SERVICES, HostPort, World, inside
@@ -76,6 +78,29 @@ def test_a_firewall_that_drops_what_is_forwarded(bare: World) -> None:
     bare.run(cni.install(bare.pod_network))
     bare.run(cni.remove(bare.pod_network))
     assert bare.command("iptables", "-S") == before
+
+
+def test_what_others_take_away_or_bring_later_is_mended(bare: World) -> None:
+    """As `systemctl restart nftables` and a Docker that is started after the agent."""
+    bare.run(cni.install(bare.pod_network))
+    upkeep = Upkeep(bare.pod_network)
+    (a, _), (b, address) = bare.pod("a"), bare.pod("b")
+    bare.serve(b, 8080, "b")
+    bare.serve(bare.outside, 8081, "outside")
+    assert bare.run(upkeep.mend()) == []
+    bare.command("nft", "flush", "ruleset")
+    assert "sampan-cni away" in bare.run(upkeep.mend())[0]
+    assert bare.ask(a, OUTSIDE, 8081) == ("outside", NODE)
+    bare.command("iptables", "-P", "FORWARD", "DROP")
+    (remark,) = bare.run(upkeep.mend())
+    assert "FORWARD chain drops by default" in remark
+    assert bare.ask(a, address, 8080).server == "b"
+    bare.command("nft", "add", "table", "ip", "foreign")
+    assert bare.run(upkeep.mend()) == [], "nothing is said twice"
+    bare.run(cni.install(replace(bare.pod_network, unhidden=f"{OUTSIDE}/32")))
+    bare.command("ip", "-n", bare.outside, "route", "add", CLUSTER, "via", NODE)
+    assert bare.ask(a, OUTSIDE, 8081).client == bare.addresses[a][0], "under its own address"
+    upkeep.close()
 
 
 def test_a_configuration_that_comes_first_is_told(bare: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from ..cluster.harness import until
 from .world import World
 
-EXTERNAL, DNS6 = "203.0.113.7", "fd00:96::a"
+EXTERNAL, DNS, DNS6 = "203.0.113.7", "10.96.0.10", "fd00:96::a"
 SPECS: dict[str, dict[str, Any]] = {
     "cluster-ip": {},
     "node-port": {"type": "NodePort"},
@@ -126,6 +126,7 @@ def test_both_families_of_a_service(services: Services) -> None:
     for name in ("dual", "dual-headless"):
         found = services.world.kubectl("exec", "client", "--", "nslookup", f"{name}.default.svc.cluster.local").stdout
         assert "10." in found and "fd00:" in found, found
+        assert "kube-dns.kube-system.svc" in services.world.kubectl("exec", "client", "--", "nslookup", DNS).stdout
         ask = ("nslookup", f"{name}.default.svc.cluster.local", DNS6)
         assert services.world.kubectl("exec", "client", "--", *ask).stdout.count("fd00:") > 1, "asked by IPv6"
 

@@ -51,6 +51,12 @@ def test_options_are_kept_and_completed(options: Options) -> None:
     assert completed.node_name and completed.node_ip and Path(completed.data_dir).is_absolute()
 
 
+def test_networks_that_are_not_hidden_from() -> None:
+    preflight.check_ways(Options(no_masquerade="10.0.0.0/8,2001:db8::/32"))
+    with pytest.raises(ClusterError, match=r"--no-masquerade: .*10\.0\.0\.0\.0.*: write CIDR"):
+        preflight.check_ways(Options(no_masquerade="10.0.0.0.0/8"))
+
+
 def test_addresses_that_follow_from_the_networks() -> None:
     made = Options(service_cidr="10.97.0.0/16", bind_address="0.0.0.0", port=7443)
     assert (made.service_ip, made.dns_ips, made.server) == ("10.97.0.1", ("10.97.0.10",), "https://127.0.0.1:7443")

@@ -29,7 +29,12 @@ def test_configuration() -> None:
 
 def test_masquerades_only_what_leaves_the_cluster() -> None:
     text = cni.masquerade_text(network())
-    assert "ip saddr 10.244.7.0/24 ip daddr != { 10.244.0.0/16, 10.96.0.0/16, 224.0.0.0/4 } masquerade" in text
+    assert "ip saddr 10.244.7.0/24 ip daddr != { 10.96.0.0/16, 10.244.0.0/16, 224.0.0.0/4 } masquerade" in text
+
+
+def test_networks_that_pods_go_to_under_their_own_addresses() -> None:
+    text = cni.masquerade_text(network(unhidden="10.0.0.0/8,192.0.2.0/24,2001:db8::/32"))
+    assert "ip daddr != { 10.0.0.0/8, 192.0.2.0/24, 224.0.0.0/4 } masquerade" in text, "nothing stands there twice"
 
 
 def test_both_address_families() -> None:
