@@ -72,6 +72,8 @@ class NodeContext:
     """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""
     admit: Callable[[Any], Rejection | None]
     """Why this node does not take a pod; None when it does."""
+    room: Callable[[str], Awaitable[None]]
+    """Returns when what was ended for a pod that was admitted, by its uid, has ended."""
     refresh_node: Callable[[], Awaitable[None]]
     """Makes sure that what is known of the Node, its labels above all, is not old."""
     guard: Callable[[Any, Sequence[str]], Awaitable[None]]

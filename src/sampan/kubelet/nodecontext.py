@@ -60,6 +60,7 @@ def node_context(
         devices=resources.devices.manager,
         cpus=resources.cpus.manager,
         admit=verdicts.admit,
+        room=verdicts.room,
         refresh_node=node.refresh,
         allocate=verdicts.allocate,
         guard=guard,

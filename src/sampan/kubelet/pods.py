@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from sampan.aio.tasks import TaskOwner
@@ -10,6 +11,7 @@ from sampan.kubelet.context import NodeContext
 from sampan.kubelet.podadmission import Rejection
 from sampan.kubelet.qos import qos_class
 from sampan.kubelet.spec import app_containers
+from sampan.kubelet.steps.workspace import Interrupted
 from sampan.kubelet.worker import PodWorker
 
 QUALITIES = ("Guaranteed", "Burstable", "BestEffort")
@@ -78,6 +80,8 @@ class PodWorkers:
                 rejection = self._context.admit(worker.pod)
             if rejection is not None:
                 worker.reject(rejection)
+            with suppress(Interrupted):
+                await worker.or_ending(self._context.room(worker.uid))
             await worker.run()
         finally:
             self._workers.pop(worker.uid, None)

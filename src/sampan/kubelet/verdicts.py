@@ -39,6 +39,8 @@ class Verdicts:
         self._cpus = resources.cpus.manager
         self._shutdown = shutdown
         self._node = node
+        self._leaving: dict[str, list[PodWorker]] = {}
+        """Who makes room for a pod, by its uid."""
 
     def admit(self, pod: Any) -> podadmission.Rejection | None:
         """Why the node does not take a pod; None when it does, and then it has its processors."""
@@ -70,19 +72,23 @@ class Verdicts:
         chosen = preemption.victims(others, missing) or []
         refused = judge(pod, [other for other in others if not any(other is one for one in chosen)])
         if refused is None:
-            self._end(chosen, next(iter(missing)))
+            uids = {other.metadata.uid for other in chosen}
+            self._leaving[pod.metadata.uid] = [worker for worker in self._workers() if worker.uid in uids]
+            self._end(self._leaving[pod.metadata.uid], next(iter(missing)))
         return refused
 
-    def _end(self, pods: list[Any], resource: str) -> None:
+    def _end(self, workers: list[PodWorker], resource: str) -> None:
         """For want of that resource, above all."""
-        uids = {pod.metadata.uid for pod in pods}
-        for worker in self._workers():
+        for worker in workers:
             grace = grace_seconds(worker.pod)
-            if worker.uid in uids and worker.evict(
-                preemption.REASON, preemption.MESSAGE, grace, disruption=preemption.DISRUPTION
-            ):
+            if worker.evict(preemption.REASON, preemption.MESSAGE, grace, disruption=preemption.DISRUPTION):
                 worker.tell("", "Warning", preemption.REASON, preemption.MESSAGE)
                 self._given.instruments.preemptions.inc(resource)
+
+    async def room(self, uid: str) -> None:
+        """Returns when nothing runs any more of those who make room for the pod that was admitted."""
+        for worker in self._leaving.pop(uid, ()):
+            await worker.over.wait()
 
     def allocate(self, pod: Any) -> decide.Refusal | None:
         """Why a pod (as it wants to be) cannot have what it asks for now; None when it can."""

@@ -52,6 +52,8 @@ class PodWorker:
         self.pod = self.allocation.applied(pod)
         self.memory = Memory(actuated=self.allocation.actuated)
         self.finished = False
+        self.over = asyncio.Event()
+        """Set once the pod has ended, or was ended, and nothing of it runs."""
         self.rounds = 0
         self.owner = TaskOwner(f"pod {pod.metadata.namespace}/{pod.metadata.name}")
         self._context = context
@@ -153,6 +155,7 @@ class PodWorker:
                 if not self.finished:
                     await self._rest(wake_at)
         finally:
+            self.over.set()
             self._context.watcher.unsubscribe(self.uid)
             self._probes.close()
             await self.owner.close()
@@ -211,6 +214,8 @@ class PodWorker:
         ids = [*(c.id for c in self.seen.containers), *(s.id for s in self.seen.sandboxes)]
         self._context.watcher.belongs(ids, self.uid)
         self._probes.look()
+        if self.is_over():
+            self.over.set()
 
     async def _act(self, action: Action) -> bool:
         """Carries an action out; returns whether what came of it is in view without another look."""

@@ -51,8 +51,10 @@ def files(uid: str, *folders: Path) -> list[str]:
 async def test_while_its_image_is_being_pulled(node: Node) -> None:
     """From a registry that takes the connection and says nothing."""
     asked = asyncio.Event()
+    connections: list[asyncio.StreamWriter] = []
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
         asked.set()
         while await reader.read(1000):
             pass
@@ -66,6 +68,10 @@ async def test_while_its_image_is_being_pulled(node: Node) -> None:
         await goes(node)
     finally:
         server.close()
+        # containerd 2 gives up a pull and keeps its connection.
+        for connection in connections:
+            connection.close()
+        await asyncio.gather(*(connection.wait_closed() for connection in connections), return_exceptions=True)
 
 
 async def test_while_its_volume_is_missing(node: Node) -> None:

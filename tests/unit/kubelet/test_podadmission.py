@@ -13,7 +13,7 @@ from sampan.kubelet.podadmission import judged
 from sampan.kubelet.preemption import victims
 from sampan.kubelet.static.marks import SOURCE
 
-from .harness import node
+from .harness import Node, node
 
 TOLERATES = {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}
 ELSEWHERE = "NodeAffinity: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
@@ -195,6 +195,54 @@ async def test_a_critical_pod_gets_room(tmp_path: Path) -> None:
         ended = [n.status(name) for name in ("a", "b") if n.status(name).phase == "Failed"]
         assert [(s.reason, s.message) for s in ended] == [("Preempting", "Preempted in order to admit critical pod")]
         assert any((c.type, c.reason) == ("DisruptionTarget", "TerminationByKubelet") for c in ended[0].conditions)
+
+
+async def full_of(n: Node, *names: str) -> None:
+    """Pods that take most of the node, and do not end before they must."""
+    for name in names:
+        n.runtime.ignores_stop.add(name)
+        containers = [{"name": name, "resources": {"requests": {"cpu": "1500m"}}}]
+        n.pod(name, terminationGracePeriodSeconds=20, containers=containers)
+    await n.advance(2)
+
+
+CRITICAL = {"priority": 2_000_000_000, "containers": [{"name": "c", **LARGE["containers"][0]}]}
+
+
+async def test_a_critical_pod_starts_when_its_victims_have_ended(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        await full_of(n, "a", "b")
+        n.pod("critical", **CRITICAL)
+        await n.advance(15)
+        assert sorted(n.runtime.running()) == ["a", "b"]
+        assert len(n.runtime.sandboxes) == 2
+        await n.advance(10)
+        assert "c" in n.runtime.running() and len(n.runtime.running()) == 2
+        assert n.status("critical").phase == "Running"
+
+
+async def test_a_critical_pod_that_is_deleted_waits_for_nobody(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        await full_of(n, "a", "b")
+        n.pod("critical", **CRITICAL)
+        await n.advance(5)
+        await n.delete("critical")
+        await n.advance(1)
+        assert n.get("critical") is None
+        assert sorted(n.runtime.running()) == ["a", "b"]
+
+
+async def test_a_critical_pod_waits_through_a_restart(tmp_path: Path) -> None:
+    async with node(tmp_path) as n:
+        await full_of(n, "a", "b")
+        n.pod("critical", **CRITICAL)
+        await n.advance(5)
+        await n.stop()
+        await n.start()
+        await n.advance(10)
+        assert sorted(n.runtime.running()) == ["a", "b"]
+        await n.advance(30)
+        assert "c" in n.runtime.running() and len(n.runtime.running()) == 2
 
 
 async def test_a_label_that_was_set_a_moment_ago_is_known(tmp_path: Path) -> None:
