@@ -7,6 +7,7 @@ nobody foresaw.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sampan.apiserver.request import Request
 
 LONG = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+TRUNCATED = "audit.k8s.io/truncated"
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 
 
@@ -60,7 +62,8 @@ class Record:
         """The object of the request, decoded and with its defaults, as no plugin has touched it yet."""
         if self._object is None:
             kept = obj if self._verdict.level >= Level.REQUEST else type(obj)(metadata=obj.metadata)
-            self._object = msgspec.to_builtins(kept)
+            with contextlib.suppress(RecursionError):
+                self._object = msgspec.to_builtins(kept)
 
     # events
 
@@ -166,7 +169,17 @@ class Record:
         told["stageTimestamp"] = micro_timestamp(self._auditor.clock.now())
         if self._annotations:
             told["annotations"] = self._annotations
-        self._auditor.write(msgspec.json.encode(told) + b"\n", strict=strict)
+        self._auditor.write(_line(told), strict=strict)
+
+
+def _line(told: dict[str, Any]) -> bytes:
+    """Objects nested as deeply as can just be read are left out: an event has one level more."""
+    try:
+        return msgspec.json.encode(told) + b"\n"
+    except RecursionError:
+        kept = {field: value for field, value in told.items() if field not in ("requestObject", "responseObject")}
+        kept["annotations"] = {**told.get("annotations", {}), TRUNCATED: "true"}
+        return msgspec.json.encode(kept) + b"\n"
 
 
 def _code(answer: Answer) -> int:
