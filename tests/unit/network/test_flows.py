@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import socket
+
+from sampan.network.netlink.message import attributes
 from sampan.network.proxy import flows
 from sampan.network.proxy.flows import Flow
 from sampan.network.proxy.nftables import affinity
@@ -26,6 +29,18 @@ def test_only_flows_to_strangers_are_stale() -> None:
     moved = {("10.96.0.5", 53): {("10.244.0.9", 5353)}, ("", 30053): set()}
     assert flows.stale(listed, moved, {"10.0.0.1"}) == [TO_SERVICE, TO_NODE_PORT]
     assert flows.stale(listed, moved, set()) == [TO_SERVICE], "a node port is met on the node's addresses only"
+
+
+def test_a_flow_is_deleted_by_what_its_client_sent() -> None:
+    """As the kernel reads it: CTA_TUPLE_ORIG with addresses, protocol and ports, in network order."""
+    body = flows.deletion(Flow("fd00::9", 4000, "fd00:96::5", 53, "fd00::2", 5353))
+    assert body[:4] == bytes([socket.AF_INET6, 0, 0, 0])
+    found = attributes(attributes(body[4:])[1])
+    ends, kind = attributes(found[1]), attributes(found[2])
+    assert ends == {3: socket.inet_pton(socket.AF_INET6, "fd00::9"), 4: socket.inet_pton(socket.AF_INET6, "fd00:96::5")}
+    assert kind == {1: bytes([socket.IPPROTO_UDP]), 2: (4000).to_bytes(2), 3: (53).to_bytes(2)}
+    four = attributes(attributes(attributes(flows.deletion(TO_SERVICE, "tcp")[4:])[1])[1])
+    assert four == {1: bytes((10, 244, 0, 5)), 2: bytes((10, 96, 0, 5))}
 
 
 def test_remembered_clients_of_gone_endpoints() -> None:

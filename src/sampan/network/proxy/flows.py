@@ -3,16 +3,21 @@
 A TCP connection ends with its endpoint. UDP has no end: a client that keeps its port (a DNS resolver, a log shipper) is
 tracked on and sent to the dead pod for as long as it sends. So when a UDP service's endpoints change, the tracked flows
 through its frontends whose endpoint no longer belongs are deleted, and the next datagram chooses anew.
+Source: linux/netfilter/nfnetlink_conntrack.h.
 """
 
 from __future__ import annotations
 
 import re
+import socket
+import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from sampan.network.netlink.message import attribute, nested
 from sampan.network.proxy.backend import Change, Ports
 
+PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 Frontends = dict[tuple[str, int], set[tuple[str, int]]]
 """(address or "" for a node port, port) -> the endpoints that may answer there."""
 
@@ -73,8 +78,14 @@ def stale(flows: Iterable[Flow], frontends: Frontends, local: set[str]) -> list[
     return found
 
 
-def delete_arguments(flow: Flow, protocol: str = "udp") -> list[str]:
-    """Arguments of `conntrack` that delete exactly this flow."""
-    source = ["--orig-src", flow.source, "--sport", str(flow.source_port)]
-    destination = ["--orig-dst", flow.destination, "--dport", str(flow.destination_port)]
-    return ["-D", "-p", protocol, *source, *destination]
+def deletion(flow: Flow, protocol: str = "udp") -> bytes:
+    """The body of the netlink request that deletes exactly this flow, told by what its client sent."""
+    six = ":" in flow.source
+    family = socket.AF_INET6 if six else socket.AF_INET
+    source, destination = (socket.inet_pton(family, each) for each in (flow.source, flow.destination))
+    ends = nested(1, attribute(3 if six else 1, source), attribute(4 if six else 2, destination))
+    ports = (
+        attribute(kind, struct.pack(">H", port)) for kind, port in ((2, flow.source_port), (3, flow.destination_port))
+    )
+    kind = nested(2, attribute(1, bytes([PROTOCOLS[protocol]])), *ports)
+    return struct.pack("=BBH", family, 0, 0) + nested(1, ends, kind)

@@ -22,8 +22,8 @@ from sampan.network.proxy.settings import Settings
 
 T = TypeVar("T")
 TABLES = ("filter", "nat")
-AT_ONCE = 200
-"""Services in a text."""
+AT_ONCE = 500
+"""Services in a text: the kernel looks through every chain that is led to after each text, which wants few of them."""
 CHAINS_OF_ONE = 4
 """A service has about so many chains."""
 WITHOUT_LIMIT = 1 << 30

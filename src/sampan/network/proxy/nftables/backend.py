@@ -14,8 +14,9 @@ from sampan.network.proxy import flows, machine
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.nftables import affinity, ruleset
-from sampan.network.proxy.nftables.table import Table
-from sampan.network.proxy.settings import Settings
+from sampan.network.proxy.nftables.remembering import Rememberer
+from sampan.network.proxy.nftables.table import REMEMBER, Table
+from sampan.network.proxy.settings import IPV6, Settings
 
 log = logging.getLogger(__name__)
 UNCOUNTED = {"source-ranges"}
@@ -31,6 +32,8 @@ class NftablesBackend:
         self._kernel = RuleSet()
         self._nft = nft.Session()
         self._cleaner = flow_cleaner or FlowCleaner()
+        self._rememberer = Rememberer()
+        self._remembering: set[int] = set()
         self._generation = -1
         self._verified = 0
         self._repairs = 0
@@ -44,6 +47,8 @@ class NftablesBackend:
             log.warning("replacing the whole table error=%s", error)
             await self._nft.apply(self._table.drop_text() + self._table.replace(services))
             self._repairs += 1
+        self._remembering = set()
+        self._remember()
         await machine.prepare(self._settings)
         self._generation = self._kernel.generation()
         await self._forget_clients(services.values())
@@ -55,6 +60,7 @@ class NftablesBackend:
             return
         untouched = self._kernel.generation() == self._generation
         await self._nft.apply(text)
+        self._remember()
         if untouched:
             self._generation = self._kernel.generation()
         await self._clean_after(changes)
@@ -75,12 +81,20 @@ class NftablesBackend:
         self.close()
 
     def close(self) -> None:
-        self._nft.close()
-        self._kernel.close()
+        for each in (self._nft, self._kernel, self._rememberer):
+            each.close()
 
     def statistics(self) -> dict[str, Any]:
         own = {"verified": self._verified, "repairs": self._repairs}
         return own | self._table.statistics() | self._cleaner.statistics()
+
+    def _remember(self) -> None:
+        """Fills the chains that nft's text leaves empty."""
+        if self._settings.family is not IPV6:
+            return
+        for seconds in self._table.timeouts() - self._remembering:
+            self._rememberer.add(ruleset.TABLE, f"{REMEMBER}{seconds}", "affinity", seconds)
+            self._remembering.add(seconds)
 
     async def _clean_after(self, changes: Sequence[Change]) -> None:
         sticky = [change for change in changes if any(port.affinity for port in (*change.old, *change.new))]

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from sampan.network.proxy.settings import Family, Settings
+from sampan.network.proxy.settings import IPV6, Family, Settings
 
 TABLE = "sampan-proxy"
 MASQUERADE = 0x4000
@@ -74,7 +74,10 @@ def endpoint_chain(variant: Variant, settings: Settings) -> list[str]:
 
 
 def remember_chain(seconds: int, settings: Settings) -> list[str]:
-    """The rule that notes where a client was sent, for that many seconds after its last connection."""
+    """The rule that notes where a client was sent, for that many seconds after its last connection; for IPv6 none in
+    nft's language (`remembering`)."""
+    if settings.family is IPV6:
+        return []
     family = settings.family.table
     key = f"{family} saddr . ct original {family} daddr . meta l4proto . ct original proto-dst"
     update = f"update @affinity {{ {key} timeout {seconds}s : {family} daddr . th dport }}"

@@ -16,6 +16,7 @@ from sampan.network.proxy.nftables.elements import Elements, Key, render
 from sampan.network.proxy.nftables.ruleset import Variant, chain_text
 from sampan.network.proxy.settings import Settings
 
+REMEMBER = "remember-"
 Claim = tuple[str, str]
 """The Service that claims an element, and the value it gives it."""
 
@@ -64,6 +65,10 @@ class Table:
         """How many elements each map has when the table is whole; `affinity` is the kernel's own matter."""
         return Counter(name for name, _ in self._held)
 
+    def timeouts(self) -> set[int]:
+        """Seconds for which clients are remembered, each by a chain."""
+        return {int(name.removeprefix(REMEMBER)) for name in self._chains if name.startswith(REMEMBER)}
+
     def contested(self) -> dict[Key, list[str]]:
         """Elements that several Services claim with different values: key -> those who wait."""
         return {key: [claim[0] for claim in claims] for key, claims in self._waiting.items() if self._held[key][1]}
@@ -92,10 +97,11 @@ class Table:
     def _missing_chains(self, variants: set[Variant], timeouts: set[int]) -> dict[str, list[str]]:
         found = {v.chain: ruleset.endpoint_chain(v, self.settings) for v in variants if v.chain not in self._chains}
         for seconds in timeouts:
-            name = f"remember-{seconds}"
+            name = f"{REMEMBER}{seconds}"
             if name not in self._chains:
                 found[name] = ruleset.remember_chain(seconds, self.settings)
-        self._chains |= {name: len(rules) for name, rules in found.items()}
+        # The one rule that `remembering` adds counts as well.
+        self._chains |= {name: max(len(rules), 1) for name, rules in found.items()}
         return found
 
     def _claim(self, service: str, key: Key, value: str, before: dict[Key, str | None]) -> None:
