@@ -171,6 +171,8 @@ def test_bad_log_requests(api: Any, namespace: str, node: str) -> None:
     path = make_pod(api, namespace, nodeName=node)
     assert api("GET", path + "/log?container=other").body["message"] == "container other is not valid for pod p"
     assert api("GET", path + "/log?tailLines=-1").status == 422
+    assert api("GET", path + "/log?tailLines=1&stream=Stdout").status == 422
+    assert api("GET", path + "/log?tailLines=1&stream=All").status == 200
     containers = [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]
     two = make_pod(api, namespace, "two", nodeName=node, containers=containers)
     answer = api("GET", two + "/log")

@@ -130,7 +130,9 @@ class Front(asyncio.Protocol):
     # the near side of a tunnel
 
     def forward(self, data: bytes) -> None:
-        self._transport.write(data)
+        # One that is ending takes no more, and asyncio's log would tell of each attempt.
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
         self._transport.close()

@@ -41,6 +41,7 @@ class FakeRuntime:
         self.containers: dict[str, Any] = {}
         self.configs: dict[str, Any] = {}
         self.ignores_stop: set[str] = set()
+        self.dies_late: dict[str, float] = {}
         self.updates: list[tuple[str, Any]] = []
         self.handlers = {""}
         self.runtime_handlers: list[Any] = []
@@ -216,7 +217,7 @@ class FakeRuntime:
         status = self._container(container_id)
         await self._change("stop_container", status.metadata.name, str(timeout))
         if status.metadata.name in self.ignores_stop:
-            await self._clock.sleep(timeout)
+            await self._clock.sleep(timeout + self.dies_late.get(status.metadata.name, 0.0))
         if status.state == pb.CONTAINER_RUNNING:
             ignored = status.metadata.name in self.ignores_stop
             self._end(status, 137 if ignored or not timeout else 143, "Error")

@@ -16,6 +16,7 @@ import pytest
 from sampan.aio.mounts import mount, unmount_below
 from sampan.api import quantity
 from sampan.api.kinds import core_v1
+from sampan.kubelet.cgroup.settings import Settings
 from sampan.kubelet.cgroup.tree import CgroupTree
 from sampan.kubelet.cpus.topology import shown
 from sampan.kubelet.stats import cgroupfiles
@@ -72,12 +73,17 @@ async def test_cgroups_of_pods(node: Node) -> None:
     await eventually(lambda: not tree.read("cpu", name, quality))
 
 
+SLOW = {"limits": {"cpu": "500m", "memory": "64Mi"}}
+
+
 async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None:
     node = Node(machine)
-    node.config = replace(node.config, pod_pids_limit=40)
+    node.config = replace(node.config, pod_pids_limit=300)
     await node.start()
     try:
         node.pod("bomb", containers=[burn("f() { f | f & }; f; sleep 1000")])
+        turn = "while :; do :; done"
+        node.pod("busy", containers=[burn(f"for i in $(seq 150); do ({turn}) & done; {turn}", resources=SLOW)])
         node.pod("calm", containers=[burn("sleep 1000")])
         greedy = burn("tail /dev/zero", resources={"limits": {"memory": "16Mi"}})
         node.pod("greedy", containers=[greedy], restartPolicy="Never")
@@ -86,8 +92,13 @@ async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None
         ended = status.containerStatuses[0].state.terminated
         assert (ended.reason, ended.exitCode) == ("OOMKilled", 137)
         cgroups = node.kubelet.resources.upkeep.cgroups
-        assert cgroupfiles.processes(cgroups.tree, cgroups.name(node.get("bomb"))) <= 40
+        assert cgroupfiles.processes(cgroups.tree, cgroups.name(node.get("bomb"))) <= 300
         assert node.phase("calm") == "Running"
+        await node.running("busy")
+        busy = cgroups.container(node.get("busy"), node.container(pod="busy").containerID.removeprefix("containerd://"))
+        await eventually(lambda: cgroupfiles.processes(cgroups.tree, busy) >= 150, seconds=60)
+        # Now each has its turn every quarter of a minute, and then the next, to die as well.
+        cgroups.tree.apply(busy, Settings(cpu_quota=1000, cpu_period=100_000))
         await node.clear()
     finally:
         await node.stop()

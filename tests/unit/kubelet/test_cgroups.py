@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from sampan.api import quantity
 from sampan.api.kinds import core_v1
-from sampan.kubelet.cgroup import files, settings, systemd
+from sampan.kubelet.cgroup import files, killing, settings, systemd
 from sampan.kubelet.cgroup.manager import CgroupError, PodCgroups
 from sampan.kubelet.cgroup.settings import UNLIMITED, Settings
 from sampan.kubelet.cgroup.tree import CgroupTree
@@ -227,3 +229,19 @@ async def test_a_kernel_that_refuses(tmp_path: Path) -> None:
     made = PodCgroups(tree, driver="cgroupfs", root="kubepods", pods=list, pids=50)
     with pytest.raises(CgroupError, match="/kubepods/burstable/poda-b cannot be set"):
         await made.ensure(pod(resources({"cpu": "1"})))
+
+
+def test_processes_are_killed_one_by_one_where_the_kernel_cannot_kill_a_cgroup(tmp_path: Path) -> None:
+    """Only those that are in it still: a number may be another process's by now."""
+    tree, name = tree_of(tmp_path, 1), ":"  # in which all processes are, as they tell it
+    with subprocess.Popen(["sleep", "1000"]) as mine, subprocess.Popen(["sleep", "1000"]) as other:
+        for cgroup, process in ((f"poda-b/{name}", mine), ("poda-b/none", other)):
+            folder = tmp_path / "memory/kubepods/burstable" / cgroup
+            folder.mkdir()
+            (folder / "cgroup.procs").write_text(f"{process.pid}\n")
+            killing.hasten(tree, "/kubepods/burstable/poda-b", f"/kubepods/burstable/{cgroup}")
+        survived = other.poll() is None
+        other.kill()
+        mine.terminate()
+        assert mine.wait(10) == -signal.SIGKILL
+        assert survived

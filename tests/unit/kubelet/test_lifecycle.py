@@ -131,6 +131,30 @@ async def test_deletion_waits_for_the_container_and_leaves_nothing(tmp_path: Pat
         assert n.kubelet.pods.get("uid-p") is None
 
 
+async def test_what_survives_being_killed_is_helped_to_die(tmp_path: Path) -> None:
+    """The limit on its processor time goes, and all of its processes are killed, when its pod ends; not before."""
+    (tmp_path / "cgroup").mkdir()
+    (tmp_path / "cgroup/cgroup.controllers").touch()
+    async with node(tmp_path) as n:
+        n.runtime.ignores_stop.add("c")
+        n.runtime.dies_late["c"] = 100.0
+        made = n.pod(terminationGracePeriodSeconds=10)
+        await n.advance(1)
+        cgroups, container = n.kubelet.resources.upkeep.cgroups, n.container().containerID.removeprefix("containerd://")
+        folder = cgroups.tree.folder("cpu", cgroups.container(made, container))
+        folder.mkdir()
+        for place in (folder, folder.parent):
+            (place / "cpu.max").write_text("20000 100000")
+        await n.delete()
+        await n.advance(12)
+        assert not (folder / "cgroup.kill").exists()
+        await n.advance(2)
+        assert (folder / "cgroup.kill").read_text() == "1"
+        assert (folder / "cpu.max").read_text() == (folder.parent / "cpu.max").read_text() == "max 100000"
+        await n.advance(100)
+        assert n.get() is None
+
+
 async def test_the_last_status_is_written_before_the_object_goes(tmp_path: Path) -> None:
     async with node(tmp_path) as n:
         seen = []

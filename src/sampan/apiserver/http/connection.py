@@ -353,7 +353,9 @@ class Connection(asyncio.Protocol):
             takeover.pause()
 
     def forward(self, data: bytes) -> None:
-        self._transport.write(data)
+        # One that is ending takes no more, and asyncio's log would tell of each attempt.
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def pause(self) -> None:
         if self._reading:

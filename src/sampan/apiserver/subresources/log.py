@@ -64,6 +64,9 @@ def _options(request: Request) -> dict[str, str]:
             known = ", ".join(f'"{s}"' for s in STREAMS)
             text = f'Unsupported value: "{parameters["stream"]}": supported values: {known}'
             wrong.append(FieldError(errors.NOT_SUPPORTED, "stream", text))
+        elif parameters["stream"] != "All" and "tailLines" in found:
+            text = "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"
+            wrong.append(FieldError(errors.FORBIDDEN, "", text))
         found["stream"] = parameters["stream"]
     if wrong:
         raise errors.invalid("", "PodLogOptions", request.target.name, wrong)

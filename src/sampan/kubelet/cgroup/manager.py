@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sampan.api.quantity import Quantity
-from sampan.kubelet.cgroup import names, settings
+from sampan.kubelet.cgroup import killing, names, settings
 from sampan.kubelet.cgroup.settings import Settings
 from sampan.kubelet.cgroup.systemd import Slices
 from sampan.kubelet.cgroup.tree import CgroupTree
@@ -93,6 +93,11 @@ class PodCgroups:
         """Gives each class the weight that its pods ask for. Raises CgroupError."""
         for quality, wanted in settings.of_tiers(self._pods()).items():
             await self._apply(self.tier(quality), wanted)
+
+    def hasten(self, pod: Any, container_id: str) -> None:
+        """For a container of a pod that ends, which was killed and is there still (see `killing`)."""
+        self._set.pop(self.name(pod), None)
+        killing.hasten(self.tree, self.name(pod), self.container(pod, container_id))
 
     async def remove(self, pod: Any) -> None:
         name = self.name(pod)

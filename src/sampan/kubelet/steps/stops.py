@@ -7,6 +7,7 @@ import logging
 import math
 from typing import Any
 
+from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure
 from sampan.kubelet import actions
 from sampan.kubelet.hooks import run_hook
@@ -16,6 +17,9 @@ from sampan.kubelet.steps.workspace import RETRY_BASE, Workspace
 log = logging.getLogger(__name__)
 SHORTEST_GRACE = 2.0
 """Seconds that the stop signal gets however long the hook took (upstream's minimum)."""
+
+DYING_SECONDS = 3.0
+"""What a container gets beyond its grace to be gone, before it is helped."""
 
 
 class StopSteps:
@@ -61,9 +65,22 @@ class StopSteps:
     async def _signal(self, container_id: str, left: float) -> None:
         self.awaited.add(container_id)
         try:
-            await self._space.context.runtime.stop_container(container_id, math.ceil(left))
+            await self._end(container_id, math.ceil(left))
         finally:
             self.awaited.discard(container_id)
+
+    async def _end(self, container_id: str, grace: int) -> None:
+        """Has the runtime stop it; what survives being killed is helped to die, when its pod ends with it."""
+        context, memory = self._space.context, self._space.memory
+        stopping = asyncio.ensure_future(context.runtime.stop_container(container_id, grace))
+        patience = grace + DYING_SECONDS
+        try:
+            while not await is_done(stopping, context.clock, patience):
+                patience = DYING_SECONDS
+                if memory.ending is not None:
+                    context.cgroups.hasten(self._space.pod, container_id)
+        finally:
+            stopping.cancel()
 
     async def _pre_stop(self, action: actions.StopContainer) -> float:
         """Runs the hook if there is one, once for each container; returns the seconds of grace that are left."""
@@ -99,3 +116,12 @@ class StopSteps:
         """What the hook said may hold a secret: it goes to the node's log, not into the event (as upstream)."""
         log.warning("preStop hook failed pod=%s container=%s: %s", full_name(self._space.pod), container, text)
         self._space.tell(container, "Warning", "FailedPreStopHook", "PreStopHook failed")
+
+
+async def is_done(work: asyncio.Future[Any], clock: Clock, seconds: float) -> bool:
+    """Whether it ends within that time; raises its error."""
+    try:
+        await clock.wait_for(asyncio.shield(work), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -34,6 +34,9 @@ class Transport:
 
     abort = close
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def pause_reading(self) -> None:
         self.reading = False
 
@@ -243,3 +246,11 @@ async def test_a_server_that_goes_completes_its_feeds() -> None:
     assert transport.data.endswith(b"0\r\n\r\n")
     assert transport.closed
     assert feed.calls == ["open", "close"]
+
+
+async def test_a_tunnels_bytes_for_a_client_that_is_going_are_dropped() -> None:
+    connection, transport = connect(echo)
+    connection.forward(b"one")
+    transport.close()
+    connection.forward(b"two")
+    assert transport.data == b"one"
