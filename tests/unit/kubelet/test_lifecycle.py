@@ -140,7 +140,7 @@ async def test_what_survives_being_killed_is_helped_to_die(tmp_path: Path) -> No
         n.runtime.dies_late["c"] = 100.0
         made = n.pod(terminationGracePeriodSeconds=10)
         await n.advance(1)
-        cgroups, container = n.kubelet.resources.upkeep.cgroups, n.container().containerID.removeprefix("containerd://")
+        cgroups, container = n.kubelet.resources.upkeep.cgroups, n.container().containerID.partition("//")[2]
         folder = cgroups.tree.folder("cpu", cgroups.container(made, container))
         folder.mkdir()
         for place in (folder, folder.parent):
