@@ -23,6 +23,8 @@ class Ranges:
         self._step = 2 ** (self._cluster.max_prefixlen - mask_size)
         self.count = 2 ** (mask_size - self._cluster.prefixlen)
         self._taken: dict[int, str] = {}
+        self._left: dict[str, int] = {}
+        """By owner, what it had last: a Node that was deleted by mistake comes back, and its pods are there still."""
         self._next = 0
 
     def take(self, cidr: str, owner: str) -> bool:
@@ -34,15 +36,25 @@ class Ranges:
         place = self._place(cidr)
         if place is not None and self._taken.get(place) == owner:
             del self._taken[place]
+            if len(self._left) >= self.count:
+                self._left.clear()
+            self._left[owner] = place
 
-    def next_free(self) -> str | None:
-        """A range nobody has, going round so that one just freed is used last; None when all are taken."""
+    def next_free(self, owner: str = "") -> str | None:
+        """A range nobody has: what this owner had last, or going round so that one just freed is used last; None when
+        all are taken."""
+        left = self._left.pop(owner, None)
+        if left is not None and left not in self._taken:
+            return self._text(left)
         for offset in range(self.count):
             place = (self._next + offset) % self.count
             if place not in self._taken:
                 self._next = place + 1
-                return f"{self._cluster.network_address + place * self._step}/{self._mask_size}"
+                return self._text(place)
         return None
+
+    def _text(self, place: int) -> str:
+        return f"{self._cluster.network_address + place * self._step}/{self._mask_size}"
 
     def _place(self, cidr: str) -> int | None:
         try:
@@ -83,7 +95,7 @@ class NodeIpamController(Controller):
         node = self.nodes.get(key)
         if node is None or not self.ranges or cidrs(node) or node.metadata.deletionTimestamp is not None:
             return None
-        chosen = [cidr for cidr in (ranges.next_free() for ranges in self.ranges) if cidr]
+        chosen = [cidr for cidr in (ranges.next_free(key) for ranges in self.ranges) if cidr]
         if len(chosen) < len(self.ranges):
             self._waiting.add(key)
             fewest = min(ranges.count for ranges in self.ranges)

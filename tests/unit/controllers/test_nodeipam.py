@@ -47,6 +47,22 @@ async def test_a_full_network_says_so_and_a_freed_range_is_used() -> None:
         assert all(n.spec.podCIDR for n in w.api.all(core_v1.Node))
 
 
+async def test_a_node_that_comes_back_has_its_range_again() -> None:
+    """Its pods may still run."""
+    async with world(NodeIpamController, config=Config(cluster_cidr="10.244.0.0/22,fd00::/62")) as w:
+        for name in "ab":
+            await w.api.create(node(name))
+        await w.settle()
+        had = w.api.peek(core_v1.Node, "a").spec.podCIDRs
+        await w.api.delete(core_v1.Node, "a")
+        await w.settle()
+        for name in "ca":
+            await w.api.create(node(name))
+        await w.settle()
+        assert w.api.peek(core_v1.Node, "a").spec.podCIDRs == had
+        assert w.api.peek(core_v1.Node, "c").spec.podCIDRs != had
+
+
 async def test_a_failed_write_gives_the_range_back() -> None:
     async with world(NodeIpamController, config=SMALL) as w:
         w.api.fail("patch", "nodes", Unreachable("reset"), times=6)

@@ -70,6 +70,7 @@ class Place:
             *("--cgroup-root", self.cgroup),
             *("--cni-bin-dir", self.options.cni_bin_dir),
             *(("--registry-mirrors", mirrors) if (mirrors := self.options.registry_mirrors) else ()),
+            *(("--bgp-password-file", file) if (file := self.options.bgp_password_file) else ()),
         )
 
 

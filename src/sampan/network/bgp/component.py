@@ -79,7 +79,8 @@ class BgpRoutes:
         return not self._problems
 
     def statistics(self) -> dict[str, Any]:
-        return {"mode": "bgp", "configurations": self._configurations, "problems": dict(self._problems)}
+        problems = {name: told(name, reason) for name, reason in self._problems.items()}
+        return {"mode": "bgp", "configurations": self._configurations, "problems": problems}
 
     def _on_node(self, old: Any, new: Any) -> None:
         name = (new or old).metadata.name
@@ -142,3 +143,10 @@ class BgpRoutes:
             if self._problems.get(name) != reason:
                 log.warning("no BGP session neighbour=%s state=%s", name, reason)
         self._problems = found
+
+
+def told(neighbour: str, reason: str) -> str:
+    """For a person; what concerns no neighbour speaks for itself."""
+    if not neighbour:
+        return reason
+    return f"no BGP session with {neighbour}: {reason}: see whether both ends have the same password and AS numbers"

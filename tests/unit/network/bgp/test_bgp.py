@@ -218,7 +218,8 @@ async def test_it_follows_the_nodes() -> None:
     assert routes.statistics()["problems"] == {"": "line 1: syntax error"}
     speaker.refuses, speaker.down = "", {"192_0_2_2": "Active"}
     await clock.advance(60)
-    assert routes.statistics()["problems"] == {"192_0_2_2": "Active"}
+    (problem,) = routes.statistics()["problems"].values()
+    assert problem.startswith("no BGP session with 192_0_2_2: Active: see whether both ends")
     assert len(speaker.texts) == count, "what is as it was is not told again"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
