@@ -4,7 +4,10 @@ CACHE=/var/cache/sampan-debian
 LONGEST_SECONDS="${SAMPAN_DEBIAN_SECONDS:-7200}"
 # How many times longer tests wait than on a machine that is not emulated.
 SLOWNESS=10
-MACHINE_PACKAGES=(systemd systemd-sysv udev dbus linux-image-amd64 python3 curl procps kubernetes-client ipvsadm wireguard-tools)
+MACHINE_PACKAGES=(
+    systemd systemd-sysv udev dbus linux-image-amd64 python3 curl procps kubernetes-client
+    ipvsadm wireguard-tools nfs-kernel-server nfs-common crun apparmor
+)
 
 packages() {
     local named=("${MACHINE_PACKAGES[@]}") entry

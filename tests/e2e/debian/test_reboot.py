@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from .machine import REBOOTED, Debian, output
 
 SETTINGS = Path("/etc/sampan-kubelet.yaml")
 WORDS = Path("/var/lib/sampan-last-words")
-LAST = {
+ENDING = {
     "terminationGracePeriodSeconds": 60,
     "volumes": [{"name": "words", "hostPath": {"path": str(WORDS), "type": "DirectoryOrCreate"}}],
     "container": {"volumeMounts": [{"name": "words", "mountPath": "/words"}]},
@@ -29,20 +30,33 @@ def test_a_reboot(debian: Debian, request: pytest.FixtureRequest) -> None:
         REBOOTED.write_text(str(request.session.testsfailed))
         subprocess.run(["systemctl", "reboot"], check=True)
         threading.Event().wait()
-    assert (WORDS / "ended").exists(), "the pod had its time"
+    assert moment("ordinary-ended") <= moment("critical-told"), "critical pods are told when the others have ended"
+    assert moment("critical-told") < moment("critical-ended"), "each had its time"
     debian.up()
-    ended = until(lambda: debian.get("pod", "last")["status"].get("reason"), "the pod has ended")
-    assert ended == "Terminated"
+    for name in ("ordinary", "critical"):
+        ended = until(lambda name=name: debian.get("pod", name)["status"].get("reason"), "the pod has ended")
+        assert ended == "Terminated"
     debian.ready_pods("app=web", 2)
     debian.answers(f"http://{debian.cluster_ip('web')}/")
 
 
 def before(debian: Debian) -> None:
     kind = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
-    SETTINGS.write_text(f"{kind}shutdownGracePeriod: {30 * FACTOR:.0f}s\n")
+    periods = {"shutdownGracePeriod": 30, "shutdownGracePeriodCriticalPods": 10}
+    SETTINGS.write_text(kind + "".join(f"{name}: {seconds * FACTOR:.0f}s\n" for name, seconds in periods.items()))
     debian.up("--no-sample", "--kubelet-config", str(SETTINGS))
-    trap = "trap 'sleep 2; touch /words/ended; exit 0' TERM; while :; do sleep 1; done"
-    debian.apply(deployment("web", replicas=2), service("web"), script("last", trap, **LAST))
+    critical = last_words("critical", priorityClassName="system-node-critical")
+    debian.apply(deployment("web", replicas=2), service("web"), last_words("ordinary"), critical)
     debian.ready_pods("app=web", 2)
-    debian.kubectl("wait", "--for=condition=Ready", "pod/last", f"--timeout={170 * FACTOR:.0f}s")
+    debian.kubectl("wait", "--for=condition=Ready", "pod/ordinary", "pod/critical", f"--timeout={170 * FACTOR:.0f}s")
     until(lambda: "sampan kubelet" in output("systemd-inhibit", "--list"), "the kubelet holds up shutdowns")
+
+
+def last_words(name: str, **spec: str) -> dict[str, Any]:
+    """A pod that notes when it is told to end, and when it has."""
+    noted = f"touch /words/{name}-told; sleep 2; touch /words/{name}-ended; exit 0"
+    return script(name, f"trap '{noted}' TERM; while :; do sleep 1; done", **ENDING, **spec)
+
+
+def moment(note: str) -> float:
+    return (WORDS / note).stat().st_mtime
