@@ -55,8 +55,9 @@ def claimed(cluster: Debian, name: str, *options: str) -> None:
         **STORAGE,
     }
     cluster.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": volume})
-    bound = json.dumps({"status": {"phase": "Bound"}})
-    cluster.kubectl("patch", "pvc", name, "--subresource=status", "--type=merge", "-p", bound)
+    bound = json.dumps({**cluster.get("pvc", name), "status": {"phase": "Bound"}})
+    path = f"/api/v1/namespaces/default/persistentvolumeclaims/{name}/status"
+    cluster.kubectl("replace", "--raw", path, "-f", "-", stdin=bound)
 
 
 def pod(name: str, command: str, claim: str, *, read_only: bool = False) -> dict[str, Any]:

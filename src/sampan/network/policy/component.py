@@ -55,6 +55,8 @@ class PolicyEnforcer:
         self._backoff = Backoff(base=0.2, cap=30.0, rng=rng, jitter=0.5)
         self._admitted: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Held while the kernel is told: until then it holds less than the state says, and nobody has changed it."""
         self._rewrite, self._absent = True, False
         self._waiting: list[asyncio.Future[None]] = []
         self._problem = "not yet synchronized"
@@ -131,12 +133,13 @@ class PolicyEnforcer:
         failures = 0
         while True:
             await self._wake.wait()
-            self._wake.clear()
             for informer in self._others:
                 await informer.synced()
+            self._wake.clear()
             waiting, self._waiting = self._waiting, []
             try:
-                await self._apply()
+                async with self._turn:
+                    await self._apply()
             except (RefusedByKernel, Unusable, OSError) as error:
                 failures += 1
                 self._failed(error)
@@ -165,7 +168,10 @@ class PolicyEnforcer:
     async def _check_forever(self) -> None:
         while True:
             await self._clock.sleep(CHECK_SECONDS)
-            if not self._problem and not self._state.empty and self._damaged():
+            async with self._turn:
+                settled = not (self._problem or self._wake.is_set() or self._state.empty)
+                damaged = settled and self._damaged()
+            if damaged:
                 log.warning("network policies were changed by somebody else, writing them anew")
                 self._rewrite, self._problem = True, "rules changed by somebody else"
                 self._wake.set()

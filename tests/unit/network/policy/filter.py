@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from sampan.network.errors import RefusedByKernel
@@ -18,8 +19,12 @@ class FakeFilter:
         self.texts: list[str] = []
         self.refuse = 0
         self.touched = False
+        self.open = asyncio.Event()
+        """Texts are taken while it is set."""
+        self.open.set()
 
     async def apply(self, text: str) -> None:
+        await self.open.wait()
         self.take(text)
 
     def damaged(self, state: object) -> bool:

@@ -122,3 +122,19 @@ async def test_rules_that_somebody_changed_are_written_anew(setting: Setting) ->
     await setting.clock.advance(CHECK_SECONDS + 1)
     assert len(setting.filter.texts) == texts + 1
     assert setting.filter.texts[-1].startswith("add table inet sampan-policy\ndelete table inet sampan-policy\n")
+
+
+async def test_what_is_being_written_is_not_taken_for_damage(
+    setting: Setting, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel may be slow: it lacks what it was not told of yet."""
+    texts = len(setting.filter.texts)
+    setting.filter.open.clear()
+    setting.filter.touched = True
+    setting.api.add(api_pod("a", "10.0.0.1"), policy("p"))
+    await setting.clock.advance(3 * CHECK_SECONDS)
+    setting.filter.open.set()
+    await setting.clock.advance(2 * CHECK_SECONDS)
+    assert setting.isolated == {"10.0.0.1"}
+    assert len(setting.filter.texts) == texts + 1
+    assert "somebody else" not in caplog.text

@@ -14,7 +14,7 @@ from sampan.network.proxy import flows
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.conntrack import FlowCleaner
 from sampan.network.proxy.ipvs import messages
-from sampan.network.proxy.ipvs.interface import Interface
+from sampan.network.proxy.ipvs.interface import NAME, Interface
 from sampan.network.proxy.ipvs.messages import Held
 from sampan.network.proxy.ipvs.netlink import Ipvs
 from sampan.network.proxy.ipvs.plan import Found, State, Steps, is_ours
@@ -72,17 +72,25 @@ class IpvsBackend:
         """Looks after endpoints that are draining, too: this is asked every few seconds."""
         for virtual in self._state.draining():
             self._ipvs.send(self._state.reaped(virtual, self._ipvs.reals(virtual)))
+        lacking = self._lacking()
+        if lacking:
+            log.info("not as it was told: %s", lacking)
+        return bool(lacking)
+
+    def _lacking(self) -> str:
+        """What differs from what was written; "" when nothing does."""
         nodes, bound = self._interface.addresses()
-        if nodes != self._nodes or not self._state.bound() <= {*bound}:
-            return True
-        if not self._state.servers() <= {held.virtual for held in self._servers()}:
-            return True
+        if nodes != self._nodes:
+            return f"the node's addresses were {self._nodes} and are {nodes}"
+        if missing := self._state.bound() - {*bound}:
+            return f"{NAME} lacks {sorted(missing)[:5]}"
+        if gone := self._state.servers() - {held.virtual for held in self._servers()}:
+            return f"{len(gone)} virtual servers are gone"
         generation = self._kernel.generation()
-        if generation != self._generation:
-            if not self._has_table():
-                return True
-            self._generation = generation
-        return False
+        if generation != self._generation and not self._has_table():
+            return f"the table {TABLE} is gone"
+        self._generation = generation
+        return ""
 
     async def remove(self) -> None:
         """What has neither interface nor table is not asked for, lest the kernel load IPVS."""
