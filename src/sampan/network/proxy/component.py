@@ -284,9 +284,9 @@ class ServiceProxy:
             async with self._turn:
                 damaged = not self._rewrite and not self._pending and await self._damaged()
             if damaged:
-                log.warning("service rules were changed by somebody else, writing them anew")
+                log.warning("the kernel lacks some service rules, or the node has other addresses: writing them anew")
                 self._counts["repairs"] += 1
-                self._rewrite, self._problem = True, "rules changed by somebody else"
+                self._rewrite, self._problem = True, "rules are to be written anew"
                 self._wake.set()
 
     async def _damaged(self) -> bool:
