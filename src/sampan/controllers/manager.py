@@ -34,6 +34,9 @@ from sampan.controllers.node.eviction import TaintEvictionController
 from sampan.controllers.node.lifecycle import NodeLifecycleController
 from sampan.controllers.node.podgc import PodGcController
 from sampan.controllers.nodeipam import NodeIpamController
+from sampan.controllers.protection.attributesclass import AttributesClassProtectionController
+from sampan.controllers.protection.claim import ClaimProtectionController
+from sampan.controllers.protection.volume import VolumeProtectionController
 from sampan.controllers.quota.controller import ResourceQuotaController
 from sampan.controllers.reconciler import Controller
 from sampan.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
@@ -73,6 +76,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGcController,
+    ClaimProtectionController,
+    VolumeProtectionController,
+    AttributesClassProtectionController,
     GarbageCollector,
 )
 

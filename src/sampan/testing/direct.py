@@ -17,7 +17,10 @@ from sampan.client.config import ClientConfig
 from sampan.client.errors import Unreachable
 from sampan.client.transport import HttpFailure
 
-ADMIN = ("kubernetes-admin", ("system:masters",))
+ADMINISTRATOR: dict[str, Any] = {"user": "kubernetes-admin", "groups": ("system:masters",)}
+CONTROLLERS: dict[str, Any] = {"user": "system:kube-controller-manager", "groups": ()}
+SCHEDULER: dict[str, Any] = {"user": "system:kube-scheduler", "groups": ()}
+"""Who asks, as in a real cluster: a right that one of them lacks is missed in tests."""
 FAR = "Dec 31 23:59:59 2999 GMT"
 AGENT = ClientConfig.user_agent.encode()
 FULL_BYTES = 1 << 22
@@ -47,7 +50,11 @@ class DirectTransport:
     """A `client.transport.Transport`; `server()` is asked at each request, None meaning that it is down."""
 
     def __init__(
-        self, server: Callable[[], ApiServer | None], *, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]
+        self,
+        server: Callable[[], ApiServer | None],
+        *,
+        user: str = ADMINISTRATOR["user"],
+        groups: tuple[str, ...] = ADMINISTRATOR["groups"],
     ) -> None:
         self._server = server
         self._caller = Caller(user, groups)

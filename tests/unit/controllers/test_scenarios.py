@@ -42,6 +42,7 @@ GROUPS = (
     "policy/v1",
     "networking.k8s.io/v1",
     "rbac.authorization.k8s.io/v1",
+    "storage.k8s.io/v1",
 )
 
 

@@ -38,6 +38,7 @@ KILLED = (
     "quota-recounts",
     "replicationcontroller-scales",
     "servicecidr-waits-for-addresses",
+    "storage-in-use",
     "taint-evicts",
     "ttl-after-finished",
 )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import SystemClock
@@ -23,7 +25,7 @@ from sampan.client.rest import RestClient
 from sampan.cluster import certificates, tokenkeys
 from sampan.cluster.layout import write_private
 from sampan.store.opening import open_store
-from sampan.testing.direct import DirectTransport
+from sampan.testing.direct import ADMINISTRATOR, CONTROLLERS, SCHEDULER, DirectTransport
 from sampan.testing.local.address import Address
 from sampan.testing.local.setup import Setup, kubeconfig_file
 from sampan.testing.nodes import SimulatedNodes
@@ -111,13 +113,13 @@ class Parts:
             from sampan.controllers.context import Config as ControllersConfig
             from sampan.controllers.manager import ControllerManager
 
-            client = await self._client(address)
+            client = await self._client(address, CONTROLLERS)
             manager = ControllerManager(client, clock, rng, ControllersConfig(root_ca=ca))
             tasks.start(manager.run, name="controllers")
         if setup.scheduler:
             from sampan.scheduler.scheduler import Scheduler
 
-            scheduler = Scheduler(client=await self._client(address), clock=clock, rng=rng)
+            scheduler = Scheduler(client=await self._client(address, SCHEDULER), clock=clock, rng=rng)
             tasks.start(scheduler.run, name="scheduler", policy="restart")
         if setup.nodes:
             client = await self._client(address)
@@ -135,8 +137,8 @@ class Parts:
         while nodes.statistics()["nodes"] < self._setup.nodes:
             await self._clock.sleep(READY_LOOK_SECONDS)
 
-    async def _client(self, address: Address) -> RestClient:
-        client = RestClient(address.admin, self._clock, transport=DirectTransport(lambda: self._server))
+    async def _client(self, address: Address, user: Mapping[str, Any] = ADMINISTRATOR) -> RestClient:
+        client = RestClient(address.admin, self._clock, transport=DirectTransport(lambda: self._server, **user))
         return await self._stack.enter_async_context(client)
 
     async def _accounts(self, address: Address) -> None:

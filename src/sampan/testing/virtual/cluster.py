@@ -28,6 +28,7 @@ from sampan.controllers.context import Config
 from sampan.controllers.manager import ControllerManager
 from sampan.scheduler.scheduler import Scheduler
 from sampan.store.memory import MemoryStore
+from sampan.testing import direct
 from sampan.testing.clock import VirtualClock, settle
 from sampan.testing.direct import DirectTransport
 from sampan.testing.nodes import Behaviour, Machine, SimulatedNodes
@@ -40,6 +41,7 @@ T = TypeVar("T")
 Story = Callable[["VirtualCluster"], Awaitable[T]]
 ROOT_CA = Path(__file__).with_name("root-ca.crt")
 """No certificate: nobody in a virtual cluster speaks TLS."""
+IDENTITIES = {"controllers": direct.CONTROLLERS, "scheduler": direct.SCHEDULER}
 SETTLE_SECONDS = 5.0
 SERVER = ServerConfig(port=6443, advertise_address="10.126.0.1")
 
@@ -142,8 +144,8 @@ class VirtualCluster:
         """Ends a component wherever it stands, as SIGKILL does; nothing when it does not run."""
         if name == "apiserver":
             server, self.server = self.server, None
-            for direct in self._direct:
-                direct.drop()
+            for transport in self._direct:
+                transport.drop()
             if server is not None:
                 await server.close()
             return
@@ -210,9 +212,9 @@ class VirtualCluster:
         return random.Random(f"{self.seed}/{name}/{self._starts}")
 
     def _client(self, name: str) -> RestClient:
-        direct = DirectTransport(lambda: self.server)
-        self._direct.append(direct)
-        faulty = FaultyTransport(direct, self.clock, self._random(f"{name} network"), self._network_faults)
+        inner = DirectTransport(lambda: self.server, **IDENTITIES.get(name, direct.ADMINISTRATOR))
+        self._direct.append(inner)
+        faulty = FaultyTransport(inner, self.clock, self._random(f"{name} network"), self._network_faults)
         self._transports.append(faulty)
         return RestClient(ClientConfig(server="direct:"), self.clock, transport=faulty)
 
