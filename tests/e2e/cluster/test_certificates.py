@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import re
+import shutil
 import ssl
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,8 +32,9 @@ def test_files_are_private_and_good(cluster: Cluster) -> None:
     assert "system:kube-controller-manager" in text and "problem" not in text
 
 
-def test_all_are_renewed_while_a_client_runs(cluster: Cluster) -> None:
-    before, pids = served(cluster), {entry.name: entry.pid for entry in cluster.records.all()}
+@contextmanager
+def asking(cluster: Cluster) -> Iterator[list[str]]:
+    """A client that asks all the time; gives what has failed."""
     stop, failures = threading.Event(), []
 
     def ask() -> None:
@@ -43,14 +46,65 @@ def test_all_are_renewed_while_a_client_runs(cluster: Cluster) -> None:
     client = threading.Thread(target=ask)
     client.start()
     try:
-        assert "apiserver" in cluster.sampan("certs renew").stdout
-        until(lambda: served(cluster) != before, "the API server shows its new certificate")
-        cluster.kubectl("get", "--raw", "/api/v1/nodes")
+        yield failures
     finally:
         stop.set()
         client.join()
+
+
+def test_all_are_renewed_while_a_client_runs(cluster: Cluster) -> None:
+    before, pids = served(cluster), {entry.name: entry.pid for entry in cluster.records.all()}
+    with asking(cluster) as failures:
+        assert "apiserver" in cluster.sampan("certs renew").stdout
+        until(lambda: served(cluster) != before, "the API server shows its new certificate")
+        cluster.kubectl("get", "--raw", "/api/v1/nodes")
     assert not failures
     assert {entry.name: entry.pid for entry in cluster.records.all()} == pids
+
+
+def test_the_authority_is_replaced_while_a_client_runs(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    pki = cluster.data_dir / "pki"
+    old = [shutil.copy(pki / name, tmp_path) for name in ("admin.crt", "admin.key")]
+    before, pids = served(cluster), {entry.name: entry.pid for entry in cluster.records.all()}
+    token = cluster.kubectl("create", "token", "default").stdout.strip()
+    node = cluster.get("nodes")["items"][0]["metadata"]["name"]
+    with asking(cluster) as failures:
+        for step in range(3):
+            cluster.sampan("certs rotate-ca")
+            every_component_works(cluster, f"p{step}")
+            assert cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz").stdout == "ok"
+    assert not failures
+    assert served(cluster) != before
+    assert kubelet(cluster, "/metrics", token) == 403  # the kubelet asks the API server, which knows the token
+    assert with_certificate(cluster, *old) == 401
+    assert with_certificate(cluster, pki / "admin.crt", pki / "admin.key") == 200
+    maps = ("get", "configmap", "kube-root-ca.crt", "-o", r"jsonpath={.data.ca\.crt}")
+    authority = (pki / "ca.crt").read_text().strip()
+    until(lambda: cluster.kubectl(*maps).stdout.strip() == authority, "pods are given the new one alone")
+    assert {entry.name: entry.pid for entry in cluster.records.all()} == pids
+    assert "problem" not in cluster.sampan("certs check").stdout
+
+
+def with_certificate(cluster: Cluster, certificate: Path, key: Path) -> int:
+    """The status that the API server answers with."""
+    context = ssl.create_default_context(cafile=str(cluster.data_dir / "pki" / "ca.crt"))
+    context.load_cert_chain(certificate, key)
+    connection = http.client.HTTPSConnection("127.0.0.1", cluster.port, context=context, timeout=10)
+    connection.request("GET", "/api/v1/nodes")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def every_component_works(cluster: Cluster, name: str) -> None:
+    """A controller, the scheduler and the kubelet each do their part for a Deployment whose image there is not."""
+    cluster.kubectl("create", "deployment", name, "--image=localhost:1/none")
+
+    def told() -> bool:
+        [pod] = cluster.pods(f"app={name}")
+        return bool(pod["status"].get("containerStatuses"))
+
+    until(lambda: cluster.pods(f"app={name}") and told(), "its pod is made, placed and told of")
 
 
 def served(cluster: Cluster) -> str:
