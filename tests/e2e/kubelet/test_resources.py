@@ -99,6 +99,8 @@ async def test_a_fork_bomb_and_an_oom_kill_stay_inside(machine: Machine) -> None
         await eventually(lambda: cgroupfiles.processes(cgroups.tree, busy) >= 150, seconds=60)
         # Now each has its turn every quarter of a minute, and then the next, to die as well.
         cgroups.tree.apply(busy, Settings(cpu_quota=1000, cpu_period=100_000))
+        await node.api.delete(core_v1.Pod, "busy", "default", grace_period_seconds=1)
+        await eventually(lambda: node.get("busy") is None, seconds=40)
         await node.clear()
     finally:
         await node.stop()
