@@ -57,7 +57,7 @@ class KubeletConfig:
     """Whether containers that name no profile get the runtime's, instead of none."""
     allowed_unsafe_sysctls: Sequence[str] = ()
     """Names, or beginnings of names with `*`, of namespaced sysctls that pods may set besides the safe ones."""
-    pod_pids_limit: int = 16384
+    pod_pids_limit: int = 4096
     """-1 is no limit. Upstream sets none unless told, and one pod can then use up a node's process ids."""
     cpu_cfs_quota: bool = True
     single_process_oom_kill: bool = False

@@ -47,7 +47,7 @@ def test_a_pods_slice_holds_it(cluster: Debian) -> None:
     cluster.kubectl("wait", "--for=condition=Ready", "pod/bounded", "pod/asks", f"--timeout={170 * FACTOR:.0f}s")
     bounded = cluster.get("pod", "bounded")
     folder = slice_of(bounded["metadata"]["uid"])
-    held = {"memory.max": str(64 * MIB), "cpu.max": "10000 100000", "pids.max": "16384"}
+    held = {"memory.max": str(64 * MIB), "cpu.max": "10000 100000", "pids.max": "4096"}
     assert files(folder, *held) == held
     (container,) = bounded["status"]["containerStatuses"]
     scope = folder / f"cri-containerd-{container['containerID'].partition('//')[2]}.scope"
