@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sampan.aio.clock import timestamp
-from sampan.api.kinds import batch_v1, core_v1
+from sampan.api.kinds import batch_v1, core_v1, meta_v1
 from sampan.client.errors import Unreachable
 from sampan.controllers.cronjob import schedule
 from sampan.controllers.cronjob.controller import CronJobController
@@ -77,6 +77,28 @@ async def test_concurrency_policies(policy: str, count: int) -> None:
         assert len(jobs(w)) == count
         last = jobs(w)[-1]
         assert (last == f"tick-{(1_767_225_600 + 180) // 60}") == (policy != "Forbid")
+
+
+@pytest.mark.parametrize("policy", ["Forbid", "Replace"])
+async def test_a_job_that_somebody_made_holds_up_nothing(policy: str) -> None:
+    """As `kubectl create job --from=cronjob/tick` does; it is told of and otherwise left alone."""
+    async with world(CronJobController) as w:
+        cron = await w.api.create(cronjob("*/5 * * * *", concurrencyPolicy=policy))
+        owner = meta_v1.OwnerReference(
+            apiVersion="batch/v1", kind="CronJob", name="tick", uid=cron.metadata.uid, controller=True
+        )
+        note = {"cronjob.kubernetes.io/instantiate": "manual"}
+        spec = cron.spec.jobTemplate.spec
+        w.api.add(batch_v1.Job(metadata=meta("mine", ownerReferences=[owner], annotations=note), spec=spec))
+        await w.settle(1)
+        assert not w.api.peek(batch_v1.CronJob, "tick", "a").status.active
+        assert [reason for _, reason, _ in w.told("CronJob")] == ["UnexpectedJob"]
+        await w.settle(300)
+        assert len(jobs(w)) == 2
+        finish(w)
+        await w.settle(1)
+        seen = [message for _, reason, message in w.told("CronJob") if reason == "SawCompletedJob"]
+        assert not any("mine" in message for message in seen)
 
 
 async def test_what_was_missed_while_it_was_away_is_started_once() -> None:

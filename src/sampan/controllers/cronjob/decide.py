@@ -45,7 +45,7 @@ def decide(cron: Any, jobs: Sequence[Any], schedule: Schedule | Every, now: floa
     due, missed = _latest_due(cron, schedule, now)
     if missed > MANY_MISSED:
         advice = "Set or decrease .spec.startingDeadlineSeconds or check clock skew"
-        message = f"too many missed start times: {missed}. {advice}"
+        message = f"too many missed start times. {advice}"
         result.told.append(("Warning", "TooManyMissedTimes", message))
     if due is not None:
         _start(cron, jobs, due, now, result)
@@ -62,7 +62,7 @@ def _start(cron: Any, jobs: Sequence[Any], due: float, now: float, result: Decis
     if any(one.metadata.name == job.metadata.name for one in jobs):
         result.status.lastScheduleTime = timestamp(due)
         return
-    running = [one for one in jobs if finished(one) is None and one.metadata.deletionTimestamp is None]
+    running = [one for one in _active(cron, jobs) if one.metadata.deletionTimestamp is None]
     if running and cron.spec.concurrencyPolicy == "Forbid":
         message = "Not starting job because prior execution is running and concurrency policy is Forbid"
         result.told.append(("Normal", "JobAlreadyActive", message))
@@ -119,10 +119,21 @@ def _job(cron: Any, due: float) -> Any:
     )
 
 
+def _active(cron: Any, jobs: Sequence[Any]) -> list[Any]:
+    """The unfinished Jobs that were started for a time. One that somebody else made for the CronJob, as `kubectl create
+    job --from` does, holds up no other and is not replaced."""
+    known = {one.uid for one in (cron.status and cron.status.active) or ()}
+    return [
+        one
+        for one in jobs
+        if finished(one) is None and (one.metadata.uid in known or SCHEDULED_AT in (one.metadata.annotations or {}))
+    ]
+
+
 def _observed(cron: Any, jobs: Sequence[Any]) -> Decision:
     before = cron.status or batch_v1.CronJobStatus()
     known = {one.uid for one in before.active or ()}
-    active = sorted((one for one in jobs if finished(one) is None), key=lambda one: one.metadata.name)
+    active = sorted(_active(cron, jobs), key=lambda one: one.metadata.name)
     done = [one for one in jobs if finished(one) is not None]
     succeeded = [one.status.completionTime for one in done if finished(one).type == "Complete"]
     status = batch_v1.CronJobStatus(
@@ -137,8 +148,8 @@ def _observed(cron: Any, jobs: Sequence[Any]) -> Decision:
     ]
     told += [
         ("Warning", "UnexpectedJob", f"Saw a job that the controller did not create or forgot: {one.metadata.name}")
-        for one in active
-        if one.metadata.uid not in known and SCHEDULED_AT not in (one.metadata.annotations or {})
+        for one in jobs
+        if finished(one) is None and one not in active
     ]
     there = {one.metadata.uid for one in jobs}
     told += [
