@@ -37,8 +37,8 @@ from sampan.network.netlink.generic import HEAD
 from sampan.network.netlink.message import ACK, REQUEST, message
 from sampan.network.proxy import ServiceProxy, modes, places
 from sampan.network.proxy.backend import Backend, Change, Ports
-from sampan.network.proxy.ipvs.backend import SCHEDULER
 from sampan.network.proxy.ipvs.plan import Found, State, Steps
+from sampan.network.proxy.ipvs.tuning import Tuning
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import Settings
 from sampan.testing.fakeapi import FakeApi
@@ -211,7 +211,7 @@ def accept(server: socket.socket) -> None:
 def requests(services: int) -> dict[str, float]:
     """What ipvs mode would send: rendered and in bytes."""
     memory = resident()
-    wanted, state = all_services(services), State(Settings(cluster_cidr="10.244.0.0/16"), SCHEDULER)
+    wanted, state = all_services(services), State(Settings(cluster_cidr="10.244.0.0/16"), Tuning())
     found = {"all written, s": serialized(lambda: state.replace(wanted, Found()))}
     found["all written anew, s"] = serialized(lambda: state.replace(wanted, Found()))
     found["memory, MB"] = (resident() - memory) / 1e6

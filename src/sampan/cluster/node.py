@@ -311,10 +311,13 @@ def proxy_config(options: Options) -> ProxyConfig:
         local_addresses=options.dns_ips,
         cgroup=path_of([options.cgroup_root], cgroup_driver()),
         node_name=options.node_name,
+        node_addresses=tuple(filter(None, options.node_ip.split(","))),
     )
     try:
         if options.proxy_config:
-            config = proxyconfig.load(Path(options.proxy_config), config)
+            config = proxyconfig.load(Path(options.proxy_config), config, options.proxy_flags)
+        else:
+            config = proxyconfig.flagged(config, options.proxy_flags)
         return proxyconfig.with_mode(config, options.proxy_mode or config.mode)
     except BadProxyConfig as error:
         raise ClusterError(str(error)) from None

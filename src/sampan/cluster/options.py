@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -84,6 +85,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The service proxy's packet filter; "" for its configuration's, or nftables."""
     proxy_config: str = ""
     """A KubeProxyConfiguration file; "" for none."""
+    proxy_flags: dict[str, Any] = {}
+    """Fields of such a file that go before it: kube-proxy's flags."""
     ingress: bool = False
     """Whether this machine answers Ingresses, on `ingress_ports`: for HTTP and for TLS."""
     ingress_ports: str = "80,443"

@@ -13,6 +13,7 @@ from sampan.network.errors import Unusable
 from sampan.network.proxy.backend import Change
 from sampan.network.proxy.ipvs.backend import IpvsBackend
 from sampan.network.proxy.ipvs.plan import Found, State
+from sampan.network.proxy.ipvs.tuning import Tuning
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import IPV6, Settings
 
@@ -35,7 +36,7 @@ def ipvs(world: World) -> Iterator[IpvsBackend]:
 @pytest.mark.skipif(has_ipvs(), reason="this kernel has IPVS")
 def test_the_table_is_one_the_kernel_takes_and_ipvs_is_missed(world: World) -> None:
     port = replace(service("10.244.7.2")[0], guarded=("203.0.113.9",), source_ranges=("198.51.100.0/24",))
-    world.run(nft.apply(State(SETTINGS, "rr").replace({"d/web": (port,)}, Found((NODE,))).rules))
+    world.run(nft.apply(State(SETTINGS, Tuning()).replace({"d/web": (port,)}, Found((NODE,))).rules))
     assert VIP in world.command("nft", "list", "set", "ip", "sampan-ipvs", "cluster")
     with pytest.raises(Unusable, match="modprobe ip_vs"):
         world.run(IpvsBackend(SETTINGS).replace({}))

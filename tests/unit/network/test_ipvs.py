@@ -17,6 +17,7 @@ from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.ipvs import messages, netlink
 from sampan.network.proxy.ipvs.messages import NEW_DEST, NEW_SERVICE, Held, Real, Request, Virtual
 from sampan.network.proxy.ipvs.plan import Found, State
+from sampan.network.proxy.ipvs.tuning import Tuning
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import IPV4, IPV6, Settings
 
@@ -110,7 +111,7 @@ def test_a_service() -> None:
         external_local=True, affinity=60, source_ranges=("198.51.100.0/24",), guarded=("203.0.113.9",),
         hairpin=("10.244.0.2",),
     )  # fmt: skip
-    state, kernel = State(SETTINGS, "rr"), Kernel()
+    state, kernel = State(SETTINGS, Tuning()), Kernel()
     steps = state.replace({"d/dns": (port,)}, Found(NODES, ("10.96.0.9",)))
     kernel.take(steps.requests)
     here = {("10.244.0.2", 53): 1}
@@ -138,7 +139,7 @@ def test_a_service() -> None:
 
 @given(st.lists(st.tuples(services, st.lists(ports, max_size=1).map(tuple)), max_size=8))
 def test_updates_end_where_nothing_is_left(steps: list[tuple[str, Ports]]) -> None:
-    state, kernel, applied = State(SETTINGS, "rr"), Kernel(), dict[str, Ports]()
+    state, kernel, applied = State(SETTINGS, Tuning()), Kernel(), dict[str, Ports]()
     state.replace({}, Found(NODES))
     bound: set[str] = set()
     for service, new in [*steps, ("d/a", ()), ("d/b", ())]:
@@ -149,7 +150,7 @@ def test_updates_end_where_nothing_is_left(steps: list[tuple[str, Ports]]) -> No
         bound = (bound | {*found.come}) - {*found.gone}
         assert (len(kernel.virtual), bound) == (len(state.servers()), state.bound())
         held = Found(NODES, tuple(bound), servers=kernel.found())
-        again = State(SETTINGS, "rr").replace({key: value for key, value in applied.items() if value}, held)
+        again = State(SETTINGS, Tuning()).replace({key: value for key, value in applied.items() if value}, held)
         made_or_gone = {request.command for request in again.requests} & {NEW_SERVICE, messages.DEL_SERVICE}
         assert (again.come, again.gone, made_or_gone) == ([], [], set()), "another proxy finds them in their places"
     assert (kernel.virtual, bound) == ({}, set())
@@ -161,7 +162,7 @@ def test_addresses_of_both_families(family: object) -> None:
     address, endpoint = ("fd00:96::5", "fd01::2") if six else ("10.96.0.5", "10.244.0.2")
     port = ServicePort("sctp", (Frontend("cluster", address, 80),), (Endpoint(endpoint, 8080),), ())
     kernel = Kernel()
-    kernel.take(State(Settings(family=family), "sh").replace({"d/x": (port,)}, Found()).requests)  # type: ignore[arg-type]
+    kernel.take(State(Settings(family=family), Tuning(scheduler="sh")).replace({"d/x": (port,)}, Found()).requests)  # type: ignore[arg-type]
     assert kernel.real == {(address, socket.IPPROTO_SCTP, 80): {(endpoint, 8080): 1}}
 
 
@@ -174,7 +175,7 @@ def web(*endpoints: Endpoint, protocol: str = "tcp") -> Ports:
 
 
 def test_an_endpoint_that_goes_finishes_what_it_has() -> None:
-    state, kernel = State(SETTINGS, "rr"), Kernel()
+    state, kernel = State(SETTINGS, Tuning()), Kernel()
     kernel.take(state.replace({"d/web": web(FIRST, SECOND)}, Found()).requests)
     kernel.take(state.update([Change("d/web", (), web(SECOND))]).requests)
     assert kernel.real == {("10.96.0.5", 6, 80): {FIRST: 0, SECOND: 1}}
@@ -184,7 +185,7 @@ def test_an_endpoint_that_goes_finishes_what_it_has() -> None:
     kernel.take(state.update([Change("d/web", (), web(FIRST, SECOND))]).requests)
     assert (kernel.real, state.draining()) == ({("10.96.0.5", 6, 80): {FIRST: 1, SECOND: 1}}, [])
     kernel.take(state.update([Change("d/web", (), web(SECOND))]).requests)
-    state = State(SETTINGS, "rr")
+    state = State(SETTINGS, Tuning())
     assert state.replace({"d/web": web(SECOND)}, Found(servers=kernel.found())).requests == []
     (reals,) = kernel.found().values()
     kernel.take(state.reaped(WEB, reals))
@@ -192,7 +193,7 @@ def test_an_endpoint_that_goes_finishes_what_it_has() -> None:
 
 
 def test_datagrams_do_not_wait() -> None:
-    state, kernel = State(SETTINGS, "rr"), Kernel()
+    state, kernel = State(SETTINGS, Tuning()), Kernel()
     kernel.take(state.replace({"d/web": web(FIRST, protocol="udp")}, Found()).requests)
     kernel.take(state.update([Change("d/web", (), web(protocol="udp"))]).requests)
     assert kernel.real == {("10.96.0.5", 17, 80): {}}
@@ -207,7 +208,7 @@ def test_only_what_is_ours_goes() -> None:
     for address, port in (*ours, *others, WEB[1:]):
         kernel.take([messages.service(NEW_SERVICE, Virtual("tcp", address, port), "wlc", 0)])
     found = Found(("192.0.2.1",), ("203.0.113.9",), frozenset({"192.0.2.1 . tcp . 31000"}), kernel.found())
-    kernel.take(State(settings, "rr").replace({"d/web": web(FIRST)}, found).requests)
+    kernel.take(State(settings, Tuning()).replace({"d/web": web(FIRST)}, found).requests)
     left = {(address, port): one["scheduler"] for (address, _, port), one in kernel.virtual.items()}
     assert left == {**dict.fromkeys(others, b"wlc\0"), WEB[1:]: b"rr\0"}
 
@@ -216,7 +217,7 @@ def test_the_nodes_own_addresses_are_not_bound_again() -> None:
     """A load balancer at the node's address (as ServiceLB has it) must not make the node refuse all else there."""
     settings = Settings(nodeport_addresses=("192.0.2.0/31",))
     port = ServicePort("tcp", (Frontend("external", NODES[0], 80), Frontend("node", "", 30080)), (FIRST,), ())
-    state = State(settings, "rr")
+    state = State(settings, Tuning())
     assert state.replace({"d/web": (port,)}, Found(NODES)).come == []
     assert state.servers() == {Virtual("tcp", NODES[0], 80), Virtual("tcp", NODES[0], 30080)}
 
@@ -238,3 +239,31 @@ def test_a_kernel_without_ipvs_is_told() -> None:
         assert "modprobe ip_vs" in str(error)
     finally:
         ipvs.close()
+
+
+def test_timeouts_are_told_as_the_kernel_reads_them() -> None:
+    """IPVS_CMD_SET_CONFIG with those that are chosen: the kernel keeps what is not said."""
+    told = messages.timeouts(Tuning(tcp_seconds=900, udp_seconds=30))
+    assert told is not None
+    assert told.command == 12
+    assert attributes(told.payload) == {4: struct.pack("=I", 900), 6: struct.pack("=I", 30)}
+    assert messages.timeouts(Tuning()) is None
+
+
+def test_servers_of_excluded_networks_stay() -> None:
+    """Even ones that look like ours: at the services' network, at the interface, or once made by us."""
+    settings = Settings(cluster_cidr="10.244.0.0/16", service_cidr="10.96.0.0/16")
+    servers = [Held(Virtual("tcp", address, 80), "rr", 0) for address in ("10.96.0.7", "10.96.1.7", "192.0.2.9")]
+    found = Found(NODES, bound=("192.0.2.9",), servers={held: [] for held in servers})
+    for exclude, gone in (((), 3), (("10.96.1.0/24",), 2), (("10.96.0.0/16", "192.0.2.8/29"), 0)):
+        requests = State(settings, Tuning(exclude=exclude)).replace({}, found).requests
+        assert [request.command for request in requests] == [messages.DEL_SERVICE] * gone
+
+
+def test_the_chosen_scheduler_replaces_the_former_one() -> None:
+    port = ServicePort("tcp", (Frontend("cluster", "10.96.0.5", 80),), (Endpoint("10.244.0.2", 80),), ())
+    kernel = Kernel()
+    kernel.take(State(SETTINGS, Tuning()).replace({"d/x": (port,)}, Found()).requests)
+    found = Found(NODES, ("10.96.0.5",), servers=kernel.found())
+    kernel.take(State(SETTINGS, Tuning(scheduler="lc")).replace({"d/x": (port,)}, found).requests)
+    assert [one["scheduler"] for one in kernel.virtual.values()] == [b"lc\0"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sampan.kubelet.configuration.forms import Form, read_duration, read_integer, read_list, read_text, show_duration
+from sampan.api.durations import read_duration
+from sampan.kubelet.configuration.forms import Form, read_integer, read_list, read_text, show_duration
 from sampan.kubelet.restarts import CrashBackoff
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -15,9 +15,9 @@ import msgspec
 import yaml
 
 from sampan.api import names
+from sampan.api.durations import read_duration
 from sampan.api.errors import FieldError
 from sampan.api.validation.problems import duplicate, each_invalid, forbidden, invalid, not_supported, required
-from sampan.kubelet.configuration.forms import read_duration
 
 GROUP = "kubelet.config.k8s.io"
 VERSIONS = tuple(f"{GROUP}/{version}" for version in ("v1", "v1alpha1", "v1beta1"))

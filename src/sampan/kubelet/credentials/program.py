@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from sampan.aio.clock import Clock
-from sampan.kubelet.configuration.forms import read_duration
+from sampan.api.durations import read_duration
 from sampan.kubelet.credentials.configuration import Provider
 from sampan.kubelet.metrics.instruments import Instruments
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.aio.singleflight import SingleFlight
-from sampan.kubelet.configuration.forms import read_duration
+from sampan.api.durations import read_duration
 from sampan.kubelet.credentials.account import Accounts, Identity, NoIdentity, identity_of
 from sampan.kubelet.credentials.configuration import Provider
 from sampan.kubelet.credentials.program import Ask, ProviderFailure, Request, Response

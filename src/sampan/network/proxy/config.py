@@ -8,17 +8,25 @@ Source: "kube-proxy Configuration (v1alpha1)".
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from sampan.codec import yaml
+from sampan.api.durations import read_duration
+from sampan.codec import mergepatch, yaml
+from sampan.network.proxy.ipvs.tuning import Tuning
 from sampan.network.proxy.settings import FAMILIES, Family, Settings, family_of, of_family
+from sampan.network.proxy.tracking import Tracking
 
 MODES = ("nftables", "iptables", "ipvs", "ebpf")
 HEALTH_PORT, METRICS_PORT = 10256, 10249
+HEAD = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}
+PRIMARY = "primary"
+"""In place of networks: the node's own addresses answer node ports, no others."""
+EMPTY: Mapping[str, Any] = {}
 Place = tuple[str, int]
 
 
@@ -49,6 +57,16 @@ class Ipvs(Rules, forbid_unknown_fields=True):
     udpTimeout: str = ""
 
 
+class Conntrack(msgspec.Struct, forbid_unknown_fields=True):
+    maxPerCore: int | None = None
+    min: int | None = None
+    tcpEstablishedTimeout: str | None = None
+    tcpCloseWaitTimeout: str | None = None
+    tcpBeLiberal: bool = False
+    udpTimeout: str | None = None
+    udpStreamTimeout: str | None = None
+
+
 class KubeProxyConfiguration(msgspec.Struct, forbid_unknown_fields=True):
     apiVersion: str
     kind: str
@@ -72,7 +90,7 @@ class KubeProxyConfiguration(msgspec.Struct, forbid_unknown_fields=True):
     clusterCIDR: str = ""
     nodePortAddresses: list[str] | None = None
     oomScoreAdj: int | None = None
-    conntrack: dict[str, Any] = {}
+    conntrack: Conntrack = msgspec.field(default_factory=Conntrack)
     configSyncPeriod: str = ""
     portRange: str = ""
     windowsRunAsService: bool = False
@@ -80,8 +98,8 @@ class KubeProxyConfiguration(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyConfig:
-    """`cluster_cidrs`, `service_cidrs`: one of each family that is served; `scheduler` is IPVS's, `strict_arp` whether
-    other interfaces keep silent about its addresses; a place that is None is not answered at."""
+    """`cluster_cidrs`, `service_cidrs`: one of each family that is served; `node_addresses`: what "primary" stands for
+    among `nodeport_addresses`; a place that is None is not answered at."""
 
     mode: str = MODES[0]
     cluster_cidrs: tuple[str, ...] = ()
@@ -91,8 +109,9 @@ class ProxyConfig:
     localhost_nodeports: bool = True
     masquerade_all: bool = False
     local_interface: str = ""
-    scheduler: str = "rr"
-    strict_arp: bool = False
+    ipvs: Tuning = field(default_factory=Tuning)
+    tracking: Tracking = field(default_factory=Tracking)
+    node_addresses: tuple[str, ...] = ()
     cgroup: str = ""
     node_name: str = ""
     kubeconfig: str = ""
@@ -112,12 +131,19 @@ class ProxyConfig:
             cluster_cidr=next(iter(of_family(family, self.cluster_cidrs)), ""),
             service_cidr=next(iter(of_family(family, self.service_cidrs)), ""),
             skip=tuple(sorted(of_family(family, self.local_addresses))),
-            nodeport_addresses=of_family(family, self.nodeport_addresses),
+            nodeport_addresses=self._answering(family),
             localhost_nodeports=self.localhost_nodeports,
             masquerade_all=self.masquerade_all,
             local_interface=self.local_interface,
             cgroup=self.cgroup,
         )
+
+    def _answering(self, family: Family) -> tuple[str, ...]:
+        """Networks whose addresses answer node ports. Without a primary address of the family it is the loopback's."""
+        if PRIMARY not in self.nodeport_addresses:
+            return of_family(family, self.nodeport_addresses)
+        bits = 128 if family is FAMILIES["IPv6"] else 32
+        return tuple(f"{one}/{bits}" for one in of_family(family, self.node_addresses)) or (family.loopback,)
 
 
 def with_mode(config: ProxyConfig, mode: str) -> ProxyConfig:
@@ -127,19 +153,32 @@ def with_mode(config: ProxyConfig, mode: str) -> ProxyConfig:
     return replace(config, mode=mode)
 
 
-def load(path: Path, base: ProxyConfig) -> ProxyConfig:
-    """`base` with what the file says; raises BadProxyConfig with the file's name."""
+def load(path: Path, base: ProxyConfig, flags: Mapping[str, Any] = EMPTY) -> ProxyConfig:
+    """`base` with what the file says, and over that `flags`, of the file's form; raises BadProxyConfig with the file's
+    name."""
     try:
-        found = msgspec.convert(yaml.decode(path.read_bytes()), KubeProxyConfiguration)
-        return _applied(base, found)
+        return _read(yaml.decode(path.read_bytes()), base, flags)
     except OSError as error:
         raise BadProxyConfig(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, BadProxyConfig) as error:
         raise BadProxyConfig(f"{path}: {error}") from None
 
 
+def flagged(base: ProxyConfig, flags: Mapping[str, Any]) -> ProxyConfig:
+    """`base` with kube-proxy's flags, which are fields of its file; raises BadProxyConfig."""
+    try:
+        return _read(HEAD, base, flags) if flags else base
+    except ValueError as error:
+        raise BadProxyConfig(f"options: {error}") from None
+
+
+def _read(given: Any, base: ProxyConfig, flags: Mapping[str, Any]) -> ProxyConfig:
+    over = mergepatch.apply(given, flags) if isinstance(given, dict) else given
+    return _applied(base, msgspec.convert(over, KubeProxyConfiguration))
+
+
 def _applied(base: ProxyConfig, found: KubeProxyConfiguration) -> ProxyConfig:
-    if (found.apiVersion, found.kind) != ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"):
+    if {"apiVersion": found.apiVersion, "kind": found.kind} != HEAD:
         raise BadProxyConfig("not a KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1")
     config = with_mode(base, found.mode or base.mode)
     own = {"iptables": found.iptables, "ipvs": found.ipvs}.get(config.mode, found.nftables)
@@ -147,17 +186,49 @@ def _applied(base: ProxyConfig, found: KubeProxyConfiguration) -> ProxyConfig:
     return replace(
         config,
         cluster_cidrs=_cidrs(found.clusterCIDR.split(",")) or config.cluster_cidrs,
-        nodeport_addresses=_cidrs(found.nodePortAddresses or ()),
+        nodeport_addresses=_node_ports(found.nodePortAddresses or ()),
         localhost_nodeports=config.localhost_nodeports if localhost is None else localhost,
         masquerade_all=own.masqueradeAll,
         local_interface=_local_interface(found),
-        scheduler=found.ipvs.scheduler or config.scheduler,
-        strict_arp=found.ipvs.strictARP,
+        ipvs=_tuning(found.ipvs),
+        tracking=_tracking(found.conntrack),
         node_name=found.hostnameOverride or config.node_name,
         kubeconfig=found.clientConnection.get("kubeconfig", ""),
         health=_place(found.healthzBindAddress, config.health),
         metrics=_place(found.metricsBindAddress, config.metrics),
     )
+
+
+def _tuning(found: Ipvs) -> Tuning:
+    return Tuning(
+        scheduler=found.scheduler or Tuning.scheduler,
+        strict_arp=found.strictARP,
+        exclude=_cidrs(found.excludeCIDRs or ()),
+        tcp_seconds=_seconds(found.tcpTimeout),
+        tcp_fin_seconds=_seconds(found.tcpFinTimeout),
+        udp_seconds=_seconds(found.udpTimeout),
+    )
+
+
+def _tracking(found: Conntrack) -> Tracking:
+    return Tracking(
+        per_core=found.maxPerCore,
+        least=found.min,
+        established_seconds=_seconds(found.tcpEstablishedTimeout),
+        close_wait_seconds=_seconds(found.tcpCloseWaitTimeout),
+        liberal=found.tcpBeLiberal,
+        udp_seconds=_seconds(found.udpTimeout),
+        udp_stream_seconds=_seconds(found.udpStreamTimeout),
+    )
+
+
+def _seconds(text: str | None) -> int:
+    """Whole seconds; 0 for what is not said."""
+    return int(read_duration(text)) if text else 0
+
+
+def _node_ports(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return (PRIMARY,) if PRIMARY in texts else _cidrs(texts)
 
 
 def _local_interface(found: KubeProxyConfiguration) -> str:

@@ -12,7 +12,7 @@ from sampan.client.informers import Informers
 from sampan.client.interface import Client
 from sampan.network import httpserver
 from sampan.network.liveness.component import PeerLiveness
-from sampan.network.proxy import conntrack, httpd, modes
+from sampan.network.proxy import conntrack, httpd, modes, tracking
 from sampan.network.proxy.component import ServiceProxy
 from sampan.network.proxy.config import ProxyConfig
 
@@ -56,6 +56,7 @@ class ProxyDaemon:
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place."""
+        tracking.apply(self._config.tracking)
         async with TaskOwner("proxy") as owner:
             if self._own_informers:
                 self._informers.start(owner)

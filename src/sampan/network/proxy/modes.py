@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from sampan.network.proxy.backend import Backend, Removable
@@ -33,23 +33,20 @@ USED = {"nftables": {"nftables"}, "iptables": {"iptables"}, "ipvs": {"ipvs"}, "e
 
 def chosen(config: ProxyConfig) -> dict[str, Backend]:
     """The backend of the configured mode for each address family."""
-    if config.mode == "ipvs":
-        make: Callable[[Settings], Backend] = partial(
-            IpvsBackend, scheduler=config.scheduler, strict_arp=config.strict_arp
-        )
-    else:
-        make = BACKENDS[config.mode]
+    make = partial(IpvsBackend, tuning=config.ipvs) if config.mode == "ipvs" else BACKENDS[config.mode]
     return {family.name: make(config.settings(family)) for family in config.families}
 
 
 def former(config: ProxyConfig) -> list[Removable]:
     """What modes other than the configured one may have left, without what that uses itself."""
-    used = USED[config.mode]
-    return [
-        make(config.settings(family)) for name, make in PARTS.items() for family in config.families if name not in used
-    ]
+    return _parts(config, PARTS.keys() - USED[config.mode])
 
 
 def all_parts(config: ProxyConfig) -> list[Removable]:
     """What any mode may have left."""
-    return [make(config.settings(family)) for make in PARTS.values() for family in config.families]
+    return _parts(config, PARTS.keys())
+
+
+def _parts(config: ProxyConfig, names: Collection[str]) -> list[Removable]:
+    makers = PARTS | {"ipvs": partial(IpvsBackend, tuning=config.ipvs)}
+    return [makers[name](config.settings(family)) for name in makers if name in names for family in config.families]

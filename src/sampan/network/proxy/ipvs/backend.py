@@ -19,6 +19,7 @@ from sampan.network.proxy.ipvs.messages import Held
 from sampan.network.proxy.ipvs.netlink import Ipvs
 from sampan.network.proxy.ipvs.plan import Found, State, Steps, is_ours
 from sampan.network.proxy.ipvs.table import TABLE
+from sampan.network.proxy.ipvs.tuning import DEFAULT, Tuning
 from sampan.network.proxy.settings import Settings, family_of
 
 log = logging.getLogger(__name__)
@@ -32,18 +33,18 @@ SYSCTLS = {
 held on to an endpoint that is gone, or that is going, is led to another."""
 STRICT_ARP = {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
 """Only the interface that has an address answers for it, as those want who announce load balancers' addresses."""
-SCHEDULER = "rr"
 
 
 class IpvsBackend:
     """`proxy.backend.Backend` by IPVS, in the network namespace of this process."""
 
-    def __init__(self, settings: Settings, *, scheduler: str = SCHEDULER, strict_arp: bool = False) -> None:
+    def __init__(self, settings: Settings, *, tuning: Tuning = DEFAULT) -> None:
         self._settings = settings
-        self._sysctls = SYSCTLS | (STRICT_ARP if strict_arp else {})
+        self._sysctls = SYSCTLS | (STRICT_ARP if tuning.strict_arp else {})
         self._ipvs = Ipvs()
         self._interface = Interface(settings.family)
-        self._state = State(settings, scheduler)
+        self._tuning = tuning
+        self._state = State(settings, tuning)
         self._nft = nft.Session()
         self._kernel = RuleSet()
         self._cleaner = FlowCleaner()
@@ -54,6 +55,8 @@ class IpvsBackend:
         servers = self._servers()
         for name, value in self._sysctls.items():
             sysctl.ensure(name, value)
+        if (timeouts := messages.timeouts(self._tuning)) is not None:
+            self._ipvs.send([timeouts])
         self._interface.ensure()
         found = await self._found(servers)
         self._nodes = found.nodes
@@ -98,7 +101,9 @@ class IpvsBackend:
         if there or self._has_table():
             try:
                 found = await self._found(self._servers())
-                own = [held.virtual for held in found.servers if is_ours(held.virtual, found, self._settings)]
+                own = [
+                    held.virtual for held in found.servers if is_ours(held.virtual, found, self._settings, self._tuning)
+                ]
                 self._ipvs.send([messages.removal(virtual) for virtual in own])
             except (Unusable, OSError) as error:
                 log.info("no virtual servers to take away error=%s", error)

@@ -7,10 +7,13 @@ import struct
 from typing import NamedTuple
 
 from sampan.network.netlink.message import attribute, attributes, nested, number, text
+from sampan.network.proxy.ipvs.tuning import Tuning
 from sampan.network.proxy.model import Endpoint
 
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE = 1, 2, 3, 4
 NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = 5, 6, 7, 8
+SET_CONFIG = 12
+TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP = 4, 5, 6
 SERVICE, DEST = 1, 2
 AF, PROTOCOL, ADDRESS, PORT, SCHEDULER, FLAGS, TIMEOUT, NETMASK = 1, 2, 3, 4, 6, 7, 8, 9
 TO_ADDRESS, TO_PORT, FORWARDING, WEIGHT, UPPER, LOWER, ACTIVE, INACTIVE, TO_FAMILY = 1, 2, 3, 4, 5, 6, 7, 8, 11
@@ -81,6 +84,17 @@ def destination(command: int, virtual: Virtual, endpoint: Endpoint, weight: int 
         attribute(TO_FAMILY, struct.pack("=H", family)),
     )
     return Request(command, nested(SERVICE, _identity(virtual)) + nested(DEST, *parts))
+
+
+def timeouts(tuning: Tuning) -> Request | None:
+    """How long connections are remembered; what is 0 stays as it is, None when all is."""
+    given = {
+        TIMEOUT_TCP: tuning.tcp_seconds,
+        TIMEOUT_TCP_FIN: tuning.tcp_fin_seconds,
+        TIMEOUT_UDP: tuning.udp_seconds,
+    }
+    parts = [number(kind, seconds) for kind, seconds in given.items() if seconds]
+    return Request(SET_CONFIG, b"".join(parts)) if parts else None
 
 
 def question(virtual: Virtual) -> Request:

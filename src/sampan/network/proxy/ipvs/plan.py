@@ -26,6 +26,7 @@ from sampan.network.proxy.ipvs.messages import (
     Virtual,
 )
 from sampan.network.proxy.ipvs.table import TABLE, table_text
+from sampan.network.proxy.ipvs.tuning import Tuning
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import Settings
 
@@ -82,9 +83,10 @@ class Steps(NamedTuple):
 
 
 class State:
-    def __init__(self, settings: Settings, scheduler: str) -> None:
+    def __init__(self, settings: Settings, tuning: Tuning) -> None:
         self._settings = settings
-        self._scheduler = scheduler
+        self._tuning = tuning
+        self._scheduler = tuning.scheduler
         self._plans: dict[str, Plan] = {}
         self._lines: dict[Claim, dict[str, Balanced]] = {}
         self._draining: dict[Virtual, set[Endpoint]] = {}
@@ -98,7 +100,7 @@ class State:
             self._take(service, self._plan(ports))
         before: Plan = {Bound(address): THERE for address in found.bound}
         for held, reals in found.servers.items():
-            if held.virtual in self._lines or is_ours(held.virtual, found, self._settings):
+            if held.virtual in self._lines or is_ours(held.virtual, found, self._settings, self._tuning):
                 used = tuple(real.endpoint for real in reals if real.weight)
                 before[held.virtual] = Balanced(used, held.affinity if held.scheduler == self._scheduler else UNLIKE)
                 self._draining[held.virtual] = {real.endpoint for real in reals if not real.weight}
@@ -229,8 +231,11 @@ class State:
                 yield messages.destination(DEL_DEST, virtual, endpoint)
 
 
-def is_ours(virtual: Virtual, found: Found, settings: Settings) -> bool:
-    """Whether we made it: the address is the interface's or of the services' network, or the table says so."""
+def is_ours(virtual: Virtual, found: Found, settings: Settings, tuning: Tuning) -> bool:
+    """Whether we made it: the address is the interface's or of the services' network, or the table says so; none of the
+    excluded networks' counts."""
+    if tuning.excludes(virtual.address):
+        return False
     if virtual.address in found.bound or key_of(virtual) in found.served:
         return True
     network = settings.service_cidr
