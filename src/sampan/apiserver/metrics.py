@@ -7,14 +7,11 @@ number of series is bounded whatever is asked for.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import socket
-from functools import cache
 from typing import TYPE_CHECKING
 
 from sampan.api.registry import Kind
 from sampan.apiserver import exposition, version
+from sampan.apiserver.auth import ownname
 from sampan.apiserver.exposition import Histogram
 from sampan.apiserver.http.exchange import Answer, Response
 from sampan.apiserver.request import Request
@@ -192,7 +189,7 @@ class Metrics:
 
 
 def _of_reloads(reloader: Reloader) -> list[str]:
-    controller, server = f"apiserver_{reloader.what}_config_controller", f'apiserver_id_hash="{_identity()}"'
+    controller, server = f"apiserver_{reloader.what}_config_controller", f'apiserver_id_hash="{ownname.digest()}"'
     taken = {"success": reloader.succeeded, "failure": reloader.failed}
     return [
         *exposition.counts(
@@ -214,14 +211,6 @@ def _of_reloads(reloader: Reloader) -> list[str]:
             {f'{server},hash="{reloader.taken}"': 1},
         ),
     ]
-
-
-@cache
-def _identity() -> str:
-    """The digest of the server's name as KEP-1965 makes it: of the digest of its machine's name."""
-    machine = base64.b32encode(hashlib.sha256(socket.gethostname().encode()).digest()[:16])
-    name = f"apiserver-{machine.decode().rstrip('=').lower()}"
-    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def key_of(request: Request) -> Key:

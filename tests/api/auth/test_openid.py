@@ -219,11 +219,12 @@ def test_the_file_is_taken_up_when_it_changes(world: Any) -> None:
     taken = hashlib.sha256(document(changed).encode()).hexdigest()
     assert re.search(rf'{reloads}_last_config_info{server}hash="sha256:{taken}"}} 1\n', metrics)
     which = f'jwt_issuer_hash="sha256:{hashlib.sha256(world.one.url.encode()).hexdigest()}"'
-    for told in (
-        *(f'latency_seconds_count{{result="{result}",{which}}}' for result in ("success", "failure")),
-        f'jwks_fetch_last_timestamp_seconds{{result="success",{which}}}',
-    ):
-        assert f"apiserver_authentication_jwt_authenticator_{told}" in metrics
+    for result in ("success", "failure"):
+        latency = f'latency_seconds_count{{result="{result}",{which}}}'
+        assert f"apiserver_authentication_jwt_authenticator_{latency}" in metrics
+    fetched, told = "apiserver_authentication_jwt_authenticator_jwks_fetch", rf"{server}{which}"
+    assert re.search(rf'{fetched}_last_timestamp_seconds{told},result="success"}} \d', metrics)
+    assert len(re.findall(rf'{fetched}_last_key_set_info{told},hash="sha256:[0-9a-f]{{64}}"}} 1\n', metrics)) == 1
 
 
 def test_a_bad_file_ends_the_start_with_its_fields(world: Any, tmp_path: Path) -> None:

@@ -57,8 +57,12 @@ HISTOGRAMS: dict[str, tuple[tuple[str, ...], tuple[float, ...], str]] = {
 }
 GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     f"{JWT}_jwks_fetch_last_timestamp_seconds": (
-        ("result", "jwt_issuer_hash"),
+        ("apiserver_id_hash", "jwt_issuer_hash", "result"),
         "When an issuer was last asked for its keys.",
+    ),
+    f"{JWT}_jwks_fetch_last_key_set_info": (
+        ("apiserver_id_hash", "jwt_issuer_hash", "hash"),
+        "The keys that an issuer last told, by their digest.",
     ),
 }
 ATTEMPTS = {
@@ -83,6 +87,12 @@ class Tally:
 
     def mark(self, name: str, value: float, *labels: str) -> None:
         self._gauges[name][labels] = value
+
+    def forget(self, name: str, *labels: str) -> None:
+        """What was marked with labels that begin with these is no more."""
+        marks = self._gauges[name]
+        for key in [key for key in marks if key[: len(labels)] == labels]:
+            del marks[key]
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         series = self._histograms[name]

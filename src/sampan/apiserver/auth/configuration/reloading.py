@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from sampan.aio.clock import Clock
 from sampan.aio.files import Watched
+from sampan.apiserver.auth import ownname
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -54,4 +54,4 @@ class Reloader:
             log.info("configuration taken up what=%s file=%s", self.what, self._file)
 
     def _digest(self) -> str:
-        return f"sha256:{hashlib.sha256(self._file.read_bytes()).hexdigest()}"
+        return ownname.sha256(self._file.read_bytes())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
+from sampan.apiserver.auth import ownname
 from sampan.apiserver.auth.authenticator import Rejected
 from sampan.apiserver.auth.bearer import Answer, Audiences, Outcome
 from sampan.apiserver.auth.claims import issuer
@@ -19,6 +19,8 @@ from sampan.apiserver.auth.oidc.keyset import KeySet
 from sampan.apiserver.auth.oidc.mapping import IdentityMapping
 from sampan.apiserver.auth.oidc.tokens import OidcTokens
 from sampan.apiserver.auth.tally import FAILURE, JWT, SUCCESS, Tally
+
+FETCHED, KEY_SET = f"{JWT}_jwks_fetch_last_timestamp_seconds", f"{JWT}_jwks_fetch_last_key_set_info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ class Issuers:
         self._ways = ways
         for close in _ends(before.values(), distributed):
             self._spawn(close, "oidc-close")
+        for url in {place[0] for place in before} - {place[0] for place in self._keys}:
+            for name in (FETCHED, KEY_SET):
+                self._tally.forget(name, ownname.digest(), hashed(url))
 
     def start(self, tasks: TaskOwner) -> None:
         """Ask the issuers for their keys; `tasks` owns whoever does."""
@@ -117,14 +122,20 @@ class Issuers:
         return {place[0]: keys.problem for place, keys in self._keys.items()}
 
     def _made(self, told: Issuer) -> KeySet:
-        asked = partial(self._asked, hashed(told.url))
         getter = self._open(told.url, told.certificateAuthority)
-        keys = KeySet(told.url, getter, self._clock, told.discoveryURL, asked=asked)
+        asked = partial(self._asked, told.url)
+        keys = KeySet(told.url, getter, self._clock, told.discoveryURL, asked=lambda result: asked(keys, result))
         self._spawn(keys.run, "oidc-discovery")
         return keys
 
-    def _asked(self, which: str, result: str) -> None:
-        self._tally.mark(f"{JWT}_jwks_fetch_last_timestamp_seconds", self._clock.now(), result, which)
+    def _asked(self, url: str, keys: KeySet, result: str) -> None:
+        if keys not in self._keys.values():
+            return  # it was taken out meanwhile
+        which = ownname.digest(), hashed(url)
+        self._tally.mark(FETCHED, self._clock.now(), *which, result)
+        if result == SUCCESS:
+            self._tally.forget(KEY_SET, *which)
+            self._tally.mark(KEY_SET, 1, *which, ownname.sha256(keys.document))
 
     def _elsewhere(self, entry: Entry) -> Distributed | None:
         """Groups of a claim may be elsewhere; an expression takes what is in the token."""
@@ -144,7 +155,7 @@ class Issuers:
 @lru_cache(maxsize=128)
 def hashed(url: str) -> str:
     """An issuer as metrics tell it: its address is nobody's business who reads them."""
-    return f"sha256:{hashlib.sha256(url.encode()).hexdigest()}"
+    return ownname.sha256(url.encode())
 
 
 def _ends(keys: Iterable[KeySet], distributed: Iterable[Distributed]) -> list[Callable[[], Awaitable[None]]]:

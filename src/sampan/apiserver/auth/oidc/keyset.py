@@ -45,8 +45,8 @@ class _Set(msgspec.Struct):
 
 
 class KeySet:
-    """`keys` is empty until the issuer has been reached; `problem` tells why it has not. `asked` is told of each try
-    whether it was a "success" or a "failure".
+    """`keys` is empty until the issuer has been reached; `problem` tells why it has not; `document` is what they were
+    read from. `asked` is told of each try whether it was a "success" or a "failure".
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class KeySet:
         self._asked = -AGAIN_SECONDS
         self._asking: asyncio.Task[None] | None = None
         self.keys: tuple[Key, ...] = ()
+        self.document = b""
         self.problem = "not asked yet"
 
     async def run(self) -> None:
@@ -98,7 +99,9 @@ class KeySet:
         try:
             if not self._address:
                 self._address = await self._discover()
-            found = msgspec.json.decode(await self._document(self._address), type=_Set).keys
+            document = await self._document(self._address)
+            found = msgspec.json.decode(document, type=_Set).keys
+            self.document = document
             self.keys, self.problem = tuple(found[:MOST_KEYS]), "" if found else f"{self._address} holds no keys"
         except Unreachable as error:
             self.problem = str(error)
