@@ -21,6 +21,7 @@ from sampan.client.errors import Unreachable
 from sampan.client.rest import RestClient
 from sampan.cluster import identities, names, options, preflight, sample, supervise
 from sampan.cluster.errors import ClusterError
+from sampan.cluster.looking import pause
 from sampan.cluster.nodes import machines, namespaces
 from sampan.cluster.nodes.plan import Place, Plan
 from sampan.cluster.options import Options
@@ -31,7 +32,6 @@ from sampan.cri.client import CriClient
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.oci import import_image
 
-POLL_SECONDS = 0.05
 WAIT_SECONDS = 90.0
 
 
@@ -179,6 +179,7 @@ class Bringup:
         deadline = self.clock.monotonic() + self.patience
         last = "no answer yet"
         while True:
+            begun = self.clock.monotonic()
             try:
                 if await ready():
                     return
@@ -188,7 +189,7 @@ class Bringup:
             if self.clock.monotonic() > deadline:
                 log = self.options.layout.log
                 raise ClusterError(f"after {self.patience:.0f} s not yet: {what} (last: {last}); the logs are in {log}")
-            await self.clock.sleep(POLL_SECONDS)
+            await self.clock.sleep(pause(self.clock.monotonic() - begun))
 
     def _check_supervisor(self) -> None:
         """Raises ClusterError with the end of its log when nobody keeps the processes running."""

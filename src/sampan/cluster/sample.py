@@ -13,6 +13,7 @@ from sampan.aio.clock import Clock
 from sampan.api.errors import AlreadyExists
 from sampan.api.kinds import apps_v1, core_v1, meta_v1
 from sampan.client.interface import Client
+from sampan.cluster.looking import pause
 from sampan.cri.builtin import SAMPLE_IMAGE
 
 NAME = "hello"
@@ -72,6 +73,7 @@ async def answer(client: Client, clock: Clock, seconds: float) -> tuple[Any, str
     timeout = aiohttp.ClientTimeout(total=2)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         while True:
+            begun = clock.monotonic()
             try:
                 async with session.get(f"http://{found.spec.clusterIP}/") as response:
                     text = (await response.text()).strip()
@@ -81,4 +83,4 @@ async def answer(client: Client, clock: Clock, seconds: float) -> tuple[Any, str
                 pass
             if clock.monotonic() > deadline:
                 raise TimeoutError(f"the sample's Service did not answer within {seconds:.0f} s")
-            await clock.sleep(0.05)
+            await clock.sleep(pause(clock.monotonic() - begun))
