@@ -15,7 +15,8 @@ from sampan.kubelet.steps.workspace import Interrupted, Worker
 
 
 class Endings:
-    """`known_pod()` is the pod with its latest status; `interrupt_stops` is called when less time is left for stops."""
+    """`known_pod()` is the pod with its latest status, `tell` makes an event on it; `interrupt_stops` is called when
+    less time is left for stops."""
 
     def __init__(
         self,
@@ -23,11 +24,13 @@ class Endings:
         clock: Clock,
         *,
         known_pod: Callable[[], Any],
+        tell: Callable[[str, str, str, str], None],
         interrupt_stops: Callable[[], None],
     ) -> None:
         self._worker = worker
         self._clock = clock
         self._known_pod = known_pod
+        self._tell = tell
         self._interrupt_stops = interrupt_stops
         self._told = asyncio.Event()
 
@@ -44,6 +47,8 @@ class Endings:
             # Containers are being stopped with more time than they have now: begin again with less.
             self._interrupt_stops()
         memory.hooks.clear()
+        if ending.reason:
+            self._tell("", "Normal", ending.reason, ending.message)
         self.begin(ending)
 
     def begin(self, ending: Ending) -> None:

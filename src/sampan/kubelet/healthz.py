@@ -14,7 +14,10 @@ ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 )
 MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-PATHS = (b"/healthz", b"/healthz/ping", b"/healthz/syncloop")
+CHECKS = ("ping", "log", "syncloop")
+"""What upstream's looks at. Whoever answers here does all of it: log and loop are this loop's."""
+PATHS = (b"/healthz", *(f"/healthz/{check}".encode() for check in CHECKS))
+VERBOSE = "".join(f"[+]{check} ok\n" for check in CHECKS) + "healthz check passed\n"
 MOST_BYTES = 8192
 PATIENCE = 5.0
 

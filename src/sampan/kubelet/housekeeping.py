@@ -17,6 +17,8 @@ from sampan.kubelet.static.node import NodeStaticPods
 from sampan.kubelet.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
+AGAIN = 5.0
+"""Seconds until the next look when the runtime was away, or what static pods there are was not known."""
 
 
 class Housekeeping:
@@ -59,13 +61,20 @@ class Housekeeping:
             self._writes.close()
 
     async def _run(self) -> None:
+        clock, seconds = self._given.clock, self._given.config.housekeeping
         while True:
-            if self._runtime.watcher.available and self._static.sources.ready:
-                try:
-                    await self._clear()
-                except RuntimeFailure as error:
-                    log.warning("housekeeping was cut short error=%s", error)
-            await self._given.clock.sleep(self._given.config.housekeeping)
+            await clock.sleep(seconds if await self._done() else min(AGAIN, seconds))
+
+    async def _done(self) -> bool:
+        """Whether everything was cleared; if not, it is tried again soon."""
+        if not (self._runtime.watcher.available and self._static.sources.ready):
+            return False
+        try:
+            await self._clear()
+        except RuntimeFailure as error:
+            log.warning("housekeeping was cut short error=%s", error)
+            return False
+        return True
 
     async def _clear(self) -> None:
         """Clears once; raises RuntimeFailure."""

@@ -61,6 +61,7 @@ class NodeApi:
             ("GET", "/metrics/resource", self._resource),
             ("GET", "/metrics/cadvisor", self._cadvisor),
             ("GET", "/metrics/probes", self._probes),
+            ("GET", "/metrics/slis", self._indicators),
             ("GET", "/configz", self._configz),
             ("GET", "/statusz", self._statusz),
         ]
@@ -113,6 +114,9 @@ class NodeApi:
 
     async def _probes(self, _: web.Request) -> web.Response:
         return text(exposition.text(probes.families(self._pods.all())).encode())
+
+    async def _indicators(self, _: web.Request) -> web.Response:
+        return text(exposition.text(self.instruments.indicators()).encode())
 
     async def _configz(self, _: web.Request) -> web.Response:
         return answer({"kubeletconfig": shown(self._config)})

@@ -68,6 +68,7 @@ class KubeletServer:
         self.port = config.port or 0
         self._routes: list[tuple[str, str, Handler]] = [
             ("GET", "/healthz", self._healthz),
+            ("GET", "/healthz/{check}", self._healthz),
             ("GET", "/containerLogs/{namespace}/{pod}/{container}", self._container_logs),
             ("*", "/exec/{namespace}/{pod}/{container}", self._upgrade_required),
             ("*", "/attach/{namespace}/{pod}/{container}", self._upgrade_required),
@@ -116,8 +117,13 @@ class KubeletServer:
                 return web.Response(status=refused.status, text=refused.text)
         return await handler(request)
 
-    async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok")
+    async def _healthz(self, request: web.Request) -> web.Response:
+        """Of everything, or of the one check that is named."""
+        check = request.match_info.get("check")
+        if check is not None and check not in healthz.CHECKS:
+            return web.Response(status=404, text="404 page not found\n")
+        self._instruments.healthy(healthz.CHECKS if check is None else (check,))
+        return web.Response(text=healthz.VERBOSE if check is None and "verbose" in request.query else "ok")
 
     async def _upgrade_required(self, _: web.Request) -> web.Response:
         """For what asks for a stream without asking for the protocol of one."""

@@ -78,6 +78,7 @@ class PodWorker:
             self,
             context.clock,
             known_pod=self._reporter.known_pod,
+            tell=self.tell,
             interrupt_stops=self._steps.interrupt_stops,
         )
         self.or_ending = self._endings.unless

@@ -94,7 +94,17 @@ async def kill_runtime(n: MortalNode) -> None:
     n.runtime.come_back()
 
 
-DEATHS = [*((life, kill_kubelet) for life in LIVES), ("begins", kill_runtime), ("ends", kill_runtime)]
+async def kill_both(n: MortalNode) -> None:
+    """As when the machine's services are restarted by an upgrade."""
+    await n.kill()
+    n.runtime.go_away()
+    await n.start()
+    await n.advance(2)
+    n.runtime.come_back()
+
+
+DEATHS = [(life, kill) for life in LIVES for kill in (kill_kubelet, kill_runtime)]
+DEATHS += [("restarts", kill_both), ("ends", kill_both)]
 
 
 @pytest.mark.parametrize(("life", "kill"), DEATHS)

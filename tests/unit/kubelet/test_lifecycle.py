@@ -318,6 +318,8 @@ async def test_a_deadline_ends_the_pod_as_failed(tmp_path: Path) -> None:
         assert n.status().phase == "Running"
         await n.advance(2)
         assert (n.status().phase, n.status().reason) == ("Failed", "DeadlineExceeded")
+        told = [event for event in n.events() if event.startswith("DeadlineExceeded")]
+        assert told == ["DeadlineExceeded: Pod was active on the node longer than the specified deadline"]
         assert n.runtime.running() == []
         assert n.container().state.terminated.exitCode == 143
 

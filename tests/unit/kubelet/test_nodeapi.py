@@ -286,6 +286,16 @@ async def test_other_answers(serving: Any) -> None:
         assert config["authentication"]["anonymous"] == {"enabled": False}
 
 
+async def test_health_check_by_check(serving: Any) -> None:
+    async with serving as n:
+        assert (await get(n, "/healthz?verbose"))[1] == "[+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed\n"
+        assert await get(n, "/healthz/syncloop") == (200, "ok")
+        assert (await get(n, "/healthz/nonsense"))[0] == 404
+        told = (await get(n, "/metrics/slis"))[1]
+        assert 'kubernetes_healthcheck{name="ping",type="healthz"} 1\n' in told
+        assert 'kubernetes_healthchecks_total{name="syncloop",status="success",type="healthz"} 2\n' in told
+
+
 async def test_cve_2019_11248_healthz_of_its_own_and_nothing_beside(tmp_path: Path, unused_port: int) -> None:
     async with node(tmp_path, healthz_port=unused_port):
         for path, code in (("/healthz", b"200"), ("/secrets", b"404"), ("/debug/pprof/", b"404")):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter as PlainCounts
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from sampan.kubelet.metrics.exposition import Family
+from sampan.kubelet.metrics.exposition import Family, Sample
 from sampan.kubelet.metrics.plain import PlainCounter
 
 FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -27,6 +28,7 @@ class Instruments:
         self.registry = CollectorRegistry()
         self._monotonic = monotonic
         self._relisted: float | None = None
+        self._checks: PlainCounts[str] = PlainCounts()
         ProcessCollector(registry=self.registry)
         self._constants(node_name, version)
         self._of_the_runtime()
@@ -166,6 +168,19 @@ class Instruments:
         """Something was done to a volume."""
         status = "success" if ok else "fail-unknown"
         self.storage_operations.labels("false", operation, status, plugin).observe(seconds)
+
+    def healthy(self, checks: Iterable[str]) -> None:
+        """These were asked for, and well."""
+        self._checks.update(checks)
+
+    def indicators(self) -> list[Family]:
+        """/metrics/slis: each health check that was ever asked for, and how often (KEP-3466)."""
+        now = [Sample({"name": name, "type": "healthz"}, 1) for name in self._checks]
+        counts = [Sample({"name": n, "status": "success", "type": "healthz"}, c) for n, c in self._checks.items()]
+        return [
+            Family("kubernetes_healthcheck", "gauge", "This metric records the result of a single healthcheck.", now),
+            Family("kubernetes_healthchecks_total", "counter", "The results of all healthcheck.", counts),
+        ]
 
     def families(self) -> list[Family]:
         """What the registry does not hold."""
