@@ -1,8 +1,10 @@
 """Keeping container logs small: a log past its size is renamed, the runtime opens a new one, the oldest are deleted.
 
-Rotated logs are named `<n>.log.<time>`; all but the newest are compressed (`.gz`), before the next one joins them.
-Logs that grow are looked at every ten seconds. One that has not grown since is watched by the kernel for its next write
-and costs nothing until then, so that the price of looking follows what is written and not how many pods there are.
+Rotated logs are named `<n>.log.<time>`; all but the newest are compressed (`.gz`), when the next one has joined them.
+Logs that grow are looked at every ten seconds; while one fills much faster, so often that it gets little larger than it
+may, and nothing is compressed, for it will soon be deleted. One that has not grown since is watched by the kernel for
+its next write and costs nothing until then, so that the price of looking follows what is written and not how many pods
+there are.
 (Kubelet configuration: containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval.)
 """
 
@@ -28,6 +30,10 @@ log = logging.getLogger(__name__)
 COMPRESSED = ".gz"
 UNFINISHED = ".tmp"
 CHUNK = 64 << 10
+SHORTEST_PAUSE = 1.0
+"""Seconds between looks at what grows fast."""
+MUCH = 2
+"""How many times its size a log may grow between two looks before it counts as fast."""
 
 
 class Writes(Protocol):
@@ -49,20 +55,23 @@ class LogRotation:
         self._open_writes = writes
         self._sizes: dict[Path, int] = {}
         self._quiet: set[Path] = set()
+        self._pause = config.log_check
+        self._grown = 0
         self.looks = 0
 
     async def run(self) -> None:
         """Looks until cancelled."""
         writes = self._open_writes()
         while True:
-            await self._clock.sleep(self._config.log_check)
+            await self._clock.sleep(self._pause)
             await self.rotate(writes)
+            self._pause = pause(self._pause, self._grown, self._config)
 
     async def rotate(self, writes: Writes) -> int:
         """Looks once at the logs that grow; returns how many were rotated."""
         running = self._running()
         self._quiet &= running.keys()
-        rotated = 0
+        rotated = self._grown = 0
         for path in running.keys() - self._quiet:
             try:
                 rotated += await self._care_for(path, running[path], writes)
@@ -99,6 +108,7 @@ class LogRotation:
             size = path.lstat().st_size
         except FileNotFoundError:
             return None
+        self._grown = max(self._grown, size - self._sizes.get(path, 0))
         if self._sizes.get(path) == size and size <= self._config.log_max_bytes:
             self._watch(path, size, writes)
         self._sizes[path] = size
@@ -110,7 +120,8 @@ class LogRotation:
             self._quiet.add(path)
 
     async def _rotate(self, path: Path, container_id: str) -> None:
-        await self._make_room(path)
+        for former in excess(rotated_logs(path), self._config.log_max_files):
+            former.unlink(missing_ok=True)
         newest = renamed(path, former_name(path, self._clock.now()))
         try:
             await self._runtime.reopen_log(container_id)
@@ -118,15 +129,22 @@ class LogRotation:
             # The runtime still writes to the renamed file: give it back its name.
             renamed(newest, path)
             raise
+        self._sizes[path] = 0
+        if self._pause >= self._config.log_check:
+            await self._compress_former(path, newest)
 
-    async def _make_room(self, path: Path) -> None:
-        """Deletes and compresses former logs so that one more may join them."""
-        for former in excess(rotated_logs(path), self._config.log_max_files):
-            former.unlink(missing_ok=True)
+    async def _compress_former(self, path: Path, newest: Path) -> None:
         for former in rotated_logs(path):
-            if former.suffix != COMPRESSED:
+            if former != newest and former.suffix != COMPRESSED:
                 with contextlib.suppress(OSError):
                     await compress(former, self._clock)
+
+
+def pause(last: float, grown: int, config: KubeletConfig) -> float:
+    """Seconds until the next look, when a log grew by so many bytes in the `last`."""
+    if grown * config.log_check <= MUCH * config.log_max_bytes * last:
+        return config.log_check
+    return min(max(last * config.log_max_bytes / grown, SHORTEST_PAUSE), config.log_check)
 
 
 def rotated_logs(path: Path) -> list[Path]:

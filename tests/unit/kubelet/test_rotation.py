@@ -12,7 +12,8 @@ import pytest
 
 from sampan.aio.inotify import FileWrites
 from sampan.kubelet import rotation
-from sampan.kubelet.rotation import compress, excess, rotated_logs
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.rotation import compress, excess, pause, rotated_logs
 from sampan.testing.clock import VirtualClock
 
 from .harness import Node, node
@@ -51,6 +52,35 @@ async def test_former_logs_are_compressed_and_the_oldest_go(tmp_path: Path) -> N
         n.runtime.exit("c", 1)
         await n.advance(60)
         assert names(log_of(n)) == ["1.log", "2.log"], "an instance's former logs go with it"
+
+
+async def test_a_flood_is_looked_at_more_often_and_not_compressed(tmp_path: Path) -> None:
+    async with node(tmp_path, **SETTINGS) as n:
+        n.pod()
+        await n.advance(1)
+        path = log_of(n)
+        path.write_text("x" * MOST * 50)
+        await n.advance(9)
+        looks = len(n.runtime.called("reopen_log"))
+        for _ in range(5):
+            path.write_text("x" * MOST * 5)
+            await n.advance(1)
+        assert len(n.runtime.called("reopen_log")) - looks == 5
+        assert names(path) == ["0.log"] * 4
+        path.write_text("x" * (MOST + 1))
+        await n.advance(12)
+        path.write_text("x" * (MOST + 1))
+        await n.advance(12)
+        assert names(path) == ["0.log", "0.log", "0.log.gz", "0.log.gz"]
+
+
+@pytest.mark.parametrize(
+    ("last", "grown", "seconds"),
+    [(10, 0, 10), (10, 2000, 10), (10, 4000, 2.5), (10, 10**9, 1), (1, 100, 10), (1, 1000, 1), (2.5, 1000, 2.5)],
+)
+def test_how_soon_to_look_again(last: float, grown: int, seconds: float) -> None:
+    config = KubeletConfig(node_name="n", node_ips=(), root=Path("/r"), log_max_bytes=MOST)
+    assert pause(last, grown, config) == seconds
 
 
 async def test_two_rotations_in_a_second_have_names_in_their_order(tmp_path: Path) -> None:
