@@ -28,6 +28,7 @@ from sampan.cri.snapshots import Snapshots
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.kubelet import Kubelet
 from sampan.testing.fakeapi import FakeApi
+from sampan.volumes.mounter import KernelMounter
 
 from ..patience import FACTOR
 
@@ -126,6 +127,7 @@ class Node:
             log_check=0.5,
             log_max_bytes=LOG_BYTES,
         )
+        self.mount_program = "mount"
         self.runtime: CriClient
         self.kubelet: Kubelet
         self._task: asyncio.Task[None]
@@ -140,6 +142,7 @@ class Node:
             rng=random.Random(),
             config=self.config,
             views=self.views,
+            mounter=KernelMounter(self.clock, program=self.mount_program),
         )
         self._task = asyncio.create_task(self.kubelet.run())
 

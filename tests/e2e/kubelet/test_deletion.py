@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sampan.api.errors import ServiceUnavailable
 from sampan.api.kinds import core_v1
 
-from .harness import Node, eventually
+from .harness import Machine, Node, eventually, running_node
 
 MOUNTS = Path("/proc/self/mounts")
 GRACE = 2
@@ -81,6 +84,26 @@ async def test_while_its_volume_is_missing(node: Node) -> None:
     )
     await eventually(lambda: any(event.startswith("FailedMount") for event in node.events()))
     await goes(node)
+
+
+async def test_while_its_volume_is_being_mounted(machine: Machine) -> None:
+    """By a program that waits for a file server; it ends with the pod. Others start meanwhile."""
+    node = Node(machine)
+    program, began = node.folder / "hangs", node.folder / "began"
+    program.write_text(f"#!/bin/sh\necho $$ > {began}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    node.mount_program = str(program)
+    async with running_node(node):
+        node.pod(
+            volumes=[{"name": "v", "nfs": {"server": "192.0.2.9", "path": "/p"}}],
+            containers=[shell("true", volumeMounts=[{"name": "v", "mountPath": "/v"}])],
+        )
+        await eventually(lambda: began.exists() and began.read_text().strip())
+        node.pod("other")
+        await node.running("other")
+        await goes(node)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(began.read_text()), 0)
 
 
 async def test_while_its_post_start_hook_hangs(node: Node) -> None:

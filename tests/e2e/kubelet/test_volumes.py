@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -97,6 +98,63 @@ async def test_what_the_api_gives_cannot_be_written(node: Node) -> None:
     assert [(m.name, m.mountPath, m.recursiveReadOnly) for m in shown] == [
         (v["name"], f"/v/{v['name']}", None) for v in volumes
     ]
+
+
+async def test_every_type_of_host_path(node: Node, device: Path) -> None:
+    """What is there is checked, what may be made is made; what is something else is told and holds the pod."""
+    folder = node.folder / "things"
+    folder.mkdir()
+    (folder / "file").write_text("text\n")
+    (folder / "link").symlink_to("file")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "s"))
+        there = [
+            ("", folder),
+            ("Directory", folder),
+            ("DirectoryOrCreate", folder / "new/deep"),
+            ("File", folder / "link"),
+            ("FileOrCreate", folder / "made"),
+            ("Socket", folder / "s"),
+            ("CharDevice", Path("/dev/null")),
+            ("BlockDevice", device),
+        ]
+        names = [f"v{number}" for number in range(len(there))]
+        volumes = [
+            {"name": name, "hostPath": {"path": str(path), "type": kind}}
+            for name, (kind, path) in zip(names, there, strict=True)
+        ]
+        mounts = [{"name": name, "mountPath": f"/{name}"} for name in names]
+        script = "cat /v0/file; for n in 1 2 3 4 5 6 7; do stat -c '%F' /v$n; done"
+        told = await output(node, script, volumes=volumes, container={"volumeMounts": mounts})
+    assert told.splitlines() == SEEN
+    assert [oct((folder / name).stat().st_mode & 0o777) for name in ("new/deep", "made")] == ["0o755", "0o644"]
+    for number, (kind, said) in enumerate(WRONG.items()):
+        wrong = {"name": "v", "hostPath": {"path": str(folder / ("file" if "Dir" in kind else "new")), "type": kind}}
+        node.pod(
+            f"w{number}", volumes=[wrong], containers=[shell("true", volumeMounts=[{"name": "v", "mountPath": "/v"}])]
+        )
+        await eventually(lambda said=said: f"/things/{said}" in str(node.events()), about=node.events)
+
+
+SEEN = [
+    "text",
+    "directory",
+    "directory",
+    "regular file",
+    "regular empty file",
+    "socket",
+    "character special file",
+    "block special file",
+]
+WRONG = {
+    "Directory": "file is not a directory",
+    "DirectoryOrCreate": "file is not a directory",
+    "File": "new is not a file",
+    "FileOrCreate": "new is not a file",
+    "Socket": "new is not a socket file",
+    "CharDevice": "new is not a character device",
+    "BlockDevice": "new is not a block device",
+}
 
 
 def local_claim(node: Node, name: str, path: Path, mode: str = "Filesystem", **local: str) -> dict[str, Any]:
