@@ -14,12 +14,13 @@ from sampan.kubelet.actions import StartContainer
 from sampan.kubelet.cgroup.names import cgroup_parent
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
+from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import pod_hostname
 from sampan.kubelet.resize.amounts import amounts
 from sampan.kubelet.resources import container_resources
 from sampan.kubelet.security import container_security, sandbox_security
-from sampan.kubelet.spec import grace_seconds, host_network, spec_hash
+from sampan.kubelet.spec import grace_seconds, host_network, spec_hash, stop_signal
 
 PROTOCOLS = {"TCP": 0, "UDP": 1, "SCTP": 2}
 TERMINATION_PATH = "/dev/termination-log"
@@ -100,7 +101,7 @@ def container_config(
     Raises ConfigError.
     """
     own_mount = pb.Mount(container_path=termination_path(container), host_path=str(termination_file))
-    return pb.ContainerConfig(
+    made = pb.ContainerConfig(
         metadata=pb.ContainerMetadata(name=container.name, attempt=start.restarts),
         image=pb.ImageSpec(image=image.id, user_specified_image=container.image or ""),
         command=[expand(word, environment) for word in container.command or ()],
@@ -121,6 +122,17 @@ def container_config(
             ),
         ),
     )
+    if stop_signal(container):
+        made.stop_signal = signal_number(stop_signal(container))
+    return made
+
+
+def signal_number(name: str) -> int:
+    """CRI's number of a signal, heeded by runtimes that know of it (KEP-4960). Raises ConfigError."""
+    try:
+        return int(pb.Signal.Value(name))
+    except ValueError:
+        raise ConfigError(f"{name} is no signal that a container can be stopped with") from None
 
 
 def notes(pod: Any, container: Any, start: StartContainer, termination_file: Path) -> dict[str, str]:

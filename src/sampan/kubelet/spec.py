@@ -64,6 +64,12 @@ def post_start(container: Any) -> Any | None:
     return container.lifecycle.postStart if container.lifecycle else None
 
 
+def stop_signal(container: Any) -> str:
+    """The signal that ends the container as CRI calls it (`SIGRTMIN+1` is SIGRTMINPLUS1 there), "" for the image's."""
+    wanted = (container.lifecycle.stopSignal if container.lifecycle else None) or ""
+    return wanted.replace("+", "PLUS").replace("-", "MINUS")
+
+
 def pre_stop(container: Any) -> Any | None:
     """The hook that runs before the container is told to stop."""
     return container.lifecycle.preStop if container.lifecycle else None

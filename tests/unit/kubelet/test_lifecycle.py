@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from sampan.api.kinds import core_v1
+from sampan.cri.messages import pb
 from sampan.kubelet.handlers import Answer
 from sampan.kubelet.hooks import failure
 from sampan.kubelet.spec import spec_hash
@@ -264,6 +265,19 @@ async def test_ids_of_containers_begin_with_what_the_runtime_calls_itself(tmp_pa
         n.runtime.exit("c", 3)
         await n.advance(1)
         assert n.container().lastState.terminated.containerID.startswith("fake://")
+
+
+async def test_stop_signals_are_handed_on(tmp_path: Path) -> None:
+    wanted = {"a": "SIGUSR1", "b": "SIGRTMIN+3", "c": "SIGRTMAX-14"}
+    async with node(tmp_path) as n:
+        named = [{"name": name, "lifecycle": {"stopSignal": signal}} for name, signal in wanted.items()]
+        n.pod(os={"name": "linux"}, containers=[*named, {"name": "d"}])
+        await n.advance(1)
+        found = [pb.Signal.Name(n.runtime.config(name).stop_signal) for name in "abcd"]
+        assert found == ["SIGUSR1", "SIGRTMINPLUS3", "SIGRTMAXMINUS14", "RUNTIME_DEFAULT"]
+        n.pod("q", os={"name": "linux"}, containers=[{"name": "e", "lifecycle": {"stopSignal": "SIGNAL"}}])
+        await n.advance(1)
+        assert n.container("e", "q").state.waiting.reason == "CreateContainerConfigError"
 
 
 async def test_a_pre_stop_hook_uses_up_grace(tmp_path: Path) -> None:
