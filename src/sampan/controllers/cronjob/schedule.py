@@ -2,8 +2,8 @@
 
 Minute, hour, day of month, month and day of week; each `*` or `?`, a number or name, a range, a step (`*/15`,
 `8-18/2`), or several joined by commas. When both days are restricted a day that matches either counts. In a zone with
-daylight saving, an hour that does not exist is skipped and one that comes twice counts in its first pass. Source:
-CronJob concepts page, "Schedule syntax" and "Time zones".
+daylight saving, an hour that does not exist is skipped and one that comes twice counts twice, so that what runs every
+few minutes has no gap. Source: CronJob concepts page, "Schedule syntax" and "Time zones".
 """
 
 from __future__ import annotations
@@ -65,13 +65,21 @@ class Schedule:
     def _within(self, year: int, month: int, day: int, moment: float) -> float | None:
         """The first time of that day later than `moment`."""
         for hour in sorted(self.hours):
-            for minute in sorted(self.minutes):
-                local = datetime(year, month, day, hour, minute, tzinfo=self.zone)
-                stamp = local.timestamp()
-                exists = datetime.fromtimestamp(stamp, self.zone).hour == hour
-                if stamp > moment and exists:
-                    return stamp
+            for fold in (0, 1):
+                for minute in sorted(self.minutes):
+                    stamp = _stamp(datetime(year, month, day, hour, minute, fold=fold, tzinfo=self.zone))
+                    if stamp is not None and stamp > moment:
+                        return stamp
         return None
+
+
+def _stamp(local: datetime) -> float | None:
+    """None for a time that does not exist, and for the second pass of one that comes once."""
+    stamp = local.timestamp()
+    if local.fold and local.replace(fold=0).timestamp() == stamp:
+        return None
+    there = datetime.fromtimestamp(stamp, local.tzinfo)
+    return stamp if (there.hour, there.minute) == (local.hour, local.minute) else None
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def parse(expression: str, zone: str | None = None) -> Schedule | Every:
         hours=_field(hour, 0, 23),
         days=_field(day, 1, 31),
         months=_field(month, 1, 12, MONTHS),
-        weekdays=frozenset(number % 7 for number in _field(weekday, 0, 7, DAYS)),
+        weekdays=_field(weekday, 0, 6, DAYS),
         either_day=not (_open(day) or _open(weekday)),
         zone=_zone(zone),
     )
