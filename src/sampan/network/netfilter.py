@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 NETLINK_NETFILTER = 12
-GET_CHAIN, GET_RULE, GET_SET, GET_GENERATION = (10 << 8 | kind for kind in (4, 7, 10, 16))
+GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS, GET_GENERATION = (10 << 8 | kind for kind in (4, 7, 10, 13, 16))
 REQUEST, DUMP = 0x1, 0x300
 ERROR, DONE = 2, 3
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
@@ -24,6 +24,7 @@ HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY = 1, 3, 4, 5
 RULE_TABLE, RULE_CHAIN = 1, 2
 SET_TABLE, SET_NAME, SET_COUNT = 1, 2, 20
+ELEMENTS_TABLE, ELEMENTS_SET, ELEMENTS = 1, 2, 3
 DROP = 0
 
 
@@ -62,11 +63,22 @@ class RuleSet:
         found = self._ask(GET_RULE, REQUEST | DUMP, _attribute(RULE_TABLE, table.encode() + b"\0"), NUMBERS[family])
         return Counter(_text(rule[RULE_CHAIN]) for rule in _of(found, family, table, RULE_TABLE))
 
-    def element_counts(self, family: str, table: str) -> dict[str, int]:
-        """How many elements each map and set of a table has; {} where the kernel does not tell (before Linux 6.16)."""
+    def element_counts(self, family: str, table: str, names: Iterable[str] | None = None) -> dict[str, int]:
+        """How many elements these maps and sets of a table have, None for all; what is not there is left out."""
         found = _of(self._ask(GET_SET, REQUEST | DUMP), family, table, SET_TABLE)
-        counts = {_text(held[SET_NAME]): held.get(SET_COUNT) for held in found}
-        return {name: int(struct.unpack(">I", count)[0]) for name, count in counts.items() if count is not None}
+        told = {_text(held[SET_NAME]): held.get(SET_COUNT) for held in found}
+        counts = {}
+        for name in told if names is None else told.keys() & set(names):
+            count = told[name]
+            # Before Linux 6.16 the kernel does not tell.
+            counts[name] = struct.unpack(">I", count)[0] if count else self.elements(family, table, name)
+        return counts
+
+    def elements(self, family: str, table: str, name: str) -> int:
+        """How many elements a map or set has, by having all of them told: 20 ms for 30,000."""
+        which = _attribute(ELEMENTS_TABLE, table.encode() + b"\0") + _attribute(ELEMENTS_SET, name.encode() + b"\0")
+        parts = self._ask(GET_ELEMENTS, REQUEST | DUMP, which, NUMBERS[family])
+        return sum(sum(1 for _ in _attributes(held.get(ELEMENTS, b""), 0)) for _, held in parts)
 
     def close(self) -> None:
         """Gives the socket back; the next question makes another."""

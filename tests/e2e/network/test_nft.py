@@ -52,7 +52,7 @@ def test_what_the_kernel_holds(world: World) -> None:
     assert mine == {Chain("ip", "t", "c", "forward", True), Chain("ip", "t", "empty", "", False)}
     assert rules.rule_counts("ip", "t") == {"c": 1}
     assert rules.rule_counts("ip6", "t") == {}
-    assert rules.element_counts("ip", "t") in ({"s": 2}, {})
+    assert rules.element_counts("ip", "t") == {"s": 2}
     world.command("nft", "table ip6 t { chain c { accept; drop; }; }")
     assert (rules.rule_counts("ip", "t"), rules.rule_counts("ip6", "t")) == ({"c": 1}, {"c": 2}), "of one name each"
     rules.close()

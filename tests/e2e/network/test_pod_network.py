@@ -176,6 +176,8 @@ IPTABLES = (
     "-t nat -A PREROUTING -p tcp --dport 81 -j MINE",
     "-t nat -A MINE -p tcp -j REDIRECT --to-ports 80",
     "-t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE",
+    "-N DOCKER-USER",
+    "-A FORWARD -j DOCKER-USER",
     "-N GUARD",
     "-A FORWARD -j GUARD",
     "-A GUARD -s 172.17.0.0/16 -j ACCEPT",
@@ -185,7 +187,8 @@ IPTABLES = (
 
 def foreign(world: World) -> list[str]:
     tables = [world.command("nft", "list", "table", *table) for table in (("inet", "wall"), ("ip", "other"))]
-    return tables + [world.command("iptables", "-t", table, "-S") for table in ("nat", "filter")]
+    programs = ("iptables", "iptables-legacy")
+    return tables + [world.command(name, "-t", table, "-S") for name in programs for table in ("nat", "filter")]
 
 
 def test_foreign_rules_stay_as_they_are(bare: World) -> None:
@@ -193,6 +196,7 @@ def test_foreign_rules_stay_as_they_are(bare: World) -> None:
     bare.command("bash", "-c", f"nft -f - <<'END'\n{FOREIGN}END")
     for rule in IPTABLES:
         bare.command("iptables", *rule.split())
+        bare.command("iptables-legacy", *rule.split())
     before = foreign(bare)
     bare.run(cni.install(bare.pod_network))
     ports = (ServicePort("tcp", (Frontend("cluster", "10.96.3.4", 80),), (Endpoint("10.244.7.2", 80),), ()),)
@@ -206,6 +210,7 @@ def test_foreign_rules_stay_as_they_are(bare: World) -> None:
         assert now[:2] == before[:2]
         assert mode == "iptables" or now == before
         assert set(before[2].splitlines()) <= set(now[2].splitlines())
+        assert now[4:] == before[4:]
         backend.close()
     for part in modes.all_parts(config):
         bare.run(part.remove())

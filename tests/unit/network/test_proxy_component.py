@@ -145,6 +145,16 @@ async def test_foreign_damage_is_repaired(setting: Setting) -> None:
     assert setting.proxy.statistics()["repairs"] == 1
 
 
+async def test_everything_is_written_anew_every_hour(setting: Setting) -> None:
+    """Whoever exchanged a rule for another was not noticed by counting."""
+    await setting.clock.advance(3500)
+    assert setting.backend.calls == ["replace"]
+    await setting.clock.advance(3700)
+    assert setting.backend.calls == ["replace"] * 3
+    assert setting.proxy.healthy()
+    assert setting.proxy.statistics()["repairs"] == 0
+
+
 async def test_what_changes_while_all_is_written_is_written_then() -> None:
     class Slow(FakeBackend):
         written = asyncio.Event()

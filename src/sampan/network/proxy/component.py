@@ -39,6 +39,9 @@ COALESCE_SECONDS = 0.01
 """Least time between two transactions; changes that come faster share one."""
 CHECK_SECONDS = 5.0
 """How often it is asked whether somebody else touched our rules: one netlink message."""
+FULL_SECONDS = 3600.0
+"""How often everything is written anew though nobody seems to have touched it, as upstream does: a rule that was
+exchanged for another is missed by counting."""
 PATIENCE_SECONDS = 60.0
 """How long a change may wait before load balancers are told, as with kube-proxy."""
 
@@ -279,8 +282,12 @@ class ServiceProxy:
         return service_ports(service, self._slices.index(SERVICE_INDEX, key), view)
 
     async def _check_forever(self) -> None:
+        written = self._clock.monotonic()
         while True:
             await self._clock.sleep(CHECK_SECONDS)
+            if self._clock.monotonic() - written >= FULL_SECONDS:
+                written, self._rewrite = self._clock.monotonic(), True
+                self._wake.set()
             async with self._turn:
                 damaged = not self._rewrite and not self._pending and await self._damaged()
             if damaged:

@@ -70,7 +70,7 @@ class NftablesBackend:
         if generation == self._generation:
             return False
         self._verified += 1
-        whole = self._is_whole()
+        whole = await asyncio.to_thread(self._is_whole)
         if whole:
             self._generation = generation
         return not whole
@@ -118,9 +118,8 @@ class NftablesBackend:
         if self._kernel.rule_counts(family, table) != self._table.rule_counts():
             return False
         wanted = self._table.element_counts()
-        counts = self._kernel.element_counts(family, table)
-        ours = ruleset.maps(self._settings).keys() & counts.keys() - UNCOUNTED
-        return all(counts[name] == wanted[name] for name in ours)
+        counts = self._kernel.element_counts(family, table, ruleset.maps(self._settings).keys() - UNCOUNTED)
+        return all(count == wanted[name] for name, count in counts.items())
 
     def _existing_chains(self) -> list[str]:
         mine = tuple(self._table.name.split())
