@@ -8,7 +8,7 @@ from typing import Any
 from sampan.cri.messages import pb
 from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.podsecurity import APPARMOR_ANNOTATION
-from sampan.kubelet.spec import full_name
+from sampan.kubelet.spec import all_containers, ephemeral_containers, full_name
 from sampan.kubelet.userids import LENGTH
 
 MASKED_PATHS = (
@@ -66,10 +66,11 @@ def id_mapping(users: int | None) -> list[Any]:
 
 
 def sandbox_security(pod: Any, users: int | None = None) -> Any:
+    """What a container is made with has to say anew: a debugging one may be privileged where no other was."""
     context = pod.spec.securityContext
     return pb.LinuxSandboxSecurityContext(
         namespace_options=namespaces(pod, users=users),
-        privileged=any(is_privileged(c) for c in [*(pod.spec.initContainers or ()), *pod.spec.containers]),
+        privileged=any(is_privileged(c) for c in [*all_containers(pod), *ephemeral_containers(pod)]),
         run_as_user=number(context.runAsUser if context else None),
         run_as_group=number(context.runAsGroup if context and context.runAsUser is not None else None),
         supplemental_groups=groups(pod),

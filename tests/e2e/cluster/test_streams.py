@@ -18,6 +18,8 @@ from sampan.testing.ports import free_port
 from .harness import Cluster, until
 from .manifests import SAMPLE, deployment, script
 
+SYS_ADMIN = 21
+"""The number of the capability CAP_SYS_ADMIN."""
 TERMINAL = "tty; until stty size 2>/dev/null | grep '33 99'; do sleep 0.1; done; exec cat"
 
 
@@ -125,20 +127,23 @@ def test_ports_are_forwarded(cluster: Cluster, namespace: str, kubectl: str) -> 
 
 
 def test_debug_adds_a_container_and_attaches(shell: Cluster) -> None:
+    """A privileged one in a pod that had none."""
     done = shell.kubectl(
         "debug",
         "shell",
         "--image",
         SAMPLE,
         "--image-pull-policy=IfNotPresent",
+        "--profile=sysadmin",
         "-i",
         "--quiet",
         "--",
-        "echo",
-        "found",
+        *("grep", "CapEff", "/proc/self/status"),
         check=False,
     )
-    assert "found" in done.stdout + shell.kubectl("logs", "shell", "--all-containers").stdout
+    told = done.stdout + shell.kubectl("logs", "shell", "--all-containers").stdout
+    rights = int(told.partition("CapEff:")[2].split()[0], 16)
+    assert rights >> SYS_ADMIN & 1
 
 
 def test_debug_of_a_node_and_of_a_copy(shell: Cluster, kubectl: str) -> None:

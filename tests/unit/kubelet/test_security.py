@@ -45,6 +45,8 @@ def test_privileged_hides_nothing() -> None:
     assert not found.masked_paths
     made = pod({"securityContext": {"privileged": True}}, hostPID=True, shareProcessNamespace=True)
     assert sandbox_security(made).privileged
+    debugged = pod({}, ephemeralContainers=[{"name": "d", "securityContext": {"privileged": True}}])
+    assert sandbox_security(debugged).privileged
     assert sandbox_security(made).namespace_options.pid == pb.NODE
 
 
