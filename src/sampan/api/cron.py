@@ -85,7 +85,8 @@ def parse(text: str) -> Schedule:
 
 
 def _starred(field: str) -> bool:
-    return any(part.split("/")[0] in ("*", "?") for part in field.split(","))
+    """`*/2` is a restriction like any other."""
+    return any(part in ("*", "?", "*/1", "?/1") for part in field.split(","))
 
 
 def _word(text: str) -> Schedule:

@@ -1,31 +1,19 @@
-"""Cron expressions: five fields, or a nickname, in a time zone. Pure.
+"""When a cron expression (`sampan.api.cron`) is due, in a time zone. Pure.
 
-Minute, hour, day of month, month and day of week; each `*` or `?`, a number or name, a range, a step (`*/15`,
-`8-18/2`), or several joined by commas. When both days are restricted a day that matches either counts. In a zone with
+When both days, of the month and of the week, are restricted, a day that matches either counts. In a zone with
 daylight saving, an hour that does not exist is skipped and one that comes twice counts twice, so that what runs every
 few minutes has no gap. Source: CronJob concepts page, "Schedule syntax" and "Time zones".
 """
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-NICKNAMES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
-DAYS = {name.lower(): (number + 1) % 7 for number, name in enumerate(calendar.day_abbr)}
+from sampan.api import cron
+
 HORIZON_DAYS = 366 * 5
-EVERY = "@every "
 
 
 class ScheduleError(ValueError):
@@ -97,67 +85,21 @@ def parse(expression: str, zone: str | None = None) -> Schedule | Every:
     if expression.startswith(("TZ=", "CRON_TZ=")):
         named, _, expression = expression.partition(" ")
         zone = named.partition("=")[2]
-    expression = expression.strip()
-    if expression.startswith(EVERY):
-        return Every(_duration(expression.removeprefix(EVERY)))
-    fields = NICKNAMES.get(expression, expression).split()
-    if len(fields) != 5:
-        raise ScheduleError(f"expected exactly 5 fields, found {len(fields)}: {expression!r}")
-    minute, hour, day, month, weekday = fields
+    try:
+        found = cron.parse(expression.strip())
+    except cron.CronError as error:
+        raise ScheduleError(str(error)) from error
+    if found.every_seconds:
+        return Every(found.every_seconds)
     return Schedule(
-        minutes=_field(minute, 0, 59),
-        hours=_field(hour, 0, 23),
-        days=_field(day, 1, 31),
-        months=_field(month, 1, 12, MONTHS),
-        weekdays=_field(weekday, 0, 6, DAYS),
-        either_day=not (_open(day) or _open(weekday)),
+        minutes=found.minutes,
+        hours=found.hours,
+        days=found.days,
+        months=found.months,
+        weekdays=found.weekdays,
+        either_day=not (found.any_day or found.any_weekday),
         zone=_zone(zone),
     )
-
-
-def _open(field: str) -> bool:
-    return field[0] in "*?"
-
-
-def _field(text: str, low: int, high: int, names: dict[str, int] | None = None) -> frozenset[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        span, slash, step = part.partition("/")
-        if slash and not (step.isdecimal() and int(step)):
-            raise ScheduleError(f"bad step in {part!r}")
-        if span in ("*", "?"):
-            first, last = low, high
-        else:
-            start, dash, end = span.partition("-")
-            first = _number(start, names)
-            last = _number(end, names) if dash else high if slash else first
-        if not low <= first <= last <= high:
-            raise ScheduleError(f"{part!r} is not within {low}-{high}")
-        found.update(range(first, last + 1, int(step or 1)))
-    return frozenset(found)
-
-
-def _number(text: str, names: dict[str, int] | None) -> int:
-    number = (names or {}).get(text.lower())
-    if number is None and not text.isdecimal():
-        raise ScheduleError(f"failed to parse int from {text!r}")
-    return int(text) if number is None else number
-
-
-def _duration(text: str) -> float:
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
-    total, digits = 0.0, ""
-    for character in text.strip():
-        if character in units and digits:
-            total += float(digits) * units[character]
-            digits = ""
-        elif character.isdecimal() or character == ".":
-            digits += character
-        else:
-            raise ScheduleError(f"bad duration {text!r}")
-    if digits or total < 1:
-        raise ScheduleError(f"bad duration {text!r}")
-    return total
 
 
 def _zone(name: str | None) -> tzinfo:
