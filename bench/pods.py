@@ -5,8 +5,8 @@ usage: bench/pods.py [--pods 110] [--containers 1000] [--churn SECONDS] [--rate 
 Rows, of the agent alone (kubelet, service proxy, DNS) unless said otherwise: pods created all at once, how many start
 a second, and p50 and p99 from creation to Running; its memory and CPU with those pods idle, and while `--rate` pods a
 second are replaced; its CPU for one pod's start, and how often it asks the runtime; then, with `--containers`, its
-memory with that many containers in pods of ten. Beside them upstream's service level (5 s) and what its kubelet is planned with (200 MB, 0.35 of a core
-at 110 pods).
+memory with that many containers in pods of ten. Beside them upstream's service level (5 s) and what its kubelet is
+planned with (200 MB, 0.35 of a core at 110 pods).
 """
 
 from __future__ import annotations
