@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sampan.apiserver.allocation.networks import parse as service_networks
 from sampan.cluster import options as stored
@@ -18,6 +19,9 @@ from sampan.cluster.options import Options
 from sampan.cluster.servers.plan import MOST_SERVERS
 from sampan.network.netlink import link
 from sampan.network.netlink.channel import Channel
+
+if TYPE_CHECKING:
+    from sampan.network.bgp.fabric import Fabric
 
 # program -> the Debian package that has it
 PROGRAMS = {
@@ -107,13 +111,28 @@ def check_bgp(options: Options) -> None:
     from sampan.network.errors import Unusable
 
     try:
-        fabric(options.bgp_as, options.bgp_peers)
+        found = fabric(options.bgp_as, options.bgp_peers)
         if options.bgp_password_file:
             passwords.read(Path(options.bgp_password_file))
     except (ValueError, Unusable) as error:
         raise ClusterError(str(error)) from None
     if (options.bgp_as or options.bgp_peers or options.bgp_password_file) and not options.announced_network:
         raise ClusterError("--bgp-as, --bgp-peers and --bgp-password-file are for --pod-network bgp: name that, too")
+    if options.announced_network:
+        check_announced(options, found)
+
+
+def check_announced(options: Options, found: Fabric) -> None:
+    """Ranges of either family are told only to who is reached by it: packets go where the neighbour's address is."""
+    addresses = [each.address for each in found.routers] + ([options.node_ip] if found.mesh and options.node_ip else [])
+    reached = {ipaddress.ip_address(address).version for address in addresses}
+    for cidr in options.cluster_cidr.split(","):
+        version = ipaddress.ip_network(cidr.strip()).version
+        if addresses and version not in reached:
+            raise ClusterError(
+                f"--pod-network bgp: nobody is told of the pods' IPv{version} ranges, of --cluster-cidr {cidr}: name a "
+                f"router by its IPv{version} address in --bgp-peers, or leave that network out"
+            )
 
 
 def check_node(options: Options, *, running: bool) -> None:

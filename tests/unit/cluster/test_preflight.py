@@ -57,6 +57,15 @@ def test_networks_that_are_not_hidden_from() -> None:
         preflight.check_ways(Options(no_masquerade="10.0.0.0.0/8"))
 
 
+@pytest.mark.parametrize("peers", ["", "mesh,65000@192.0.2.9"])
+def test_ranges_that_nobody_would_be_told_of(peers: str) -> None:
+    both = Options(pod_network="bgp", node_ip="192.0.2.1", cluster_cidr="10.244.0.0/16,fd00:10::/48", bgp_peers=peers)
+    with pytest.raises(ClusterError, match=r"nobody is told of the pods' IPv6 ranges, of --cluster-cidr fd00:10::/48"):
+        preflight.check_bgp(both)
+    preflight.check_bgp(msgspec.structs.replace(both, cluster_cidr="10.244.0.0/16"))
+    preflight.check_bgp(msgspec.structs.replace(both, bgp_peers="mesh,65000@2001:db8::9"))
+
+
 def test_addresses_that_follow_from_the_networks() -> None:
     made = Options(service_cidr="10.97.0.0/16", bind_address="0.0.0.0", port=7443)
     assert (made.service_ip, made.dns_ips, made.server) == ("10.97.0.1", ("10.97.0.10",), "https://127.0.0.1:7443")
