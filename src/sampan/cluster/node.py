@@ -28,7 +28,7 @@ from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration import load as configuration
 from sampan.kubelet.configuration.load import BadConfiguration
 from sampan.kubelet.kubelet import Kubelet
-from sampan.network import bandwidth, cni
+from sampan.network import bandwidth, cni, duplicates
 from sampan.network.bgp import passwords
 from sampan.network.bgp.component import BgpRoutes
 from sampan.network.bgp.fabric import AS_ANNOTATION, fabric
@@ -98,9 +98,10 @@ class NodeKubelet:
             await self._views.close()
 
     async def _admit(self, pod: Any, addresses: Sequence[str]) -> None:
-        """Before a pod's first container starts: its policies are in force, and its bandwidth is limited."""
+        """Before a pod's first container starts: its policies are in force, its bandwidth is limited, IPv6 works."""
         await GATE.admit(pod, addresses)
         if not self._options.foreign_network:
+            await duplicates.use_at_once(addresses, self._clock)
             await bandwidth.tighten(pod, addresses)
 
     async def _install_networks(self) -> None:

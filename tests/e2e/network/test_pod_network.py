@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from sampan.aio.clock import SystemClock
 from sampan.api.kinds import core_v1, meta_v1
-from sampan.network import bandwidth, cni
+from sampan.network import bandwidth, cni, duplicates
 from sampan.network.proxy import machine, modes
 from sampan.network.proxy.config import ProxyConfig
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.nftables.backend import NftablesBackend
 from sampan.network.upkeep import Upkeep
 
+from . import sctp
 from .conftest import RUNNABLE, SETTINGS
 from .world import CLUSTER, NODE, OUTSIDE, SERVICES, HostPort, World, inside
 
@@ -129,6 +131,30 @@ def test_host_ports(world: World) -> None:
     world.remove_pod(pod)
     with pytest.raises(ConnectionRefusedError):
         world.ask(world.outside, NODE, 8088)
+
+
+def test_host_ports_of_sctp_and_of_ipv6(tmp_path: Path) -> None:
+    world = World(tmp_path, "10.244.7.0/24,fd00:7::/64", "10.244.0.0/16,fd00::/16")
+    try:
+        for namespace, address in ((world.node, "fd00:9::1"), (world.outside, "fd00:9::2")):
+            world.command("ip", "-n", namespace, "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
+        world.run(cni.install(world.pod_network))
+        pod, _ = world.pod("a", host_ports=[HostPort(9899, 3868, "sctp"), HostPort(8088, 8080)])
+        sctp.serve(world, pod, 3868, 7)
+        for everywhere in ("0.0.0.0", "::"):
+            world.serve(pod, 8080, "a", address=everywhere)
+        assert sctp.ask(world.outside, NODE, 9899, 40001) == (NODE, 7)
+        world.run(duplicates.use_at_once(world.addresses[pod], SystemClock()))
+        began = time.monotonic()
+        assert world.ask(world.node, world.addresses[pod][1], 8080).server == "a"
+        assert time.monotonic() < began + 0.9, "nobody waits until no duplicate was found"
+        for node in ("fd00:9::1", NODE):
+            assert world.ask(world.outside, node, 8088).server == "a"
+        world.remove_pod(pod)
+        world.run(cni.remove(world.pod_network))
+        assert "CNI" not in world.everything()["rules"]
+    finally:
+        world.close()
 
 
 def test_bandwidth_is_limited_from_the_first_packet(world: World) -> None:

@@ -15,12 +15,13 @@ NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 BODY = struct.Struct("=BBHiII")
 ADDRESS_BODY = struct.Struct("=BBBBI")
 UP = 1
-AT_ONCE = 0x02
-"""No duplicate is looked for (IFA_F_NODAD)."""
+AT_ONCE, TENTATIVE = 0x02, 0x40
+"""No duplicate is looked for (IFA_F_NODAD); one is being looked for (IFA_F_TENTATIVE)."""
 HARDWARE, NAME, MTU, INFO = 1, 3, 4, 18
 INFO_KIND, INFO_DATA = 1, 2
 VXLAN_ID, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT, VXLAN_LOCAL6 = 1, 4, 7, 15, 17
 ADDRESS, LOCAL = 1, 2
+LINK_SCOPE = 253
 
 
 class Link(NamedTuple):
@@ -91,6 +92,24 @@ def delete_address(channel: Channel, index: int, address: str) -> None:
     channel.tell(DELETE_ADDRESS, _address_body(index, address))
 
 
+def tentative(channel: Channel, index: int) -> list[str]:
+    """The addresses of an interface that are not used yet, each with its prefix's length."""
+    found = []
+    for answer in channel.dump(GET_ADDRESS, ADDRESS_BODY.pack(0, 0, 0, 0, 0)):
+        _, length, flags, _, device = ADDRESS_BODY.unpack_from(answer.body)
+        if device == index and flags & TENTATIVE:
+            here = attributes(answer.body[ADDRESS_BODY.size :])[ADDRESS]
+            found.append(f"{ipaddress.ip_address(here)}/{length}")
+    return found
+
+
+def give_again(channel: Channel, index: int, cidr: str) -> None:
+    """Takes an address away and gives it again, to be used at once."""
+    body = _address_body(index, *cidr.split("/"))
+    channel.tell(DELETE_ADDRESS, body)
+    channel.tell(NEW_ADDRESS, body, CREATE | REPLACE)
+
+
 def addresses(channel: Channel) -> list[tuple[str, int]]:
     """Every address of the machine, with the index of the interface that has it."""
     found = []
@@ -123,9 +142,10 @@ def octets(hardware: str) -> bytes:
     return bytes.fromhex(hardware.replace(":", ""))
 
 
-def _address_body(index: int, address: str) -> bytes:
+def _address_body(index: int, address: str, length: str = "") -> bytes:
     here = ipaddress.ip_address(address)
-    body = ADDRESS_BODY.pack(family_of(here), here.max_prefixlen, AT_ONCE, 0, index)
+    scope = LINK_SCOPE if here.is_link_local else 0
+    body = ADDRESS_BODY.pack(family_of(here), int(length or here.max_prefixlen), AT_ONCE, scope, index)
     return body + attribute(LOCAL, here.packed) + attribute(ADDRESS, here.packed)
 
 

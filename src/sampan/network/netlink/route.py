@@ -13,7 +13,7 @@ from sampan.network.netlink.message import CREATE, REPLACE, attribute, attribute
 
 NEW, DELETE, GET = 24, 25, 26
 BODY = struct.Struct("=BBBBBBBBI")
-MAIN_TABLE, UNICAST, UNIVERSE, NOWHERE = 254, 1, 0, 255
+MAIN_TABLE, UNICAST, LOCAL, UNIVERSE, NOWHERE = 254, 1, 2, 0, 255
 ON_LINK = 4
 DESTINATION, DEVICE, GATEWAY, TABLE = 1, 4, 5, 15
 PROTOCOL = 84
@@ -48,10 +48,19 @@ def ours(channel: Channel, family: int) -> Iterator[Route]:
 
 def way(channel: Channel, address: str) -> Route:
     """How packets go to `address`: without a gateway to a neighbour. Raises OSError when there is no way."""
+    answer = _asked(channel, address)
+    return _route(BODY.unpack_from(answer), attributes(answer[BODY.size :]))
+
+
+def is_own(channel: Channel, address: str) -> bool:
+    """Whether packets to `address` stay here. Raises OSError when there is no way."""
+    return bool(BODY.unpack_from(_asked(channel, address))[7] == LOCAL)
+
+
+def _asked(channel: Channel, address: str) -> bytes:
     there = ipaddress.ip_address(address)
     question = BODY.pack(family_of(there), there.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
-    answer = channel.ask(GET, question + attribute(DESTINATION, there.packed))
-    return _route(BODY.unpack_from(answer.body), attributes(answer.body[BODY.size :]))
+    return channel.ask(GET, question + attribute(DESTINATION, there.packed)).body
 
 
 def body(route: Route) -> bytes:
