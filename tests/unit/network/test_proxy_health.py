@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from sampan.api.kinds import core_v1, discovery_v1
 from sampan.network.httpserver import Answer, Close
 from sampan.network.proxy import ServiceProxy
 from sampan.network.proxy.healthchecks import HealthCheck, reply
 from sampan.network.proxy.healthserver import HealthChecks
 from sampan.network.proxy.httpd import health_answer, metrics_answer
+from sampan.network.proxy.metrics import Metrics
 from sampan.network.triggers import ANNOTATION
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakeapi import FakeApi
@@ -118,6 +121,45 @@ async def test_a_proxy_that_cannot_write_is_unhealthy(setting: Setting) -> None:
     assert health_answer(setting.proxy, setting.clock, "/livez").status == 200
 
 
+UPSTREAM = {
+    f"kubeproxy_{name}"
+    for name in (
+        "sync_proxy_rules_last_timestamp_seconds",
+        "sync_proxy_rules_last_queued_timestamp_seconds",
+        "sync_proxy_rules_endpoint_changes_pending",
+        "sync_proxy_rules_service_changes_pending",
+        "sync_proxy_rules_no_local_endpoints_total",
+        "conntrack_reconciler_deleted_entries_total",
+        "network_programming_duration_seconds_bucket",
+    )
+}
+"""Names that upstream's dashboards ask for, besides those whose values are looked at."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        ("nftables", "kubeproxy_sync_proxy_rules_nftables_sync_failures_total"),
+        ("iptables", "kubeproxy_sync_proxy_rules_iptables_restore_failures_total"),
+        ("ebpf", "sampan_proxy_sync_failures_total"),
+    ],
+)
+def test_failures_are_counted_under_the_modes_name(mode: str, name: str) -> None:
+    metrics = Metrics(mode)
+    metrics.failed("IPv4")
+    assert metrics.registry.get_sample_value(name, {"ip_family": "IPv4"}) == 1
+
+
+def test_iptables_rules_and_deleted_flows_are_told() -> None:
+    metrics = Metrics("iptables")
+    metrics.follow("IPv4", dict, lambda: {"nat": 7, "filter": 3})
+    metrics.forgotten("IPv4", 5)
+    metrics.forgotten("IPv4", 9)
+    seen = metrics.registry.get_sample_value
+    assert seen("kubeproxy_sync_proxy_rules_iptables_total", {"table": "nat", "ip_family": "IPv4"}) == 7
+    assert seen("kubeproxy_conntrack_reconciler_deleted_entries_total", {"ip_family": "IPv4"}) == 9
+
+
 async def test_metrics(setting: Setting) -> None:
     def change(piece: Any) -> None:
         piece.endpoints.clear()
@@ -135,6 +177,8 @@ async def test_metrics(setting: Setting) -> None:
         "kubeproxy_sync_proxy_rules_endpoint_changes_total 2.0",
     ):
         assert line in text
+    names = {line.partition("{")[0].partition(" ")[0] for line in text.splitlines() if not line.startswith("#")}
+    assert names >= UPSTREAM
     assert metrics_answer(setting.proxy, "nftables", setting.proxy.statistics, "/proxyMode").body == "nftables"
     assert metrics_answer(setting.proxy, "nftables", setting.proxy.statistics, "/nothing").status == 404
 

@@ -51,7 +51,8 @@ class ServiceProxy:
     away once ours are in place; `local_addresses`: service addresses that this node answers itself (the cluster DNS),
     left alone; `zone`: this node's, until its Node tells; `informers`: those of the process, started by their owner;
     None for own ones; `server`: where health checks of services are answered, None for nowhere; `forget`: deletes the
-    kernel's memory of connections that were sent to these addresses and not answered yet, None where there is none."""
+    kernel's memory of connections that were sent to these addresses and not answered yet, None where there is none;
+    `mode`: by what name users know the backends, for the metrics."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class ServiceProxy:
         informers: Informers | None = None,
         server: Server | None = None,
         forget: Callable[[set[str]], Awaitable[None]] | None = None,
+        mode: str = "",
     ) -> None:
         self._clock = clock
         self._families = [
@@ -99,9 +101,9 @@ class ServiceProxy:
         """When rules were last applied, in seconds since the epoch."""
         self._triggers = Triggers(clock.now())
         self._checks = HealthChecks(server, self.keeps_up) if server is not None else None
-        self.metrics = Metrics()
+        self.metrics = Metrics(mode)
         for rules in self._families:
-            self.metrics.follow(rules.view.family, rules.without_local_endpoints)
+            self.metrics.follow(rules.view.family, rules.without_local_endpoints, rules.counted_rules)
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place. Failures are logged and retried."""
@@ -249,6 +251,7 @@ class ServiceProxy:
             name, now = family.view.family, self._clock.now()
             seconds = self._clock.monotonic() - started
             self.metrics.applied(name, full=full, seconds=seconds, now=now)
+            self.metrics.forgotten(name, family.deleted_flows)
             for trigger in triggers:
                 self.metrics.programmed(name, now - trigger)
         return changed

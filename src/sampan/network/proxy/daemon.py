@@ -48,6 +48,7 @@ class ProxyDaemon:
             informers=self._informers,
             server=httpd.NodePortServer(),
             forget=conntrack.forget_unanswered,
+            mode=config.mode,
         )
         self.liveness = PeerLiveness(
             informers=self._informers, clock=clock, rng=rng, node_name=config.node_name,

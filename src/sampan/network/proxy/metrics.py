@@ -12,12 +12,17 @@ PROGRAMMING_BUCKETS = (
     0.0, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, *range(1, 60), *range(60, 120, 5), *range(120, 301, 30),
 )  # fmt: skip
 FAMILY = ("ip_family",)
+FAILURES = {
+    "iptables": "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+    "nftables": "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+}
+"""By mode; the others' have no name upstream."""
 
 
 class Metrics:
-    """One proxy's metrics in a registry of their own."""
+    """One proxy's metrics in a registry of their own; `mode` as users know it, "" for none of upstream's."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: str = "") -> None:
         self.registry = registry = CollectorRegistry()
 
         def seconds(name: str, about: str) -> Histogram:
@@ -42,8 +47,23 @@ class Metrics:
             kind: Counter(f"kubeproxy_sync_proxy_rules_{kind}_changes_total", f"Changes of {about}.", registry=registry)
             for kind, about in (("endpoint", "EndpointSlices"), ("service", "Services"))
         }
-        self._pending = Gauge(
-            "kubeproxy_sync_proxy_rules_service_changes_pending", "Services not yet applied.", registry=registry
+        # A Service and its slices are one change here, and wait together.
+        self._pending = [
+            Gauge(f"kubeproxy_sync_proxy_rules_{kind}_changes_pending", f"{about} not yet applied.", registry=registry)
+            for kind, about in (("service", "Services"), ("endpoint", "Services' endpoints"))
+        ]
+        self._forgotten = Counter(
+            "kubeproxy_conntrack_reconciler_deleted_entries_total",
+            "Stale flows deleted.",
+            FAMILY,
+            registry=registry,
+        )
+        self._forgotten_before: dict[str, int] = {}
+        self._rules = Gauge(
+            "kubeproxy_sync_proxy_rules_iptables_total",
+            "iptables' rules of ours.",
+            ("table", *FAMILY),
+            registry=registry,
         )
         self._lacking = Gauge(
             "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
@@ -52,7 +72,10 @@ class Metrics:
             registry=registry,
         )
         self._failures = Counter(
-            "sampan_proxy_sync_failures_total", "Service rules that could not be applied.", FAMILY, registry=registry
+            FAILURES.get(mode, "sampan_proxy_sync_failures_total"),
+            "Service rules that could not be applied.",
+            FAMILY,
+            registry=registry,
         )
         self._health = {
             path: Counter(f"kubeproxy_proxy_{path}_total", f"Answers to /{path}.", ("code",), registry=registry)
@@ -65,19 +88,29 @@ class Metrics:
 
     def queued(self, family: str, now: float, pending: int) -> None:
         self._last_queued.labels(family).set(now)
-        self._pending.set(pending)
+        self._wait(pending)
 
-    def follow(self, family: str, lacking: Callable[[], Mapping[str, int]]) -> None:
-        """`lacking`: services without local endpoints, by policy, asked for when the metrics are."""
+    def follow(
+        self, family: str, lacking: Callable[[], Mapping[str, int]], rules: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """`lacking`: services without local endpoints, by policy; `rules`: iptables' by table, none in other modes.
+        Both are asked for when the metrics are."""
         for policy in ("internal", "external"):
             self._lacking.labels(policy, family).set_function(partial(_count, lacking, policy))
+        for table in rules():
+            self._rules.labels(table, family).set_function(partial(_count, rules, table))
 
     def applied(self, family: str, *, full: bool, seconds: float, now: float) -> None:
         """Rules of a family are in the kernel."""
         self._sync.labels(family).observe(seconds)
         (self._full if full else self._partial).labels(family).observe(seconds)
         self._last.labels(family).set(now)
-        self._pending.set(0)
+        self._wait(0)
+
+    def forgotten(self, family: str, flows: int) -> None:
+        """So many stale flows were deleted, from the start."""
+        self._forgotten.labels(family).inc(flows - self._forgotten_before.get(family, 0))
+        self._forgotten_before[family] = flows
 
     def programmed(self, family: str, seconds: float) -> None:
         self._programming.labels(family).observe(max(seconds, 0))
@@ -89,6 +122,10 @@ class Metrics:
         """An answer was given to `healthz` or `livez`."""
         self._health[path].labels(str(code)).inc()
 
+    def _wait(self, pending: int) -> None:
+        for gauge in self._pending:
+            gauge.set(pending)
 
-def _count(lacking: Callable[[], Mapping[str, int]], policy: str) -> float:
-    return lacking()[policy]
+
+def _count(counted: Callable[[], Mapping[str, int]], label: str) -> float:
+    return counted()[label]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sampan.network.command import Missing, Result, run
@@ -119,7 +118,7 @@ class IptablesBackend:
     async def _count(self) -> int:
         """How many rules of ours there are."""
         saved = await self._saved()
-        return await asyncio.to_thread(lambda: sum(map(_is_ours, io.StringIO(saved))))
+        return await asyncio.to_thread(lambda: sum(map(_is_ours, _lines(saved))))
 
     async def _saved(self) -> str:
         return (await _run(chains.program(self._settings, "save"))).output
@@ -150,13 +149,20 @@ def _checked(result: Result) -> None:
 def _chains(saved: str) -> list[tuple[str, str]]:
     """(table, chain) of every chain there is."""
     found, table = [], ""
-    # A line at a time, for there may be half a million, and others want to have their turn.
-    for line in io.StringIO(saved):
+    for line in _lines(saved):
         if line.startswith("*"):
             table = line[1:].strip()
         elif line.startswith(":") and table in TABLES:
             found.append((table, line[1:].split()[0]))
     return found
+
+
+def _lines(text: str) -> Iterator[str]:
+    """A line at a time: there may be half a million, and others want to have their turn."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
 
 
 def _is_ours(line: str) -> bool:

@@ -240,8 +240,3 @@ def target(entry: Entry) -> str:
 def program(settings: Settings, verb: str = "") -> str:
     """`iptables`, `ip6tables-restore` and so on."""
     return ("ip6tables" if settings.family is IPV6 else "iptables") + (f"-{verb}" if verb else "")
-
-
-def every_rule(found: Iterable[Rendering]) -> int:
-    """How many rules there are in chains and as entries."""
-    return sum(len(one.entries) + sum(map(len, one.chains.values())) for one in found)

@@ -11,9 +11,9 @@ text names them in falling order, where a new one is first.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.iptables import chains
@@ -35,7 +35,10 @@ class Table:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._services: dict[str, Rendering] = {}
+        # Not their renderings: looking through those would stop everything for a second with 30,000 services.
+        self._services: dict[str, Ports] = {}
+        self._rules: Counter[str] = Counter()
+        self._chains = 0
 
     def replace(
         self, services: Mapping[str, Ports], existing: Iterable[tuple[str, str]] = (), at_once: int = AT_ONCE
@@ -46,34 +49,24 @@ class Table:
         Services' own chains come first, to which nothing new leads before the shared ones do; what nothing leads to
         any more goes last.
         """
-        self._services = {key: chains.render(key, ports, self._settings) for key, ports in services.items()}
+        self._services, self._rules, self._chains = dict(services), Counter(), 0
         known = set(existing)
         constant = chains.constant_chains(self._settings)
+        wanted, entries, pieces = set(constant), list[Entry](), list[str]()
+        for some in batched([*services.items()], at_once):
+            text = _Text()
+            for service, ports in some:
+                one = self._counted(chains.render(service, ports, self._settings))
+                for name, rules in one.chains.items():
+                    text.chain("nat", name, rules)
+                wanted |= {("nat", name) for name in one.chains}
+                entries += one.entries
+            pieces.append(text.whole())
         absent = _Text()
         for table, chain in constant.keys() - known:
             absent.chain(table, chain, ())
-        pieces = map(self._own, batched([*self._services.values()], at_once))
-        wanted = constant.keys() | {("nat", name) for one in self._services.values() for name in one.chains}
-        texts = (absent.whole(), *pieces, self._shared(constant), *self._deletions(known - wanted, at_once))
+        texts = (absent.whole(), *pieces, _shared(constant, entries), *self._deletions(known - wanted, at_once))
         return [text for text in texts if text]
-
-    def _own(self, some: Sequence[Rendering]) -> str:
-        text = _Text()
-        for one in some:
-            for name, rules in one.chains.items():
-                text.chain("nat", name, rules)
-        return text.whole()
-
-    def _shared(self, constant: Mapping[tuple[str, str], Sequence[str]]) -> str:
-        """The chains that lead to services, anew."""
-        text = _Text()
-        for table, chain in constant:
-            text.chain(table, chain, ())
-        entries = [entry for one in self._services.values() for entry in one.entries]
-        text.entries("-A", sorted(entries, key=chains.target, reverse=True))
-        for (table, chain), rules in constant.items():
-            text.entries("-A", [Entry(table, chain, rule) for rule in rules])
-        return text.whole()
 
     def _deletions(self, gone: Iterable[tuple[str, str]], at_once: int) -> Iterator[str]:
         """Those chains of ours go, who leads to others before these; what else leads to them must be gone."""
@@ -88,10 +81,11 @@ class Table:
         """Text for the differences only; "" when there are none."""
         text = _Text()
         for change in changes:
-            old = self._services.pop(change.service, Rendering({}, {}))
-            new = chains.render(change.service, change.new, self._settings)
+            held = self._services.pop(change.service, ())
+            old = self._counted(chains.render(change.service, held, self._settings), -1)
+            new = self._counted(chains.render(change.service, change.new, self._settings))
             if change.new:
-                self._services[change.service] = new
+                self._services[change.service] = change.new
             for name, rules in new.chains.items():
                 if old.chains.get(name) != rules:
                     text.chain("nat", name, rules)
@@ -110,15 +104,39 @@ class Table:
 
     def rule_count(self) -> int:
         """How many rules of ours there are when all is whole, those in the kernel's own chains included."""
-        constant = sum(map(len, chains.constant_chains(self._settings).values()))
-        return len(chains.JUMPS) + constant + chains.every_rule(self._services.values())
+        return sum(self.rule_counts().values())
 
-    def statistics(self) -> dict[str, int]:
-        return {"rules": self.rule_count(), "chains": sum(len(one.chains) for one in self._services.values())}
+    def rule_counts(self) -> dict[str, int]:
+        """By table."""
+        counts = Counter(jump.table for jump in chains.JUMPS)
+        for (table, _), rules in chains.constant_chains(self._settings).items():
+            counts[table] += len(rules)
+        return dict(counts + self._rules)
+
+    def _counted(self, one: Rendering, times: int = 1) -> Rendering:
+        self._chains += times * len(one.chains)
+        self._rules["nat"] += times * sum(map(len, one.chains.values()))
+        for entry in one.entries:
+            self._rules[entry.table] += times
+        return one
+
+    def statistics(self) -> dict[str, Any]:
+        return {"tables": self.rule_counts(), "chains": self._chains}
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[at : at + size] for at in range(0, len(items), size))
+
+
+def _shared(constant: Mapping[tuple[str, str], Sequence[str]], entries: Iterable[Entry]) -> str:
+    """The chains that lead to services, anew."""
+    text = _Text()
+    for table, chain in constant:
+        text.chain(table, chain, ())
+    text.entries("-A", sorted(entries, key=chains.target, reverse=True))
+    for (table, chain), rules in constant.items():
+        text.entries("-A", [Entry(table, chain, rule) for rule in rules])
+    return text.whole()
 
 
 class _Text:
