@@ -10,7 +10,7 @@ import pytest
 
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
 from sampan.controllers.endpoints import facts, packing
-from sampan.controllers.endpoints.legacy import EndpointsController
+from sampan.controllers.endpoints.legacy import OVER_CAPACITY, EndpointsController
 from sampan.controllers.endpoints.mirroring import EndpointSliceMirroringController
 from sampan.controllers.endpoints.slices import EndpointSliceController
 from tests.unit.controllers.harness import World, defaulted, meta, pod, world
@@ -226,6 +226,34 @@ async def test_endpoints_follow_and_go_with_their_service() -> None:
         w.api.remove(core_v1.Service, "web", "a")
         await w.settle()
         assert w.api.all(core_v1.Endpoints) == []
+
+
+async def test_endpoints_hold_a_thousand_addresses_and_say_when_there_are_more() -> None:
+    async with served(EndpointsController) as w:
+        w.api.add(*(running(number) for number in range(1001)))
+        await w.api.create(service())
+        await w.settle()
+        (one,) = w.api.all(core_v1.Endpoints, "a")
+        assert [len(subset.addresses) for subset in one.subsets] == [1000]
+        assert one.metadata.annotations[OVER_CAPACITY] == "truncated"
+        w.api.remove(core_v1.Pod, "web-007", "a")
+        await w.settle(5)
+        (one,) = w.api.all(core_v1.Endpoints, "a")
+        assert OVER_CAPACITY not in (one.metadata.annotations or {})
+
+
+async def test_each_family_has_slices_of_its_own() -> None:
+    async with served(EndpointSliceController) as w:
+        both = running(1)
+        both.status.podIPs = [core_v1.PodIP(ip="10.0.0.2"), core_v1.PodIP(ip="fd00::2")]
+        w.api.add(both)
+        families = {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack"}
+        await w.api.create(service(clusterIPs=["10.96.0.7", "fd00:1::7"], **families))
+        await w.settle()
+        assert {one.addressType: one.endpoints[0].addresses for one in slices(w)} == {
+            "IPv4": ["10.0.0.2"],
+            "IPv6": ["fd00::2"],
+        }
 
 
 async def test_a_stale_cache_makes_no_second_slice() -> None:

@@ -197,6 +197,20 @@ async def test_a_deleted_pod_is_counted_and_replaced() -> None:
         assert len(w.api.all(core_v1.Pod)) == 1
 
 
+async def test_a_pod_may_be_replaced_only_once_it_has_ended() -> None:
+    async with world(JobController) as w:
+        await w.api.create(job(completions=1, podReplacementPolicy="Failed"))
+        await w.settle(1)
+        w.become_ready()
+        name = w.pods()[0].metadata.name
+        await w.api.delete(core_v1.Pod, name, "a")
+        await w.settle(60)
+        assert (len(running(w)), status(w).terminating, status(w).failed) == (0, 1, None)
+        w.api.change(core_v1.Pod, name, "a", lambda pod: setattr(pod.status, "phase", "Failed"))
+        await w.settle(60)
+        assert (len(running(w)), status(w).terminating, status(w).failed) == (1, 0, 1)
+
+
 async def test_pods_of_a_job_that_is_gone_lose_their_finalizer() -> None:
     async with world(JobController) as w:
         await w.api.create(job())

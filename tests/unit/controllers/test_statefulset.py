@@ -114,6 +114,26 @@ async def test_an_update_goes_from_the_top_down_one_at_a_time() -> None:
         assert len(w.api.all(apps_v1.ControllerRevision)) == 2
 
 
+@pytest.mark.parametrize(
+    ("most", "policy", "at_once"), [(2, "OrderedReady", 2), ("50%", "Parallel", 2), (1, "Parallel", 1)]
+)
+async def test_so_many_may_be_unavailable_during_an_update(most: int | str, policy: str, at_once: int) -> None:
+    async with world(StatefulSetController) as w:
+        rolling = apps_v1.RollingUpdateStatefulSetStrategy(maxUnavailable=most)
+        strategy = apps_v1.StatefulSetUpdateStrategy(type="RollingUpdate", rollingUpdate=rolling)
+        await w.api.create(statefulset(replicas=5, updateStrategy=strategy, podManagementPolicy=policy))
+        await roll_out(w)
+        set_image(w, "sample:2")
+        await w.settle(1)
+        assert names(w) == [f"db-{number}" for number in range(5 - at_once)]
+
+        def check() -> None:
+            assert len([p for p in w.pods() if p.status.phase == "Running"]) >= 5 - at_once
+
+        await roll_out(w, each=check)
+        assert images(w) == ["sample:2"] * 5
+
+
 async def test_a_partition_holds_the_lower_ordinals() -> None:
     async with world(StatefulSetController) as w:
         strategy = apps_v1.StatefulSetUpdateStrategy(
