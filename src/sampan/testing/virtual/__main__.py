@@ -20,18 +20,24 @@ def main() -> None:
     logging.basicConfig(level=logging.CRITICAL)
     alone = arguments.seed is not None
     seeds = [arguments.seed] if alone else range(arguments.first, arguments.first + arguments.seeds)
-    begun, failed, virtual = time.monotonic(), 0, 0.0
+    begun, tried, failed, virtual = time.monotonic(), 0, 0, 0.0
     for seed in seeds:
-        verdict = run(seed)
+        try:
+            verdict = run(seed)
+        except KeyboardInterrupt:
+            break
+        tried += 1
         virtual += verdict.virtual_seconds
         failed += bool(verdict.problems)
         if verdict.problems or alone:
-            print(f"seed {seed}: {verdict.changes} changes, digest {verdict.digest[:16]}")
+            print(f"seed {seed}: {verdict.changes} changes, digest {verdict.digest[:16]}", flush=True)
             for problem in verdict.problems[:20]:
-                print(f"  WRONG: {problem}")
+                print(f"  WRONG: {problem}", flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{tried} of {len(seeds)} seeds, {failed} failed", end="\r", file=sys.stderr, flush=True)
     spent = time.monotonic() - begun
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    done = f"{len(seeds)} seeds, {failed} failed, {virtual / 3600:.1f} h of virtual time"
+    done = f"{tried} seeds, {failed} failed, {virtual / 3600:.1f} h of virtual time"
     print(f"{done} in {spent:.0f} s and {memory:.0f} MB at most")
     sys.exit(bool(failed))
 
