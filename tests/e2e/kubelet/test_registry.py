@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,6 +176,50 @@ def used(machine: Machine) -> int:
     """Bytes of the files that containerd keeps images in."""
     root = machine.containerd.directory / "root"
     return sum(path.lstat().st_size for path in root.rglob("*") if not path.is_symlink() and path.is_file())
+
+
+class Silent:
+    """A registry that takes every question and answers none; `asked` are the images it was asked for, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._open: list[asyncio.StreamWriter] = []
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.append(writer)
+        while line := await reader.readline():
+            if b"/manifests/" in line:
+                self.asked.append(line.decode().split("/manifests/")[0].rpartition("/")[2])
+        writer.close()
+
+    async def close(self) -> None:
+        for writer in self._open:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._open), return_exceptions=True)
+
+
+@pytest.mark.parametrize("settings", [{"serialize_pulls": True}, {"max_parallel_pulls": 2}], ids=["serial", "two"])
+async def test_so_many_pulls_at_a_time(machine: Machine, settings: dict[str, Any]) -> None:
+    """Who comes later waits for a place; a pod that goes gives its place up."""
+    node, registry, most = Node(machine), Silent(), settings.get("max_parallel_pulls", 1)
+    node.config = replace(node.config, **settings)
+    server = await asyncio.start_server(registry.answer, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        async with running_node(node):
+            for name in ("a", "b", "c"):
+                node.pod(name, containers=[{"name": "c", "image": f"{address}/{name}:1"}])
+            await eventually(lambda: sum(event.startswith("Pulling: ") for event in node.events()) == 3)
+            await eventually(lambda: len(registry.asked) >= most)
+            assert len(registry.asked) == most
+            first = registry.asked[0]
+            await node.api.delete(core_v1.Pod, first, "default", grace_period_seconds=0)
+            await node.gone(first)
+            await eventually(lambda: len(registry.asked) == most + 1)
+            assert len({*registry.asked}) == most + 1
+    finally:
+        server.close()
+        await registry.close()
 
 
 ANSWER = """\
