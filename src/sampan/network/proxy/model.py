@@ -82,7 +82,7 @@ def service_ports(service: Any, slices: Iterable[Any], view: Viewpoint) -> tuple
     """
     if not _is_proxied(service):
         return ()
-    usable = [piece for piece in slices if piece.addressType == view.family and not _is_headless_slice(piece)]
+    usable = [piece for piece in slices if piece.addressType == view.family and not _is_others(piece)]
     ports = (_service_port(service, port, usable, view) for port in service.spec.ports or ())
     return tuple(port for port in ports if port.frontends)
 
@@ -100,8 +100,9 @@ def _is_proxied(service: Any) -> bool:
     return spec.clusterIP not in (None, "", "None")
 
 
-def _is_headless_slice(piece: Any) -> bool:
-    return HEADLESS_LABEL in (piece.metadata.labels or {})
+def _is_others(piece: Any) -> bool:
+    """A headless Service's slice, or one that is for another proxy."""
+    return not {HEADLESS_LABEL, OTHER_PROXY_LABEL}.isdisjoint(piece.metadata.labels or {})
 
 
 def _service_port(service: Any, port: Any, slices: list[Any], view: Viewpoint) -> ServicePort:
