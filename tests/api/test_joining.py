@@ -102,9 +102,15 @@ async def test_a_machine_joins_and_keeps_its_certificates(cluster: Cluster, tmp_
     config = kubeconfig.load(run.options.layout.kubeconfigs / "kubelet.kubeconfig")
     async with RestClient(config, cluster.clock) as node:
         await registered(node, "joined")
-        with pytest.raises(Forbidden):
-            await node.list(core_v1.Secret, "kube-system")
+        for kind, namespace in ((core_v1.Secret, "kube-system"), (core_v1.Pod, ""), (core_v1.Namespace, "")):
+            with pytest.raises(Forbidden):
+                await node.list(kind, namespace)
         await NodeCertificates(run.options, node, cluster.clock, random.Random(1)).look()
+    config = kubeconfig.load(run.options.layout.kubeconfigs / "proxy.kubeconfig")
+    async with RestClient(config, cluster.clock) as network:
+        await network.list(core_v1.Pod, "")
+        with pytest.raises(Forbidden):
+            await network.get(core_v1.Secret, "any", "default")
     serving = x509.load_pem_x509_certificate((run.options.layout.pki / "kubelet-serving.crt").read_bytes())
     own = x509.load_pem_x509_certificates((cluster.pki / "kubelet-ca.crt").read_bytes())
     assert signed(serving, own[0]) and not signed(serving, authority)

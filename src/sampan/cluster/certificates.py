@@ -36,11 +36,12 @@ SIGNERS = {
     "kubernetes.io/legacy-unknown": CLUSTER,
 }
 
+NETWORK_PARTS = Identity(file="proxy", user="system:kube-proxy")
 COMPONENTS = (
     Identity(file="admin", user="kubernetes-admin", groups=("system:masters",)),
     Identity(file="controller-manager", user="system:kube-controller-manager"),
     Identity(file="scheduler", user="system:kube-scheduler"),
-    Identity(file="proxy", user="system:kube-proxy"),
+    NETWORK_PARTS,
     Identity(file="dns", user="system:kube-dns"),
     Identity(file="ingress", user="sampan:ingress"),
     Identity(file="apiserver-kubelet-client", user="kube-apiserver-kubelet-client"),

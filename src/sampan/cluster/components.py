@@ -14,7 +14,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ INGRESS = Part(name="ingress", identity="ingress", make=make_ingress)
 
 CERTIFICATES = Part(name="certificates", identity="kubelet", make=make_certificates)
 
-# What runs on a machine that has joined: its one identity is its node's.
-JOINED = (CERTIFICATES, replace(NETWORK, identity="kubelet"), KUBELET)
+# What runs on a machine that has joined.
+JOINED = (CERTIFICATES, NETWORK, KUBELET)
 
 # What runs together, by the command's name.
 STANDALONE: dict[str, tuple[Part, ...]] = {

@@ -17,6 +17,7 @@ from sampan.client.errors import ClientError
 from sampan.client.rest import RestClient
 from sampan.cluster import discovery, nodecertificates, options, preflight, supervise
 from sampan.cluster.bringup import Bringup, Steps
+from sampan.cluster.certificates import NETWORK_PARTS
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import write_private
 from sampan.cluster.supervision.processes import Records
@@ -57,9 +58,7 @@ class Joining(Bringup):
     async def identity(self) -> str:
         """The node's client certificate, asked for with the token."""
         if self._has_joined():
-            nodecertificates.write_kubeconfig(self.options.layout, self.options.server)
-            options.save(self.options)
-            return f"system:node:{self.options.node_name}"
+            return await self._known()
         authorities = (self.options.layout.pki / "ca.crt").read_bytes()
         config = ClientConfig(server=self.options.server, ca=authorities, token=str(self._token()))
         async with RestClient(config, self.clock) as client:
@@ -71,8 +70,22 @@ class Joining(Bringup):
                 raise ClusterError(f"the token may not join machines ({error}): {discovery.ADVICE}") from None
             except (ApiError, ClientError) as error:
                 raise ClusterError(str(error)) from None
-        nodecertificates.write_kubeconfig(self.options.layout, self.options.server)
+        return await self._known()
+
+    async def _known(self) -> str:
+        """Of who is a node: what its parts are known by. Raises ClusterError."""
+        layout, name = self.options.layout, NETWORK_PARTS.file
+        nodecertificates.write_kubeconfigs(layout, self.options.server)
         options.save(self.options)
+        if not (layout.pki / f"{name}.crt").exists():
+            what = nodecertificates.wanted(self.options)[name]
+            config = kubeconfig.load(layout.kubeconfigs / "kubelet.kubeconfig")
+            async with RestClient(config, self.clock) as client:
+                try:
+                    await nodecertificates.obtain(client, self.clock, layout, name, what, patience=APPROVAL_SECONDS)
+                except (ApiError, ClientError) as error:
+                    raise ClusterError(str(error)) from None
+            nodecertificates.write_kubeconfigs(layout, self.options.server)
         return f"system:node:{self.options.node_name}"
 
     async def _ask(self, client: RestClient) -> None:

@@ -1,7 +1,8 @@
 """The certificates of a machine that has joined: asked of the API, kept up while everything runs.
 
-Three things are looked at every `LOOK_SECONDS`: the cluster's authorities (`kube-root-ca.crt`; the one for serving is
-in `sampan-node-config`), this node's client certificate, and its serving certificate. What is due, or was signed by
+These are looked at every `LOOK_SECONDS`: the cluster's authorities (`kube-root-ca.crt`; the one for serving is in
+`sampan-node-config`), this node's client certificate, its serving certificate, and that of its network parts, which are
+not the node. What is due, or was signed by
 another than the first of its authorities, is asked for with the present client certificate; the answer goes into the
 same files as on a cluster's first machine, and whoever uses them takes them up (`aio.tls`, `client.transport`). A new
 key lies in `<name>.next.key` until its certificate is there, so that a restart asks for the same one again.
@@ -25,7 +26,7 @@ from sampan.client.errors import ClientError
 from sampan.client.interface import Client
 from sampan.client.renewal import Life
 from sampan.cluster.authority import hosts_of, load_key, pem_of
-from sampan.cluster.certificates import node
+from sampan.cluster.certificates import NETWORK_PARTS, node
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.inspection import signed
 from sampan.cluster.layout import Layout, write_private
@@ -36,19 +37,23 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0
 REFUSED_SECONDS = 900.0
+NETWORK_SIGNER = "kubernetes.io/kube-apiserver-client"
 CLIENT_SIGNER, SERVING_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"
 ROOT_CA = "kube-root-ca.crt"
+KUBELET = "kubelet"
 
 
 def wanted(options: Options) -> dict[str, Wanted]:
     """What this node asks for, by the name of the files it goes into."""
     client, serving = node(options.node_name, options.node_ip)
+    network = NETWORK_PARTS
     hosts = tuple(host for host in serving.hosts if host != "127.0.0.1")
     return {
         client.file: Wanted(signer=CLIENT_SIGNER, user=client.user, groups=client.groups, usage="client auth"),
         serving.file: Wanted(
             signer=SERVING_SIGNER, user=client.user, groups=client.groups, usage="server auth", hosts=hosts
         ),
+        network.file: Wanted(signer=NETWORK_SIGNER, user=network.user, groups=network.groups, usage="client auth"),
     }
 
 
@@ -70,18 +75,21 @@ async def obtain(
     pending.unlink()
 
 
-def write_kubeconfig(layout: Layout, server: str) -> None:
-    """The node's own, from its certificate and the authorities it believes."""
-    text = kubeconfig.render(
-        server=server,
-        ca=(layout.pki / "ca.crt").read_bytes(),
-        cert=(layout.pki / "kubelet.crt").read_bytes(),
-        key=(layout.pki / "kubelet.key").read_bytes(),
-        user="kubelet",
-    ).encode()
-    path = layout.kubeconfigs / "kubelet.kubeconfig"
-    if not path.exists() or path.read_bytes() != text:
-        write_private(path, text)
+def write_kubeconfigs(layout: Layout, server: str) -> None:
+    """Of the node and of its network parts, from their certificates and the authorities they believe."""
+    for name in (KUBELET, NETWORK_PARTS.file):
+        if not (layout.pki / f"{name}.crt").exists():
+            continue
+        text = kubeconfig.render(
+            server=server,
+            ca=(layout.pki / "ca.crt").read_bytes(),
+            cert=(layout.pki / f"{name}.crt").read_bytes(),
+            key=(layout.pki / f"{name}.key").read_bytes(),
+            user=name,
+        ).encode()
+        path = layout.kubeconfigs / f"{name}.kubeconfig"
+        if not path.exists() or path.read_bytes() != text:
+            write_private(path, text)
 
 
 def due(
@@ -133,7 +141,7 @@ class NodeCertificates:
                 signers, now = authorities[what.signer], self._clock.now()
                 if due(self._layout.pki, name, what, moment=self._moment, now=now, authorities=signers):
                     await self._obtain(name, what)
-            write_kubeconfig(self._layout, self._options.server)
+            write_kubeconfigs(self._layout, self._options.server)
         except (ApiError, ClientError, OSError) as error:
             log.warning("this node's certificates could not be kept up error=%s", error)
 
@@ -158,7 +166,8 @@ class NodeCertificates:
         cluster = await self._told(ROOT_CA, "ca.crt")
         if cluster and pem_of(*cluster) != (self._layout.pki / "ca.crt").read_bytes():
             write_private(self._layout.pki / "ca.crt", pem_of(*cluster))
-        return {CLIENT_SIGNER: cluster, SERVING_SIGNER: await self._told(NODE_CONFIG, SERVING_AUTHORITIES)}
+        serving = await self._told(NODE_CONFIG, SERVING_AUTHORITIES)
+        return {CLIENT_SIGNER: cluster, NETWORK_SIGNER: cluster, SERVING_SIGNER: serving}
 
     async def _told(self, name: str, field: str) -> list[x509.Certificate]:
         """The authorities in a ConfigMap of kube-system; none when there is none, or what is there cannot be read."""

@@ -60,7 +60,8 @@ class Machine:
         self.world = World(CertificateApprovingController, CertificateSigningController, config=config)
         self.api = self.world.api
         self.api.allowed = {
-            f"{USER} create certificatesigningrequests/{kind}" for kind in ("selfnodeclient", "selfnodeserver")
+            f"{USER} create certificatesigningrequests/{kind}"
+            for kind in ("selfnodeclient", "selfnodeserver", "nodeproxy")
         }
         self.options = Options(
             data_dir=str(folder / "node"), node_name="n1", node_ip="192.0.2.1", api_server="https://192.0.2.7:6443"
@@ -102,16 +103,17 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     await made.world.stop()
 
 
-async def test_both_are_obtained_and_renewed_before_they_end(machine: Machine) -> None:
-    kinds = {"kubelet", "kubelet-serving"}
+async def test_all_are_obtained_and_renewed_before_they_end(machine: Machine) -> None:
+    kinds = {"kubelet", "kubelet-serving", "proxy"}
     serials: dict[str, set[int]] = {name: set() for name in kinds}
     for _ in range(48):
         for name in kinds:
             certificate = machine.certificate(name)
             assert certificate.not_valid_after_utc.timestamp() > machine.world.clock.now() + LIFE / 20
             serials[name].add(certificate.serial_number)
-        read = kubeconfig.load(machine.options.layout.kubeconfigs / "kubelet.kubeconfig")
-        assert read.cert == (machine.pki / "kubelet.crt").read_bytes()
+        for name in ("kubelet", "proxy"):
+            read = kubeconfig.load(machine.options.layout.kubeconfigs / f"{name}.kubeconfig")
+            assert read.cert == (machine.pki / f"{name}.crt").read_bytes()
         await machine.world.settle(LIFE / 10)
     assert all(5 <= len(found) <= 8 for found in serials.values()), serials
     assert not list(machine.pki.glob("*.next.key"))
@@ -138,8 +140,8 @@ async def test_the_authorities_are_followed(machine: Machine) -> None:
         if stage(pki, "ca") == REISSUED:
             await machine.world.settle(60)
     new = Authority(pki, machine.world.clock)
-    assert all(new.signed(machine.certificate(name)) for name in ("kubelet", "kubelet-serving"))
-    assert len(machine.api.all(certificates_v1.CertificateSigningRequest)) == 4
+    assert all(new.signed(machine.certificate(name)) for name in ("kubelet", "kubelet-serving", "proxy"))
+    assert len(machine.api.all(certificates_v1.CertificateSigningRequest)) == 6
     machine.api.change(core_v1.ConfigMap, "kube-root-ca.crt", "kube-system", lambda c: c.data.update({"ca.crt": "x"}))
     await machine.world.settle(31)
     assert (machine.pki / "ca.crt").read_bytes() == (pki / "ca.crt").read_bytes()

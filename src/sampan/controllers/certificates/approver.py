@@ -8,6 +8,9 @@ when the requester is that very node, may create `selfnodeserver`, and every nam
 has told and that no other node tells. That trusts a node for its own addresses, as the API server does when it connects
 there, and the authority that signs these is trusted for nothing else (docs/certificates.md). Whoever wants to approve
 by hand deletes the binding `sampan:selfnodeserver`; "what is not approved here is left for others" holds for all.
+
+The network parts of a machine are another than its kubelet: `system:kube-proxy`, with a certificate that nodes may ask
+for who may create `nodeproxy`, and that is for nobody else: that name alone, no group, no other name.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 
 import msgspec
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from sampan.aio.clock import parse_timestamp, timestamp
 from sampan.api.kinds import authorization_v1, certificates_v1, core_v1
@@ -26,17 +30,22 @@ from sampan.controllers.context import Context
 from sampan.controllers.reconciler import Controller
 
 GROUP = "certificates.k8s.io"
+NETWORK_USER = "system:kube-proxy"
 REFUSED_AGAIN_SECONDS = (30.0, 300.0)
 """When to ask again for one who may not (yet): after as long as the request has waited, within these."""
 
 
 class Recognizer(msgspec.Struct, frozen=True):
-    """One kind of request that may be approved: who it must come from, and the permission that is asked for."""
+    """One kind of request that may be approved: who it must come from, and the permission that is asked for.
+
+    `user` is whose certificate it must be; "" where the signer says so.
+    """
 
     signer: str
     own: bool
     subresource: str
     message: str
+    user: str = ""
 
 
 RECOGNIZERS = (
@@ -58,6 +67,13 @@ RECOGNIZERS = (
         "selfnodeserver",
         "Auto approving kubelet serving certificate for the node's own addresses after SubjectAccessReview.",
     ),
+    Recognizer(
+        asked.CLIENT,
+        False,
+        "nodeproxy",
+        "Auto approving the client certificate of a node's network parts after SubjectAccessReview.",
+        user=NETWORK_USER,
+    ),
 )
 
 
@@ -72,7 +88,13 @@ def recognized(obj: Any) -> list[Recognizer]:
     except Unfit:
         return []
     own = obj.spec.username == common_name(parsed)
-    return [r for r in candidates if own or not r.own]
+    return [r for r in candidates if (own or not r.own) and (not r.user or _is_plainly(parsed, r.user))]
+
+
+def _is_plainly(parsed: x509.CertificateSigningRequest, user: str) -> bool:
+    """Whether a certificate is for that user, and says nothing else. Raises Unfit."""
+    subject = [(attribute.oid, attribute.value) for attribute in parsed.subject]
+    return subject == [(NameOID.COMMON_NAME, user)] and not alternative_names(parsed)
 
 
 def is_its_own(names: Iterable[x509.GeneralName], node: str, nodes: Iterable[Any]) -> bool:

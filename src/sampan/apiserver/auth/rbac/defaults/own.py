@@ -3,9 +3,9 @@
 Its controllers share one identity, `system:kube-controller-manager`, where upstream's have a service account each; so
 that identity gets what each of them may do. Its DNS server is the user `system:kube-dns` and reads endpoint slices. The
 API server's own identity towards kubelets may use their servers, and nothing else. A machine that joins with a token
-may ask for a node's certificate and see whether its name is taken. A node's network parts run with the node's
-identity: they read what the DNS server reads, and nodes, pods and policies, without which there are no routes to other
-nodes and no guard before pods. With upstream, those who do this on a node have an account there that reads the same.
+may ask for a node's certificate and see whether its name is taken. A machine's network parts are `system:kube-proxy`,
+for whom nodes may get a certificate: they read what the DNS server reads, and nodes, pods and policies, without which
+there are no routes to other nodes and no guard before pods. A node itself reads what upstream lets it, and no more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sampan.apiserver.auth.rbac.defaults.table import READ, cluster_binding, clu
 
 REQUESTS = "system:certificates.k8s.io:certificatesigningrequests"
 SERVING_SIGNER = "kubernetes.io/kubelet-serving"
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 JOINING = "Group system:bootstrappers:sampan:default-node-token"
 """Whom the tokens of `sampan token create` make one."""
 
@@ -40,8 +41,10 @@ def _all_controllers() -> list[Any]:
 ROLES: tuple[Any, ...] = (
     cluster_role("sampan:controllers", *_all_controllers()),
     cluster_role("sampan:kubelet-serving-approver", rule("approve", "signers", CERTIFICATES, names=SERVING_SIGNER)),
+    cluster_role("sampan:nodeproxy-approver", rule("approve", "signers", CERTIFICATES, names=CLIENT_SIGNER)),
     cluster_role("sampan:get-nodes", rule("get", "nodes")),
     cluster_role("sampan:selfnodeserver", rule("create", "certificatesigningrequests/selfnodeserver", CERTIFICATES)),
+    cluster_role("sampan:nodeproxy", rule("create", "certificatesigningrequests/nodeproxy", CERTIFICATES)),
     cluster_role(
         "sampan:dns",
         rule(READ, "endpoints namespaces nodes services"),
@@ -67,18 +70,18 @@ ROLES: tuple[Any, ...] = (
 
 BINDINGS: tuple[Any, ...] = (
     cluster_binding("sampan:kubelet-serving-approver", "User system:kube-controller-manager"),
+    cluster_binding("sampan:nodeproxy-approver", "User system:kube-controller-manager"),
     cluster_binding("sampan:selfnodeserver", "Group system:nodes"),
     cluster_binding("sampan:selfnodeclient", "Group system:nodes", to=f"{REQUESTS}:selfnodeclient"),
     cluster_binding("sampan:nodeclient", JOINING, to=f"{REQUESTS}:nodeclient"),
     cluster_binding("sampan:get-nodes", JOINING),
-    cluster_binding("sampan:node-dns", "Group system:nodes", to="sampan:dns"),
+    cluster_binding("sampan:nodeproxy", "Group system:nodes"),
     cluster_binding("sampan:node-bootstrapper", JOINING, to="system:node-bootstrapper"),
     cluster_binding("sampan:kubelet-api-admin", "User kube-apiserver-kubelet-client", to="system:kubelet-api-admin"),
     cluster_binding("sampan:controllers", "User system:kube-controller-manager"),
     cluster_binding("sampan:dns", "User system:kube-dns"),
     cluster_binding("sampan:ingress", "User sampan:ingress"),
     # Service proxy and DNS of a machine watch as one, by the proxy's certificate.
-    cluster_binding("sampan:node-network-policy", "Group system:nodes", to="sampan:network-policy"),
     cluster_binding("sampan:network-policy", "User system:kube-proxy"),
     cluster_binding("sampan:proxy-dns", "User system:kube-proxy", to="sampan:dns"),
 )
