@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -111,8 +112,10 @@ class Node:
             return str(client_address[0])
 
     def end(self) -> None:
-        self.background.call(lambda: self.bird.remove(CLUSTER))
+        """Not before the component that would start it anew."""
         self.background.close()
+        with inside(self.node):
+            asyncio.run(self.bird.remove(CLUSTER))
 
     def _cable(self) -> None:
         here, there = self.node, self.place.router
