@@ -73,8 +73,8 @@ def test_client_certificates_name_user_and_groups(api: Any) -> None:
     assert with_certificate(api, scheduler, "/api/v1/nodes")[0] == 200
     node = Identity(file="t-node", user="system:node:n1", groups=("system:nodes",))
     assert with_certificate(api, node, "/api/v1/nodes/n1")[0] == 404
-    # Routes and policies need to know every node and every pod, and nothing that is secret.
-    assert with_certificate(api, node, "/api/v1/nodes/n2")[0] == 404
+    # Whoever lays routes and guards pods is another than the node, which reads its own alone (KEP-4601).
+    assert with_certificate(api, node, "/api/v1/nodes/n2")[0] == 403
     assert with_certificate(api, node, "/api/v1/secrets")[0] == 403
     assert with_certificate(api, node, "/api/v1/configmaps")[0] == 403
     impostor = Identity(file="t-impostor", user="system:node:n1")
