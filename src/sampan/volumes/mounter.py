@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -146,6 +148,7 @@ class KernelMounter:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
             )
         except FileNotFoundError:
             raise VolumeError(f"{command[0]} was not found: install the package {package_of(command[0])}") from None
@@ -156,9 +159,13 @@ class KernelMounter:
         return process.returncode or 0, output.decode(errors="replace").strip()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Its end is not waited for long: in the hands of a dead file server it may not come."""
+        """With those it has started, as mount(8) does a program for each kind of file system. Their end is not waited for
+        long: in the hands of a dead file server it may not come.
+        """
+        if process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             await self._clock.wait_for(process.wait(), 1.0)
 

@@ -13,7 +13,7 @@ import pytest
 from ..cluster.harness import until
 from ..cluster.manifests import script
 from ..patience import FACTOR
-from .machine import Debian, leftovers
+from .machine import Debian, leftovers, output
 
 SERVER = "192.0.2.2"
 EXPORT = Path("/srv/shared")
@@ -107,7 +107,8 @@ def test_a_server_that_falls_silent_holds_up_only_its_own(cluster: Debian) -> No
     ready(cluster, "calm")
     assert cluster.get("pod", "late")["status"]["phase"] == "Pending"
     cluster.kubectl("delete", "pod", "late", "stuck", f"--timeout={60 * FACTOR:.0f}s")
-    assert len(mounts()) == 2, "those of the two that are there still"
+    until(lambda: len(mounts()) == 2, "only those of the two that are there still are mounted")
+    until(lambda: not output("pgrep", "mount.nfs"), "nobody waits for a mount that is not wanted any more")
 
 
 def test_down_does_not_wait_for_it(cluster: Debian) -> None:

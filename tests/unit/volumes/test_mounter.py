@@ -50,6 +50,28 @@ async def test_one_that_is_not_wanted_any_more_is_ended(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
+async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
+    """mount(8) leaves the work to a program for each kind of file system."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    mounter = KernelMounter(SystemClock(), program=program(tmp_path, f"sleep 1000 & echo $! > {pipe}; wait"))
+    task = asyncio.create_task(mounter.mount("nfs", "s:/p", Path("/t"), []))
+    pid = int(await asyncio.to_thread(pipe.read_text))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(30):
+        while runs(pid):
+            await asyncio.sleep(0)
+
+
+def runs(pid: int) -> bool:
+    """Whether it has not ended; one that nobody has waited for has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 async def test_no_such_program(tmp_path: Path) -> None:
     mounter = KernelMounter(SystemClock(), program=str(tmp_path / "none"))
     with pytest.raises(VolumeError, match="was not found"):
