@@ -159,8 +159,8 @@ class KernelMounter:
         return process.returncode or 0, output.decode(errors="replace").strip()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """With those it has started, as mount(8) does a program for each kind of file system. Their end is not waited for
-        long: in the hands of a dead file server it may not come.
+        """With those it has started, as mount(8) does a program for each kind of file system. Their end is not
+        waited for long: in the hands of a dead file server it may not come.
         """
         if process.returncode is not None:
             return
