@@ -24,14 +24,19 @@ AUDIT = (
 _numbers = itertools.count()
 
 
+def begin(cluster: Cluster) -> None:
+    """Bring it up with all that tests of this folder ask of it."""
+    ports = f"{cluster.http_port},{cluster.https_port}"
+    cluster.up("--no-sample", "--ingress", "--ingress-ports", ports, *AUDIT)
+
+
 @pytest.fixture(scope="package")
 def cluster(whole_machine: None) -> Iterator[Cluster]:
     """A one-node cluster with the sample's images, brought up as a user would, and taken down."""
     running = Cluster(DATA_DIR, free_port())
     running.clear()
     try:
-        ports = f"{running.http_port},{running.https_port}"
-        running.up("--no-sample", "--ingress", "--ingress-ports", ports, *AUDIT)
+        begin(running)
         yield running
     finally:
         running.down()

@@ -14,6 +14,7 @@ from sampan.aio.clock import SystemClock
 from sampan.cri.containerd import Containerd
 from sampan.testing.ports import free_port
 
+from .conftest import begin
 from .harness import Cluster, until
 
 DATA_DIR = Path("/var/lib/sampan-e2e-own")
@@ -46,7 +47,7 @@ def other(cluster: Cluster) -> Iterator[Cluster]:
     try:
         yield Cluster(DATA_DIR, free_port())
     finally:
-        cluster.up("--no-sample")
+        begin(cluster)
 
 
 def test_a_cluster_on_another_runtime(other: Cluster, runtime: Containerd) -> None:
