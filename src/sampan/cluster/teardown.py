@@ -17,7 +17,7 @@ from sampan.aio.removal import remove_tree
 from sampan.cluster import supervise
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.layout import Layout
-from sampan.cluster.node import remove_network
+from sampan.cluster.node import cgroup_driver, remove_network
 from sampan.cluster.nodes import machines
 from sampan.cluster.nodes import namespaces as networks
 from sampan.cluster.nodes import plan as nodes
@@ -28,7 +28,10 @@ from sampan.cluster.supervision.processes import Record, Records
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd, remove_all_sandboxes
 from sampan.cri.errors import RuntimeFailure
+from sampan.kubelet.cgroup.names import SYSTEMD, path_of
+from sampan.kubelet.cgroup.systemd import Slices
 from sampan.kubelet.shutdown import logind
+from sampan.kubelet.systembus import BusError, SystemBus
 
 STOP_SECONDS = 20.0
 FIRST_TO_STOP = (supervise.GUARDIAN, supervise.SUPERVISOR)
@@ -50,6 +53,8 @@ async def tear_down(options: Options, clock: Clock, *, keep_data: bool, tell: Ca
         await networks.remove(nodes.Plan(options))
         namespaces.remove(Plan(options))
     tell("service rules and interfaces removed")
+    if cgroup_driver() == SYSTEMD:
+        await stop_slice(options.cgroup_root, SystemBus())
     remove_cgroups(options.cgroup_root)
     logind.DROP_IN.unlink(missing_ok=True)
     unmount_below(layout.kubelet)
@@ -108,6 +113,16 @@ async def answers(socket: Path) -> bool:
     finally:
         await client.close()
     return True
+
+
+async def stop_slice(root: str, bus: SystemBus) -> None:
+    """Ends the unit of all pods' slices, and with it those below: systemd keeps a slice whose control group is gone."""
+    try:
+        await Slices(bus, 2).stop(path_of([root], SYSTEMD))
+    except BusError:
+        return  # there is none: no pod has run
+    finally:
+        await bus.close()
 
 
 def remove_cgroups(root: str, mount: Path = Path("/sys/fs/cgroup")) -> None:

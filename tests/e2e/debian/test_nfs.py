@@ -114,4 +114,4 @@ def test_a_server_that_falls_silent_holds_up_only_its_own(cluster: Debian) -> No
 def test_down_does_not_wait_for_it(cluster: Debian) -> None:
     cluster.down()
     assert mounts() == []
-    assert leftovers() == {"tables": "table inet silence"}
+    until(lambda: leftovers() == {"tables": "table inet silence"}, "nothing of ours is left")

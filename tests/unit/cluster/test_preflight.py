@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +14,8 @@ from sampan.cluster import options as stored
 from sampan.cluster import preflight
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
-from sampan.cluster.teardown import remove_cgroups, remove_files
+from sampan.cluster.teardown import remove_cgroups, remove_files, stop_slice
+from sampan.kubelet.systembus import BusError, SystemBus
 
 
 @pytest.fixture
@@ -92,6 +94,29 @@ def test_empty_control_groups_are_removed_and_used_ones_stay(tmp_path: Path) -> 
     remove_cgroups("kubepods", tmp_path)
     assert not (tmp_path / "cpu/kubepods").exists() and not (tmp_path / "kubepods.slice").exists()
     assert (tmp_path / "memory/kubepods/pod2").exists()
+
+
+class Recording(SystemBus):
+    """Takes every call, or none where `refuses`."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.refuses = refuses
+        self.asked: list[Any] = []
+
+    async def call(self, destination: str, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
+        self.asked.append((member, *body))
+        if self.refuses:
+            raise BusError("org.freedesktop.systemd1.NoSuchUnit", "Unit kubepods.slice not loaded.")
+
+    async def close(self) -> None:
+        self.asked.append("closed")
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_the_slice_of_all_pods_is_ended_if_there_is_one(refuses: bool) -> None:
+    bus = Recording(refuses=refuses)
+    await stop_slice("kubepods", bus)
+    assert bus.asked == [("StopUnit", "kubepods.slice", "replace"), "closed"]
 
 
 def test_files_of_identity_that_the_api_server_would_end_with(options: Options, tmp_path: Path) -> None:
