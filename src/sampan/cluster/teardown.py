@@ -7,6 +7,7 @@ runtime, then the runtime, then what the network left, then the files.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -126,11 +127,16 @@ async def stop_slice(root: str, bus: SystemBus) -> None:
 
 
 def remove_cgroups(root: str, mount: Path = Path("/sys/fs/cgroup")) -> None:
-    """Removes the empty control groups that pods were in; one that is still in use stays."""
-    for top in (*mount.glob(f"{root}*"), *mount.glob(f"*/{root}*")):
-        for folder in sorted((top, *top.glob("**/")), reverse=True):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    """Removes the empty control groups that pods were in; one that is still in use stays.
+
+    systemd may be removing them, too: what is gone meanwhile is no error.
+    """
+    for hierarchy in (mount, *mount.iterdir()):
+        with contextlib.suppress(OSError):
+            for top in [*hierarchy.glob(f"{root}*")]:
+                for folder, _, _ in os.walk(top, topdown=False):
+                    with contextlib.suppress(OSError):
+                        Path(folder).rmdir()
 
 
 def remove_files(layout: Layout, keep_data: bool) -> None:
