@@ -186,7 +186,9 @@ class ApiServer:
     def handle(self, exchange: Exchange) -> Answer | Awaitable[Answer]:
         """Answer one request: at once when nothing has to be waited for."""
         if exchange.begun is not None:
-            return self._continue(exchange, *exchange.begun)
+            # Taken out of it, for what was begun holds the exchange: a body is to go as soon as it is answered.
+            begun, exchange.begun = exchange.begun, None
+            return self._continue(exchange, *begun)
         request = self._request(exchange)
         try:
             left = iter(stages.REQUEST)

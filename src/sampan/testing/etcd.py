@@ -85,8 +85,11 @@ class Member:
         return self.process is not None and self.process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
+        """SIGSTOP has taken effect when this returns: nothing more is answered."""
         if self.process is not None and self.running:
             self.process.send_signal(number)
+            if number == signal.SIGSTOP:
+                os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def kill(self) -> None:
         """As a power cut would, but for what the kernel still writes."""

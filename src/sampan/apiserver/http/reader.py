@@ -176,8 +176,9 @@ class Reader:
         self.receiving = False
         body, self._body = self._body, []
         exchange = self._exchange((body[0] if len(body) == 1 else b"".join(body)) if body else b"")
-        if self._seen is not None:
-            exchange.identity, exchange.begun = self._seen.identity, self._seen.begun
+        seen, self._seen = self._seen, None
+        if seen is not None:
+            exchange.identity, exchange.begun = seen.identity, seen.begun
         self._receiver.received(exchange)
 
     def _exchange(self, body: bytes) -> Exchange:
