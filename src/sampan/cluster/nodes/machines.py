@@ -58,10 +58,10 @@ async def join(options: Options, token: Token, places: Iterable[Place]) -> None:
 
 
 async def forget(client: Client, place: Place) -> None:
-    """Takes a node out of the cluster: its pods are made anew on others."""
+    """Takes a node out of the cluster: its pods are made anew on others. While it runs, it would only come back."""
+    await remove(place)
     with contextlib.suppress(NotFound):
         await client.delete(core_v1.Node, place.name)
-    await remove(place)
 
 
 async def remove(place: Place, *, keep_data: bool = False) -> None:
