@@ -87,16 +87,19 @@ class Bootstrap:
 
     async def _network_ready(self, network: Any) -> None:
         """Addresses are given out of the service network from now on."""
-        server = self._server
         request = self.request(network)
-        request.target.verb, request.target.name, request.target.subresource = "patch", network.metadata.name, "status"
-        if b'"Ready"' in find(request).data:
-            return
-        now = server.clock.now()
-        wanted = kubernetes.ready_status(timestamp(now))
+        request.target.name = network.metadata.name
+        if b'"Ready"' not in find(request).data:
+            wanted = kubernetes.ready_status(timestamp(self._server.clock.now()))
+            await self.apply_status(network, wanted, manager=kubernetes.NETWORK_MANAGER)
+
+    async def apply_status(self, obj: Any, wanted: dict[str, Any], *, manager: str) -> None:
+        """Server-side apply of a status: `wanted` is an object of the kind of `obj` with nothing else in it."""
+        request = self.request(obj, agent=manager)
+        request.target.verb, request.target.name, request.target.subresource = "patch", obj.metadata.name, "status"
+        now = self._server.clock.now()
 
         def apply(old: Any, _: object) -> Any:
-            manager = kubernetes.NETWORK_MANAGER
             return codec.apply(request.kind, old, wanted, manager=manager, now=now, force=True, subresource="status")
 
         await change(request, apply, applied=True)

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#mainten
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from sampan.apiserver.flowcontrol.defaults import AUTO_UPDATE, MANDATORY
 from sampan.apiserver.following import Follower
 from sampan.apiserver.verbs.change import change
 from sampan.apiserver.verbs.delete import delete_entry
-from sampan.codec import apply as codec
 from sampan.store.cache import Entry
 from sampan.store.errors import StoreError
 
@@ -85,10 +85,9 @@ class Maintenance:
         if not mend(request.kind.decode(entry.data), wanted):
             return
         request.target.verb, request.target.name = "update", name
-        try:
+        # Whoever else was at it has made a change, which is looked at in its turn.
+        with contextlib.suppress(Conflict, NotFound):
             await change(request, lambda old, _: mended(old, wanted))
-        except (Conflict, NotFound):
-            return  # somebody else was at it: the change it makes is looked at in its turn
 
     def _obsolete(self, wanted: list[Any]) -> list[tuple[Any, Entry]]:
         """What an earlier version kept and this one does not: an object of the kind, the entry."""
@@ -107,27 +106,18 @@ class Maintenance:
     async def _mark(self, entry: Entry, levels: set[str]) -> None:
         """Whether a schema's level is there."""
         schema = self._server.registry.resource(GROUP, VERSION, SCHEMAS).decode(entry.data)
-        now = self._server.clock.now()
-        condition = dangling(schema.spec.priorityLevelConfiguration.name, levels, timestamp(now))
+        now = timestamp(self._server.clock.now())
+        condition = dangling(schema.spec.priorityLevelConfiguration.name, levels, now)
         if told(schema, condition):
             return
-        request = self._bootstrap.request(schema, agent=CONSUMER)
-        request.target.verb, request.target.name, request.target.subresource = "patch", entry.name, "status"
-        kind = request.kind
         wanted = {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "FlowSchema",
             "metadata": {"name": entry.name},
             "status": {"conditions": [condition]},
         }
-
-        def apply(old: Any, _: object) -> Any:
-            return codec.apply(kind, old, wanted, manager=CONSUMER, now=now, force=True, subresource="status")
-
-        try:
-            await change(request, apply, applied=True)
-        except (Conflict, NotFound):
-            return
+        with contextlib.suppress(Conflict, NotFound):
+            await self._bootstrap.apply_status(schema, wanted, manager=CONSUMER)
 
 
 def said(present: Any) -> str:
