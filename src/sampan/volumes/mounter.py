@@ -11,13 +11,12 @@ import contextlib
 import errno
 import logging
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from sampan.aio import mounts
+from sampan.aio import children, mounts
 from sampan.aio.clock import Clock
 from sampan.aio.removal import remove_tree
 from sampan.aio.threads import in_thread
@@ -142,32 +141,20 @@ class KernelMounter:
     async def _run(self, command: Sequence[str], folder: Path) -> tuple[int, str]:
         """Raises TimeoutError, and VolumeError where there is no such program."""
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await children.start(
                 *command,
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
             )
         except FileNotFoundError:
             raise VolumeError(f"{command[0]} was not found: install the package {package_of(command[0])}") from None
         try:
             output, _ = await self._clock.wait_for(process.communicate(), self._patience)
         finally:
-            await self._end(process)
+            await children.end(process, self._clock)
         return process.returncode or 0, output.decode(errors="replace").strip()
-
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """With those it has started, as mount(8) does a program for each kind of file system. Their end is not
-        waited for long: in the hands of a dead file server it may not come.
-        """
-        if process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            await self._clock.wait_for(process.wait(), 1.0)
 
     def mounted(self, target: Path) -> bool:
         return mounts.mounted_at(target) is not None

@@ -64,6 +64,21 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     os.close(ends)
 
 
+async def test_one_given_up_while_it_is_being_started(tmp_path: Path) -> None:
+    """The program runs before asyncio hands it over; the loop stands still in between, so that this is sure."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    mounter = KernelMounter(SystemClock(), program=program(tmp_path, f"sleep 1000 & echo $! > {pipe}; wait"))
+    task = asyncio.create_task(mounter.mount("nfs", "s:/p", Path("/t"), []))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ends = os.pidfd_open(int(pipe.read_text()))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (await asyncio.to_thread(select.select, [ends], [], [], 30))[0]
+    os.close(ends)
+
+
 async def test_no_such_program(tmp_path: Path) -> None:
     mounter = KernelMounter(SystemClock(), program=str(tmp_path / "none"))
     with pytest.raises(VolumeError, match="was not found"):

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
+from sampan.aio import children
 from sampan.aio.clock import Clock
 from sampan.api.durations import read_duration
 from sampan.kubelet.credentials.configuration import Provider
@@ -87,35 +86,26 @@ class Programs:
     async def _run(self, provider: Provider, request: bytes) -> bytes:
         """What the program writes; it may end without having read what it is asked."""
         with memory(request) as source:
-            process = await asyncio.create_subprocess_exec(
+            process = await children.start(
                 self._folder / provider.name,
                 *provider.args,
                 env={**os.environ, **{variable.name: variable.value for variable in provider.env}},
                 stdin=source,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
             )
         assert process.stdout is not None and process.stderr is not None
-        end = partial(kill, process.pid)
+        end = partial(children.kill, process.pid)
         try:
             output, errors = await asyncio.gather(bounded(process.stdout, end), bounded(process.stderr, end))
             status = await process.wait()
         finally:
-            await self._end(process)
+            await children.end(process, self._clock)
         if len(output) > MOST_BYTES:
             raise ProviderFailure(f"it wrote more than {MOST_BYTES} bytes")
         if status:
             raise ProviderFailure(f"exit status {status}: {errors.decode(errors='replace')[:SHOWN_BYTES]}")
         return output
-
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Kills what is given up: it shall not go on asking a registry."""
-        if process.returncode is not None:
-            return
-        kill(process.pid)
-        with contextlib.suppress(TimeoutError):
-            await self._clock.wait_for(process.communicate(), 1.0)
 
 
 def memory(data: bytes) -> BinaryIO:
@@ -124,12 +114,6 @@ def memory(data: bytes) -> BinaryIO:
     made.write(data)
     made.seek(0)
     return made
-
-
-def kill(leader: int) -> None:
-    """A program with all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
 
 
 async def bounded(stream: asyncio.StreamReader, end: Callable[[], None]) -> bytes:
