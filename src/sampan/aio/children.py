@@ -18,15 +18,15 @@ END_SECONDS = 1.0
 """How long an end is waited for: in the hands of a dead file server it may not come."""
 
 
-async def start(*command: str | os.PathLike[str], **options: Any) -> asyncio.subprocess.Process:
+async def start(*command: str | os.PathLike[str], clock: Clock, **options: Any) -> asyncio.subprocess.Process:
     """`options` are those of asyncio's create_subprocess_exec; raises what it raises."""
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(*command, start_new_session=True, **options)
-    )
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, start_new_session=True, **options))
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        starting.add_done_callback(_unwanted)
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await end(starting.result(), clock)
         raise
 
 
@@ -43,8 +43,3 @@ async def end(process: asyncio.subprocess.Process, clock: Clock) -> None:
     kill(process.pid)
     with contextlib.suppress(TimeoutError):
         await clock.wait_for(process.communicate(), END_SECONDS)
-
-
-def _unwanted(starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        kill(starting.result().pid)

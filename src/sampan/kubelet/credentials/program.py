@@ -89,6 +89,7 @@ class Programs:
             process = await children.start(
                 self._folder / provider.name,
                 *provider.args,
+                clock=self._clock,
                 env={**os.environ, **{variable.name: variable.value for variable in provider.env}},
                 stdin=source,
                 stdout=asyncio.subprocess.PIPE,
