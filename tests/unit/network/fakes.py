@@ -60,6 +60,7 @@ class FakeResolvers:
     def __init__(self, **servers: str) -> None:
         self.servers = {name.replace("_", "."): what for name, what in servers.items()}
         self.asked: list[tuple[str, str, str]] = []
+        self.queries: list[bytes] = []
         self.hold: asyncio.Event | None = None
 
     async def udp(self, server: str, query: bytes) -> bytes:
@@ -70,6 +71,7 @@ class FakeResolvers:
 
     async def _answer(self, way: str, server: str, query: bytes) -> bytes:
         asked = dnslib.DNSRecord.parse(query)
+        self.queries.append(query)
         self.asked.append((way, server, str(asked.q.qname)))
         what = self.servers[server.replace(":", ".")]
         if self.hold is not None:

@@ -19,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sampan.aio.clock import SystemClock, timestamp
 from sampan.api.kinds import core_v1, discovery_v1, meta_v1
 from sampan.network.dns import DnsServer, customization, metrics, snapshot
+from sampan.network.dns.conversation import PIPELINED
+from sampan.network.dns.outstanding import Outstanding
 from sampan.network.dns.server import Busy
 from sampan.network.dns.zone import Zone
 from sampan.network.triggers import ANNOTATION
@@ -177,6 +179,68 @@ async def test_other_names_are_forwarded(setting: Setting) -> None:
     asked = [name for _, _, name in setting.resolvers.asked]
     assert asked.count("x.org.") == 1
     assert setting.server.statistics()["upstream"]["servers"] == {"192.0.2.53": "used"}
+
+
+async def pipelined(setting: Setting, *names: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which these were asked, numbered from 0."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", setting.server.bound_port)
+    for number, name in enumerate(names):
+        record = dnslib.DNSRecord.question(name)
+        record.header.id = number
+        query = bytes(record.pack())
+        writer.write(struct.pack(">H", len(query)) + query)
+    return reader, writer
+
+
+async def answered(reader: asyncio.StreamReader) -> int:
+    """The number of the question that is answered next."""
+    length = struct.unpack(">H", await asyncio.wait_for(reader.readexactly(2), 5))[0]
+    return dnslib.DNSRecord.parse(await reader.readexactly(length)).header.id
+
+
+async def test_a_slow_name_holds_up_no_other_on_its_connection(setting: Setting) -> None:
+    setting.resolvers.hold = asyncio.Event()
+    reader, writer = await pipelined(setting, "x.org", "web.default.svc.cluster.local")
+    assert await answered(reader) == 1
+    writer.write_eof()
+    setting.resolvers.hold.set()
+    assert await answered(reader) == 0, "who has said all waits for the answers"
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_has_so_many_slow_ones_at_once(setting: Setting) -> None:
+    setting.resolvers.hold = asyncio.Event()
+    slow = [f"x{number}.org" for number in range(PIPELINED + 5)]
+    reader, writer = await pipelined(setting, *slow, "web.default.svc.cluster.local")
+    await until(lambda: setting.server.statistics()["sockets"]["slowNow"] == PIPELINED)
+    assert (await setting.ask("web.default.svc.cluster.local")).rr, "others are answered"
+    assert setting.server.statistics()["sockets"]["slowNow"] == PIPELINED
+    setting.resolvers.hold.set()
+    assert {await answered(reader) for _ in range(PIPELINED + 6)} == set(range(PIPELINED + 6))
+    writer.close()
+
+
+async def test_who_hangs_up_takes_no_answer_from_others(setting: Setting) -> None:
+    setting.resolvers.hold = asyncio.Event()
+    _, first = await pipelined(setting, "x.org")
+    await until(lambda: setting.server.statistics()["sockets"]["slowNow"] == 1)
+    other = asyncio.create_task(setting.ask("x.org"))
+    await until(lambda: setting.server.statistics()["upstream"]["shared"] == 1)
+    first.transport.abort()
+    setting.resolvers.hold.set()
+    assert (await other).rr
+    await until(lambda: setting.server.statistics()["sockets"]["slowNow"] == 0)
+
+
+def test_one_client_cannot_have_all_slow_ones() -> None:
+    outstanding = Outstanding(at_once=3, client_at_once=2)
+    assert [outstanding.take(client) for client in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
+    outstanding.give("a")
+    assert outstanding.take("c") and not outstanding.take("a")
+    for client in ("a", "b", "c"):
+        outstanding.give(client)
+    assert (outstanding.now, outstanding.ever) == (0, 4)
 
 
 async def test_one_client_cannot_have_all_connections(setting: Setting) -> None:

@@ -70,6 +70,24 @@ async def test_nothing_found_is_kept_as_its_authority_says() -> None:
     assert len(setting.resolvers.asked) == 2
 
 
+async def test_signatures_are_asked_for_and_kept_apart() -> None:
+    """Who does not want them, or wants what is checked, is not given the others' answer."""
+    setting = Setting(a=ADDRESS)
+    answering = Resolver(Zone(), setting.forwarder)
+    for do, cd in ((True, False), (False, False), (False, True)):
+        client = dnslib.DNSRecord.question("example.org")
+        client.header.cd = cd
+        client.add_ar(dnslib.EDNS0(flags="do" if do else "", udp_len=1232))
+        query = wire.parse_query(bytes(client.pack()))
+        assert answering.known(query, tcp=False) is None
+        answer = dnslib.DNSRecord.parse(await answering.resolve(query, tcp=False))
+        upstream = dnslib.DNSRecord.parse(setting.resolvers.queries[-1])
+        for seen in (answer, upstream):
+            assert (seen.ar[0].edns_do, seen.header.cd) == (do, cd)
+        assert answering.known(query, tcp=False) is not None
+    assert len(setting.resolvers.asked) == 3
+
+
 async def test_one_question_is_asked_once() -> None:
     setting = Setting(a=ADDRESS)
     setting.resolvers.hold = asyncio.Event()

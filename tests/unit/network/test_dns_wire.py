@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_cut_and_said_so(size: int, most: int) -> None:
 def test_additional_records_go_first_without_a_word() -> None:
     answer = Answer([wire.record(wire.OWNER, wire.TXT, 5, bytes(300))], additional=[bytes(300)])
     data = question()
-    assert not dnslib.DNSRecord.parse(answer.respond(data, len(data), False, 512, 0)).header.tc
+    assert not dnslib.DNSRecord.parse(answer.respond(data, len(data), wire.NO_OPT, 512, 0)).header.tc
 
 
 def test_before_the_zone_is_complete_only_others_names_are_answered() -> None:
@@ -207,3 +207,20 @@ def test_addresses_take_turns_for_a_client_that_asks_for_both_families() -> None
         assert isinstance(answer, bytes)
         first.append(str(dnslib.DNSRecord.parse(answer).rr[0].rdata))
     assert sorted(first) == ["10.244.0.1", "10.244.0.1", "10.244.0.2", "10.244.0.2"]
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_the_wish_for_signatures_comes_back(slow: bool) -> None:
+    """DO and CD are copied (RFC 3225 section 3, RFC 4035 section 3.2), whether the answer was ready or not."""
+    record = dnslib.DNSRecord.parse(question())
+    record.add_ar(dnslib.EDNS0(flags="do", udp_len=1232))
+    record.header.cd = slow
+    answering = responder("10.96.0.5")
+    answering.immediate(question())
+    answer = answering.immediate(bytes(record.pack()))
+    assert isinstance(answer, bytes)
+    parsed = dnslib.DNSRecord.parse(answer)
+    assert (parsed.ar[0].edns_do, parsed.header.cd, answering.read) == (1, slow, 1 + slow)
+    assert str(parsed.a.rdata) == "10.96.0.5"
+    record.ar[0] = dnslib.EDNS0(udp_len=1232)
+    assert dnslib.DNSRecord.parse(answering.immediate(bytes(record.pack()))).ar[0].edns_do == 0

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
-from sampan.network.dns.wire import AA, NOERROR, OPT_RECORD, QR, RA, RD, TC, UDP_SIZE, Query
+from sampan.network.dns.wire import AA, CD, NOERROR, QR, RA, RD, TC, UDP_SIZE, Query
 
 
 class Answer:
@@ -38,25 +38,29 @@ class Answer:
         self.body = b"".join((*answers, *authority, *additional))
         self.heads = heads(rcode, len(self.answers), len(self.authority), len(self.additional))
 
-    def respond(self, data: bytes, end: int, edns: bool, limit: int, turn: int) -> bytes:
-        """The whole message. `end`: offset behind the question; `limit`: bytes it may have; `turn`: any number."""
+    def respond(self, data: bytes, end: int, opt: bytes, limit: int, turn: int) -> bytes:
+        """The whole message. `end`: offset behind the question; `opt`: its OPT record or none; `limit`: bytes it may
+        have; `turn`: any number."""
         body = self.body
         if self.stride:
             cut = turn % len(self.answers) * self.stride
             body = body[cut : self.total] + body[:cut] + body[self.total :]
         if len(body) + end + 11 > limit:
-            return self._cut(data, end, edns, limit, turn)
-        head = self.heads[(data[2] & 1) | edns << 1]
-        return data[:2] + head + data[12:end] + body + (OPT_RECORD if edns else b"")
+            return self._cut(data, end, opt, limit, turn)
+        head = self.heads[(data[2] & 1) | (2 if opt else 0)]
+        return data[:2] + head + data[12:end] + body + opt
 
     def to(self, query: Query, *, tcp: bool = False, turn: int = 0) -> bytes:
         """The whole message for a query that came by UDP or TCP."""
         limit = 65535 if tcp else min(query.size, UDP_SIZE)
-        return self.respond(query.data, query.end, query.edns, limit, turn)
+        answer = self.respond(query.data, query.end, query.opt, limit, turn)
+        if query.data[3] & CD:
+            answer = answer[:3] + bytes((answer[3] | CD,)) + answer[4:]
+        return answer
 
-    def _cut(self, data: bytes, end: int, edns: bool, limit: int, turn: int) -> bytes:
+    def _cut(self, data: bytes, end: int, opt: bytes, limit: int, turn: int) -> bytes:
         """Leaves out additional records first, which is no loss; then answers, with TC set (RFC 2181 section 9)."""
-        room = limit - end - (11 if edns else 0) - len(b"".join(self.authority))
+        room = limit - end - len(opt) - len(b"".join(self.authority))
         start = turn % len(self.answers) if self.stride else 0
         kept: list[bytes] = []
         for record in (*self.answers[start:], *self.answers[:start]):
@@ -66,9 +70,9 @@ class Answer:
             kept.append(record)
         whole = len(kept) == len(self.answers)
         flags = self.rcode | (0 if whole else TC)
-        head = heads(flags, len(kept), len(self.authority), 0)[(data[2] & 1) | edns << 1]
+        head = heads(flags, len(kept), len(self.authority), 0)[(data[2] & 1) | (2 if opt else 0)]
         body = b"".join((*kept, *self.authority))
-        return data[:2] + head + data[12:end] + body + (OPT_RECORD if edns else b"")
+        return data[:2] + head + data[12:end] + body + opt
 
 
 @lru_cache(4096)

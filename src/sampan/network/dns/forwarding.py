@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from sampan.aio.clock import Clock
 from sampan.network.dns import message, wire
-from sampan.network.dns.cache import AnswerCache
+from sampan.network.dns.cache import AnswerCache, Key
 from sampan.network.dns.message import Broken, Message
 from sampan.network.dns.tally import RCODES, Durations
 
@@ -86,7 +86,7 @@ class Forwarder:
         self._cache = cache
         self._servers: list[Upstream] = []
         self._stubs: dict[bytes, list[Upstream]] = {}
-        self._under_way: dict[bytes, asyncio.Future[Message]] = {}
+        self._under_way: dict[Key, asyncio.Future[Message]] = {}
         self._probes: dict[bytes, Upstream] = {}
         self._counts = {"asked": 0, "failed": 0, "shared": 0, "refused": 0}
 
@@ -100,23 +100,24 @@ class Forwarder:
         self._servers = upstreams(addresses)
         self._stubs = {domain: upstreams(given) for domain, given in (stubs or {}).items()}
 
-    def cached(self, question: bytes) -> tuple[Message, int] | None:
-        """What is known already, with its age in seconds; `question` in lower case."""
-        return self._cache.get(question, self._clock.monotonic())
+    def cached(self, question: bytes, wish: int = 0) -> tuple[Message, int] | None:
+        """What is known already, with its age in seconds; `question` in lower case, `wish` as of `wire.Query`."""
+        return self._cache.get((question, wish), self._clock.monotonic())
 
-    async def ask(self, question: bytes) -> tuple[Message, int]:
+    async def ask(self, question: bytes, wish: int = 0) -> tuple[Message, int]:
         """The answer to a question (name, type, class) not `cached` a moment ago, and its age; raises NoAnswer."""
-        known = self._cache.get(question, self._clock.monotonic(), again=True)
+        key = question, wish
+        known = self._cache.get(key, self._clock.monotonic(), again=True)
         if known is not None:
             return known
-        same = self._under_way.get(question)
+        same = self._under_way.get(key)
         if same is not None:
             self._counts["shared"] += 1
             return await asyncio.shield(same), 0
         if len(self._under_way) >= AT_ONCE:
             self._counts["refused"] += 1
             raise NoAnswer("too many questions under way")
-        return await self._ask_for_all(question), 0
+        return await self._ask_for_all(key), 0
 
     async def find_loops(self) -> None:
         """Asks every server for a name nobody else would ask for; `is_probe` catches it coming back."""
@@ -154,13 +155,13 @@ class Forwarder:
         }
         return {"servers": servers, "underWay": len(self._under_way), **self._counts, "cache": self._cache.statistics()}
 
-    async def _ask_for_all(self, question: bytes) -> Message:
+    async def _ask_for_all(self, key: Key) -> Message:
         """Asks, and tells whoever has the same question meanwhile."""
         told: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._under_way[question] = told
+        self._under_way[key] = told
         failure = NoAnswer("who asked for it was stopped")
         try:
-            answer = await self._ask_servers(question)
+            answer = await self._ask_servers(key)
             told.set_result(answer)
             return answer
         except NoAnswer as error:
@@ -168,18 +169,18 @@ class Forwarder:
             failure = error
             raise
         finally:
-            del self._under_way[question]
+            del self._under_way[key]
             if not told.done():
                 told.set_exception(failure)
                 told.exception()
 
-    async def _ask_servers(self, question: bytes) -> Message:
+    async def _ask_servers(self, key: Key) -> Message:
         self._counts["asked"] += 1
         failed: Message | None = None
-        for server in self._order(question[:-4]):
+        for server in self._order(key[0][:-4]):
             began = self._clock.monotonic()
             try:
-                answer = await self._try(server, question)
+                answer = await self._try(server, *key)
             except (OSError, TimeoutError, Broken) as error:
                 self._rest(server, error)
                 continue
@@ -188,7 +189,7 @@ class Forwarder:
                 failed = answer
                 continue
             server.failures, server.resting_until = 0, 0.0
-            self._cache.put(question, answer, self._clock.monotonic())
+            self._cache.put(key, answer, self._clock.monotonic())
             return answer
         if failed is None:
             raise NoAnswer("no server answered")
@@ -215,9 +216,9 @@ class Forwarder:
         rest = min(REST_SECONDS * 2 ** min(server.failures - 1, 5), LONGEST_REST_SECONDS)
         server.resting_until = self._clock.monotonic() + rest
 
-    async def _try(self, server: Upstream, question: bytes) -> Message:
+    async def _try(self, server: Upstream, question: bytes, wish: int = 0) -> Message:
         identifier = self._rng.getrandbits(16)
-        query = message.query_bytes(identifier, question)
+        query = message.query_bytes(identifier, question, wish)
         data = await self._clock.wait_for(self._exchange.udp(server.address, query), TRY_SECONDS)
         answer = message.parse(data, identifier, question)
         if answer.truncated:

@@ -9,7 +9,23 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from sampan.network.dns.wire import CNAME, NOERROR, NXDOMAIN, OPT, OPT_RECORD, QR, RA, RD, SOA, TC, Query
+from sampan.network.dns.wire import (
+    CD,
+    CNAME,
+    DO,
+    NOERROR,
+    NXDOMAIN,
+    OPT,
+    OPT_RECORD,
+    OPT_WITH_DO,
+    QR,
+    RA,
+    RD,
+    RRSIG,
+    SOA,
+    TC,
+    Query,
+)
 
 MAXIMUM_RECORDS = 2000
 
@@ -54,7 +70,7 @@ class Message:
     @property
     def is_denial(self) -> bool:
         """No such name, or nothing of this type (RFC 2308)."""
-        answered = any(part.section == 0 and part.type != CNAME for part in self.parts)
+        answered = any(part.section == 0 and part.type not in (CNAME, RRSIG) for part in self.parts)
         return self.rcode == NXDOMAIN or not answered
 
     @property
@@ -62,9 +78,10 @@ class Message:
         return bool(self.flags & TC)
 
 
-def query_bytes(identifier: int, question: bytes) -> bytes:
-    """A query for upstream: recursion desired, EDNS with our datagram size."""
-    return struct.pack(">HHHHHH", identifier, RD, 1, 0, 0, 1) + question + OPT_RECORD
+def query_bytes(identifier: int, question: bytes, wish: int = 0) -> bytes:
+    """A query for upstream: recursion desired, EDNS with our datagram size; `wish` as of `Query.wish`."""
+    opt = OPT_WITH_DO if wish & DO else OPT_RECORD
+    return struct.pack(">HHHHHH", identifier, RD | (wish & CD), 1, 0, 0, 1) + question + opt
 
 
 def parse(data: bytes, identifier: int, question: bytes) -> Message:
@@ -132,18 +149,18 @@ def lifetime(message: Message) -> int:
 
 def reply(message: Message, query: Query, limit: int, age: int = 0) -> bytes:
     """The message as the answer to `query`, lifetimes shorter by `age` seconds, cut to `limit` bytes with TC set."""
-    opt = OPT_RECORD if query.edns else b""
+    opt = query.opt
     kept, body = message.parts, message.aged(age)
     cut = False
     if query.end + len(body) + len(opt) > limit:
         kept = tuple(part for part in kept if part.end <= limit - len(opt))
         cut = any(part.section < 2 for part in message.parts[len(kept) :])
         body = body[: kept[-1].end - message.end] if kept else b""
-    counts = [0, 0, query.edns]
+    counts = [0, 0, int(bool(opt))]
     for part in kept:
         counts[part.section] += 1
     rd = RD if query.data[2] & 1 else 0
-    flags = QR | RA | rd | message.rcode | (TC if cut or message.truncated else 0)
+    flags = QR | RA | rd | (query.wish & CD) | message.rcode | (TC if cut or message.truncated else 0)
     return query.data[:2] + struct.pack(">HHHHH", flags, 1, *counts) + query.question + body + opt
 
 

@@ -25,7 +25,7 @@ class Resolver:
         """The answer to a forwarded question when it is in the cache, without waiting."""
         if self._zone.alias(query.name) is not None or self._forwarder.is_probe(query.name):
             return None
-        found = self._forwarder.cached(query.question.lower())
+        found = self._forwarder.cached(query.question.lower(), query.wish)
         return message.reply(found[0], query, _limit(query, tcp), found[1]) if found else None
 
     async def resolve(self, query: Query, *, tcp: bool) -> bytes:
@@ -35,7 +35,7 @@ class Resolver:
         try:
             if self._zone.alias(query.name) is not None:
                 return (await self._follow(query)).to(query, tcp=tcp)
-            answer, age = await self._forwarder.ask(query.question.lower())
+            answer, age = await self._forwarder.ask(query.question.lower(), query.wish)
             return message.reply(answer, query, _limit(query, tcp), age)
         except (NoAnswer, Broken):
             return Answer(rcode=wire.SERVFAIL).to(query, tcp=tcp)

@@ -38,16 +38,17 @@ class Responder:
         end = data.find(0, 12) + 5
         question = data[12:end].lower()
         answer = self._answers.get(question) or self._passing.get(question)
-        if answer is not None and data[4:10] == ONE_QUESTION and not data[2] & 0xF8 and not tcp:
+        if answer is not None and data[4:10] == ONE_QUESTION and not data[2] & 0xF8 | data[3] & wire.CD and not tcp:
             # Only answers that turn count: who asks for AAAA with every A would else meet the same half of them.
             self._turn += answer.stride > 0
             if len(data) == end and data[10:12] == PLAIN:
                 self.fast += 1
-                return answer.respond(data, end, False, 512, self._turn)
+                return answer.respond(data, end, wire.NO_OPT, 512, self._turn)
             if data[10:12] == WITH_OPT and _is_plain_opt(data[end:]):
                 self.fast += 1
                 size = data[end + 3] << 8 | data[end + 4]
-                return answer.respond(data, end, True, min(max(size, 512), wire.UDP_SIZE), self._turn)
+                opt = wire.OPT_WITH_DO if data[end + 7] & 0x80 else wire.OPT_RECORD
+                return answer.respond(data, end, opt, min(max(size, 512), wire.UDP_SIZE), self._turn)
         return self._read(data, tcp)
 
     def _read(self, data: bytes, tcp: bool) -> bytes | Query | None:

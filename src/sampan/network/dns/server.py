@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
+from sampan.network.dns import wire
+from sampan.network.dns.answer import Answer
+from sampan.network.dns.conversation import Conversation, Later
+from sampan.network.dns.outstanding import Outstanding
 from sampan.network.dns.resolver import Resolver
 from sampan.network.dns.responder import Responder
 from sampan.network.dns.tally import PROTOCOLS, Durations, Tally
@@ -21,10 +24,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 64
 """Datagrams answered before other tasks get their turn."""
-SLOW_AT_ONCE = 4000
 CONNECTIONS = 512
 CONNECTIONS_PER_CLIENT = 32
-IDLE_SECONDS = 10.0
 IPV4, IPV6 = "1", "2"
 """Families as CoreDNS's metrics name them."""
 
@@ -43,9 +44,9 @@ class Listener:
         self._owner = owner
         self._udp: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
-        self._slow = 0
+        self._outstanding = Outstanding()
         self._connections: Counter[str] = Counter()
-        self._counts = {"slow": 0, "dropped": 0}
+        self._counts = {"dropped": 0}
         durations = Durations()
         self.tallies = {(protocol, family): Tally(durations) for protocol in PROTOCOLS for family in (IPV4, IPV6)}
 
@@ -78,7 +79,8 @@ class Listener:
         found = dict.fromkeys(PROTOCOLS, 0) | self._counts
         for (protocol, _), tally in self.tallies.items():
             found[protocol] += tally.queries
-        return {**found, "slowNow": self._slow, "connections": self._connections.total()}
+        slow = {"slow": self._outstanding.ever, "slowNow": self._outstanding.now}
+        return {**found, **slow, "connections": self._connections.total()}
 
     def _listen(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -134,15 +136,13 @@ class Listener:
         known = self._resolver.known(query, tcp=False)
         if known is not None:
             return known
-        if self._slow >= SLOW_AT_ONCE:
+        if not self._outstanding.take(client[0]):
             self._counts["dropped"] += 1
             return None
-        self._slow += 1
         self._owner.start(lambda: self._resolve(udp, query, client, tally), name="query", policy="log")
         return None
 
     async def _resolve(self, udp: socket.socket, query: Query, client: Any, tally: Tally) -> None:
-        self._counts["slow"] += 1
         began = self._clock.monotonic()
         try:
             answer = await self._resolver.resolve(query, tcp=False)
@@ -152,7 +152,7 @@ class Listener:
         except OSError:
             self._counts["dropped"] += 1
         finally:
-            self._slow -= 1
+            self._outstanding.give(client[0])
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = str((writer.get_extra_info("peername") or [""])[0])
@@ -161,29 +161,44 @@ class Listener:
             writer.close()
             return
         self._connections[client] += 1
+        tally = self.tallies["tcp", _family(client)]
         try:
-            await self._converse(reader, writer, self.tallies["tcp", _family(client)])
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass
+            await Conversation(
+                reader=reader, writer=writer, clock=self._clock, ask=lambda data: self._asked(data, client, tally)
+            ).hold()
         finally:
             self._connections -= Counter((client,))
-            writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tally: Tally) -> None:
-        while True:
-            length = await self._clock.wait_for(reader.readexactly(2), IDLE_SECONDS)
-            data = await self._clock.wait_for(reader.readexactly(struct.unpack(">H", length)[0]), IDLE_SECONDS)
-            began = self._clock.monotonic()
-            tally.query(data)
-            answer = self._responder.immediate(data, tcp=True)
-            if isinstance(answer, Query):
-                answer = self._resolver.known(answer, tcp=True) or await self._resolver.resolve(answer, tcp=True)
-            if answer is None:
-                return
+    def _asked(self, data: bytes, client: str, tally: Tally) -> bytes | Later | None:
+        """The answer to a query by TCP, or what finds it out."""
+        began = self._clock.monotonic()
+        tally.query(data)
+        answer = self._responder.immediate(data, tcp=True)
+        if isinstance(answer, Query):
+            query = answer
+            if (answer := self._resolver.known(query, tcp=True)) is None:
+                return lambda: self._found_out(query, client, tally)
+        if answer is not None:
             tally.answer(answer)
             tally.durations.note(self._clock.monotonic() - began)
-            writer.write(struct.pack(">H", len(answer)) + answer)
-            await self._clock.wait_for(writer.drain(), IDLE_SECONDS)
+        return answer
+
+    async def _found_out(self, query: Query, client: str, tally: Tally) -> bytes:
+        """Goes on when the connection ends, for others may wait for the same question."""
+        if not self._outstanding.take(client):
+            return Answer(rcode=wire.SERVFAIL).to(query, tcp=True)
+        work = self._owner.start(lambda: self._find_out(query, client, tally), name="query", policy="log")
+        return bytes(await asyncio.shield(work))
+
+    async def _find_out(self, query: Query, client: str, tally: Tally) -> bytes:
+        began = self._clock.monotonic()
+        try:
+            answer = await self._resolver.resolve(query, tcp=True)
+            tally.answer(answer)
+            tally.durations.note(self._clock.monotonic() - began)
+            return answer
+        finally:
+            self._outstanding.give(client)
 
 
 def _family(address: str) -> str:

@@ -13,17 +13,20 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, SRV = 1, 2, 5, 6, 12, 13, 15, 16, 28, 33
+A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, SRV, RRSIG = 1, 2, 5, 6, 12, 13, 15, 16, 28, 33, 46
 OPT, IXFR, AXFR, ANY = 41, 251, 252, 255
 IN = 1
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
 QR, AA, TC, RD, RA, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0010
+DO = 0x8000
+"""Among an OPT record's flags: signatures are wanted (RFC 3225)."""
 
 OWNER = b"\xc0\x0c"
 """A record's owner when it is the name that was asked for."""
 UDP_SIZE = 1232
 """What we take in one datagram, and the most we send in one (DNS flag day 2020)."""
-OPT_RECORD = b"\x00" + struct.pack(">HHIH", OPT, UDP_SIZE, 0, 0)
+NO_OPT = b""
+OPT_RECORD, OPT_WITH_DO = (b"\x00" + struct.pack(">HHIH", OPT, UDP_SIZE, flags, 0) for flags in (0, DO))
 
 
 class Malformed(Exception):
@@ -35,18 +38,24 @@ class Malformed(Exception):
 
 
 class Query(NamedTuple):
-    """`end` is the offset behind the question; `size`: what the client takes in a datagram; `edns`: it said so."""
+    """`end` is the offset behind the question; `size`: what the client takes in a datagram; `opt`: the record that
+    answers its own, `NO_OPT` when it sent none."""
 
     data: bytes
     name: bytes
     type: int
     end: int
-    edns: bool
+    opt: bytes
     size: int
 
     @property
     def question(self) -> bytes:
         return self.data[12 : self.end]
+
+    @property
+    def wish(self) -> int:
+        """What else than the question makes others' answers differ: the bits DO and CD (RFC 4035 section 3.2)."""
+        return (self.data[3] & CD) | (DO if self.opt == OPT_WITH_DO else 0)
 
 
 def parse_query(data: bytes) -> Query:
@@ -64,10 +73,10 @@ def parse_query(data: bytes) -> Query:
     if behind + 4 > len(data):
         raise Malformed(FORMERR)
     kind, klass = struct.unpack_from(">HH", data, behind)
-    size = _edns_size(data, behind + 4) if additional else 0
+    size, opt = _edns(data, behind + 4) if additional else (0, NO_OPT)
     if klass != IN or kind in (AXFR, IXFR, OPT):
         raise Malformed(REFUSED)
-    return Query(data, data[12:behind].lower(), kind, behind + 4, bool(additional), max(size, 512))
+    return Query(data, data[12:behind].lower(), kind, behind + 4, opt, max(size, 512))
 
 
 def _name_end(data: bytes) -> int:
@@ -83,13 +92,15 @@ def _name_end(data: bytes) -> int:
     raise Malformed(FORMERR)
 
 
-def _edns_size(data: bytes, offset: int) -> int:
-    """The datagram size in the OPT record, the only one that may follow the question (RFC 6891 section 6.1)."""
+def _edns(data: bytes, offset: int) -> tuple[int, bytes]:
+    """The datagram size in the OPT record, the only one that may follow the question, and the record for the answer,
+    which has the same DO bit (RFC 6891 section 6.1, RFC 3225 section 3)."""
     if len(data) < offset + 11 or data[offset : offset + 3] != b"\x00\x00\x29":
         raise Malformed(FORMERR)
     if data[offset + 6]:
         raise Malformed(BADVERS)
-    return min(int(struct.unpack_from(">H", data, offset + 3)[0]), 4096)
+    size = int(struct.unpack_from(">H", data, offset + 3)[0])
+    return min(size, 4096), OPT_WITH_DO if data[offset + 7] & 0x80 else OPT_RECORD
 
 
 def failure(data: bytes, rcode: int) -> bytes:
