@@ -14,6 +14,8 @@ import pytest
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.ebpf import kernel
 from sampan.network.proxy.ebpf.backend import EbpfBackend
+from sampan.network.proxy.ebpf.entries import MAPS
+from sampan.network.proxy.ebpf.layout import Layout
 from sampan.network.proxy.ebpf.programs import HOOKS
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
 from sampan.network.proxy.settings import FAMILIES, Settings
@@ -146,6 +148,32 @@ def test_changes(sockets: Sockets) -> None:
     assert backend.statistics()["translated"] == 0
 
 
+def _other(data: bytes) -> bytes:
+    return bytes((data[0] ^ 1,)) + data[1:]
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_what_others_write_in_the_maps_is_noticed(sockets: Sockets, name: str) -> None:
+    """An entry deleted, one exchanged, one added: each by the map's number alone, as bpftool does it."""
+    backend, run = sockets.backend, sockets.world.run
+    wanted = {"d/web": sockets.service(0, 1, protocol="udp")}
+    for way in ("delete", "exchange", "add"):
+        run(backend.replace(wanted))
+        assert not run(backend.damaged())
+        form = next(form for form in Layout(FAMILIES[sockets.family]).maps() if form.name == name)
+        with _map(f"sampan_{name}"[:14], sockets.family) as descriptor:
+            key, value = next(kernel.content(descriptor, form))
+            if way == "delete":
+                kernel.delete(descriptor, key)
+            else:
+                kernel.put(descriptor, key if way == "exchange" else _other(key), _other(value))
+        assert run(backend.damaged()), f"{name}: {way}"
+    run(backend.replace(wanted))
+    sockets.world.command("nft", "delete", "table", FAMILIES[sockets.family].table, "sampan-proxy")
+    with sockets.client(socket.SOCK_DGRAM) as client:
+        assert sockets.send(client) in {"a", "b"}
+
+
 def _attached() -> list[str]:
     return [name for _, name in _programs()]
 
@@ -161,6 +189,19 @@ def _programs() -> Iterator[tuple[int, str]]:
                 if name.startswith("sampan_"):
                     yield kind, name
     os.close(cgroup)
+
+
+@contextlib.contextmanager
+def _map(name: str, family: str) -> Iterator[int]:
+    """The map of a running program, found without asking who made it."""
+    cgroup = os.open(kernel.cgroup_root(), os.O_RDONLY)
+    program = kernel.program_by_id(kernel.attached(cgroup, HOOKS[1].types[Layout(FAMILIES[family]).digit])[0])
+    found = dict(kernel.maps_by_name(kernel.program_info(program)[2]))
+    try:
+        yield next(descriptor for one, descriptor in found.items() if one.startswith(name))
+    finally:
+        for each in (cgroup, program, *found.values()):
+            os.close(each)
 
 
 def _detach(kind: int) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sampan.network.proxy.backend import Change, Ports
 from sampan.network.proxy.ebpf.assembler import R0, Assembler
-from sampan.network.proxy.ebpf.entries import Entries, Step
+from sampan.network.proxy.ebpf.entries import MAPS, Entries, Step, fingerprint
 from sampan.network.proxy.ebpf.layout import Layout
 from sampan.network.proxy.ebpf.programs import HOOKS
 from sampan.network.proxy.model import Endpoint, Frontend, ServicePort
@@ -70,9 +70,18 @@ def test_updates_end_where_a_replacement_ends(changes: list[tuple[str, Ports]]) 
         assert resolved(maps) == resolved(anew)
         assert maps["members"] == anew["members"]
         assert len(maps["endpoints"]) == len(anew["endpoints"])
+        assert {name: dict(entries.content(name)) for name in MAPS} == {name: maps[name] for name in MAPS}
+        assert entries.size() == len(maps["services"]) + len(maps["endpoints"])
     for service, old in state.items():
         carry_out(maps, entries.update([Change(service, old, ())]))
     assert not any(maps.values())
+
+
+def test_fingerprints() -> None:
+    one, other = (b"a", b"1"), (b"b", b"2")
+    assert fingerprint([one, other]) == fingerprint([other, one])
+    for changed in ([one], [one, one], [one, (b"b", b"1")], [one, (b"c", b"2")], [one, other, other]):
+        assert fingerprint(changed) != fingerprint([one, other])
 
 
 def test_what_is_left_to_the_rules() -> None:

@@ -30,7 +30,7 @@ class EbpfBackend:
         self._programs.update(changes)
 
     async def damaged(self) -> bool:
-        return not self._programs.attached() or await self._rules.damaged()
+        return not self._programs.attached() or await self._rules.damaged() or await self._programs.altered()
 
     async def remove(self) -> None:
         await self._programs.remove()

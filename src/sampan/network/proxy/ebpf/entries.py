@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from sampan.network.proxy.ebpf.layout import PROTOCOLS, Layout
 from sampan.network.proxy.model import Endpoint, ServicePort
 
 ONE = struct.pack("=I", 1)
+MAPS = ("services", "endpoints", "members")
+"""Those that are ours to fill."""
 
 
 class Step(NamedTuple):
@@ -48,7 +50,7 @@ class Entries:
     def replace(self, services: Mapping[str, Ports]) -> dict[str, dict[bytes, bytes]]:
         """The whole content of the maps, which are empty."""
         self._held = {}
-        content: dict[str, dict[bytes, bytes]] = {"services": {}, "endpoints": {}, "members": {}}
+        content: dict[str, dict[bytes, bytes]] = {name: {} for name in MAPS}
         for service, ports in services.items():
             for step in self._steps(service, (), ports):
                 assert step.value is not None
@@ -58,6 +60,17 @@ class Entries:
     def update(self, changes: Sequence[Change]) -> Iterator[Step]:
         for change in changes:
             yield from self._steps(change.service, change.old, change.new)
+
+    def content(self, name: str) -> Iterator[tuple[bytes, bytes]]:
+        """What that map holds once all was carried out."""
+        for key, held in self._held.items():
+            for step in self._exchanged(key, None, held):
+                if step.map == name and step.value is not None:
+                    yield step.key, step.value
+
+    def size(self) -> int:
+        """Services' and endpoints' entries."""
+        return sum(1 + len(held.endpoints) for held in self._held.values())
 
     def statistics(self) -> dict[str, int]:
         return {"translated": len(self._held)}
@@ -99,6 +112,15 @@ class Entries:
     def _members(self, key: bytes, of: _List, endpoints: set[Endpoint], value: bytes | None) -> Iterator[Step]:
         for endpoint in sorted(endpoints) if of.protocol == "udp" else ():
             yield Step("members", key + self._layout.endpoint_value(endpoint), value)
+
+
+def fingerprint(content: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """Equal for equal contents in any order, and without holding them: their number, and the sum of their hashes."""
+    number = total = 0
+    for entry in content:
+        number += 1
+        total += hash(entry)
+    return number, total
 
 
 def _place(of: _List, number: int) -> bytes:

@@ -21,7 +21,9 @@ CALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc
 (MAP_CREATE, _, UPDATE, DELETE, _, PROG_LOAD, _, _, ATTACH, DETACH, _, _, _, PROG_BY_ID, MAP_BY_ID, INFO, QUERY) = (
     range(17)
 )
-UPDATE_BATCH = 26
+LOOKUP_BATCH, UPDATE_BATCH = 24, 26
+AT_ONCE = 4096
+"""Entries read by one call."""
 CGROUP_SOCK_ADDR = 18
 MULTIPLE, REPLACE = 2, 4
 LICENSE = ctypes.create_string_buffer(b"Apache-2.0")
@@ -55,6 +57,21 @@ def fill(descriptor: int, entries: Mapping[bytes, bytes]) -> None:
     keys, values = _buffer(b"".join(entries)), _buffer(b"".join(entries.values()))
     places = (0, 0, ctypes.addressof(keys), ctypes.addressof(values), len(entries), descriptor, 0, 0)
     _call(UPDATE_BATCH, struct.pack("=4Q2I2Q", *places))
+
+
+def content(descriptor: int, form: MapForm) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a hash map."""
+    keys, values = (ctypes.create_string_buffer(size * AT_ONCE) for size in (form.key, form.value))
+    place, start, more = ctypes.create_string_buffer(8), 0, True
+    while more:
+        places = (start, *map(ctypes.addressof, (place, keys, values)), AT_ONCE, descriptor, 0, 0)
+        attribute = ctypes.create_string_buffer(struct.pack("=4Q2I2Q", *places), 128)
+        try:
+            _bpf(LOOKUP_BATCH, attribute)
+        except FileNotFoundError:  # The end; what was left is there.
+            more = False
+        count, start = struct.unpack_from("=I", attribute, 32)[0], ctypes.addressof(place)
+        yield from zip(_pieces(keys, form.key, count), _pieces(values, form.value, count), strict=True)
 
 
 def put(descriptor: int, key: bytes, value: bytes) -> None:
@@ -149,6 +166,11 @@ def _bpf(command: int, attribute: ctypes.Array[ctypes.c_char]) -> int:
 
 def _buffer(data: bytes) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(data, len(data))
+
+
+def _pieces(data: ctypes.Array[ctypes.c_char], size: int, count: int) -> list[bytes]:
+    held = data.raw
+    return [held[start : start + size] for start in range(0, size * count, size)]
 
 
 def _last_lines(log: bytes) -> str:
