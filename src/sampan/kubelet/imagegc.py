@@ -8,7 +8,7 @@ used now. One that nobody has used for the maximum age goes however much room th
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
 from sampan.kubelet.config import KubeletConfig
-from sampan.kubelet.machine import Usage
+from sampan.kubelet.stats.usage import DiskSpace
 
 log = logging.getLogger(__name__)
 AGE, SPACE = "age", "space"
@@ -58,16 +58,16 @@ def is_old(candidate: Candidate, now: float, oldest: float) -> bool:
     return 0 < oldest < now - candidate.used
 
 
-def excess_bytes(usage: Usage, config: KubeletConfig) -> int:
+def excess_bytes(space: DiskSpace, config: KubeletConfig) -> int:
     """How many bytes to free to come down to the low threshold; 0 while below the high one."""
-    used = usage.disk_bytes - usage.disk_available
-    if used * 100 < usage.disk_bytes * config.image_gc_high_percent:
+    used = space.capacity - space.available
+    if used * 100 < space.capacity * config.image_gc_high_percent:
         return 0
-    return max(int(used - usage.disk_bytes * config.image_gc_low_percent / 100), 0)
+    return max(int(used - space.capacity * config.image_gc_low_percent / 100), 0)
 
 
 class ImageCollector:
-    """`measure()` gives the usage of the file system with the images, `shown()` names of images that are mounted as
+    """`measure()` looks at the file system with the images, `shown()` gives names of images that are mounted as
     volumes; `event` makes an event on the node, `count` is told why an image has gone."""
 
     def __init__(
@@ -75,7 +75,7 @@ class ImageCollector:
         runtime: Runtime,
         clock: Clock,
         config: KubeletConfig,
-        measure: Callable[[], Usage],
+        measure: Callable[[], Awaitable[DiskSpace]],
         *,
         shown: Callable[[], set[str]],
         event: Callable[[str, str, str], None],
@@ -92,8 +92,8 @@ class ImageCollector:
 
     async def collect(self) -> int:
         """Looks once, removing what it must; returns the bytes given back. Raises RuntimeFailure."""
-        spare, config = await self._spare(), self._config
-        excess, now = excess_bytes(self._measure(), config), self._clock.now()
+        spare, space, config = await self._spare(), await self._measure(), self._config
+        excess, now = excess_bytes(space, config), self._clock.now()
         chosen = to_remove(spare, excess, now, youngest=config.image_gc_youngest, oldest=config.image_gc_oldest)
         freed = await self._remove(chosen, now)
         if chosen:

@@ -24,6 +24,7 @@ from sampan.kubelet.stats import cgroupfiles
 from sampan.kubelet.stats.claims import ClaimVolumes
 from sampan.kubelet.stats.filesystems import RuntimeFilesystems
 from sampan.kubelet.stats.provider import Measuring, OffLoop
+from sampan.kubelet.stats.usage import DiskSpace
 from sampan.kubelet.surroundings import Surroundings
 from sampan.kubelet.systembus import SystemBus
 from sampan.kubelet.worker import PodWorker
@@ -56,7 +57,7 @@ class Upkeep:
             given.runtime,
             given.clock,
             given.config,
-            given.usage,
+            self._image_space,
             shown=lambda: shown_images(worker.pod for worker in workers()),
             event=event,
             count=lambda reason: given.instruments.collected_images.labels(reason).inc(),
@@ -81,7 +82,9 @@ class Upkeep:
         hard, soft, grace = config.eviction_hard, config.eviction_soft, config.eviction_soft_grace
         return EvictionManager(
             given.clock,
-            thresholds(hard, soft, grace, config.eviction_minimum_reclaim),
+            thresholds(
+                hard, soft, grace, config.eviction_minimum_reclaim, held=PODS in config.enforce_node_allocatable
+            ),
             observe=self.observe,
             measure=lambda which: self.measuring.pods(of=which),
             workers=self._workers,
@@ -124,6 +127,14 @@ class Upkeep:
         image, container = await self.filesystems.look()
         pods = cgroupfiles.memory(self.cgroups.tree, self.cgroups.tier(""))
         return observations(self._given.machine, self._given.usage(), image=image, container=container, pods=pods)
+
+    async def _image_space(self) -> DiskSpace:
+        """Of the file system that images fill, which need not be the node's."""
+        image, _ = await self.filesystems.look()
+        if image is not None:
+            return image
+        usage = self._given.usage()
+        return DiskSpace(capacity=usage.disk_bytes, available=usage.disk_available)
 
     async def close(self) -> None:
         await self.bus.close()

@@ -16,7 +16,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from sampan.aio.clock import Clock
+from sampan.aio.clock import Clock, timestamp
 from sampan.api import errors
 from sampan.api.registry import builtin
 from sampan.client.interface import ObjectList, Propagation, Resource, ServerResource, WatchEvent
@@ -219,7 +219,17 @@ class FakeApi(FakeStore):
             self._store(of, value)
         elif subresource == "eviction":
             self._delete(of, value, None, None)
+        elif subresource == "token":
+            return self._issued(value["metadata"], fakeobjects.to_json(body)["spec"])
         return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+
+    def _issued(self, account: Any, asked: Any) -> Any:
+        """A TokenRequest with a new token, which token reviews know."""
+        user = f"system:serviceaccount:{account['namespace']}:{account['name']}"
+        text = f"token {len(self.tokens)} of {user}"
+        self.tokens[text] = (user, "system:serviceaccounts")
+        ends = timestamp(self.clock.now() + asked["expirationSeconds"])
+        return {"kind": "TokenRequest", "spec": asked, "status": {"token": text, "expirationTimestamp": ends}}
 
     async def watch(
         self,

@@ -9,14 +9,14 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from sampan.aio.clock import SystemClock
+from sampan.aio.clock import Clock, SystemClock
 from sampan.aio.mounts import unmount_below
 from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1, meta_v1
@@ -33,8 +33,30 @@ from sampan.volumes.mounter import KernelMounter
 from ..patience import FACTOR
 
 IMAGE = "sampan.dev/sample:1"
+T = TypeVar("T")
 LOG_BYTES = 1 << 20
 """Small, so that a log is rotated soon."""
+
+
+class FastClock:
+    """For what takes long: to whoever has this clock, so many seconds pass in one."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._began, self._zero = time.time(), time.monotonic()
+
+    def now(self) -> float:
+        return self._began + self.monotonic()
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._zero) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(seconds, 0) / self._speed)
+
+    async def wait_for(self, awaitable: Awaitable[T], seconds: float | None) -> T:
+        async with asyncio.timeout(None if seconds is None else seconds / self._speed):
+            return await awaitable
 
 
 class Machine:
@@ -110,9 +132,9 @@ class Machine:
 class Node:
     """A kubelet on a Machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, clock: Clock | None = None) -> None:
         self.machine = machine
-        self.clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.api = FakeApi(self.clock)
         self.folder = Path(tempfile.mkdtemp(prefix="node-", dir=machine.folder))
         self.config = KubeletConfig(

@@ -74,6 +74,15 @@ def test_thresholds_that_are_off() -> None:
     assert amount_of("10%", 50) == 5
 
 
+def test_what_pods_may_have_together_has_the_nodes_threshold() -> None:
+    """As upstream's, where they are held to it."""
+    found = thresholds({"memory.available": "100Mi"}, {}, {}, {}, held=True)
+    assert [(t.signal, t.value) for t in found] == [
+        ("memory.available", "100Mi"),
+        ("allocatableMemory.available", "100Mi"),
+    ]
+
+
 MIB = 1 << 20
 USES = [
     PodUsage(pod=pod("modest", **requests(memory="100Mi")), memory=90 * MIB),

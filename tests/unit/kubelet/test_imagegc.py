@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,22 @@ import pytest
 from sampan.cri.messages import pb
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.imagegc import Candidate, ImageCollector, excess_bytes, to_remove
+from sampan.kubelet.stats.usage import DiskSpace
 from sampan.testing.clock import VirtualClock
 from sampan.testing.fakecri import FakeRuntime
 
-from .harness import GIB, usage
+from .harness import GIB
 
 CONFIG = KubeletConfig(node_name="n", node_ips=("192.0.2.1",), root=Path("/none"))
-USAGE = usage(Path("/none"))
+ROOMY = DiskSpace(capacity=100 * GIB, available=50 * GIB)
+FULL = replace(ROOMY, available=1 * GIB)
+
+
+def disk(space: DiskSpace) -> Callable[[], Awaitable[DiskSpace]]:
+    async def look() -> DiskSpace:
+        return space
+
+    return look
 
 
 def candidate(name: str, used: float, size: int = 10) -> Candidate:
@@ -40,8 +50,8 @@ def test_the_longest_unused_go(excess: int, now: float, oldest: float, expected:
 
 
 def test_thresholds() -> None:
-    assert excess_bytes(replace(USAGE, disk_available=16 * GIB), CONFIG) == 0
-    assert excess_bytes(replace(USAGE, disk_available=10 * GIB), CONFIG) == 10 * GIB
+    assert excess_bytes(replace(ROOMY, available=16 * GIB), CONFIG) == 0
+    assert excess_bytes(replace(ROOMY, available=10 * GIB), CONFIG) == 10 * GIB
 
 
 async def test_images_in_use_pinned_or_our_own_stay() -> None:
@@ -49,14 +59,13 @@ async def test_images_in_use_pinned_or_our_own_stay() -> None:
     runtime = FakeRuntime(clock, images=["a:1", "b:1", "used:1", "shown:1", "sampan.dev/pause:1", "pinned:1"])
     runtime.images["pinned:1"].pinned = True
     runtime.containers["k"] = pb.ContainerStatus(id="k", image_ref="sha256:used:1")
-    full = replace(USAGE, disk_available=1 * GIB)
     events: list[tuple[str, str, str]] = []
     reasons: list[str] = []
     collector = ImageCollector(
         runtime,
         clock,
         CONFIG,
-        lambda: full,
+        disk(FULL),
         shown=lambda: {"shown:1"},
         event=lambda *event: events.append(event),
         count=reasons.append,
@@ -74,7 +83,7 @@ async def test_what_goes_for_its_age_is_counted_so() -> None:
     runtime = FakeRuntime(clock, images=["a:1"])
     config = replace(CONFIG, image_gc_oldest=600.0)
     collector = ImageCollector(
-        runtime, clock, config, lambda: USAGE, shown=set, event=lambda *event: None, count=reasons.append
+        runtime, clock, config, disk(ROOMY), shown=set, event=lambda *event: None, count=reasons.append
     )
     assert await collector.collect() == 0
     await clock.advance(601)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from sampan.api import quantity
 from sampan.kubelet.eviction.signals import SIGNALS, Observation
 
+MEMORY, MEMORY_OF_PODS = "memory.available", "allocatableMemory.available"
+
 
 class BadThreshold(ValueError):
     """The configuration names a signal or an amount that there is not."""
@@ -59,11 +61,17 @@ def thresholds(
     soft: Mapping[str, str],
     soft_grace: Mapping[str, float],
     reclaim: Mapping[str, str],
+    *,
+    held: bool = False,
 ) -> tuple[Threshold, ...]:
     """All thresholds of a configuration, those acting first at the front; raises BadThreshold.
 
-    An amount of 0 (or 0%, 100%) turns a signal off, as upstream.
+    An amount of 0 (or 0%, 100%) turns a signal off, as upstream. `held`: the pods are held to what they may use of
+    memory together; the hard threshold for the node's memory is then one for what is left of that, too, so that a pod
+    is chosen before the kernel kills any.
     """
+    if held and MEMORY in hard:
+        hard = {MEMORY_OF_PODS: hard[MEMORY], **hard}
     check((*hard, *soft, *soft_grace, *reclaim))
     missing = sorted(soft.keys() - soft_grace.keys())
     if missing:
