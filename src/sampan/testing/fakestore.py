@@ -35,6 +35,8 @@ class FakeStore:
         self._wakes: dict[tuple[str, str], asyncio.Event] = {}
         self._held: dict[str, int] = {}
         self._uids = 0
+        self.observers: list[Callable[[Change], None]] = []
+        """Called with every change, as it happens."""
 
     def _insert(self, of: Target[Any], value: Json, keep_status: bool = False) -> Json:
         meta = value.setdefault("metadata", {})
@@ -118,7 +120,10 @@ class FakeStore:
 
     def _record(self, of: Target[Any], type: str, value: Json, old: Json | None) -> None:
         resource = (of.resource.group, of.resource.plural)
-        self._changes.append(Change(self.revision, resource, type, value, old))
+        change = Change(self.revision, resource, type, value, old)
+        self._changes.append(change)
+        for observe in self.observers:
+            observe(change)
         self._signal(resource)
 
     def _signal(self, *resources: tuple[str, str]) -> None:

@@ -1,8 +1,9 @@
-"""Scenarios again, by seed: what the controllers hear is dropped, repeated, late or out of order, and calls fail.
+"""Scenarios again, by seed: what the controllers hear is dropped, repeated, late or out of order, calls fail, they die.
 
 Events are dropped by compaction (a new list tells the outcome only), repeated by watches that begin earlier, late and
-overtaken by those of other resources where one resource's watches are held. What is there at the end is the same as
-undisturbed, for every controller of the list. `SAMPAN_SEEDS=300` tries more than the sample.
+overtaken by those of other resources where one resource's watches are held; a death is at one of the points at which
+they wait when undisturbed. What is there at the end is the same as undisturbed, and nothing is created twice for one
+slot, for every controller of the list. `SAMPAN_SEEDS=300` tries more than the sample.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +19,27 @@ import pytest
 
 from sampan.client.errors import Unreachable
 from sampan.controllers.manager import CONTROLLERS
-from tests.unit.controllers.harness import World
-from tests.unit.controllers.test_scenarios import FOLDER, build, config_of, load, play
-from tests.unit.controllers.test_scenarios_killed import BY_NAME, outcome
+from sampan.testing.lives import Fatal
+from tests.unit.controllers.mortal import MortalWorld, everything
+from tests.unit.controllers.test_killed_anywhere import BY_NAME, HEALING_SECONDS, SCENARIOS
+from tests.unit.controllers.test_scenarios import build, config_of, load, play
 
 SEEDS = int(os.environ.get("SAMPAN_SEEDS", "2"))
-TIMED = frozenset({"job-counts-each-pod-once", "node-lost"})
-"""Those that end otherwise when a while passes between their steps; others have their controllers."""
-SCENARIOS = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in TIMED]
-HEALING_SECONDS = 150.0
-"""Longer than the longest pause after failures."""
 
 
 class Misled:
     """A scenario told once; a seed of None leaves it undisturbed."""
 
-    def __init__(self, path: Path, folder: Path, seed: int | None) -> None:
+    def __init__(self, path: Path, folder: Path, seed: int | None, points: Sequence[Fatal] = ()) -> None:
         self.scenario = load(path)
-        self.world = World(*(BY_NAME[name] for name in self.scenario["controllers"]), config=config_of(path, folder))
-        self.world.api.allowed.update(self.scenario.get("allow", ()))
         self._rng = random.Random(f"{path.stem}/{seed}") if seed is not None else None
+        self.world = MortalWorld(
+            *(BY_NAME[name] for name in self.scenario["controllers"]),
+            config=config_of(path, folder),
+            fatal=self._rng.choice(points) if self._rng else None,
+            answered=self._rng is not None and self._rng.random() < 0.5,
+        )
+        self.world.api.allowed.update(self.scenario.get("allow", ()))
         self._lost = 0.0
         self._teller: Any = None
 
@@ -53,7 +56,7 @@ class Misled:
             api.repeated, self._lost = 0, 0.0
             await self.world.settle(HEALING_SECONDS)
         await self.world.stop()
-        return outcome(self.world)
+        return everything(self.world)
 
     def _mislead(self) -> None:
         api, rng = self.world.api, self._rng
@@ -81,9 +84,12 @@ class Misled:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 async def test_what_is_heard_wrongly_changes_nothing(path: Path, tmp_path: Path) -> None:
-    expected = await Misled(path, tmp_path, None).tell()
+    undisturbed = Misled(path, tmp_path, None)
+    expected = await undisturbed.tell()
     for seed in range(SEEDS):
-        assert await Misled(path, tmp_path, seed).tell() == expected, f"{path.stem}: seed {seed}"
+        misled = Misled(path, tmp_path, seed, undisturbed.world.life.points)
+        assert await misled.tell() == expected, f"{path.stem}: seed {seed}"
+        assert misled.world.doubled == [], f"{path.stem}: seed {seed}"
 
 
 def test_no_controller_is_left_out() -> None:

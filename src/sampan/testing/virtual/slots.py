@@ -1,7 +1,7 @@
 """No pod is created twice for one slot: watched in what is stored, while it happens.
 
-A slot is a ReplicaSet's place (as many as it ever asked for), a Job's completion index, a DaemonSet's node, a
-CronJob's minute. A StatefulSet's slots are names, which the API server itself keeps apart.
+A slot is a ReplicaSet's place (as many as it ever asked for), a Job's completion index, a DaemonSet's node (twice when
+it surges), a CronJob's minute. A StatefulSet's slots are names, which the API server itself keeps apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sampan.store.interface import Event
 ENDED = ("Succeeded", "Failed")
 INDEX = "batch.kubernetes.io/job-completion-index"
 MINUTE = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-COUNTED = ("ReplicaSet", "ReplicationController")
+COUNTED = ("ReplicaSet", "ReplicationController", "DaemonSet")
 Slot = tuple[str, ...]
 
 
@@ -37,6 +37,9 @@ class Slots:
             obj = msgspec.json.decode(event.value)
             uid = obj["metadata"]["uid"]
             self._asked[uid] = max(self._asked[uid], obj["spec"].get("replicas", 1))
+        elif place.plural == "daemonsets" and event.value is not None:
+            obj = msgspec.json.decode(event.value)
+            self._asked[obj["metadata"]["uid"]] = 1 + _surges(obj)
         elif place.plural in ("pods", "jobs"):
             self._object(event, msgspec.json.decode(event.value) if event.value is not None else None)
 
@@ -57,7 +60,7 @@ class Slots:
             self._created(event.key, slot)
 
     def _created(self, key: str, slot: Slot) -> None:
-        room = self._asked[slot[1]] if slot[0] in COUNTED else 1
+        room = self._asked.get(slot[1], 1) if slot[0] in COUNTED else 1
         if self._taken[slot] > room:
             self.problems.append(f"{key} was created for {' '.join(slot)}, which had {self._taken[slot] - 1} already")
         if slot in self._done:
@@ -82,6 +85,12 @@ def slot_of(obj: Any) -> Slot | None:
         case "DaemonSet":
             return kind, uid, _pinned(obj)
     return None
+
+
+def _surges(daemonset: Any) -> bool:
+    """Whether a node may have an old pod and a new one for a while."""
+    rolling = daemonset["spec"].get("updateStrategy", {}).get("rollingUpdate") or {}
+    return rolling.get("maxSurge", 0) not in (0, "0%")
 
 
 def _pinned(pod: Any) -> str:

@@ -1,16 +1,9 @@
-"""Each controller is killed at every call it makes, started again, and must end where it would have ended anyway.
-
-A first run counts the calls a story makes; then the story is told twice for each of them: once the controllers are
-killed before that call takes effect, once after it has and before its answer is heard.
-"""
+"""What controllers live through with kubelets and users about: each story with its controllers and its outcome."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
-
-import pytest
 
 from sampan.api.kinds import apps_v1, batch_v1, core_v1, discovery_v1
 from sampan.controllers.daemonset.controller import DaemonSetController
@@ -30,48 +23,12 @@ Story = Callable[[World], Awaitable[None]]
 Outcome = Callable[[World], Any]
 
 
-async def told(
-    controllers: tuple[Any, ...], story: Story, kill_at: int | None, takes_effect: bool = False
-) -> tuple[World, int]:
-    """The world after the story, and how many calls the controllers made until its end."""
-    world = World(*controllers)
-    calls = 0
-
-    def before(action: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == kill_at and world._task is not None:
-            world._task.cancel()
-            if not takes_effect:
-                raise asyncio.CancelledError
-
-    await world.start()
-    world.api.before = before
-    await story(world)
-    world.api.before = None
-    if world._task is not None and world._task.done():
-        await world.start()
-    await story(world)
-    await world.settle(30)
-    await world.stop()
-    return world, calls
-
-
-async def restart(world: World) -> None:
-    """Whoever was killed is back, as a supervisor sees to it."""
-    if world._task is not None and world._task.done():
-        hook, world.api.before = world.api.before, None
-        await world.start()
-        world.api.before = hook
-
-
 def exists(world: World, kind: Any, name: str) -> bool:
     return world.api.peek(kind, name, "a") is not None
 
 
 async def lives(world: World, play: Callable[[World], None] | None = None, steps: int = 8) -> None:
     for _ in range(steps):
-        await restart(world)
         if play is None:
             world.become_ready()
             world.end_pods()
@@ -152,9 +109,7 @@ async def a_deletion(world: World) -> None:
         world.made = True  # type: ignore[attr-defined]
         world.api.add(deployment())
         await lives(world, steps=3)
-        hook, world.api.before = world.api.before, None
         await world.api.delete(apps_v1.Deployment, "web", "a", propagation_policy="Foreground")
-        world.api.before = hook
     await lives(world, steps=6)
 
 
@@ -194,15 +149,3 @@ STORIES: dict[str, tuple[tuple[Any, ...], Story, Outcome]] = {
     "endpointslice": ((EndpointSliceController,), an_endpoint_slice, slices),
     "deletion": ((DeploymentController, ReplicaSetController, GarbageCollector), a_deletion, everything),
 }
-
-
-@pytest.mark.parametrize("takes_effect", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("name", STORIES)
-async def test_killed_at_every_call(name: str, takes_effect: bool) -> None:
-    controllers, story, outcome = STORIES[name]
-    world, calls = await told(controllers, story, None)
-    expected = outcome(world)
-    assert calls > 0
-    for kill_at in range(1, calls + 1):
-        world, _ = await told(controllers, story, kill_at, takes_effect)
-        assert outcome(world) == expected, f"{name}: killed at call {kill_at}"
