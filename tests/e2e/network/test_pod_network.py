@@ -133,6 +133,38 @@ def test_host_ports(world: World) -> None:
         world.ask(world.outside, NODE, 8088)
 
 
+def test_host_ports_that_somebody_flushed_are_made_again(world: World) -> None:
+    """Of pods that are there, of no others; and a pod that goes meanwhile leaves none behind."""
+    (pod, _), (going, _) = (world.pod(name, [HostPort(port, 8080)]) for name, port in (("a", 8088), ("b", 8089)))
+    world.pod("without")
+    world.serve(pod, 8080, "a")
+    upkeep = Upkeep(world.pod_network, world.cache)
+    (world.cache / "sampan-half-eth0").write_text('{"kind": "cniCac')
+    assert world.run(upkeep.mend()) == []
+    world.command("nft", "flush", "ruleset")
+    with pytest.raises(ConnectionRefusedError):
+        world.ask(world.outside, NODE, 8088)
+    assert "sampan-cni away" in world.run(upkeep.mend())[0]
+    world.remove_pod(going)
+    (remark,) = world.run(upkeep.mend())
+    assert f"the host ports of sampan-{pod}-eth0 away: made anew" in remark
+    for where in (world.outside, world.node):
+        assert world.ask(where, NODE, 8088) == ("a", OUTSIDE if where == world.outside else NODE)
+    assert world.run(upkeep.mend()) == world.run(upkeep.mend()) == []
+    assert "8089" not in world.command("iptables", "-t", "nat", "-S")
+    world.command("iptables", "-t", "nat", "-F", "CNI-HOSTPORT-DNAT")
+    assert [world.run(upkeep.mend()) for _ in range(2)] == [[], [remark]], "also when only a part was taken"
+    assert world.ask(world.outside, NODE, 8088).server == "a"
+    (world.cache / "sampan-gone-eth0").write_text((world.cache / f"sampan-{pod}-eth0").read_text().replace(pod, "gone"))
+    world.command("nft", "flush", "ruleset")
+    world.run(upkeep.mend())
+    (world.cache / "sampan-gone-eth0").unlink()
+    world.remove_pod(pod)
+    assert world.run(upkeep.mend()) == []
+    assert "8088" not in world.command("iptables", "-t", "nat", "-S")
+    upkeep.close()
+
+
 def test_host_ports_of_sctp_and_of_ipv6(tmp_path: Path) -> None:
     world = World(tmp_path, "10.244.7.0/24,fd00:7::/64", "10.244.0.0/16,fd00::/16")
     try:

@@ -8,6 +8,7 @@ that `sampan.network.cni` renders.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ctypes
 import json
@@ -72,6 +73,7 @@ class World:
         self._asked: dict[str, dict[str, Any]] = {}
         self.node, self.outside = self._namespace("node"), self._namespace("outside")
         self.pod_network = cni.PodNetwork(pods, cluster, SERVICES, folder / "net.d", folder / "leases")
+        self.cache = folder / "results"
         self._cable()
 
     def close(self) -> None:
@@ -171,8 +173,9 @@ class World:
             _ip("-n", namespace, "link", "set", "eth0", "up")
 
     def _plugins(self, verb: str, namespace: str) -> dict[str, Any]:
-        """Runs the plugins of the written configuration in order, as a runtime does."""
-        listing = json.loads((self.pod_network.configuration / cni.FILE_NAME).read_text())
+        """Runs the plugins of the written configuration in order, and remembers their result, as a runtime does."""
+        text = (self.pod_network.configuration / cni.FILE_NAME).read_bytes()
+        listing = json.loads(text)
         plugins = listing["plugins"] if verb == "ADD" else reversed(listing["plugins"])
         result: dict[str, Any] = {}
         for plugin in plugins:
@@ -181,7 +184,23 @@ class World:
                 asked = self._asked[namespace]
                 config["runtimeConfig"] = {name: asked[name] for name in plugin["capabilities"] if name in asked}
             result = self._plugin(verb, namespace, config | ({"prevResult": result} if result else {})) or result
+        self._remember(verb, namespace, text, result)
         return result
+
+    def _remember(self, verb: str, namespace: str, listing: bytes, result: dict[str, Any]) -> None:
+        """In libcni's form."""
+        file = self.cache / f"sampan-{namespace}-eth0"
+        if verb == "DEL":
+            file.unlink()
+            return
+        self.cache.mkdir(exist_ok=True)
+        known = {"kind": "cniCacheV1", "containerId": namespace, "ifName": "eth0", "networkName": "sampan"}
+        more = {
+            "config": base64.b64encode(listing).decode(),
+            "capabilityArgs": self._asked[namespace],
+            "result": result,
+        }
+        file.write_text(json.dumps(known | more))
 
     def _plugin(self, verb: str, namespace: str, config: dict[str, Any]) -> dict[str, Any]:
         environment = {
