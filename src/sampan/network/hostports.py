@@ -48,7 +48,7 @@ class Cached(msgspec.Struct, rename="camel"):
 
 
 class Attachment(NamedTuple):
-    """A pod with host ports: what the plugin is told of it, and in which chain of which families' tables its rules are."""
+    """A pod with host ports: what the plugin is told, and in which chain of which families' tables its rules are."""
 
     file: Path
     chain: str
