@@ -24,8 +24,11 @@ def registered(api: Any) -> Any:
 
 def test_cve_2025_5187_a_node_does_not_have_itself_collected(api: Any, namespace: str) -> None:
     """With an owner that does not exist, the garbage collector would delete the node: it could register anew."""
-    node = registered(api)
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    api("DELETE", f"{NODES}/n1")
+    answer = as_kubelet(api, "POST", NODES, {"metadata": {"name": "n1", "ownerReferences": [owner]}})
+    assert (answer.status, "is not allowed to set ownerReferences" in answer.body["message"]) == (403, True)
+    node = registered(api)
     for path in (f"{NODES}/n1", f"{NODES}/n1/status"):
         answer = as_kubelet(api, "PATCH", path, {"metadata": {"ownerReferences": [owner]}})
         assert answer.status == 403

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from sampan.codec.cel import library
 from sampan.codec.cel.library import addresses, maps, values
 from sampan.codec.cel.library.function import Function
-from sampan.codec.cel.library.meter import metered
 from sampan.codec.cel.rewriting import Behind
 from sampan.codec.cel.typenames import of_text
 
 
 class Declared(NamedTuple):
-    """What an environment is made with."""
+    """What an environment is made with. `own`: the names of functions that Python evaluates."""
 
     config: str
     extension: Any
@@ -30,6 +29,7 @@ class Declared(NamedTuple):
     implementations: dict[str, Callable[..., Any]]
     behind: dict[str, Behind]
     overloads: frozenset[str]
+    own: frozenset[str]
 
 
 @cache
@@ -50,9 +50,10 @@ def declared() -> Declared:
         json.dumps(config),
         cel.CelExtension("kubernetes", _declarations(_apart(extending), with_implementations=True)),
         _declarations(own, with_implementations=False),
-        {_identifier(function): metered(function.of) for function in _apart(own)},
+        {_identifier(function): function.of for function in _apart(own)},
         {library.UNFINISHED: Behind(maps.NAME)} | {f.name: Behind(_hidden(f).name, optional=True) for f in optional},
         frozenset({*library.UNFINISHED_OVERLOADS, *map(_identifier, optional)}),
+        frozenset(function.name for function in (*own, *extending)),
     )
 
 
@@ -83,7 +84,7 @@ def _declarations(functions: list[Function], *, with_implementations: bool) -> l
 
     by_name: dict[str, list[Any]] = {}
     for function in functions:
-        given = {"impl": metered(function.of)} if with_implementations else {}
+        given = {"impl": function.of} if with_implementations else {}
         overload = cel.Overload(
             _identifier(function),
             of_text(function.returns),

@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from sampan.codec.cel import tree
+from sampan.codec.cel import cost, tree
 from sampan.codec.cel.errors import CelError, EvaluationError
-from sampan.codec.cel.library import meter
 from sampan.codec.cel.rewriting import rewritten
 from sampan.codec.cel.typenames import of_text as _type
 
 _BASIC = re.compile(r"(?<![.\w])[A-Z]+(?![.\w])")
 MAXIMUM_CHARACTERS = 64 * 1024
+TOO_DEAR = "operation cancelled: actual cost limit exceeded"
+"""Upstream's words."""
 
 
 class Environment:
@@ -33,6 +34,7 @@ class Environment:
 
         from sampan.codec.cel.declaring import declared
 
+        self._variables = tuple(variables)
         self._declared = own = declared()
         self._environment = cel.NewEnv(
             config=cel.NewEnvConfigFromYaml(own.config),
@@ -57,7 +59,7 @@ class Environment:
             raise CelError("evaluates to an optional value: end it with .orValue(...)")
         if returns and kind not in returns:
             raise CelError(f"must evaluate to {' or '.join(returns)}, not {kind}")
-        return Program(source, self._rewritten(compiled), kind)
+        return Program(source, self._rewritten(compiled), kind, self._variables, self._declared.own)
 
     def _rewritten(self, compiled: Any) -> Any:
         """With what can be evaluated in place of what cannot, where there is such."""
@@ -70,14 +72,20 @@ class Environment:
 class Program:
     """A compiled expression. `kind` is the type of its value as far as that is known beforehand."""
 
-    def __init__(self, source: str, compiled: Any, kind: str) -> None:
+    def __init__(self, source: str, compiled: Any, kind: str, variables: Sequence[str], own: frozenset[str]) -> None:
         self.source = source
         self.kind = kind
         self._compiled = compiled
+        self._own = own
+        self._is_cheap = cost.is_always_cheap(self._tree, variables, own)
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
-        """The value, in Python's types. Raises EvaluationError."""
-        meter.begin()
+        """The value, in Python's types. Raises EvaluationError, also for what would take long with these variables."""
+        if not self._is_cheap:
+            try:
+                cost.check(self._tree, variables, self._own)
+            except cost.TooDearError:
+                raise EvaluationError(TOO_DEAR) from None
         try:
             value = self._compiled.eval(data=variables)
             if value.type().name() == "ERROR":

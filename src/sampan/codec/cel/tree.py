@@ -12,18 +12,24 @@ from typing import NamedTuple
 
 ANY_VALUE, CHECKED_EXPR = 2, 4
 CONSTANT, IDENTIFIER, SELECT, CALL, LIST, STRUCT, COMPREHENSION = 3, 4, 5, 6, 7, 8, 9
-STRING_CONSTANT = 6
+INTEGER_CONSTANT, STRING_CONSTANT, BYTES_CONSTANT = 3, 6, 7
+ACCUMULATOR, SECOND = 3, 8
 OPTIONAL_SELECT = "_?._"
 
 
 class Node(NamedTuple):
     """One part of an expression. `name`: an identifier's name, a selected field, a called function, a string constant.
-    `children`: the operand of a selection, the target and arguments of a call, and so on.
+    `children`: the operand of a selection, the target and arguments of a call, and so on. `binds`: what a comprehension
+    calls an item, its second part (a value, an item's own) and what has been made so far. `length`: a constant's, of
+    characters or bytes. `number`: a constant that is a whole number, and no less than none.
     """
 
     kind: int
     name: str
     children: tuple[Node, ...]
+    binds: tuple[str, str, str] = ("", "", "")
+    length: int = 0
+    number: int | None = None
 
 
 def parse(serialized: bytes) -> Node:
@@ -52,9 +58,25 @@ def _expression(data: bytes) -> Node:
         if kind in _READERS:
             name, parts = _READERS[kind]
             fields = list(_fields(body))
-            named = next((value.decode() for number, value in fields if number == name), "")
-            return Node(kind, named, tuple(_children(kind, [value for number, value in fields if number in parts])))
+            named = _text(fields, name)
+            if kind == CONSTANT:
+                return _constant(named, body, fields)
+            children = tuple(_children(kind, [value for number, value in fields if number in parts]))
+            if kind == COMPREHENSION:
+                return Node(kind, named, children, (named, _text(fields, SECOND), _text(fields, ACCUMULATOR)))
+            return Node(kind, named, children)
     return Node(0, "", ())
+
+
+def _text(fields: list[tuple[int, bytes]], wanted: int) -> str:
+    return next((value.decode() for number, value in fields if number == wanted), "")
+
+
+def _constant(name: str, body: bytes, fields: list[tuple[int, bytes]]) -> Node:
+    length = sum(len(value) for number, value in fields if number in (STRING_CONSTANT, BYTES_CONSTANT))
+    is_whole = bool(body) and body[0] >> 3 == INTEGER_CONSTANT
+    number = varint(body, 1)[0] if is_whole else None
+    return Node(CONSTANT, name, (), length=length, number=None if number is None or number >> 63 else number)
 
 
 _READERS: dict[int, tuple[int, tuple[int, ...]]] = {
