@@ -6,6 +6,7 @@ runtime's to watch) and none for the event stream.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from sampan.cri.errors import (
 )
 from sampan.cri.interface import Message, Streams
 from sampan.cri.messages import pb
+from sampan.cri.tasks import Tasks
 
 CALL_SECONDS = 120.0
 SANDBOX_SECONDS = 240.0
@@ -111,7 +113,12 @@ class CriClient:
         request = pb.StartContainerRequest(container_id=container_id)
         await call(self._runtime.StartContainer(request, timeout=CALL_SECONDS))
 
-    async def stop_container(self, container_id: str, timeout: int) -> None:
+    async def stop_container(self, container_id: str, timeout: int, signal: int = 0) -> None:
+        if signal and timeout > 0:
+            # Another runtime than containerd has been asked for the signal when the container was made.
+            with contextlib.suppress(RuntimeUnsupported):
+                await Tasks(self._channel, call).end(container_id, signal, timeout)
+                timeout = 0
         request = pb.StopContainerRequest(container_id=container_id, timeout=timeout)
         await call(self._runtime.StopContainer(request, timeout=timeout + CALL_SECONDS))
 
@@ -135,6 +142,10 @@ class CriClient:
     async def reopen_log(self, container_id: str) -> None:
         request = pb.ReopenContainerLogRequest(container_id=container_id)
         await call(self._runtime.ReopenContainerLog(request, timeout=CALL_SECONDS))
+
+    async def checkpoint(self, container_id: str, location: str, timeout: int) -> None:
+        request = pb.CheckpointContainerRequest(container_id=container_id, location=location, timeout=timeout)
+        await call(self._runtime.CheckpointContainer(request, timeout=timeout + CALL_SECONDS))
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> Message:
         # The runtime counts whole seconds; ours is the sharper deadline, its own the one that ends the process.

@@ -59,8 +59,11 @@ class Runtime(Protocol):
 
     async def start_container(self, container_id: str) -> None: ...
 
-    async def stop_container(self, container_id: str, timeout: int) -> None:
-        """The stop signal, then after `timeout` seconds SIGKILL; returns when the process has ended."""
+    async def stop_container(self, container_id: str, timeout: int, signal: int = 0) -> None:
+        """The stop signal, then after `timeout` seconds SIGKILL; returns when the process has ended.
+
+        `signal` is Linux's number, 0 for what the runtime would send: the image's, or SIGTERM.
+        """
         ...
 
     async def remove_container(self, container_id: str) -> None: ...
@@ -79,6 +82,10 @@ class Runtime(Protocol):
 
     async def reopen_log(self, container_id: str) -> None:
         """Makes the runtime open the log file anew, after it was rotated."""
+        ...
+
+    async def checkpoint(self, container_id: str, location: str, timeout: int) -> None:
+        """Writes what the running container is to the file; raises RuntimeUnsupported where it cannot (0: no bound)."""
         ...
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> Message:

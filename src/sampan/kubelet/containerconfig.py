@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 
 from sampan.cri.messages import pb
-from sampan.kubelet import labels
+from sampan.kubelet import labels, signals
 from sampan.kubelet.actions import StartContainer
 from sampan.kubelet.cgroup.names import cgroup_parent
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.dns import Resolver
-from sampan.kubelet.environment import ConfigError
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import pod_hostname
 from sampan.kubelet.resize.amounts import amounts
@@ -123,16 +122,8 @@ def container_config(
         ),
     )
     if stop_signal(container):
-        made.stop_signal = signal_number(stop_signal(container))
+        made.stop_signal = signals.of_cri(stop_signal(container))
     return made
-
-
-def signal_number(name: str) -> int:
-    """CRI's number of a signal, heeded by runtimes that know of it (KEP-4960). Raises ConfigError."""
-    try:
-        return int(pb.Signal.Value(name))
-    except ValueError:
-        raise ConfigError(f"{name} is no signal that a container can be stopped with") from None
 
 
 def notes(pod: Any, container: Any, start: StartContainer, termination_file: Path) -> dict[str, str]:
@@ -146,6 +137,8 @@ def notes(pod: Any, container: Any, start: StartContainer, termination_file: Pat
         labels.RESOURCES: msgspec.json.encode(amounts(container.resources)).decode(),
         labels.GRACE_PERIOD: str(int(grace_seconds(pod))),
     }
+    if stop_signal(container):
+        found[labels.STOP_SIGNAL] = stop_signal(container)
     if start.delay is not None:
         found[labels.RESTART_DELAY] = f"{start.delay:g}"
     if start.round:

@@ -17,7 +17,7 @@ from sampan.kubelet.observed import Container, Observed
 from sampan.kubelet.resize.amounts import amounts, replaced
 from sampan.kubelet.resize.decide import set_amounts
 from sampan.kubelet.restarts import CrashBackoff, is_sidecar, restarts, wanted_round
-from sampan.kubelet.spec import all_containers, ephemeral_containers, full_name, init_containers
+from sampan.kubelet.spec import all_containers, ephemeral_containers, full_name, init_containers, stop_signal
 from sampan.kubelet.volumestatus import user, volume_mounts
 
 ERROR_SHOWN_SECONDS = 3.0
@@ -81,7 +81,13 @@ class ContainerStatuses:
             ready=has_succeeded(state) if plain_init else bool(started and self._is_ready(spec, latest)),
             volumeMounts=volume_mounts(spec, latest),
             user=user(latest),
+            stopSignal=self._stop_signal(spec, latest),
         )
+
+    def _stop_signal(self, spec: Any, latest: Container | None) -> str | None:
+        """The one of the container's own, where it is what the container gets (KEP-4960): see `cri.tasks`."""
+        heeded = latest is not None and self.runtime == CONTAINERD
+        return stop_signal(spec) or None if heeded else None
 
     def _resources(self, spec: Any, latest: Container | None) -> Any:
         """What is set on a running container; what would be on any other."""

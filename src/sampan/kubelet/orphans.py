@@ -16,7 +16,7 @@ from sampan.cri import sandboxes
 from sampan.cri.errors import RuntimeFailure
 from sampan.cri.interface import Runtime
 from sampan.cri.messages import pb
-from sampan.kubelet import labels
+from sampan.kubelet import labels, signals
 from sampan.kubelet.imagevolumes import ImageVolumes
 from sampan.volumes import kinds
 from sampan.volumes.errors import VolumeError
@@ -70,7 +70,7 @@ class Orphans:
             try:
                 containers = await self._runtime.list_containers({labels.POD_UID: meta.uid})
                 running = [c for c in containers if c.pod_sandbox_id == sandbox.id and c.state == pb.CONTAINER_RUNNING]
-                await asyncio.gather(*(self._runtime.stop_container(c.id, grace_of(c)) for c in running))
+                await asyncio.gather(*(self._runtime.stop_container(c.id, grace_of(c), signal_of(c)) for c in running))
                 await sandboxes.remove(self._runtime, sandbox.id)
             except RuntimeFailure as error:
                 log.warning("an orphaned pod could not be cleared uid=%s error=%s", meta.uid, error)
@@ -100,6 +100,11 @@ class Orphans:
             parts = folder.name.split("_")
             if len(parts) == 3 and parts[2] not in known:
                 await self._mounter.remove(folder)
+
+
+def signal_of(container: Any) -> int:
+    """What ends it, as noted when it was made; 0 for the runtime's choice."""
+    return signals.of_linux(container.annotations.get(labels.STOP_SIGNAL, ""))
 
 
 def grace_of(container: Any) -> int:

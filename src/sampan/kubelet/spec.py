@@ -65,9 +65,8 @@ def post_start(container: Any) -> Any | None:
 
 
 def stop_signal(container: Any) -> str:
-    """The signal that ends the container as CRI calls it (`SIGRTMIN+1` is SIGRTMINPLUS1 there), "" for the image's."""
-    wanted = (container.lifecycle.stopSignal if container.lifecycle else None) or ""
-    return wanted.replace("+", "PLUS").replace("-", "MINUS")
+    """The signal that ends the container (KEP-4960), "" for the image's."""
+    return (container.lifecycle.stopSignal if container.lifecycle else None) or ""
 
 
 def pre_stop(container: Any) -> Any | None:

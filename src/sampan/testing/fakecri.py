@@ -213,9 +213,9 @@ class FakeRuntime:
         if command in self.commands:
             self._end(status, self.commands[command], "Error" if self.commands[command] else "Completed")
 
-    async def stop_container(self, container_id: str, timeout: int) -> None:
+    async def stop_container(self, container_id: str, timeout: int, signal: int = 0) -> None:
         status = self._container(container_id)
-        await self._change("stop_container", status.metadata.name, str(timeout))
+        await self._change("stop_container", status.metadata.name, str(timeout), *([str(signal)] if signal else []))
         if status.metadata.name in self.ignores_stop:
             await self._clock.sleep(timeout + self.dies_late.get(status.metadata.name, 0.0))
         if status.state == pb.CONTAINER_RUNNING:
@@ -255,6 +255,9 @@ class FakeRuntime:
     async def reopen_log(self, container_id: str) -> None:
         await self._change("reopen_log", container_id)
         open_log(self._container(container_id))
+
+    async def checkpoint(self, container_id: str, location: str, timeout: int) -> None:
+        await self._change("checkpoint", container_id, location)
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> Message:
         self._reach("exec_sync")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,31 @@ async def test_sidecars_end_after_the_app_the_last_first(node: Node) -> None:
     order = (shared / "order").read_text().split()
     assert [name for name in order if name != "hook"] == ["app", "second", "first"]
     assert order.index("hook") < order.index("first")
+
+
+async def test_stop_signals_of_ones_own(node: Node) -> None:
+    """Each ends by the signal it names, those that name none by SIGTERM, and who does not heed it is killed."""
+    shared = node.folder / "signals"
+    volumes = [{"name": "work", "hostPath": {"path": str(shared), "type": "DirectoryOrCreate"}}]
+    heard = 'for s in TERM USR1 QUIT 37; do trap "echo $s > /work/{0}; exit 0" $s; done; while :; do sleep 0.05; done'
+    names = {"user": "SIGUSR1", "real": "SIGRTMIN+3", "quit": "SIGQUIT"}
+    own = [shell(heard.format(name), name, lifecycle={"stopSignal": signal}) for name, signal in names.items()]
+    deaf = shell("trap '' HUP; while :; do sleep 0.05; done", "deaf", lifecycle={"stopSignal": "SIGHUP"})
+    node.pod(
+        os={"name": "linux"},
+        terminationGracePeriodSeconds=2,
+        containers=[*own, shell(heard.format("plain"), "plain"), deaf],
+        volumes=volumes,
+    )
+    await node.running()
+    assert node.container("user").stopSignal == "SIGUSR1"
+    assert node.container("plain").stopSignal is None
+    began = time.monotonic()
+    await node.api.delete(core_v1.Pod, "p", "default")
+    await node.gone()
+    assert time.monotonic() - began >= 2.0
+    said = {path.name: path.read_text().strip() for path in shared.iterdir()}
+    assert said == {"user": "USR1", "real": "37", "quit": "QUIT", "plain": "TERM"}
 
 
 async def test_a_jobs_pod_succeeds_though_its_sidecar_would_run_on(node: Node) -> None:

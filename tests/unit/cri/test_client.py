@@ -90,10 +90,10 @@ async def client(socket: Path) -> AsyncIterator[CriClient]:
 
 async def test_requests_carry_what_was_asked(runtime: Runtime, client: CriClient) -> None:
     assert (await client.version()).runtime_name == "test"
-    await client.stop_container("c", 7)
+    await client.stop_container("c", 7, 10)
     assert [c.id for c in await client.list_containers({"a": "b"})] == ["c"]
     stop, listing = runtime.asked
-    assert (stop.container_id, stop.timeout) == ("c", 7)
+    assert (stop.container_id, stop.timeout) == ("c", 7), "no containerd: it was told of its signal when it was made"
     assert dict(listing.filter.label_selector) == {"a": "b"}
 
 

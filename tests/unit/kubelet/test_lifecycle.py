@@ -278,6 +278,10 @@ async def test_stop_signals_are_handed_on(tmp_path: Path) -> None:
         n.pod("q", os={"name": "linux"}, containers=[{"name": "e", "lifecycle": {"stopSignal": "SIGNAL"}}])
         await n.advance(1)
         assert n.container("e", "q").state.waiting.reason == "CreateContainerConfigError"
+        await n.delete(grace=7)
+        await n.advance(1)
+        stopped = {name: signal for _, name, *signal in n.runtime.called("stop_container")}
+        assert stopped == {"a": ["7", "10"], "b": ["7", "37"], "c": ["7", "50"], "d": ["7"]}
 
 
 async def test_a_pre_stop_hook_uses_up_grace(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from sampan.aio.clock import Clock
 from sampan.cri.errors import RuntimeFailure
-from sampan.kubelet import actions
+from sampan.kubelet import actions, signals
 from sampan.kubelet.hooks import run_hook
-from sampan.kubelet.spec import container_by_name, full_name, pre_stop
+from sampan.kubelet.spec import container_by_name, full_name, pre_stop, stop_signal
 from sampan.kubelet.steps.workspace import RETRY_BASE, Workspace
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class StopSteps:
         space = self._space
         try:
             left = await self._pre_stop(action)
-            await self._signal(action.id, left)
+            await self._signal(action.id, left, self._own_signal(action.container))
         except RuntimeFailure as error:
             space.tell(action.container, "Warning", "FailedKillPod", f"error killing pod: {error}")
             await space.context.clock.sleep(RETRY_BASE)
@@ -62,17 +62,22 @@ class StopSteps:
         space.memory.stopping.discard(action.id)
         space.worker.ended(action.id)
 
-    async def _signal(self, container_id: str, left: float) -> None:
+    async def _signal(self, container_id: str, left: float, signal: int) -> None:
         self.awaited.add(container_id)
         try:
-            await self._end(container_id, math.ceil(left))
+            await self._end(container_id, math.ceil(left), signal)
         finally:
             self.awaited.discard(container_id)
 
-    async def _end(self, container_id: str, grace: int) -> None:
+    def _own_signal(self, name: str) -> int:
+        """Linux's number of the signal that the spec names; 0 when it names none."""
+        spec = container_by_name(self._space.pod, name)
+        return signals.of_linux(stop_signal(spec)) if spec is not None else 0
+
+    async def _end(self, container_id: str, grace: int, signal: int) -> None:
         """Has the runtime stop it; what survives being killed is helped to die, when its pod ends with it."""
         context, memory = self._space.context, self._space.memory
-        stopping = asyncio.ensure_future(context.runtime.stop_container(container_id, grace))
+        stopping = asyncio.ensure_future(context.runtime.stop_container(container_id, grace, signal))
         patience = grace + DYING_SECONDS
         try:
             while not await is_done(stopping, context.clock, patience):
