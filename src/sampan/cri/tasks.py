@@ -7,6 +7,7 @@ sends the image's whatever it is asked; through its own API any containerd can s
 from __future__ import annotations
 
 import contextlib
+from importlib import import_module
 from typing import Any
 
 from sampan.cri.errors import RuntimeNotFound, RuntimeTimeout
@@ -28,10 +29,8 @@ class Tasks:
         Raises RuntimeUnsupported for another runtime, RuntimeFailure.
         """
         # Only nodes with such containers load the messages.
-        from sampan.cri import containerd_tasks_pb2, containerd_tasks_pb2_grpc
-
-        pb: Any = containerd_tasks_pb2
-        tasks = containerd_tasks_pb2_grpc.TasksStub(self._channel)
+        pb: Any = import_module("sampan.cri.containerd_tasks_pb2")
+        tasks = import_module("sampan.cri.containerd_tasks_pb2_grpc").TasksStub(self._channel)
         kill = pb.KillRequest(container_id=container_id, signal=signal)
         with contextlib.suppress(RuntimeNotFound, RuntimeTimeout):
             await self._call(tasks.Kill(kill, metadata=NAMESPACE, timeout=CALL_SECONDS))
