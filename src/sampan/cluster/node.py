@@ -47,7 +47,7 @@ from sampan.network.proxy.config import BadProxyConfig, ProxyConfig
 from sampan.network.proxy.daemon import ProxyDaemon
 from sampan.network.routes import wireguard
 from sampan.network.routes.component import PodRoutes
-from sampan.network.routes.kernel import near
+from sampan.network.routes.kernel import link_local, near
 from sampan.network.routes.kernel import remove as remove_routes
 from sampan.network.routes.mtu import pod_mtu
 from sampan.network.routes.peers import KEY_ANNOTATION
@@ -276,6 +276,7 @@ def announced_routes(options: Options, clock: Clock, rng: random.Random, informe
         cluster=[str(cidr) for cidr in cni.split(options.cluster_cidr)],
         speaker=Bird(options.layout.bgp, clock),
         near=near,
+        link_local=link_local,
         passwords=lambda: passwords.read(Path(options.bgp_password_file)) if options.bgp_password_file else {},
     )
 

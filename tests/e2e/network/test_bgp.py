@@ -22,7 +22,7 @@ from sampan.network.bgp.component import BgpRoutes
 from sampan.network.bgp.fabric import fabric
 from sampan.network.bgp.process import Bird
 from sampan.network.errors import Unusable
-from sampan.network.routes.kernel import near
+from sampan.network.routes.kernel import link_local, near
 from sampan.testing.fakeapi import FakeApi
 
 from .background import Background
@@ -67,14 +67,13 @@ class Node:
     def begin(self) -> None:
         async def make() -> None:
             self.api = FakeApi()
-            self.api.add(_manifest(self))
-            peers = ",".join(f"{ROUTER_AS}@{router}" for _, router in self.addresses.values())
+            self.api.add(*(_manifest(node) for node in self.known()))
             self.bird = Bird(self.place.folder / f"bird{self.number}", SystemClock())
             given: Any = {"clock": SystemClock(), "rng": random.Random(1)}
             self.informers = Informers(self.api, **given)
             self.routes = BgpRoutes(
-                **given, informers=self.informers, node_name=f"n{self.number}", fabric=fabric("", peers),
-                cluster=CLUSTER, speaker=self.bird, near=near, passwords=lambda: self.passwords,
+                **given, informers=self.informers, node_name=f"n{self.number}", fabric=fabric("", self.peers()),
+                cluster=CLUSTER, speaker=self.bird, near=near, link_local=link_local, passwords=lambda: self.passwords,
             )  # fmt: skip
 
         async def run() -> None:
@@ -84,6 +83,13 @@ class Node:
 
         self.background.call(make)
         self.background.start(run)
+
+    def known(self) -> list[Node]:
+        """Whom the API tells of."""
+        return [self]
+
+    def peers(self) -> str:
+        return ",".join(f"{ROUTER_AS}@{router}" for _, router in self.addresses.values())
 
     def moves(self, *ranges: str) -> None:
         async def change() -> None:

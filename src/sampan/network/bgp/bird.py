@@ -9,7 +9,7 @@ node passes nothing on. Several routers to one range share its packets.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sampan.network.bgp.fabric import Fabric, Neighbour, router_id
 from sampan.network.bgp.passwords import password
@@ -67,9 +67,18 @@ def _session(neighbour: Neighbour, number: int, own: Peer, secret: str) -> str:
         loop="" if neighbour.number == number else "  allow local as;\n",
         password=f'  password "{secret}";\n' if secret else "",
         bfd="  bfd;\n" if neighbour.near or local else "",
-        version=version,
         hold=HOLD_SECONDS,
+        channels="".join(_channels(version, neighbour)),
     )
+
+
+def _channels(version: int, neighbour: Neighbour) -> Iterator[str]:
+    """The session's own family, and the other where nothing else tells its ranges: at an address of its own on the same
+    network (IPv6), or at that of the session (IPv4, RFC 8950)."""
+    yield CHANNEL.format(version=version, hop="")
+    if neighbour.both:
+        hop = f"    next hop address {neighbour.link};\n" if version == 4 else "    extended next hop;\n"
+        yield CHANNEL.format(version=10 - version, hop=hop)
 
 
 HEAD = f"""\
@@ -114,9 +123,12 @@ protocol bgp {name} {{
   connect delay time 1;
   error wait time 1, 10;
   graceful restart;
+{channels}}}
+"""
+
+CHANNEL = """\
   ipv{version} {{
-    import where pods{version}() && ! ours{version}();
+{hop}    import where pods{version}() && ! ours{version}();
     export where proto = "own{version}";
   }};
-}}
 """

@@ -36,7 +36,8 @@ class Speaker(Protocol):
 
 class BgpRoutes:
     """`informers` are the process's, started by their owner; `near` tells whether an address is on a network of this
-    node's; `cluster`: all pods' ranges; `passwords`: reads them anew each time, so that a change is taken up."""
+    node's, `link_local` this node's own IPv6 address there; `cluster`: all pods' ranges; `passwords`: reads them anew
+    each time, so that a change is taken up."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class BgpRoutes:
         cluster: Sequence[str],
         speaker: Speaker,
         near: Callable[[str], bool],
+        link_local: Callable[[str], str],
         passwords: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._clock = clock
@@ -57,6 +59,7 @@ class BgpRoutes:
         self._cluster = cluster
         self._speaker = speaker
         self._near = near
+        self._link_local = link_local
         self._passwords = passwords
         self._nodes = informers.of(core_v1.Node)
         self._backoff = Backoff(base=0.5, cap=30.0, rng=rng, jitter=0.5)
@@ -124,7 +127,7 @@ class BgpRoutes:
     def _neighbours(self, own: Peer) -> list[Neighbour]:
         routers = [each._replace(near=self._near(each.address)) for each in self._fabric.routers]
         others = [known for name, known in sorted(self._peers.items()) if name != self._node_name]
-        return routers + (mesh(own, others) if self._fabric.mesh else [])
+        return routers + (mesh(own, others, self._near, self._link_local) if self._fabric.mesh else [])
 
     async def _look_forever(self) -> None:
         """A speaker that died is brought back, and sessions that are down are told of."""

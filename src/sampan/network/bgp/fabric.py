@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,11 +20,15 @@ MOST_ROUTERS = 16
 
 
 class Neighbour(NamedTuple):
-    """`near`: on a network that this node is on; others are reached over routers between."""
+    """`near`: on a network that this node is on; others are reached over routers between. `both`: whether the session
+    tells the ranges of both families, to a near one that shares addresses of one family alone with this node; those of
+    IPv6 at `link`, this node's link-local address there, where the session is by IPv4."""
 
     address: str
     number: int
     near: bool = True
+    both: bool = False
+    link: str = ""
 
     @property
     def name(self) -> str:
@@ -83,15 +87,28 @@ def number_of(node: Any, default: int) -> int:
         return default
 
 
-def mesh(own: Peer, others: Iterable[tuple[Peer, int]]) -> list[Neighbour]:
-    """The other nodes, at their addresses of the families that this node has, too."""
-    versions = {ipaddress.ip_address(address).version for address in own.addresses}
-    return [
-        Neighbour(address, number, near=False)
-        for node, number in others
-        for address in node.addresses
-        if "%" not in address and ipaddress.ip_address(address).version in versions
-    ]
+def mesh(
+    own: Peer,
+    others: Iterable[tuple[Peer, int]],
+    near: Callable[[str], bool] = lambda address: False,
+    link_local: Callable[[str], str] = lambda address: "",
+) -> list[Neighbour]:
+    """The other nodes, at their addresses of the families that this node has, too. `near`: whether an address is on a
+    network of this node's; `link_local`: this node's own address there, "" where IPv6 is off."""
+    dual = len({_version(cidr) for cidr in own.ranges}) > 1
+    found = []
+    for node, number in others:
+        shared = [each for each in node.addresses if "%" not in each and own.address(_version(each))]
+        for address in shared:
+            both = dual and len(shared) == 1 and near(address)
+            link = link_local(address) if both and _version(address) == 4 else ""
+            both &= bool(link) or _version(address) == 6
+            found.append(Neighbour(address, number, near=both, both=both, link=link))
+    return found
+
+
+def _version(text: str) -> int:
+    return ipaddress.ip_interface(text).version
 
 
 def router_id(own: Peer) -> str:

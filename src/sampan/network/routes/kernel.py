@@ -76,6 +76,16 @@ class Kernel:
         except OSError:
             return False
 
+    def link_local(self, address: str) -> str:
+        """This node's link-local address of IPv6 on the network of that address; "" when it has none in use."""
+        try:
+            device = route.way(self._channel, address).device
+            unused = {text.partition("/")[0] for text in link.tentative(self._channel, device)}
+            here = [text for text, index in link.addresses(self._channel) if index == device and text not in unused]
+        except OSError:
+            return ""
+        return next((text for text in here if text.startswith("fe80:")), "")
+
     def underlay_mtu(self, address: str) -> int:
         """Of the interface that has this address of ours."""
         index = link.holder(self._channel, address)
@@ -160,6 +170,15 @@ def near(address: str) -> bool:
     kernel = Kernel()
     try:
         return kernel.near(address)
+    finally:
+        kernel.close()
+
+
+def link_local(address: str) -> str:
+    """This node's link-local address of IPv6 on the network of that address; "" when it has none."""
+    kernel = Kernel()
+    try:
+        return kernel.link_local(address)
     finally:
         kernel.close()
 

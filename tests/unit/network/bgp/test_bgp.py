@@ -72,6 +72,24 @@ def test_mesh_is_by_the_families_that_both_have() -> None:
     )
 
 
+def test_one_session_tells_both_families_where_nodes_share_addresses_of_one() -> None:
+    four, six = (Peer(name="n", addresses=(a,), ranges=ONE.ranges) for a in ("192.0.2.3", "2001:db8::3"))
+    both = Peer(name="n7", addresses=("192.0.2.7", "2001:db8::7"), ranges=ONE.ranges)
+
+    def found(own: Peer, other: Peer, *, near: bool = True, link: str = "fe80::1") -> list[Neighbour]:
+        return mesh(own, [(other, 1)], lambda address: near, lambda address: link)
+
+    assert found(four, both) == [Neighbour("192.0.2.7", 1, near=True, both=True, link="fe80::1")]
+    assert found(six, both) == [Neighbour("2001:db8::7", 1, near=True, both=True)]
+    alone = [Neighbour("192.0.2.7", 1, near=False)]
+    assert found(four, both, near=False) == found(four, both, link="") == found(TWO, both) == alone
+    assert not any(each.both for each in found(ONE, both)), "a session for each family"
+    session = configuration(four, Fabric(), found(four, both), CLUSTER, "log").partition("protocol bgp with_")[2]
+    assert "  ipv6 {\n    next hop address fe80::1;\n    import where pods6() && ! ours6();\n" in session
+    session = configuration(six, Fabric(), found(six, both), CLUSTER, "log").partition("protocol bgp with_")[2]
+    assert "  ipv4 {\n    extended next hop;\n" in session and "direct;" in session
+
+
 def test_passwords_of_a_file() -> None:
     text = "# of the racks' routers\nfor-all\n\n 192.0.2.9   one's-own\n2001:DB8:0::9 $ix;{}\n"
     found = passwords.parse(text)
@@ -114,9 +132,8 @@ def test_passwords_that_others_may_read_are_refused(tmp_path: Path) -> None:
 def test_bird_takes_it(own: Peer, peers: str, tmp_path: Path) -> None:
     found = fabric("", peers)
     near = [router._replace(near=router.address == "192.0.2.9") for router in found.routers]
-    text = configuration(
-        own, found, [*near, *mesh(own, [(ONE, 64512), (TWO, 1)])], CLUSTER, str(tmp_path / "log"), {"": "#x;{}'"}
-    )
+    others = mesh(own, [(ONE, 64512), (TWO, 1)], lambda address: True, lambda address: "fe80::1")
+    text = configuration(own, found, [*near, *others], CLUSTER, str(tmp_path / "log"), {"": "#x;{}'"})
     if shutil.which("bird") is None:
         pytest.skip("bird2 is not installed")
     file = tmp_path / "bird.conf"
@@ -192,7 +209,7 @@ async def test_it_follows_the_nodes() -> None:
     informers = Informers(api, clock, rng)
     routes = BgpRoutes(
         informers=informers, clock=clock, rng=rng, node_name="n1", fabric=fabric("", ""), cluster=CLUSTER,
-        speaker=speaker, near=lambda address: True,
+        speaker=speaker, near=lambda address: True, link_local=lambda address: "fe80::1",
     )  # fmt: skip
 
     async def run() -> None:
