@@ -99,6 +99,11 @@ class KubeletConfig:
     server_cert: Path | None = None
     server_key: Path | None = None
     client_ca: Path | None = None
+    debugging_handlers: bool = True
+    """Whether logs, exec, attach, port-forward and the like are served (enableDebuggingHandlers)."""
+    node_log_handler: bool = True
+    node_logs: Path = Path("/var/log")
+    """The machine's log folder, shown at /logs/ where `node_log_handler` says so (enableSystemLogHandler)."""
     healthz_port: int | None = None
     """Where /healthz is served without TLS, for whoever watches over the kubelet; 0 and None serve nothing."""
     healthz_address: str = "127.0.0.1"

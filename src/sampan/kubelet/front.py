@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +25,6 @@ END = b"\r\n\r\n"
 MOST_BYTES = 64 * 1024
 CONNECT_SECONDS = 10.0
 HEAD_SECONDS = 10.0
-STATUS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,6 @@ class Front(asyncio.Protocol):
 
     def _refuse(self, status: int, text: str) -> None:
         body = text.encode()
-        head = f"HTTP/1.1 {status} {STATUS.get(status, 'Refused')}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         self._transport.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         self._transport.close()

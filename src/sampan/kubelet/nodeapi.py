@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,12 +12,14 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from sampan.aio.clock import Clock
+from sampan.kubelet import zpages
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration.load import shown
 from sampan.kubelet.machine import Machine, Usage
 from sampan.kubelet.metrics import cadvisor, exposition, probes, resource
 from sampan.kubelet.metrics import volumes as volume_metrics
 from sampan.kubelet.metrics.instruments import Instruments
+from sampan.kubelet.node import VERSION
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.spec import ephemeral_containers
 from sampan.kubelet.stats import cgroupfiles, disk, interfaces, node
@@ -47,6 +48,7 @@ class NodeApi:
     ) -> None:
         self._config = config
         self._clock = clock
+        self._began = clock.now()
         self._machine = machine
         self._pods = pods
         self._upkeep = upkeep
@@ -64,6 +66,7 @@ class NodeApi:
             ("GET", "/metrics/slis", self._indicators),
             ("GET", "/configz", self._configz),
             ("GET", "/statusz", self._statusz),
+            ("GET", "/flagz", self._flagz),
         ]
         self._gauges()
 
@@ -121,8 +124,15 @@ class NodeApi:
     async def _configz(self, _: web.Request) -> web.Response:
         return answer({"kubeletconfig": shown(self._config)})
 
-    async def _statusz(self, _: web.Request) -> web.Response:
-        return web.Response(text=json.dumps(self._statistics(), indent=1, default=str), content_type="application/json")
+    async def _statusz(self, request: web.Request) -> web.Response:
+        paths = [resource.canonical for resource in request.app.router.resources()]
+        now, statistics = self._clock.now(), self._statistics()
+        return web.Response(
+            text=zpages.statusz(version=VERSION, started=self._began, now=now, paths=paths, statistics=statistics)
+        )
+
+    async def _flagz(self, _: web.Request) -> web.Response:
+        return web.Response(text=zpages.flagz(shown(self._config)))
 
     async def _node(self) -> NodeUse:
         image, container = await self._upkeep.filesystems.look()

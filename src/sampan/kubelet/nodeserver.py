@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.kubelet.access.delegated import Access
+from sampan.kubelet.containerapi import ContainerApi
 from sampan.kubelet.metrics import certificates
 from sampan.kubelet.nodeapi import NodeApi
+from sampan.kubelet.nodelogs import NodeLogs
 from sampan.kubelet.pods import PodWorkers
 from sampan.kubelet.server import KubeletServer
 from sampan.kubelet.streaming import Streaming
@@ -32,4 +34,14 @@ def node_server(
         statistics=statistics,
     )
     certificates.tell(given)
-    return KubeletServer(config, clock, pods, access=access, streaming=Streaming(given.runtime, pods), api=api)
+    containers = ContainerApi(given.runtime, clock, pods, config.root)
+    logs = NodeLogs(config.node_logs, enabled=config.node_log_handler)
+    return KubeletServer(
+        config,
+        clock,
+        pods,
+        access=access,
+        streaming=Streaming(given.runtime, pods, enabled=config.debugging_handlers),
+        api=api,
+        routes=[*containers.routes, *logs.routes],
+    )

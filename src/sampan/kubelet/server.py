@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ PULL_FAILURES = {
     "ErrImagePull": "image can't be pulled",
     "ImagePullBackOff": "trying and failing to pull image",
 }
+DEBUGGING = frozenset({"run", "exec", "attach", "portForward", "containerLogs", "runningpods", "logs"})
+"""What enableDebuggingHandlers is about."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -51,8 +53,9 @@ class KubeletServer:
         access: Access | None,
         streaming: Streaming,
         api: NodeApi,
+        routes: Sequence[tuple[str, str, Any]] = (),
     ) -> None:
-        """`access` None lets everybody in, which is for tests without TLS alone."""
+        """`access` None lets everybody in, which is for tests without TLS alone. `routes` come after those of `api`."""
         if access is None and config.server_cert is not None:
             raise ValueError("a server that others reach needs somebody to say who may use it")
         self._access = access
@@ -74,6 +77,7 @@ class KubeletServer:
             ("*", "/attach/{namespace}/{pod}/{container}", self._upgrade_required),
             ("*", "/portForward/{namespace}/{pod}", self._upgrade_required),
             *api.routes,
+            *routes,
         ]
 
     async def start(self) -> int:
@@ -115,6 +119,8 @@ class KubeletServer:
                 await self._access.check(shown.certificate(request.transport), header, request.method, request.path)
             except Refused as refused:
                 return web.Response(status=refused.status, text=refused.text)
+        if path in DEBUGGING and not self._config.debugging_handlers:
+            return web.Response(status=405, text="Debug endpoints are disabled.\n")
         return await handler(request)
 
     async def _healthz(self, request: web.Request) -> web.Response:

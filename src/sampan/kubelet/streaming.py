@@ -24,9 +24,10 @@ MOST_PARAMETERS = 1000
 
 
 class Streaming:
-    def __init__(self, runtime: Runtime, pods: PodWorkers) -> None:
+    def __init__(self, runtime: Runtime, pods: PodWorkers, *, enabled: bool = True) -> None:
         self._runtime = runtime
         self._pods = pods
+        self._enabled = enabled
         # first part of the path -> how many parts follow, and who finds the stream
         self._kinds: dict[str, tuple[int, Callable[..., Awaitable[str]]]] = {
             "exec": (3, self._exec),
@@ -44,6 +45,8 @@ class Streaming:
         wanted, find = self._kinds.get(kind, (-1, None))
         if find is None or len(names) != wanted:
             raise Refused(404, "404 page not found\n")
+        if not self._enabled:
+            raise Refused(405, "Debug endpoints are disabled.\n")
         try:
             given = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
         except ValueError:

@@ -137,7 +137,8 @@ def test_a_nodes_server_asks_who_and_whether(cluster: Cluster, namespace: str) -
         "create", "clusterrolebinding", namespace, f"--clusterrole={namespace}", f"--serviceaccount={account}"
     )
     assert kubelet(cluster, "/pods", token) == 200
-    assert kubelet(cluster, "/containerLogs/a/b/c", token) == 403
+    for path in ("/containerLogs/a/b/c", "/logs/", "/flagz", "/statusz", "/stats/summary"):
+        assert kubelet(cluster, path, token) == 403
     cluster.kubectl("delete", "clusterrole,clusterrolebinding", namespace)
 
 

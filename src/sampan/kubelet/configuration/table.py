@@ -88,6 +88,8 @@ HONOURED: dict[str, Field] = {
     "nodeStatusUpdateFrequency": Field("status_check", forms.TIME),
     "nodeStatusReportFrequency": Field("status_report", forms.TIME),
     "nodeStatusMaxImages": Field("most_images", forms.between(-1, 10_000)),
+    "enableDebuggingHandlers": Field("debugging_handlers", forms.SWITCH),
+    "enableSystemLogHandler": Field("node_log_handler", forms.SWITCH),
     "providerID": Field("provider_id", forms.TEXT),
 }
 
@@ -124,11 +126,9 @@ WITHOUT_EFFECT: frozenset[str] = frozenset(
         "registryBurst",
         "eventRecordQPS",
         "eventBurst",
-        "enableDebuggingHandlers",
         "enableContentionProfiling",
         "enableProfilingHandler",
         "enableDebugFlagsHandler",
-        "enableSystemLogHandler",
         "enableSystemLogQuery",
         "showHiddenMetricsForVersion",
         "oomScoreAdj",
