@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from sampan.api import schema
+from sampan.api.bycontent import by_content, is_shared
 from sampan.api.resources import ALL_VERBS, GROUPS, PROXY_OPTIONS, STORED_IN, SUBRESOURCES
 from sampan.api.schema.compact import compact
 
@@ -96,8 +97,29 @@ class Kind:
     @staticmethod
     def encode(obj: msgspec.Struct) -> bytes:
         """The canonical bytes of an object (with whatever resourceVersion it has); drops its empty lists and maps."""
+        spec = getattr(obj, "spec", None)
+        if is_shared(spec):
+            return _with(obj, spec, canonical(spec))
         compact(obj)
         return _encode(obj)
+
+
+@by_content
+def canonical(value: Any) -> msgspec.Raw:
+    """The canonical bytes of a part that is shared, and so is left as it is."""
+    own = msgspec.json.decode(_encode(value), type=type(value))
+    compact(own)
+    return msgspec.Raw(_encode(own))
+
+
+def _with(obj: Any, spec: Any, data: msgspec.Raw) -> bytes:
+    """The canonical bytes of an object whose spec's are known."""
+    obj.spec = None
+    compact(obj)
+    obj.spec = data
+    encoded = _encode(obj)
+    obj.spec = spec
+    return encoded
 
 
 class Registry:

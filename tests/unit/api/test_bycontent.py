@@ -57,6 +57,39 @@ def test_what_is_remembered_is_bounded_in_number_and_size() -> None:
     assert asked.count(large) == 2
 
 
+def test_what_is_shared_stands_for_all_that_say_the_same() -> None:
+    length, asked = counted()
+    first, second = bycontent.share(spec("same")), bycontent.share(spec("same"))
+    assert first is second
+    assert [length(first), length(second)] == [4, 4] and asked == ["same"]
+
+
+def test_changing_what_is_shared_is_told() -> None:
+    length, _ = counted()
+    value = bycontent.share(spec("once"))
+    value.hostname = "changed"
+    with pytest.raises(AssertionError, match="was changed"):
+        length(value)
+    value.hostname = "once"
+
+
+def test_what_is_shared_is_bounded_in_number_and_size() -> None:
+    first = bycontent.share(spec("first"))
+    for number in range(bycontent.MOST):
+        bycontent.share(spec(f"s{number}"))
+    assert not bycontent.is_shared(first)
+    large = spec("x" * bycontent.LONGEST)
+    assert bycontent.share(large) is large and not bycontent.is_shared(large)
+
+
+def test_a_shared_spec_is_stored_as_any_other() -> None:
+    """Empty lists and maps are dropped from what is stored, and kept in what is shared."""
+    own, other = made(nodeSelector={}, tolerations=[]), made(nodeSelector={}, tolerations=[])
+    other.spec = bycontent.share(other.spec)
+    assert POD.encode(other) == POD.encode(own)
+    assert other.spec.nodeSelector == {}
+
+
 def made(name: str = "p", **fields: Any) -> Any:
     obj = POD.decode(b'{"metadata":{}}')
     obj.metadata.name, obj.metadata.namespace = name, "default"

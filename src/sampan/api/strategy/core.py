@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sampan.api.bycontent import share
 from sampan.api.kinds import core_v1
 from sampan.api.strategy import podcreation, podupdates, services
 from sampan.api.strategy.habits import Strategy, spec_changed
@@ -13,11 +14,13 @@ NAMESPACE_FINALIZER = "kubernetes"
 
 
 def create_pod(o: Any) -> None:
-    """A new pod is pending, and its quality of service is known from its resources."""
+    """A new pod is pending, and its quality of service is known from its resources. Its spec is complete now."""
     from sampan.api.strategy.qos import quality_of_service
 
-    o.status = core_v1.PodStatus(phase="Pending", qosClass=quality_of_service(o.spec))
+    o.status = core_v1.PodStatus(phase="Pending")
     podcreation.complete(o)
+    o.spec = share(o.spec)
+    o.status.qosClass = quality_of_service(o.spec)
 
 
 def update_pod(new: Any, old: Any) -> None:

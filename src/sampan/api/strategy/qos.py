@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from sampan.api.bycontent import by_content
 from sampan.api.quantity import parse
 
 COUNTED = ("cpu", "memory")
 
 
+@by_content
 def quality_of_service(spec: Any) -> str:
     """ "Guaranteed", "Burstable" or "BestEffort"."""
     if spec.resources is not None and (spec.resources.requests or spec.resources.limits):
