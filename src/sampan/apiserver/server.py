@@ -82,7 +82,7 @@ class ApiServer:
         self.allocation_repair = Repair(self)
         self.kubelets = Kubelets(self)
         self.backends = Backends(self)
-        self.auditor = auditor.configured(config.audit, clock)
+        self.auditor = auditor.configured(config.audit, clock, rng)
         self.admission = chain.build(
             self, config.enable_plugins, config.disable_plugins, config.admission_configuration
         )
@@ -116,6 +116,8 @@ class ApiServer:
         for group, plural in selection.FIELDS:
             self._configured(group, plural)
         await self.cache.start()
+        if self.auditor is not None:
+            self.auditor.start()
         self.authentication.start(self.tasks)
         self.authorization.follow(self)
         self.tasks.start(self.timetable.run, name="timetable")
@@ -179,7 +181,7 @@ class ApiServer:
         await self.authorization.close()
         await self.store.close()
         if self.auditor is not None:
-            self.auditor.close()
+            await self.auditor.close()
 
     # requests
 
@@ -207,7 +209,7 @@ class ApiServer:
         target = self.routes.identify(exchange.method, exchange.target)
         return Request(self, exchange, target, self.clock.monotonic())
 
-    def _answered(self, request: Request, answer: Answer) -> Answer:
+    def _answered(self, request: Request, answer: Answer) -> Answer | Awaitable[Answer]:
         self.request_log.answered(request, answer, self.metrics.observe(request, answer))
         if self.auditor is None:
             return answer
@@ -272,7 +274,8 @@ class ApiServer:
             raise
         finally:
             in_flight[kind] -= 1
-        return self._answered(request, answer)
+        told = self._answered(request, answer)
+        return await told if isinstance(told, Awaitable) else told
 
     def token_keys(self) -> Keys:
         """What service accounts' tokens are signed with. Raises ApiError 501 when none is configured."""

@@ -73,13 +73,16 @@ def _unknown(request: Request, result: str) -> Unauthorized:
     return Unauthorized("Unauthorized")
 
 
-def audit(request: Request) -> None:
+def audit(request: Request) -> Awaitable[None] | None:
     """The record of a request is opened. Raises ApiError where it must be written and cannot be."""
     auditor = request.server.auditor
-    if auditor is not None:
-        request.record = auditor.open(request, request.user, attributes(request))
-        if request.record is not None:
-            request.record.received()
+    if auditor is None:
+        return None
+    request.record = auditor.open(request, request.user, attributes(request))
+    if request.record is None:
+        return None
+    request.record.received()
+    return request.record.settled()
 
 
 def impersonate(request: Request) -> Awaitable[None] | None:

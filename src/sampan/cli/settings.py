@@ -192,7 +192,8 @@ def cluster_options(command: Decorated) -> Decorated:
 def resolved(data_dir: str, given: dict[str, Any]) -> Options:
     """What was given, then what the cluster was made with, then the defaults."""
     known = stored.load(Layout(Path(data_dir))) or Options(data_dir=data_dir)
-    chosen = {name: value for name, value in given.items() if value is not None}
+    audit = auditoptions.taken(given)
+    chosen = {name: value for name, value in given.items() if value is not None} | {"audit": known.audit | audit}
     import msgspec
 
     return addressed(stored.completed(msgspec.structs.replace(known, data_dir=data_dir, **chosen)))

@@ -10,6 +10,7 @@ two controller managers or schedulers may run, they elect a leader by Lease and 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 from collections.abc import Awaitable, Callable
@@ -254,20 +255,12 @@ def api_config(options: Options, place: Server | None) -> Any:
 
 def audit_options(options: Options, place: Server | None) -> Any:
     """Where there are several servers, each writes a log of its own: `audit.log` is `audit-1.log`, and so on."""
-    from sampan.apiserver.audit.options import AuditOptions
+    from sampan.apiserver.audit.options import named
 
-    path = Path(options.audit_log_path) if options.audit_log_path else None
-    if path is not None and place is not None and str(path) != "-":
-        path = path.with_stem(f"{path.stem}-{place.number}")
-    return AuditOptions(
-        policy=Path(options.audit_policy_file) if options.audit_policy_file else None,
-        path=path,
-        max_days=options.audit_log_maxage,
-        max_backups=options.audit_log_maxbackup,
-        max_megabytes=options.audit_log_maxsize,
-        compress=options.audit_log_compress,
-        strict=options.audit_log_mode == "blocking-strict",
-    )
+    made = named(options.audit)
+    if made.path is None or place is None or str(made.path) == "-":
+        return made
+    return dataclasses.replace(made, path=made.path.with_stem(f"{made.path.stem}-{place.number}"))
 
 
 def apiserver(options: Options) -> None:

@@ -71,13 +71,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     admission_control_config_file: str = ""
     authentication_config: str = ""
     authorization_config: str = ""
-    audit_policy_file: str = ""
-    audit_log_path: str = ""
-    audit_log_maxage: int = 0
-    audit_log_maxbackup: int = 0
-    audit_log_maxsize: int = 0
-    audit_log_compress: bool = False
-    audit_log_mode: str = "blocking"
+    audit: dict[str, Any] = {}
+    """kube-apiserver's flags of the audit log, by their names: `audit_policy_file`, `audit_log_path`, ..."""
     snapshot_seconds: float = 0.0
     snapshot_dir: str = ""
     snapshot_retention: int = 24

@@ -218,16 +218,26 @@ def check_identity(options: Options) -> None:
 
 
 def check_audit(options: Options) -> None:
-    """An audit policy that will do, and both it and a log, or neither: half of it would write nothing."""
-    if bool(options.audit_policy_file) != bool(options.audit_log_path):
-        raise ClusterError("--audit-policy-file and --audit-log-path go together: name both, or neither")
-    if options.audit_policy_file:
-        from sampan.apiserver.audit import policy
+    """An audit policy and a webhook that will do; a policy goes with a log or a webhook: alone it writes nothing."""
+    from sampan.apiserver.audit.options import named
 
-        try:
-            policy.read(Path(options.audit_policy_file))
-        except ValueError as error:
-            raise ClusterError(str(error)) from None
+    audit = named(options.audit)
+    if (audit.policy is None) != (audit.path is None and audit.webhook is None):
+        raise ClusterError(
+            "--audit-policy-file goes together with --audit-log-path or --audit-webhook-config-file: "
+            "name both, or neither"
+        )
+    if audit.policy is None:
+        return
+    from sampan.apiserver.audit import policy
+    from sampan.codec import kubeconfig
+
+    try:
+        policy.read(audit.policy)
+        if audit.webhook is not None:
+            kubeconfig.load(audit.webhook)
+    except ValueError as error:
+        raise ClusterError(str(error)) from None
 
 
 def check_store(options: Options) -> None:

@@ -139,10 +139,12 @@ def test_files_of_identity_that_the_api_server_would_end_with(options: Options, 
 def test_an_audit_log_that_would_hold_nothing(options: Options, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
-    named = msgspec.structs.replace(options, audit_policy_file=str(file), audit_log_path=str(tmp_path / "audit.log"))
+    named = msgspec.structs.replace(
+        options, audit={"audit_policy_file": str(file), "audit_log_path": str(tmp_path / "audit.log")}
+    )
     preflight.check_audit(named)
-    with pytest.raises(ClusterError, match="go together"):
-        preflight.check_audit(msgspec.structs.replace(named, audit_log_path=""))
+    with pytest.raises(ClusterError, match="goes together with --audit-log-path or --audit-webhook"):
+        preflight.check_audit(msgspec.structs.replace(named, audit={"audit_policy_file": str(file)}))
     file.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: []}")
     with pytest.raises(ClusterError, match="rules: Required value"):
         preflight.check_audit(named)

@@ -1,8 +1,8 @@
 """Where events go: a file, a line each, put aside when it is large; or standard output.
 
-A line is written before the request it tells of goes on or is answered, by one call of the system, so that several
-servers may share a file and nothing waits in memory. What was put aside is named by the time, as upstream's:
-`audit-2026-11-21T22-40-07.123.log`. Files are their owner's alone: they may hold objects, Secrets among them.
+Lines are written by one call of the system, so that several servers may share a file. What was put aside is named by
+the time, as upstream's: `audit-2026-11-21T22-40-07.123.log`. Files are their owner's alone: they may hold objects,
+Secrets among them.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class OutputLog:
 class FileLog:
     """Raises OSError for a file that cannot be written."""
 
-    def __init__(self, path: Path, options: AuditOptions, clock: Clock) -> None:
-        self._path = path
+    def __init__(self, options: AuditOptions, clock: Clock) -> None:
+        assert options.path is not None
+        self._path = options.path
         self._options = options
         self._clock = clock
         self._limit = (options.max_megabytes or DEFAULT_MEGABYTES) * 1024 * 1024

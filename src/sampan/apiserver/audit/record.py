@@ -8,6 +8,7 @@ nobody foresaw.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,20 +22,29 @@ from sampan.apiserver.http.exchange import Answer, Response
 from sampan.apiserver.longrunning import Once, watched_to_its_end
 
 if TYPE_CHECKING:
-    from sampan.apiserver.audit import auditor
+    from sampan.apiserver.audit.auditor import Auditor, Outcome
     from sampan.apiserver.request import Request
 
 LONG = frozenset({"attach", "exec", "log", "portforward", "proxy"})
-TRUNCATED = "audit.k8s.io/truncated"
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 
 
 class Record:
     """Of a request of which something is to be written."""
 
-    __slots__ = ("_annotations", "_asked", "_auditor", "_impersonated", "_object", "_received", "_request", "_verdict")
+    __slots__ = (
+        "_annotations",
+        "_asked",
+        "_auditor",
+        "_impersonated",
+        "_object",
+        "_received",
+        "_request",
+        "_verdict",
+        "_waiting",
+    )
 
-    def __init__(self, auditor: auditor.Auditor, request: Request, asked: Attributes, verdict: Verdict) -> None:
+    def __init__(self, auditor: Auditor, request: Request, asked: Attributes, verdict: Verdict) -> None:
         self._auditor = auditor
         self._request = request
         self._asked = asked
@@ -43,6 +53,7 @@ class Record:
         self._annotations: dict[str, str] = {}
         self._impersonated: tuple[User, User] | None = None
         self._object: Any = None
+        self._waiting: list[Outcome] = []
 
     # what becomes known
 
@@ -70,6 +81,16 @@ class Record:
     def received(self) -> None:
         """Raises ApiError where nothing may happen that is not written down."""
         self._write(self._told(RECEIVED), strict=True)
+
+    def settled(self) -> Awaitable[None] | None:
+        """To be awaited until all that was told is written; None: it is. Raises ApiError as `received`."""
+        return self._settled() if self._waiting else None
+
+    async def _settled(self) -> None:
+        while self._waiting:
+            failure = await self._waiting.pop()
+            if failure is not None:
+                raise failure
 
     def refused(self, answer: Response, why: str) -> None:
         """Nobody knows who asks."""
@@ -169,17 +190,9 @@ class Record:
         told["stageTimestamp"] = micro_timestamp(self._auditor.clock.now())
         if self._annotations:
             told["annotations"] = self._annotations
-        self._auditor.write(_line(told), strict=strict)
-
-
-def _line(told: dict[str, Any]) -> bytes:
-    """Objects nested as deeply as can just be read are left out: an event has one level more."""
-    try:
-        return msgspec.json.encode(told) + b"\n"
-    except RecursionError:
-        kept = {field: value for field, value in told.items() if field not in ("requestObject", "responseObject")}
-        kept["annotations"] = {**told.get("annotations", {}), TRUNCATED: "true"}
-        return msgspec.json.encode(kept) + b"\n"
+        outcome = self._auditor.write(told, strict=strict)
+        if outcome is not None:
+            self._waiting.append(outcome)
 
 
 def _code(answer: Answer) -> int:

@@ -14,7 +14,8 @@ from sampan.api.errors import ApiError
 from sampan.apiserver.audit import policy
 from sampan.apiserver.audit.auditor import Auditor
 from sampan.apiserver.audit.log import FileLog, backups
-from sampan.apiserver.audit.options import AuditOptions
+from sampan.apiserver.audit.options import AuditOptions, Delivery
+from sampan.apiserver.audit.sinks import Direct
 from sampan.testing.clock import VirtualClock
 
 LINE = b"x" * 400_000 + b"\n"
@@ -27,7 +28,7 @@ def tidied() -> None:
 
 
 async def filled(path: Path, clock: VirtualClock, count: int, **options: Any) -> FileLog:
-    log = FileLog(path, AuditOptions(max_megabytes=1, **options), clock)
+    log = FileLog(AuditOptions(path=path, max_megabytes=1, **options), clock)
     for _ in range(count):
         await clock.advance(1.0)
         log.write(LINE)
@@ -74,7 +75,7 @@ async def test_a_restart_goes_on_with_the_file(tmp_path: Path) -> None:
 
 def test_a_full_disk_loses_lines_and_tears_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "audit.log"
-    log = FileLog(path, AuditOptions(), VirtualClock(start=0.0))
+    log = FileLog(AuditOptions(path=path), VirtualClock(start=0.0))
     real, room = os.write, [b"half", None]
 
     def full(descriptor: int, data: Any) -> int:
@@ -107,15 +108,16 @@ def test_what_cannot_be_written_is_counted_told_and_refused_if_wanted(
 ) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")
-    auditor = Auditor(policy.read(file), Broken(), VirtualClock(start=0.0))
+    auditor = Auditor(policy.read(file), VirtualClock(start=0.0), Direct("log", Broken(), Delivery()))
     for _ in range(3):
-        auditor.write(b"x", strict=True)
+        auditor.write({}, strict=True)
     assert [record.getMessage() for record in caplog.records] == [
         "audit log cannot be written events_lost=1 problem=[Errno 28] No space left on device"
     ]
     assert 'apiserver_audit_error_total{plugin="log"} 3' in "\n".join(auditor.lines())
-    strict = Auditor(policy.read(file), Broken(), VirtualClock(start=0.0), strict=True)
+    sink = Direct("log", Broken(), Delivery(), strict=True)
+    strict = Auditor(policy.read(file), VirtualClock(start=0.0), sink)
     with pytest.raises(ApiError, match="audit log"):
-        strict.write(b"x", strict=True)
-    strict.write(b"x", strict=False)
+        strict.write({}, strict=True)
+    strict.write({}, strict=False)
     assert "apiserver_audit_requests_rejected_total 1" in "\n".join(strict.lines())
