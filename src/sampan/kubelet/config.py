@@ -61,6 +61,11 @@ class KubeletConfig:
     """-1 is no limit. Upstream sets none unless told, and one pod can then use up a node's process ids."""
     cpu_cfs_quota: bool = True
     single_process_oom_kill: bool = False
+    fail_swap_on: bool = False
+    """Whether a kubelet does not start on a machine that swaps. Upstream's does not unless told; pods never swap here,
+    unless this says so:"""
+    swap_behavior: str = "NoSwap"
+    """"LimitedSwap" lets Burstable pods swap, with cgroup v2, each container in proportion to its memory request."""
     eviction_hard: Mapping[str, str] = field(default_factory=lambda: dict(EVICTION_HARD))
     eviction_soft: Mapping[str, str] = field(default_factory=dict)
     eviction_soft_grace: Mapping[str, float] = field(default_factory=dict)

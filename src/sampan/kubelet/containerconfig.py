@@ -17,7 +17,7 @@ from sampan.kubelet.dns import Resolver
 from sampan.kubelet.expansion import expand
 from sampan.kubelet.hosts import pod_hostname
 from sampan.kubelet.resize.amounts import amounts
-from sampan.kubelet.resources import container_resources
+from sampan.kubelet.resources import NO_SWAP, Swap, container_resources
 from sampan.kubelet.security import container_security, sandbox_security
 from sampan.kubelet.spec import grace_seconds, host_network, spec_hash, stop_signal
 
@@ -89,7 +89,7 @@ def container_config(
     termination_file: Path,
     config: KubeletConfig,
     node_memory: int,
-    swap: str = "",
+    swap: Swap = NO_SWAP,
     kill_all: bool = False,
     target: str = "",
     users: int | None = None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sampan.api import quantity
 from sampan.api.quantity import Quantity
 from sampan.cri.messages import pb
-from sampan.kubelet.qos import oom_score
+from sampan.kubelet.eviction.ranking import is_critical
+from sampan.kubelet.qos import amounts_of, oom_score, qos_class
 
 CPU_PERIOD = 100_000  # microseconds
 SMALLEST_QUOTA = 1000
@@ -30,11 +31,37 @@ def cpu_quota(milli: int) -> int:
     return max(milli * CPU_PERIOD // 1000, SMALLEST_QUOTA) if milli else 0
 
 
-def container_resources(pod: Any, container: Any, node_memory: int, *, swap: str = "", kill_all: bool = False) -> Any:
+class Swap(NamedTuple):
+    """How containers are kept from swapping: `file` is the kernel's, "" where it has none; `bytes` is what those that
+    may (LimitedSwap) have together.
+
+    With cgroup v1's file, memory and swap together are held to the memory limit, as none may; with v2's, swap itself.
+    """
+
+    file: str = ""
+    bytes: int = 0
+
+
+NO_SWAP = Swap()
+
+
+def swap_bytes(pod: Any, container: Any, node_memory: int, swap: Swap) -> int:
+    """How much a container may swap: of Burstable pods, in proportion to its memory request, unless that is its limit.
+
+    (KEP-2400; of critical pods, none.)
+    """
+    request, limit = (amounts_of(container.resources, which).get("memory") for which in ("requests", "limits"))
+    may = qos_class(pod) == "Burstable" and not is_critical(pod)
+    if not may or request is None or request == limit:
+        return 0
+    return request.units * swap.bytes // node_memory
+
+
+def container_resources(
+    pod: Any, container: Any, node_memory: int, *, swap: Swap = NO_SWAP, kill_all: bool = False
+) -> Any:
     """The LinuxContainerResources of a container; `node_memory` in bytes.
 
-    `swap` is the kernel's file by which containers are kept from swapping, as no pod may (NoSwap), "" where it has
-    none: with cgroup v1's, memory and swap together are held to the memory limit, with v2's, swap to nothing.
     `kill_all`: a container that is out of memory ends as a whole (cgroup v2).
     """
     requests = (container.resources.requests if container.resources else None) or {}
@@ -44,13 +71,14 @@ def container_resources(pod: Any, container: Any, node_memory: int, *, swap: str
     cpu_request = quantity.milli(requests.get("cpu", limits.get("cpu")))
     huge = huge_pages({name: quantity.parse(amount) for name, amount in limits.items()})
     limit = quantity.units(limits.get("memory"))
+    swapping = {SWAP_V2: str(swap_bytes(pod, container, node_memory, swap))} if swap.file == SWAP_V2 else {}
     return pb.LinuxContainerResources(
         cpu_period=CPU_PERIOD,
         cpu_quota=cpu_quota(cpu_limit),
         cpu_shares=cpu_shares(cpu_request),
         memory_limit_in_bytes=limit,
-        memory_swap_limit_in_bytes=limit if swap == SWAP_V1 else 0,
-        unified=({SWAP_V2: "0"} if swap == SWAP_V2 else {}) | ({KILL_ALL: "1"} if kill_all else {}),
+        memory_swap_limit_in_bytes=limit if swap.file == SWAP_V1 else 0,
+        unified=swapping | ({KILL_ALL: "1"} if kill_all else {}),
         oom_score_adj=oom_score(pod, container, node_memory),
         hugepage_limits=[pb.HugepageLimit(page_size=size, limit=amount) for size, amount in sorted(huge.items())],
     )

@@ -50,7 +50,8 @@ class Upkeep:
         self._workers = workers
         self._event = event
         self.bus = SystemBus()
-        self.cgroups = pod_cgroups(given.config, self.bus, workers, unthrottled)
+        swap = given.machine.swap if given.config.swap_behavior == "LimitedSwap" else 0
+        self.cgroups = pod_cgroups(given.config, self.bus, workers, unthrottled, swap)
         self.measuring = self._make_measuring(off_loop)
         self.filesystems = RuntimeFilesystems(given.runtime)
         self.collector = ImageCollector(
@@ -145,8 +146,10 @@ def pod_cgroups(
     bus: SystemBus,
     workers: Callable[[], Iterable[PodWorker]],
     unthrottled: Callable[[Any], bool],
+    swap_bytes: int,
 ) -> PodCgroups:
-    """The cgroups of the pods that are not over; `unthrottled` says of a pod that its CPU limit is not enforced."""
+    """The cgroups of the pods that are not over; `unthrottled` says of a pod that its CPU limit is not enforced, and
+    `swap_bytes` how much those that may swap have together."""
     tree = CgroupTree(config.cgroup_mount)
     return PodCgroups(
         tree,
@@ -158,4 +161,5 @@ def pod_cgroups(
         quota=config.cpu_cfs_quota,
         unthrottled=unthrottled,
         single_kill=config.single_process_oom_kill,
+        swap_bytes=swap_bytes,
     )

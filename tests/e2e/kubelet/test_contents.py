@@ -107,10 +107,12 @@ async def test_limits_are_the_kernels(node: Node) -> None:
 cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null
 cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d ' ' -f 1 /sys/fs/cgroup/cpu.max
 cat /proc/self/oom_score_adj
+cd /sys/fs/cgroup; cat memory/memory.memsw.limit_in_bytes 2>/dev/null || cat memory.swap.max 2>/dev/null || echo none
 """
     container = {"resources": {"limits": {"memory": "32Mi", "cpu": "500m"}, "requests": {"memory": "16Mi"}}}
     text = await output(node, script, container=container)
-    memory, quota, score = text.split()
+    memory, quota, score, swap = text.split()
+    assert swap in (str(32 << 20), "0", "none"), "it may not swap, with v1, v2, and a kernel that does not"
     assert (memory, quota) == (str(32 << 20), "50000")
     assert 900 < int(score) < 1000
     assert node.get().status.qosClass == "Burstable"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_what_is_honoured() -> None:
         ({"maxPods": 0}, "maxPods must be from 1 to 100000"),
         ({"readOnlyPort": 10255}, "readOnlyPort can only be 0: the node's server answers nobody"),
         ({"authentication": {"anonymous": {"enabled": True}}}, "authentication.anonymous.enabled can only be False"),
-        ({"memorySwap": {"swapBehavior": "LimitedSwap"}}, "pods never swap"),
+        ({"memorySwap": {"swapBehavior": "Swap"}}, "must be one of NoSwap, LimitedSwap"),
         ({"evictionHard": {"disk": "1%"}}, "unknown eviction signal disk"),
         ({"evictionSoft": {"memory.available": "1Gi"}}, "evictionSoftGracePeriod has no time"),
         ({"kubeReserved": {"cpu": "lots"}}, "kubeReserved has no quantity for cpu: 'lots'"),
@@ -98,6 +99,19 @@ def test_files_that_will_not_do(tmp_path: Path, text: str, problem: str) -> None
         load(path, DEFAULTS)
     with pytest.raises(BadConfiguration, match="cannot be read"):
         load(tmp_path / "none", DEFAULTS)
+
+
+def test_a_machine_that_swaps_is_refused_where_that_is_asked_for(tmp_path: Path) -> None:
+    swaps, path = tmp_path / "swaps", tmp_path / "kubelet.yaml"
+    swaps.write_text("Filename Type Size Used Priority\n")
+    path.write_text(json.dumps({**HEAD, "failSwapOn": True}))
+    assert load(path, DEFAULTS, swaps=swaps)[0].fail_swap_on
+    with swaps.open("a") as file:
+        file.write("/dev/sda2 partition 1000 0 -2\n")
+    with pytest.raises(BadConfiguration, match="running with swap on is not supported"):
+        load(path, DEFAULTS, swaps=swaps)
+    path.write_text(json.dumps(HEAD))
+    assert not load(path, DEFAULTS, swaps=swaps)[0].fail_swap_on
 
 
 def test_what_is_shown_can_be_read_again() -> None:

@@ -13,7 +13,7 @@ from sampan.cri.messages import pb
 from sampan.kubelet.cgroup.names import cgroup_parent, tier
 from sampan.kubelet.cgroup.removal import remove_tree
 from sampan.kubelet.qos import oom_score, qos_class
-from sampan.kubelet.resources import container_resources
+from sampan.kubelet.resources import SWAP_V1, SWAP_V2, Swap, container_resources
 
 GIB = 1 << 30
 IMAGE = pb.Image(id="sha256:i")
@@ -71,6 +71,35 @@ def test_limits_in_the_runtimes_words() -> None:
     assert [(page.page_size, page.limit) for page in found.hugepage_limits] == [("2MB", 4 << 20)]
     nothing = container_resources(pod(), pod().spec.containers[0], 8 * GIB)
     assert (nothing.cpu_shares, nothing.cpu_quota, nothing.memory_limit_in_bytes) == (2, 0, 0)
+
+
+BURSTABLE = limits({"memory": "2Gi"}, memory="4Gi")
+
+
+@pytest.mark.parametrize(
+    ("container", "spec", "swap", "unified"),
+    [
+        (BURSTABLE, {}, Swap(SWAP_V2, 4 * GIB), {SWAP_V2: str(1 * GIB)}),
+        (BURSTABLE, {}, Swap(SWAP_V2), {SWAP_V2: "0"}),
+        (BURSTABLE, {}, Swap("", 4 * GIB), {}),
+        (BURSTABLE, {"priority": 2_000_000_000}, Swap(SWAP_V2, 4 * GIB), {SWAP_V2: "0"}),
+        (limits({"memory": "2Gi"}, memory="2Gi"), {}, Swap(SWAP_V2, 4 * GIB), {SWAP_V2: "0"}),
+        (limits(memory="2Gi", cpu="1"), {}, Swap(SWAP_V2, 4 * GIB), {SWAP_V2: "0"}),
+        ({}, {}, Swap(SWAP_V2, 4 * GIB), {SWAP_V2: "0"}),
+    ],
+    ids=["its part", "NoSwap", "a kernel without", "critical", "all it may have", "Guaranteed", "BestEffort"],
+)
+def test_swap(container: dict[str, Any], spec: dict[str, Any], swap: Swap, unified: dict[str, str]) -> None:
+    """LimitedSwap: 2 GiB of 8 are a quarter, and so of the swap (KEP-2400)."""
+    made = pod(container)
+    made.spec.priority = spec.get("priority")
+    assert container_resources(made, made.spec.containers[0], 8 * GIB, swap=swap).unified == unified
+
+
+def test_swap_of_cgroup_v1_is_none() -> None:
+    made = pod(BURSTABLE)
+    found = container_resources(made, made.spec.containers[0], 8 * GIB, swap=Swap(SWAP_V1, 4 * GIB))
+    assert (found.memory_swap_limit_in_bytes, dict(found.unified)) == (4 * GIB, {})
 
 
 @pytest.mark.parametrize(

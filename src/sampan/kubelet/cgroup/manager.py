@@ -16,6 +16,7 @@ from sampan.kubelet.cgroup.settings import Settings
 from sampan.kubelet.cgroup.systemd import Slices
 from sampan.kubelet.cgroup.tree import CgroupTree
 from sampan.kubelet.qos import qos_class
+from sampan.kubelet.resources import Swap
 from sampan.kubelet.systembus import BusError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class PodCgroups:
         quota: bool = True,
         unthrottled: Callable[[Any], bool] = lambda pod: False,
         single_kill: bool = False,
+        swap_bytes: int = 0,
     ) -> None:
         self.tree = tree
         self._driver = driver
@@ -53,8 +55,7 @@ class PodCgroups:
         self._unthrottled = unthrottled
         self._set: dict[str, Settings] = {}
         self.kill_all = tree.version == 2 and not single_kill
-        self.swap = ""
-        """The file by which containers are kept from swapping, "" where there is none."""
+        self.swap = Swap(bytes=swap_bytes)
 
     def name(self, pod: Any) -> str:
         return names.cgroup_parent(pod, driver=self._driver, root=self._root)
@@ -68,7 +69,7 @@ class PodCgroups:
         Raises CgroupError.
         """
         await self._apply(self.tier(""), settings.of_node(available))
-        self.swap = self.tree.swap(self.tier(""))
+        self.swap = self.swap._replace(file=self.tree.swap(self.tier("")))
         await self.balance()
 
     def container(self, pod: Any, container_id: str) -> str:

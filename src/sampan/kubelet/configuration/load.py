@@ -12,8 +12,11 @@ import yaml
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.configuration.table import FIXED, HONOURED, WITHOUT_EFFECT
 from sampan.kubelet.eviction.thresholds import BadThreshold, thresholds
+from sampan.kubelet.nodefiles import read_text
 
 MOST_BYTES = 1 << 20
+SWAPS = Path("/proc/swaps")
+SWAP_IS_ON = "running with swap on is not supported: disable swap, or set failSwapOn to false"
 ENFORCED = (
     "none",
     "pods",
@@ -28,8 +31,11 @@ class BadConfiguration(ValueError):
     """The file will not do; the message names it, and each field with what is wrong."""
 
 
-def load(path: Path, defaults: KubeletConfig) -> tuple[KubeletConfig, list[str]]:
-    """The settings with the file's in place of `defaults`, and warnings. Raises BadConfiguration."""
+def load(path: Path, defaults: KubeletConfig, *, swaps: Path = SWAPS) -> tuple[KubeletConfig, list[str]]:
+    """The settings with the file's in place of `defaults`, and warnings. Raises BadConfiguration.
+
+    `swaps` lists what this machine swaps to.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -41,9 +47,12 @@ def load(path: Path, defaults: KubeletConfig) -> tuple[KubeletConfig, list[str]]
     except (yaml.YAMLError, RecursionError) as error:
         raise BadConfiguration(f"{path} is no YAML: {error}") from None
     try:
-        return applied(document, defaults)
+        config, warnings = applied(document, defaults)
     except BadConfiguration as error:
         raise BadConfiguration(f"{path}: {error}") from None
+    if config.fail_swap_on and len(read_text(swaps).splitlines()) > 1:
+        raise BadConfiguration(f"{path}: {SWAP_IS_ON}")
+    return config, warnings
 
 
 def applied(document: Any, defaults: KubeletConfig) -> tuple[KubeletConfig, list[str]]:

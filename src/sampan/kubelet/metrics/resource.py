@@ -39,11 +39,12 @@ def families(
     """`now` is when all of it was measured, in seconds since the epoch."""
     containers = [(labels(pod, container), container) for pod in pods for container in pod.containers]
     started = [Sample(names, c.started) for names, c in containers if c.started]
+    limits = [Sample(names, c.memory.swap_limit if c.memory else 0) for names, c in containers]
     return [
         *of("node", [({}, node_cpu, node_memory)], now),
         *of("container", [(names, c.cpu, c.memory) for names, c in containers], now),
         *of("pod", [(of_pod(pod), pod.cpu, pod.memory) for pod in pods], now),
-        Family("container_swap_limit_bytes", "gauge", "Swap limit in bytes", [Sample(n, 0) for n, _ in containers]),
+        Family("container_swap_limit_bytes", "gauge", "Swap limit in bytes", limits),
         Family("container_start_time_seconds", "gauge", "Start time of the container since unix epoch", started),
         Family("resource_scrape_error", "gauge", "1 if there was an error while getting metrics", [Sample({}, 0)]),
     ]

@@ -60,6 +60,7 @@ def memory_v2(tree: CgroupTree, name: str) -> MemoryUse | None:
         rss=stat.get("anon", 0),
         cache=stat.get("file", 0),
         swap=number(tree.read("memory", name, "memory.swap.current")),
+        swap_limit=number(tree.read("memory", name, "memory.swap.max")),
         mapped=stat.get("file_mapped", 0),
         faults=stat.get("pgfault", 0),
         major_faults=stat.get("pgmajfault", 0),

@@ -40,6 +40,7 @@ class MemoryUse:
     rss: int = 0
     cache: int = 0
     swap: int = 0
+    swap_limit: int = 0
     mapped: int = 0
     faults: int = 0
     major_faults: int = 0
