@@ -53,7 +53,7 @@ class Priority(Plugin):
         if write.kind.plural != "priorityclasses" or not write.new.globalDefault:
             return
         current = self._default()
-        if current is not None and current.metadata.name != write.name:
+        if current is not None and (write.operation == "CREATE" or current.metadata.name != write.name):
             raise forbid(
                 write,
                 f"PriorityClass {current.metadata.name} is already marked as default. Only one default can exist",

@@ -34,7 +34,10 @@ class RuntimeClass(Plugin):
 
     def validate(self, write: Write) -> None:
         spec = write.new.spec
-        if spec is not None and spec.overhead and not spec.runtimeClassName:
+        if spec is None or not spec.overhead:
+            return
+        class_ = self._class(write) if spec.runtimeClassName else None
+        if class_ is None or class_.overhead is None:
             raise forbid(write, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
 
     def _class(self, write: Write) -> Any:

@@ -61,9 +61,27 @@ async def test_approving_needs_the_signer() -> None:
         assert status == 200, answer
 
 
+async def test_signing_needs_the_signer() -> None:
+    """Whoever puts in the certificate, and whoever says that there will be none."""
+    now = "2026-01-01T00:00:00Z"
+    failed = {"type": "Failed", "status": "True", "reason": "r", "message": "m", "lastUpdateTime": now}
+    status = rule("update", "certificatesigningrequests/status", "certificates.k8s.io")
+    async with api() as server:
+        made = await server.make(CERTIFICATES, request())
+        await allow(server, status)
+        made["status"] = {"conditions": [failed]}
+        refused = await server.message(f"{CERTIFICATES}/c/status", made, method="PUT", user=EVE)
+        assert refused.endswith(f'user not permitted to sign requests with signerName "{CLIENT}"')
+        signer = rule("sign", "signers", "certificates.k8s.io") | {"resourceNames": [CLIENT]}
+        await server("PATCH", f"{RBAC}/clusterroles/eves", {"rules": [status, signer]})
+        assert (await server("PUT", f"{CERTIFICATES}/c/status", made, user=EVE))[0] == 200
+
+
 async def test_nobody_asks_for_the_administrators_group() -> None:
     async with api() as server:
-        assert "system:masters group is not allowed" in await server.message(CERTIFICATES, request("system:masters"))
+        refused = await server.message(CERTIFICATES, request("system:masters"))
+        assert refused.endswith(f"use of {CLIENT} signer with system:masters group is not allowed")
+        assert (await server("POST", CERTIFICATES, request("system:masters", "a.example/other")))[0] == 201
 
 
 async def test_owners_are_set_by_those_who_may_delete() -> None:
