@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -68,12 +71,73 @@ def test_rules_review_lists_what_one_may(api: Any, namespace: str) -> None:
     assert any("/version" in rule["nonResourceURLs"] for rule in status["nonResourceRules"])
 
 
-def test_kubectl_tells_who_and_what(api: Any) -> None:
-    assert "Username" in api.kubectl("auth", "whoami").stdout
-    listed = api.kubectl("auth", "can-i", "--list").stdout
-    assert "*.*" in listed
-    assert "selfsubjectreviews.authentication.k8s.io" in listed
+def rows(text: str) -> list[list[str]]:
+    """A table's cells, which two blanks or more lie between."""
+    return [re.split(r" {2,}", line.rstrip()) for line in text.splitlines()]
+
+
+def test_kubectl_tells_who_one_is(api: Any) -> None:
+    shown = json.loads(api.kubectl("auth", "whoami", "-o", "json").stdout)
+    assert (shown["kind"], shown["apiVersion"]) == ("SelfSubjectReview", "authentication.k8s.io/v1")
+    assert {"system:masters", "system:authenticated"} <= set(shown["status"]["userInfo"]["groups"])
+    other = ("--as=ann", "--as-uid=7", "--as-group=devs", "--as-group=ops")
+    table = api.kubectl("auth", "whoami", *other).stdout
+    assert rows(table) == [
+        ["ATTRIBUTE", "VALUE"],
+        ["Username", "ann"],
+        ["UID", "7"],
+        ["Groups", "[devs ops system:authenticated]"],
+    ]
+
+
+def test_kubectl_tells_what_one_may(api: Any, namespace: str) -> None:
+    grant(api, namespace, "reader", READ_PODS, READ_PODS | {"resources": ["configmaps"], "resourceNames": ["c"]})
+
+    def may(*what: str) -> str:
+        done = api.kubectl("auth", "can-i", *what, "--as=nobody", "-n", namespace, check=False)
+        assert (done.returncode == 0) == (done.stdout.strip() == "yes")
+        return str(done.stdout.strip())
+
+    assert (may("list", "pods"), may("delete", "pods")) == ("yes", "no")
+    assert (may("get", "pods", "--subresource=log"), may("list", "pods", "-A")) == ("no", "no")
+    assert (may("get", "configmaps/c"), may("get", "configmaps/d"), may("get", "configmaps")) == ("yes", "no", "no")
+    assert (may("get", "/version"), may("get", "/metrics")) == ("yes", "no")
     assert api.kubectl("auth", "can-i", "delete", "nodes").stdout.strip() == "yes"
+    listed = rows(api.kubectl("auth", "can-i", "--list", "--as=nobody", "-n", namespace).stdout)
+    assert listed[0] == ["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]
+    assert ["pods", "[]", "[]", "[get list]"] in listed
+    assert ["configmaps", "[]", "[c]", "[get list]"] in listed
+    assert ["selfsubjectreviews.authentication.k8s.io", "[]", "[]", "[create]"] in listed
+    assert ["", "[/version]", "[]", "[get]"] in listed
+    assert ["*.*", "[]", "[]", "[*]"] in rows(api.kubectl("auth", "can-i", "--list").stdout)
+
+
+def test_kubectl_reconciles_roles(api: Any, namespace: str, tmp_path: Path) -> None:
+    """What is missing is added; what is too much goes when that is asked for; a binding's role is exchanged."""
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "r", "namespace": namespace},
+    }
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ann"}
+    binding = role | {"kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
+    file = tmp_path / "roles.json"
+
+    def reconcile(rules: list[Any], reference: dict[str, Any], *flags: str) -> tuple[list[Any], str]:
+        both = [role | {"rules": rules}, binding | {"roleRef": reference}]
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": both}))
+        api.kubectl("auth", "reconcile", "-f", str(file), *flags)
+        place = f"{RBAC}/namespaces/{namespace}"
+        bound = api("GET", f"{place}/rolebindings/r").body["roleRef"]["name"]
+        return api("GET", f"{place}/roles/r").body["rules"], bound
+
+    secrets = READ_PODS | {"resources": ["secrets"]}
+    assert reconcile([READ_PODS], reference) == ([READ_PODS], "r")
+    each = [secrets | {"verbs": [verb]} for verb in secrets["verbs"]]
+    assert reconcile([secrets], reference) == ([READ_PODS, *each], "r")
+    assert reconcile([secrets], reference, "--remove-extra-permissions") == ([secrets], "r")
+    assert reconcile([secrets], reference | {"kind": "ClusterRole", "name": "view"})[1] == "view"
 
 
 def test_default_roles_are_there(api: Any) -> None:

@@ -49,6 +49,48 @@ def test_claims_by_their_attributes_class(of_quota: Any, of_claim: Any, counted:
     assert scopes.concerns(of_quota, of_claim, CLAIMS) is counted
 
 
+TERM = core_v1.PodAffinityTerm(topologyKey="zone")
+ELSEWHERE = core_v1.PodAffinityTerm(topologyKey="zone", namespaces=["other"])
+ANYWHERE = core_v1.PodAffinityTerm(topologyKey="zone", namespaceSelector=meta_v1.LabelSelector())
+
+
+def pod(**spec: Any) -> Any:
+    return core_v1.Pod(spec=core_v1.PodSpec(containers=[], **spec))
+
+
+def near(*terms: Any) -> Any:
+    affinity = core_v1.PodAffinity(requiredDuringSchedulingIgnoredDuringExecution=list(terms))
+    return pod(affinity=core_v1.Affinity(podAffinity=affinity))
+
+
+def rather_far(term: Any) -> Any:
+    weighted = core_v1.WeightedPodAffinityTerm(weight=1, podAffinityTerm=term)
+    affinity = core_v1.PodAntiAffinity(preferredDuringSchedulingIgnoredDuringExecution=[weighted])
+    return pod(affinity=core_v1.Affinity(podAntiAffinity=affinity))
+
+
+@pytest.mark.parametrize(
+    "scope, of_pod, counted",
+    [
+        ("CrossNamespacePodAffinity", near(TERM, ELSEWHERE), True),
+        ("CrossNamespacePodAffinity", rather_far(ANYWHERE), True),
+        ("CrossNamespacePodAffinity", near(TERM), False),
+        ("CrossNamespacePodAffinity", pod(), False),
+        ("Terminating", pod(activeDeadlineSeconds=0), True),
+        ("Terminating", pod(), False),
+        ("NotTerminating", pod(), True),
+        ("NotTerminating", pod(activeDeadlineSeconds=5), False),
+        ("NotBestEffort", pod(), False),
+        ("PriorityClass", pod(priorityClassName="high"), True),
+        ("PriorityClass", pod(), False),
+        ("NoSuchScope", pod(), False),
+    ],
+)
+def test_pods_by_each_scope(scope: str, of_pod: Any, counted: bool) -> None:
+    of_quota = core_v1.ResourceQuota(spec=core_v1.ResourceQuotaSpec(scopes=[scope]))
+    assert scopes.concerns(of_quota, of_pod) is counted
+
+
 def test_a_scope_of_claims_takes_in_no_pods_and_the_other_way_round() -> None:
     pod = core_v1.Pod(spec=core_v1.PodSpec(containers=[]))
     best_effort = core_v1.ResourceQuota(spec=core_v1.ResourceQuotaSpec(scopes=["BestEffort"]))

@@ -92,6 +92,13 @@ async def test_objects_are_counted() -> None:
         await server.make(f"{PLACE}/configmaps", {"metadata": {"name": "a"}})
         refused = await server.message(f"{PLACE}/configmaps", {"metadata": {"name": "b"}})
         assert refused.endswith("exceeded quota: q, requested: configmaps=1, used: configmaps=1, limited: configmaps=1")
+        labels = {"app": "a"}
+        template = {"metadata": {"labels": labels}, "spec": pod("x")["spec"]}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        path = "/apis/apps/v1/namespaces/default/deployments"
+        refused = await server.message(path, {"metadata": {"name": "d"}, "spec": spec})
+        count = "count/deployments.apps"
+        assert refused.endswith(f"exceeded quota: q, requested: {count}=1, used: {count}=0, limited: {count}=0")
 
 
 async def test_a_scoped_quota_counts_its_own_pods_only() -> None:
@@ -99,6 +106,27 @@ async def test_a_scoped_quota_counts_its_own_pods_only() -> None:
         await quota(server, {"pods": "0"}, scopes=["BestEffort"])
         await server.make(PODS, pod("a", resources={"requests": {"cpu": "1"}}))
         assert "exceeded quota" in await server.message(PODS, pod("b"))
+
+
+async def test_scopes_may_be_selected_by_their_values() -> None:
+    """Together they narrow: here, pods of one priority class that look into other namespaces."""
+    expressions = [
+        {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]},
+        {"scopeName": "CrossNamespacePodAffinity", "operator": "Exists"},
+    ]
+    term = {"topologyKey": "zone", "namespaces": ["other"], "labelSelector": {}}
+    nosy = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    async with api() as server:
+        classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+        await server.make(classes, {"metadata": {"name": "high"}, "value": 9})
+        await quota(server, {"pods": "0"}, scopeSelector={"matchExpressions": expressions})
+        both, one, other = pod("a"), pod("b"), pod("c")
+        both["spec"] |= {"priorityClassName": "high", "affinity": nosy}
+        one["spec"] |= {"priorityClassName": "high"}
+        other["spec"] |= {"affinity": nosy}
+        assert "exceeded quota: q, requested: pods=1" in await server.message(PODS, both)
+        await server.make(PODS, one)
+        await server.make(PODS, other)
 
 
 async def test_a_dry_run_is_checked_and_not_counted() -> None:
