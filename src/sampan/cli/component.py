@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,14 @@ import click
 from sampan.aio import loglines
 from sampan.cli.settings import cluster_options, resolved
 
+Once = Callable[..., Callable[[], Awaitable[None]] | None]
 
-def make(name: str, text: str, *options: Callable[..., Any]) -> click.Command:
-    """The command `sampan NAME`; `text` says what it runs, `options` what it takes besides those of all."""
+
+def make(
+    name: str, text: str, *options: Callable[..., Any], once: tuple[str, ...] = (), instead: Once | None = None
+) -> click.Command:
+    """The command `sampan NAME`; `text` says what it runs, `options` what it takes besides those of all; `once`: the
+    options, by name, for which `instead` gives what is done instead of running, None for nothing."""
 
     @click.command(name, help=f"{text}\n\n\b\nExample:\n  sampan {name} --kubeconfig {name}.kubeconfig")
     @cluster_options
@@ -30,7 +35,11 @@ def make(name: str, text: str, *options: Callable[..., Any]) -> click.Command:
         from sampan.cluster.errors import ClusterError
 
         loglines.to_stderr(log_level)
+        wished = {option: given.pop(option) for option in once}
         chosen = resolved(data_dir, given)
+        if instead is not None and (work := instead(chosen, **wished)) is not None:
+            process.run(work)
+            return
         parts = components.STANDALONE[name]
         try:
             process.run(lambda: components.run_parts(parts, chosen, kubeconfig=kubeconfig, elect=leader_elect))

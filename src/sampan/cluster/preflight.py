@@ -123,12 +123,12 @@ def check_bgp(options: Options) -> None:
 
 
 def check_announced(options: Options, found: Fabric) -> None:
-    """Ranges of either family are told only to who is reached by it: packets go where the neighbour's address is."""
-    addresses = [each.address for each in found.routers] + ([options.node_ip] if found.mesh and options.node_ip else [])
-    reached = {ipaddress.ip_address(address).version for address in addresses}
+    """Ranges of either family are told only to routers that are reached by it: packets go where the neighbour's address
+    is. Nodes tell each other both."""
+    reached = {ipaddress.ip_address(each.address).version for each in found.routers}
     for cidr in options.cluster_cidr.split(","):
         version = ipaddress.ip_network(cidr.strip()).version
-        if addresses and version not in reached:
+        if reached and version not in reached:
             raise ClusterError(
                 f"--pod-network bgp: nobody is told of the pods' IPv{version} ranges, of --cluster-cidr {cidr}: name a "
                 f"router by its IPv{version} address in --bgp-peers, or leave that network out"

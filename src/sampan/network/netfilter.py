@@ -22,7 +22,8 @@ FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 NUMBERS = {name: number for number, name in FAMILIES.items()}
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY = 1, 3, 4, 5
-RULE_TABLE, RULE_CHAIN = 1, 2
+RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
+EXPRESSION_NAME, EXPRESSION_DATA, COUNTER_PACKETS = 1, 2, 2
 SET_TABLE, SET_NAME, SET_COUNT = 1, 2, 20
 ELEMENTS_TABLE, ELEMENTS_SET, ELEMENTS = 1, 2, 3
 DROP = 0
@@ -68,6 +69,12 @@ class RuleSet:
         which = _attribute(RULE_TABLE, table.encode() + b"\0") + _attribute(RULE_CHAIN, chain.encode() + b"\0")
         found = self._ask(GET_RULE, REQUEST | DUMP, which, NUMBERS[family])
         return sum(_text(rule[RULE_CHAIN]) == chain for rule in _of(found, family, table, RULE_TABLE))
+
+    def packets(self, family: str, table: str, chain: str) -> list[int]:
+        """How many packets each rule of a chain has met, in order; 0 for a rule that does not count."""
+        which = _attribute(RULE_TABLE, table.encode() + b"\0") + _attribute(RULE_CHAIN, chain.encode() + b"\0")
+        found = self._ask(GET_RULE, REQUEST | DUMP, which, NUMBERS[family])
+        return [_packets(rule.get(RULE_EXPRESSIONS, b"")) for rule in _of(found, family, table, RULE_TABLE)]
 
     def element_counts(self, family: str, table: str, names: Iterable[str] | None = None) -> dict[str, int]:
         """How many elements these maps and sets of a table have, None for all; what is not there is left out."""
@@ -143,6 +150,14 @@ def _chain(family: int, attributes: dict[int, bytes]) -> Chain:
         HOOKS[number] if number < len(HOOKS) else "",
         attributes.get(CHAIN_POLICY) == struct.pack(">I", DROP),
     )
+
+
+def _packets(expressions: bytes) -> int:
+    for _, one in _attributes(expressions, 0):
+        parts = dict(_attributes(one, 0))
+        if _text(parts[EXPRESSION_NAME]) == "counter":
+            return int.from_bytes(dict(_attributes(parts[EXPRESSION_DATA], 0))[COUNTER_PACKETS], "big")
+    return 0
 
 
 def _attributes(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:

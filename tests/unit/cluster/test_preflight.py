@@ -59,13 +59,14 @@ def test_networks_that_are_not_hidden_from() -> None:
         preflight.check_ways(Options(no_masquerade="10.0.0.0.0/8"))
 
 
-@pytest.mark.parametrize("peers", ["", "mesh,65000@192.0.2.9"])
-def test_ranges_that_nobody_would_be_told_of(peers: str) -> None:
+@pytest.mark.parametrize("peers", ["65000@192.0.2.9", "mesh,65000@192.0.2.9"])
+def test_ranges_that_no_router_would_be_told_of(peers: str) -> None:
     both = Options(pod_network="bgp", node_ip="192.0.2.1", cluster_cidr="10.244.0.0/16,fd00:10::/48", bgp_peers=peers)
     with pytest.raises(ClusterError, match=r"nobody is told of the pods' IPv6 ranges, of --cluster-cidr fd00:10::/48"):
         preflight.check_bgp(both)
     preflight.check_bgp(msgspec.structs.replace(both, cluster_cidr="10.244.0.0/16"))
-    preflight.check_bgp(msgspec.structs.replace(both, bgp_peers="mesh,65000@2001:db8::9"))
+    preflight.check_bgp(msgspec.structs.replace(both, bgp_peers="65000@192.0.2.9,65000@2001:db8::9"))
+    preflight.check_bgp(msgspec.structs.replace(both, bgp_peers=""))
 
 
 def test_addresses_that_follow_from_the_networks() -> None:

@@ -61,6 +61,33 @@ def test_without_flags_the_file_stands(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert (config.mode, config.masquerade_all, config.localhost_nodeports) == ("iptables", False, False)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--proxy-mode=ipvs", "--masquerade-all", "--ipvs-scheduler=sh", "--ipvs-exclude-cidrs=198.51.100.0/24",
+         "--ipvs-tcp-timeout=90s", "--ipvs-strict-arp", "--hostname-override=n9", "--healthz-bind-address=[::]:10300"),
+        ("--proxy-mode=iptables", "--nodeport-addresses=primary", "--iptables-localhost-nodeports=false",
+         "--detect-local-mode=BridgeInterface", "--pod-bridge-interface=br0", "--metrics-bind-address=0.0.0.0:0"),
+        ("--detect-local-mode=InterfaceNamePrefix", "--pod-interface-name-prefix=veth", "--conntrack-min=9",
+         "--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=1h", "--conntrack-tcp-be-liberal"),
+    ],
+)  # fmt: skip
+def test_what_is_written_is_read_as_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    file = tmp_path / "written.yaml"
+    done = CliRunner().invoke(command, ["--data-dir", str(tmp_path), f"--write-config-to={file}", *flags])
+    assert done.exit_code == 0, done.output
+    assert given(monkeypatch, tmp_path, "--config", str(file)) == given(monkeypatch, tmp_path, *flags)
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "written.yaml"
+    done = CliRunner().invoke(command, ["--data-dir", str(tmp_path), f"--write-config-to={file}"])
+    assert done.exit_code and "cannot write" in str(done.exception)
+
+
 def test_every_flag_is_a_field_of_the_file() -> None:
     for field, _, _ in FLAGS.values():
         part: object = KubeProxyConfiguration(apiVersion="", kind="")

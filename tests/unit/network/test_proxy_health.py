@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from sampan.api.kinds import core_v1, discovery_v1
 from sampan.network.httpserver import Answer, Close
@@ -152,12 +153,28 @@ def test_failures_are_counted_under_the_modes_name(mode: str, name: str) -> None
 
 def test_iptables_rules_and_deleted_flows_are_told() -> None:
     metrics = Metrics("iptables")
-    metrics.follow("IPv4", dict, lambda: {"nat": 7, "filter": 3})
-    metrics.forgotten("IPv4", 5)
-    metrics.forgotten("IPv4", 9)
+    dropped, family = "iptables_ct_state_invalid_dropped_packets", {"ip_family": "IPv4"}
+    counted = {"tables": {"nat": 7, "filter": 3}, "written": {"nat": 2}, "packets": {dropped: 5}}
+    for name in ("IPv4", "IPv6"):
+        metrics.follow(name, dict, lambda: counted)
+    for flows, cleanings in ((5, 1), (5, 1), (9, 2)):
+        told = {"deletedFlows": flows, "flowCleanings": cleanings, "flowCleaningSeconds": 0.25}
+        metrics.forgotten("IPv4", told)
     seen = metrics.registry.get_sample_value
-    assert seen("kubeproxy_sync_proxy_rules_iptables_total", {"table": "nat", "ip_family": "IPv4"}) == 7
-    assert seen("kubeproxy_conntrack_reconciler_deleted_entries_total", {"ip_family": "IPv4"}) == 9
+    assert seen("kubeproxy_sync_proxy_rules_iptables_total", {"table": "nat", **family}) == 7
+    assert seen("kubeproxy_sync_proxy_rules_iptables_last", {"table": "nat", **family}) == 2
+    assert seen("kubeproxy_sync_proxy_rules_iptables_last", {"table": "filter", **family}) == 0
+    assert seen(f"kubeproxy_{dropped}_total") == 10, "both families' together"
+    assert seen("kubeproxy_conntrack_reconciler_deleted_entries_total", family) == 9
+    assert seen("kubeproxy_conntrack_reconciler_sync_duration_seconds_sum", family) == 0.5
+
+
+def test_changes_that_are_refused_are_counted_by_themselves() -> None:
+    metrics, name = Metrics("iptables"), "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total"
+    for partial in (False, True):
+        metrics.failed("IPv4", partial=partial)
+    assert metrics.registry.get_sample_value(name, {"ip_family": "IPv4"}) == 1
+    assert f"# TYPE {name.removesuffix('_total')}" not in generate_latest(Metrics("nftables").registry).decode()
 
 
 async def test_metrics(setting: Setting) -> None:

@@ -103,7 +103,7 @@ class ServiceProxy:
         self._checks = HealthChecks(server, self.keeps_up) if server is not None else None
         self.metrics = Metrics(mode)
         for rules in self._families:
-            self.metrics.follow(rules.view.family, rules.without_local_endpoints, rules.counted_rules)
+            self.metrics.follow(rules.view.family, rules.without_local_endpoints, rules.counted)
 
     async def run(self) -> None:
         """Until cancelled; leaves the rules in place. Failures are logged and retried."""
@@ -216,9 +216,9 @@ class ServiceProxy:
 
     def _failed(self, error: Exception) -> None:
         self._counts["failures"] += 1
-        self._rewrite, self._problem = True, str(error)
+        partial, self._rewrite, self._problem = not self._rewrite, True, str(error)
         for family in self._families:
-            self.metrics.failed(family.view.family)
+            self.metrics.failed(family.view.family, partial=partial)
         log.error("service rules not applied error=%s", error)
 
     async def _apply(self) -> None:
@@ -251,7 +251,7 @@ class ServiceProxy:
             name, now = family.view.family, self._clock.now()
             seconds = self._clock.monotonic() - started
             self.metrics.applied(name, full=full, seconds=seconds, now=now)
-            self.metrics.forgotten(name, family.deleted_flows)
+            self.metrics.forgotten(name, family.counted())
             for trigger in triggers:
                 self.metrics.programmed(name, now - trigger)
         return changed

@@ -11,6 +11,7 @@ import errno
 import logging
 from collections.abc import Iterable
 
+from sampan.aio.clock import Clock, SystemClock
 from sampan.network.command import Missing, run
 from sampan.network.netlink.channel import NETFILTER, Channel
 from sampan.network.proxy import flows
@@ -51,14 +52,18 @@ async def _delete(found: Iterable[flows.Flow], protocol: str) -> None:
 
 
 class FlowCleaner:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._missing = False
         self._deleted = 0
+        self._cleanings = 0
+        self._seconds = 0.0
 
     async def clean(self, frontends: flows.Frontends) -> None:
         """Deletes the UDP flows through `frontends` that end at none of their endpoints."""
         if not frontends or self._missing:
             return
+        began = self._clock.monotonic()
         try:
             listing = await run(("conntrack", "-L", "-p", "udp"))
             stale = flows.stale(flows.parse(listing.output), frontends, await self._local_addresses(frontends))
@@ -68,11 +73,18 @@ class FlowCleaner:
             log.warning("stale UDP flows will not be cleaned error=%s", error)
             return
         self._deleted += len(stale)
+        self._cleanings += 1
+        self._seconds = self._clock.monotonic() - began
         if stale:
             log.info("deleted stale UDP flows count=%d", len(stale))
 
-    def statistics(self) -> dict[str, int]:
-        return {"deletedFlows": self._deleted}
+    def statistics(self) -> dict[str, float]:
+        """`flowCleaningSeconds`: what the last one took."""
+        return {
+            "deletedFlows": self._deleted,
+            "flowCleanings": self._cleanings,
+            "flowCleaningSeconds": round(self._seconds, 6),
+        }
 
     async def _local_addresses(self, frontends: flows.Frontends) -> set[str]:
         if not any(address == "" for address, _ in frontends):

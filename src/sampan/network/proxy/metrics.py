@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter as Counted
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 
 SYNC_BUCKETS = tuple(0.001 * 2**power for power in range(15))
 PROGRAMMING_BUCKETS = (
@@ -17,6 +20,24 @@ FAILURES = {
     "nftables": "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
 }
 """By mode; the others' have no name upstream."""
+Counts = Callable[[], Mapping[str, Any]]
+
+
+class Packets:
+    """What the kernel counts for itself, asked for when the metrics are: several families' are one number."""
+
+    def __init__(self) -> None:
+        self._asked: list[Counts] = []
+
+    def ask(self, counted: Counts) -> None:
+        self._asked.append(counted)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        found = Counted[str]()
+        for counted in self._asked:
+            found.update(counted().get("packets", {}))
+        for name, packets in found.items():
+            yield CounterMetricFamily(f"kubeproxy_{name}", "Packets met by a rule of ours.", value=packets)
 
 
 class Metrics:
@@ -59,12 +80,17 @@ class Metrics:
             registry=registry,
         )
         self._forgotten_before: dict[str, int] = {}
-        self._rules = Gauge(
-            "kubeproxy_sync_proxy_rules_iptables_total",
-            "iptables' rules of ours.",
-            ("table", *FAMILY),
-            registry=registry,
-        )
+        self._reconciled = seconds("conntrack_reconciler_sync_duration", "Time to find and delete stale flows.")
+        self._cleanings: dict[str, int] = {}
+        self._rules = {
+            key: Gauge(f"kubeproxy_sync_proxy_rules_iptables_{name}", about, ("table", *FAMILY), registry=registry)
+            for key, name, about in (
+                ("tables", "total", "iptables' rules of ours."),
+                ("written", "last", "iptables' rules written the last time."),
+            )
+        }
+        self._packets = Packets()
+        registry.register(self._packets)
         self._lacking = Gauge(
             "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
             "Services with a Local policy and no endpoint here.",
@@ -76,6 +102,12 @@ class Metrics:
             "Service rules that could not be applied.",
             FAMILY,
             registry=registry,
+        )
+        self._partial_failures = Counter(
+            "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total",
+            "Changes of iptables' rules that could not be applied.",
+            FAMILY,
+            registry=registry if mode == "iptables" else None,
         )
         self._health = {
             path: Counter(f"kubeproxy_proxy_{path}_total", f"Answers to /{path}.", ("code",), registry=registry)
@@ -90,15 +122,15 @@ class Metrics:
         self._last_queued.labels(family).set(now)
         self._wait(pending)
 
-    def follow(
-        self, family: str, lacking: Callable[[], Mapping[str, int]], rules: Callable[[], Mapping[str, int]]
-    ) -> None:
-        """`lacking`: services without local endpoints, by policy; `rules`: iptables' by table, none in other modes.
-        Both are asked for when the metrics are."""
+    def follow(self, family: str, lacking: Callable[[], Mapping[str, int]], counted: Counts) -> None:
+        """`lacking`: services without local endpoints, by policy; `counted`: as `FamilyRules` gives it. Both are asked
+        for when the metrics are."""
         for policy in ("internal", "external"):
             self._lacking.labels(policy, family).set_function(partial(_count, lacking, policy))
-        for table in rules():
-            self._rules.labels(table, family).set_function(partial(_count, rules, table))
+        for table in counted().get("tables", ()):
+            for key, gauge in self._rules.items():
+                gauge.labels(table, family).set_function(partial(_part, counted, key, table))
+        self._packets.ask(counted)
 
     def applied(self, family: str, *, full: bool, seconds: float, now: float) -> None:
         """Rules of a family are in the kernel."""
@@ -107,16 +139,22 @@ class Metrics:
         self._last.labels(family).set(now)
         self._wait(0)
 
-    def forgotten(self, family: str, flows: int) -> None:
-        """So many stale flows were deleted, from the start."""
+    def forgotten(self, family: str, counted: Mapping[str, Any]) -> None:
+        """Stale flows were looked for, or not, and deleted; `counted` from the start."""
+        flows, cleanings = counted.get("deletedFlows", 0), counted.get("flowCleanings", 0)
         self._forgotten.labels(family).inc(flows - self._forgotten_before.get(family, 0))
-        self._forgotten_before[family] = flows
+        if cleanings > self._cleanings.get(family, 0):
+            self._reconciled.labels(family).observe(counted["flowCleaningSeconds"])
+        self._forgotten_before[family], self._cleanings[family] = flows, cleanings
 
     def programmed(self, family: str, seconds: float) -> None:
         self._programming.labels(family).observe(max(seconds, 0))
 
-    def failed(self, family: str) -> None:
+    def failed(self, family: str, *, partial: bool = False) -> None:
+        """`partial`: not all was to be written anew, but what had changed."""
         self._failures.labels(family).inc()
+        if partial:
+            self._partial_failures.labels(family).inc()
 
     def health(self, path: str, code: int) -> None:
         """An answer was given to `healthz` or `livez`."""
@@ -129,3 +167,7 @@ class Metrics:
 
 def _count(counted: Callable[[], Mapping[str, int]], label: str) -> float:
     return counted()[label]
+
+
+def _part(counted: Counts, key: str, label: str) -> float:
+    return float(counted()[key].get(label, 0))

@@ -61,14 +61,10 @@ class FamilyRules:
             found["external"] += any(port.external_local for port in lacking)
         return found
 
-    def counted_rules(self) -> dict[str, int]:
-        """iptables' rules by table."""
-        return dict(self.backend.statistics().get("tables", {}))
-
-    @property
-    def deleted_flows(self) -> int:
-        """How many stale flows the backend ever deleted."""
-        return int(self.backend.statistics().get("deletedFlows", 0))
+    def counted(self) -> dict[str, Any]:
+        """What the backend counts: "tables", iptables' rules by table, "written", those last written, "packets" by
+        metric, "deletedFlows", "flowCleanings" and what the last one took, "flowCleaningSeconds"."""
+        return self.backend.statistics()
 
     def statistics(self) -> dict[str, Any]:
         return {"services": len(self.applied), "backend": self.backend.statistics()}

@@ -85,7 +85,18 @@ class IptablesBackend:
         self._kernel.close()
 
     def statistics(self) -> dict[str, Any]:
-        return {**self._table.statistics(), **self._cleaner.statistics()}
+        return {**self._table.statistics(), "packets": self._packets(), **self._cleaner.statistics()}
+
+    def _packets(self) -> dict[str, int]:
+        """What the kernel has counted, by the name that kube-proxy gives it; nothing with the legacy programs."""
+        found: dict[str, int] = {}
+        family, constant = self._settings.family.table, chains.constant_chains(self._settings)
+        for name, (table, chain, known) in chains.COUNTED.items():
+            number = next((n for n, rule in enumerate(constant[table, chain]) if known in rule), None)
+            packets = self._kernel.packets(family, table, chain) if number is not None else []
+            if number is not None and number < len(packets):
+                found[name] = packets[number]
+        return found
 
     async def _may_have_changed(self, generation: int) -> bool:
         """Asked as seldom as counting is dear."""

@@ -186,6 +186,8 @@ def constant_chains(settings: Settings) -> dict[tuple[str, str], tuple[str, ...]
         ("nat", "KUBE-MARK-MASQ"): ("-j MARK --or-mark 0x4000",),
         ("nat", "KUBE-POSTROUTING"): (
             "-m mark ! --mark 0x4000/0x4000 -j RETURN",
+            # Counts those who use node ports at the loopback, who always appear as the node.
+            *((f"-m conntrack --ctorigdst {settings.family.loopback}",) if settings.opens_loopback else ()),
             "-j MARK --xor-mark 0x4000",
             "-j MASQUERADE --random-fully",
         ),
@@ -200,6 +202,12 @@ def constant_chains(settings: Settings) -> dict[tuple[str, str], tuple[str, ...]
         ),
     }
 
+
+COUNTED = {
+    "iptables_ct_state_invalid_dropped_packets": ("filter", "KUBE-FORWARD", "--ctstate INVALID -j DROP"),
+    "iptables_localhost_nodeports_accepted_packets": ("nat", "KUBE-POSTROUTING", "--ctorigdst"),
+}
+"""kube-proxy's metric -> the place of the rule whose packets it counts, and by what that is known among the chain's."""
 
 NEW = "-m conntrack --ctstate NEW "
 JUMPS: tuple[Entry, ...] = (

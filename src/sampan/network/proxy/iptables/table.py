@@ -39,6 +39,7 @@ class Table:
         self._services: dict[str, Ports] = {}
         self._rules: Counter[str] = Counter()
         self._chains = 0
+        self._written: dict[str, int] = {}
 
     def replace(
         self, services: Mapping[str, Ports], existing: Iterable[tuple[str, str]] = (), at_once: int = AT_ONCE
@@ -65,6 +66,7 @@ class Table:
         absent = _Text()
         for table, chain in constant.keys() - known:
             absent.chain(table, chain, ())
+        self._written = self.rule_counts()
         texts = (absent.whole(), *pieces, _shared(constant, entries), *self._deletions(known - wanted, at_once))
         return [text for text in texts if text]
 
@@ -93,6 +95,7 @@ class Table:
             text.entries("-I", [entry for entry in new.entries if entry not in old.entries])
             for name in old.chains.keys() - new.chains.keys():
                 text.delete("nat", name)
+        self._written = text.rules()
         return text.whole()
 
     def drop(self, existing: Iterable[tuple[str, str]], at_once: int = AT_ONCE) -> list[str]:
@@ -121,7 +124,7 @@ class Table:
         return one
 
     def statistics(self) -> dict[str, Any]:
-        return {"tables": self.rule_counts(), "chains": self._chains}
+        return {"tables": self.rule_counts(), "written": dict(self._written), "chains": self._chains}
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -159,6 +162,13 @@ class _Text:
     def delete(self, table: str, name: str) -> None:
         self._declared[table].append(f":{name} - [0:0]")
         self._deleted[table].append(f"-X {name}")
+
+    def rules(self) -> dict[str, int]:
+        """How many are added, by table."""
+        return {
+            table: len(self._rules[table]) + sum(not line.startswith("-D") for line in self._entries[table])
+            for table in TABLES
+        }
 
     def whole(self) -> str:
         return "".join(self._table(table) for table in TABLES)
