@@ -127,16 +127,15 @@ async def stop_slice(root: str, bus: SystemBus) -> None:
 
 
 def remove_cgroups(root: str, mount: Path = Path("/sys/fs/cgroup")) -> None:
-    """Removes the empty control groups that pods were in; one that is still in use stays.
+    """Removes the empty control groups that pods were in, whoever made them; one that is still in use stays.
 
     systemd may be removing them, too: what is gone meanwhile is no error.
     """
-    for hierarchy in (mount, *mount.iterdir()):
-        with contextlib.suppress(OSError):
-            for top in [*hierarchy.glob(f"{root}*")]:
-                for folder, _, _ in os.walk(top, topdown=False):
-                    with contextlib.suppress(OSError):
-                        Path(folder).rmdir()
+    names = [path_of([root], driver).lstrip("/") for driver in ("cgroupfs", SYSTEMD)]
+    for top in (hierarchy / name for hierarchy in (mount, *mount.iterdir()) for name in names):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def remove_files(layout: Layout, keep_data: bool) -> None:

@@ -92,9 +92,11 @@ def test_empty_control_groups_are_removed_and_used_ones_stay(tmp_path: Path) -> 
     (tmp_path / "kubepods.slice/a.scope").mkdir(parents=True)
     (tmp_path / "memory/kubepods/pod2").mkdir(parents=True)
     (tmp_path / "memory/kubepods/pod2/held").write_text("")
+    (tmp_path / "cpu/kubepods2/pod3").mkdir(parents=True)
     remove_cgroups("kubepods", tmp_path)
     assert not (tmp_path / "cpu/kubepods").exists() and not (tmp_path / "kubepods.slice").exists()
     assert (tmp_path / "memory/kubepods/pod2").exists()
+    assert (tmp_path / "cpu/kubepods2/pod3").exists(), "another node's"
 
 
 class Recording(SystemBus):
