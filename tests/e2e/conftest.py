@@ -17,6 +17,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError("the tests in tests/e2e run containers and need root: run scripts/test as root")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In an emulated machine a failure is shown at once: the end may be an hour away."""
+    if report.failed and os.environ.get("SAMPAN_TEST_DEBIAN"):
+        print(f"\n{report.longreprtext}", flush=True)
+
+
 @pytest.fixture(scope="session")
 def whole_machine() -> Iterator[None]:
     """A second run of tests with whole clusters waits for the first to end."""

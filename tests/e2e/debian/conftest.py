@@ -19,12 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = last if REBOOTED.exists() else [item for item in items if item not in last] + last
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """A failure is shown at once: the end may be an hour away."""
-    if report.failed:
-        print(f"\n{report.longreprtext}", flush=True)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """What failed before the machine restarted counts."""
     if REBOOTED.exists() and REBOOTED.read_text() != "0":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,16 @@ def slice_of(uid: str) -> Path:
     unit = uid.replace("-", "_")
     (found,) = Path("/sys/fs/cgroup/kubepods.slice").glob(f"**/kubepods*-pod{unit}.slice")
     return found
+
+
+def network_of(address: str) -> Path:
+    """The namespace of the pod with that address (IPv4), on whatever node of this machine."""
+    own = re.compile(rf"-- {re.escape(address)}\n +/32 host LOCAL")
+    for file in Path("/proc").glob("[0-9]*/net/fib_trie"):
+        with contextlib.suppress(OSError):
+            if own.search(file.read_text()):
+                return file.parents[1] / "ns/net"
+    raise AssertionError(f"no process has the address {address}")
 
 
 def files(folder: Path, *names: str) -> dict[str, str]:

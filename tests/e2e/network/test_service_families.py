@@ -21,6 +21,8 @@ from .world import World
 PODS, CLUSTER = "10.244.7.0/24,fd00:244:0:7::/64", "10.244.0.0/16,fd00:244::/48"
 VIP, NODE6, OUTSIDE6, EXTERNAL = "fd00:96::5", "fd00:9::1", "fd00:9::2", "fd00:5::1"
 SETTINGS = Settings(family=IPV6, cluster_cidr="fd00:244::/48", service_cidr="fd00:96::/112")
+AFFINITY = {"iptables": (("ip6tables-save",), "--seconds 300 "), "ipvs": (("ipvsadm", "-Sn"), " -s rr -p 300")}
+"""By mode: what shows how long a client is remembered, and what it says."""
 
 
 class Six(World):
@@ -95,7 +97,7 @@ def test_every_way_in(six: Six, six_backend: Backend) -> None:
     assert six.ask(b, VIP, 80, protocol="udp").client in (addresses[1], cni.gateway(six.pod_network.ranges[1]))
 
 
-def test_policies_ranges_and_affinity(six: Six, six_backend: Backend) -> None:
+def test_policies_ranges_and_affinity(six: Six, six_backend: Backend, mode: str) -> None:
     (a, _, _), addresses = six.pods, six.six
     here = (Endpoint(addresses[2], 8080),)
     six.run(six_backend.replace({"d/web": service(*addresses, here=here, external_local=True, internal_local=True)}))
@@ -113,7 +115,8 @@ def test_policies_ranges_and_affinity(six: Six, six_backend: Backend) -> None:
     six.run(six_backend.replace({"d/web": left}))
     assert six.ask(a, VIP, 80).server == second, "a restarted proxy remembers"
     assert not six.run(six_backend.damaged())
-    assert "KUBE" in six.command("nft", "list", "ruleset") or "remember-300" in six.command("nft", "list", "ruleset")
+    shows, words = AFFINITY.get(mode, (("nft", "list", "ruleset"), "remember-300"))
+    assert words in six.command(*shows)
     guarded = service(*addresses, guarded=(EXTERNAL,), source_ranges=("fd00:77::/64",))
     six.run(six_backend.replace({"d/web": guarded}))
     with pytest.raises(OSError):

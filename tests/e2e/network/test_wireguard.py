@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,12 @@ from sampan.network.routes.peers import Peer
 from sampan.network.routes.wireguard import DEVICE, PORT
 
 from .test_routes import ONE, OTHER, addresses, carried, nodes
-from .world import World, inside
+from .world import World, datagrams, inside
 
 __all__ = ["nodes"]
 EVERY_PACKET, IPV4, UDP = 0x0003, 0x0800, 17
+WHOLE, TUNNEL, HEADERS = 1500, 1440, 28
+"""Bytes: a packet of the cable's, one of a pod's that it carries, and the headers of IPv4 and UDP."""
 KEYS = {name: bytes([number]) * 32 for number, name in enumerate("abc", 1)}
 
 
@@ -72,16 +75,20 @@ def listen(namespace: str) -> socket.socket:
     return found
 
 
-def ports(packets: socket.socket) -> set[tuple[int, int]]:
-    """(protocol, destination port) of the IPv4 packets since the last look."""
-    seen = set()
+def since(packets: socket.socket) -> Iterator[bytes]:
+    """The IPv4 packets since the last look."""
     while True:
         try:
             packet, sender = packets.recvfrom(2000)
         except BlockingIOError:
-            return seen
+            return
         if sender[1] == IPV4:
-            seen.add((packet[9], int.from_bytes(packet[22:24], "big")))
+            yield packet
+
+
+def ports(packets: socket.socket) -> set[tuple[int, int]]:
+    """(protocol, destination port) of the IPv4 packets since the last look."""
+    return {(packet[9], int.from_bytes(packet[22:24], "big")) for packet in since(packets)}
 
 
 def test_nobody_on_the_network_sees_what_pods_say(nodes: World, ends: tuple[Kernel, Kernel]) -> None:
@@ -95,6 +102,20 @@ def test_nobody_on_the_network_sees_what_pods_say(nodes: World, ends: tuple[Kern
         wireguard.public_key(KEYS["b"]),
         *OTHER.ranges,
     }
+
+
+def test_the_largest_packet_fills_one_of_the_networks(nodes: World, ends: tuple[Kernel, Kernel]) -> None:
+    """It goes in one piece; what is larger is refused where it may not be broken."""
+    receiver = datagrams(Path("/run/netns", nodes.outside), "0.0.0.0")
+    sender = datagrams(Path("/run/netns", nodes.node), "0.0.0.0")
+    to = ("10.244.2.0", receiver.getsockname()[1])
+    with sender, receiver, listen(nodes.node) as packets:
+        sender.sendto(bytes(TUNNEL - HEADERS), to)
+        assert len(receiver.recv(2000)) == TUNNEL - HEADERS
+        seen = [(int.from_bytes(packet[2:4], "big"), bool(packet[6] & 0x3F or packet[7])) for packet in since(packets)]
+        assert max(size for size, _ in seen) == WHOLE and not any(piece for _, piece in seen)
+        with pytest.raises(OSError, match="too long"):
+            sender.sendto(bytes(TUNNEL - HEADERS + 1), to)
 
 
 def test_another_key(nodes: World, ends: tuple[Kernel, Kernel]) -> None:

@@ -25,6 +25,7 @@ from sampan.network import cni
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
+IP_MTU_DISCOVER, NEVER_BROKEN = 10, 2
 OUTSIDE, NODE = "198.51.100.2", "198.51.100.1"
 CLUSTER, PODS, SERVICES = "10.244.0.0/16", "10.244.7.0/24", "10.96.0.0/16"
 
@@ -52,6 +53,16 @@ def inside_file(file: Path) -> Iterator[None]:
             yield
         finally:
             libc.setns(home.fileno(), CLONE_NEWNET)
+
+
+def datagrams(namespace: Path, address: str) -> socket.socket:
+    """A UDP socket there, on a port of its own; what it sends is never broken into pieces (IPv4)."""
+    with inside_file(namespace):
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, NEVER_BROKEN)
+    made.settimeout(10)
+    made.bind((address, 0))
+    return made
 
 
 class HostPort(NamedTuple):
