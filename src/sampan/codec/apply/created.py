@@ -38,7 +38,10 @@ REPEATED = frozenset({"io.k8s.api.core.v1.PodSpec"})
 
 
 def fields(obj: Any) -> Tree:
-    """The set of fields of a new object with defaults, in order, without those that nobody owns (STRIPPED)."""
+    """The set of fields of a new object with defaults, in order, without those that nobody owns (STRIPPED).
+
+    What is REPEATED is in it as JSON, not as a tree.
+    """
     return _function(schema.info(type(obj)), "owned")(obj)
 
 
@@ -96,8 +99,19 @@ def _compile(info: TypeInfo, sort: str) -> str:
         source = "\n    ".join([f"def {name}(o):", *BODIES[sort](info)])
         exec(compile(source, f"<fields of {info.definition}>", "exec"), _globals)
         if info.definition in REPEATED:
-            _globals[name] = by_content(_globals[name])
+            _globals[name] = _remembering(_globals[name])
     return name
+
+
+def _remembering(function: Callable[[Any], Tree]) -> Callable[[Any], Tree | msgspec.Raw]:
+    """The same, worked out and written down once for all that say the same."""
+
+    @by_content
+    def written(obj: Any) -> Tree | msgspec.Raw:
+        found = function(obj)
+        return msgspec.Raw(_encode(found)) if found else found
+
+    return written
 
 
 def _named(value: Any) -> str:

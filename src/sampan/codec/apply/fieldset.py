@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from sampan.codec import json
 
 Tree = dict[str, Any]
@@ -107,7 +109,11 @@ def _node(found: Tree) -> Tree | None:
 
 
 def ordered(tree: Tree) -> Tree:
-    """The same set with its keys in upstream's order: the path itself, fields, keys, values, indexes."""
+    """The same set with its keys in upstream's order: the path itself, fields, keys, values, indexes. What is written
+    down already (see `created`) has it.
+    """
+    if isinstance(tree, msgspec.Raw):
+        return tree
     return {key: ordered(tree[key]) for key in sorted(tree, key=_rank)}
 
 
