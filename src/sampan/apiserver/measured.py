@@ -67,8 +67,10 @@ def operation_of(compares: Sequence[Compare], operations: Sequence[Operation]) -
     first = operations[0]
     if not isinstance(first, Put):
         return "delete"
-    creates = any(compare.key == first.key and not compare.mod_revision for compare in compares)
-    return "create" if creates else "update"
+    for compare in compares:
+        if compare.key == first.key and not compare.mod_revision:
+            return "create"
+    return "update"
 
 
 def subject_of(key: str) -> Subject:

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Awaitable, Iterator
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 from sampan.aio import heap
@@ -201,7 +202,7 @@ class ApiServer:
             answer = self._dispatch(request)
         except ApiError as error:
             answer = error_answer(request, error)
-        if isinstance(answer, Awaitable):
+        if type(answer) is CoroutineType or isinstance(answer, Awaitable):
             return self._later(request, answer)
         return self._answered(request, answer)
 

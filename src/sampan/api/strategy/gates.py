@@ -7,7 +7,6 @@ In a path `[]` goes through the elements of a list, `{}` through the values of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from sampan.api.registry import Kind
@@ -72,14 +71,12 @@ def drop_disabled(kind: Kind, new: Any, old: Any) -> None:
                 setattr(holder, field, None)
 
 
-def _holders(obj: Any, places: tuple[str, ...]) -> Iterator[Any]:
+def _holders(obj: Any, places: tuple[str, ...]) -> list[Any]:
     """The structs that a path leads to; none when there is no object."""
     for index, name in enumerate(places):
         if name[-1] in CLOSING:
             found = getattr(obj, name[:-2], None) or {}
-            for each in found.values() if isinstance(found, dict) else found:
-                yield from _holders(each, places[index + 1 :])
-            return
+            each = found.values() if isinstance(found, dict) else found
+            return [holder for one in each for holder in _holders(one, places[index + 1 :])]
         obj = getattr(obj, name, None)
-    if obj is not None:
-        yield obj
+    return [obj] if obj is not None else []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 from sampan.api.kinds import core_v1
 from sampan.apiserver.admission.plugin import Plugin
@@ -12,7 +13,10 @@ NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 
 
 class DefaultTolerationSeconds(Plugin):
-    """Adds the two tolerations with effect NoExecute, for the seconds that the server's flags say."""
+    """Adds the two tolerations with effect NoExecute, for the seconds that the server's flags say.
+
+    They are the same in every pod, so they are made once, shared and never changed.
+    """
 
     name = "DefaultTolerationSeconds"
     resources: ClassVar[frozenset[tuple[str, str]]] = frozenset({("", "pods")})
@@ -24,14 +28,15 @@ class DefaultTolerationSeconds(Plugin):
         present = spec.tolerations or []
         config = self.server.config
         wanted = ((NOT_READY, config.not_ready_seconds), (UNREACHABLE, config.unreachable_seconds))
-        missing = [one for one in wanted if not (present and any(_covers(each, one[0]) for each in present))]
+        missing = [_toleration(*one) for one in wanted if not (present and _covered(present, one[0]))]
         if missing:
-            spec.tolerations = [*present, *(_toleration(key, seconds) for key, seconds in missing)]
+            spec.tolerations = [*present, *missing]
 
 
-def _covers(toleration: object, key: str) -> bool:
-    return toleration.key in (key, None, "") and toleration.effect in ("NoExecute", None, "")  # type: ignore[attr-defined]
+def _covered(tolerations: list[Any], key: str) -> bool:
+    return any(one.key in (key, None, "") and one.effect in ("NoExecute", None, "") for one in tolerations)
 
 
+@cache
 def _toleration(key: str, seconds: int) -> object:
     return core_v1.Toleration(key=key, operator="Exists", effect="NoExecute", tolerationSeconds=seconds)

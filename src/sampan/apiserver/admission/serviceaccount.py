@@ -34,7 +34,8 @@ class ServiceAccount(Plugin):
 
     def __init__(self, server: Any) -> None:
         super().__init__(server)
-        self._volume = ""
+        self._volume: Any = None
+        self._its_mount: Any = None
 
     def mutate(self, write: Write) -> Awaitable[None] | None:
         pod = write.new
@@ -100,23 +101,31 @@ class ServiceAccount(Plugin):
     def _mount(self, spec: Any) -> None:
         """Give every container the account's volume that does not have something of its own in that place."""
         containers = [*(spec.initContainers or ()), *(spec.containers or ())]
-        needing = [c for c in containers if all(m.mountPath != MOUNT_PATH for m in c.volumeMounts or ())]
+        needing = [
+            c for c in containers if not c.volumeMounts or all(m.mountPath != MOUNT_PATH for m in c.volumeMounts)
+        ]
         if not needing:
             return
         present = [v.name for v in spec.volumes or () if (v.name or "").startswith(VOLUME_PREFIX)]
-        name = present[0] if present else self._named()
+        mount = mount_of(present[0]) if present else self._mount_of_ours()
         for container in needing:
-            mount = core_v1.VolumeMount(name=name, mountPath=MOUNT_PATH, readOnly=True)
             container.volumeMounts = [*(container.volumeMounts or ()), mount]
         if not present:
-            volume = core_v1.Volume(name=name, projected=accountvolume.projected())
-            spec.volumes = [*(spec.volumes or ()), volume]
+            spec.volumes = [*(spec.volumes or ()), self._volume]
 
-    def _named(self) -> str:
-        """One name in all pods: those of one template then have one spec, which is judged but once (`by_content`)."""
-        if not self._volume:
-            self._volume = generated(VOLUME_PREFIX, self.server.rng)
-        return self._volume
+    def _mount_of_ours(self) -> Any:
+        """One name in all pods: those of one template then have one spec, which is judged but once (`by_content`). The
+        volume and its mount are the same, too, so they are made once, shared and never changed.
+        """
+        if self._volume is None:
+            name = generated(VOLUME_PREFIX, self.server.rng)
+            self._volume = core_v1.Volume(name=name, projected=accountvolume.projected())
+            self._its_mount = mount_of(name)
+        return self._its_mount
+
+
+def mount_of(volume: str) -> Any:
+    return core_v1.VolumeMount(name=volume, mountPath=MOUNT_PATH, readOnly=True)
 
 
 def refuse(write: Write, why: str) -> None:

@@ -28,8 +28,13 @@ def wanted(exchange: Exchange) -> User | None:
 
     Raises ApiError 500, as upstream, when they name all but a user.
     """
-    if not any(name.startswith(ANY) for name in exchange.headers):
-        return None
+    for header in exchange.headers:
+        if header.startswith(ANY):
+            return _named(exchange)
+    return None
+
+
+def _named(exchange: Exchange) -> User:
     name = _first(exchange, USER)
     if not name:
         raise ApiError("Internal Server Error: impersonation without impersonating a user", code=500)

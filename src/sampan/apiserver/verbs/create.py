@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from sampan.api import errors
@@ -20,7 +22,10 @@ CONTENDED = "what is stored beside it (a quota, an address) is being changed too
 
 async def create(request: Request) -> Response:
     """201 with the object as stored. Raises AlreadyExists, Invalid, BadRequest and what admission says."""
-    obj = await heavy.work(request, decode.body, request, request.kind)
+    if heavy.is_heavy(request):
+        obj = await asyncio.to_thread(decode.body, request, request.kind)
+    else:
+        obj = decode.body(request, request.kind)
     data = await create_object(request, obj)
     return object_answer(request, data, 201)
 

@@ -91,8 +91,9 @@ class Graph:
         pod = None if gone or NODE_NAME not in entry.data else _POD.decode(entry.data)
         node = pod.spec.nodeName if pod is not None and pod.spec is not None else None
         if pod is None or not node:
-            self.refer(vertex, ())
-            self._own(vertex, "nodes")
+            if vertex in self._targets or vertex in self._sources:
+                self.refer(vertex, ())
+                self._own(vertex, "nodes")
             return
         self._own(vertex, "nodes", "", node)
         mirror = MIRROR in (pod.metadata.annotations or {})
