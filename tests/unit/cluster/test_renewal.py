@@ -20,6 +20,7 @@ from sampan.client.rest import RestClient
 from sampan.cluster import renewal
 from sampan.cluster.authority import Authority, Identity, new_authority, pem, pem_of
 from sampan.cluster.layout import write_private
+from sampan.cluster.options import Options
 from sampan.cluster.supervision.chores import Chore
 from sampan.store.memory import MemoryStore
 from sampan.testing.clock import VirtualClock
@@ -153,6 +154,41 @@ def test_a_crash_between_key_and_certificate_is_mended(tmp_path: Path) -> None:
     write_private(tmp_path / "apiserver.key", authority.issue(SERVER)[1])
     certificate, key = authority.ensure(SERVER)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+
+
+OWN = {
+    *("admin", "apiserver", "apiserver-kubelet-client", "front-proxy-client", "apiserver-etcd-client"),
+    *("controller-manager", "scheduler", "kubelet", "kubelet-serving", "proxy", "dns", "ingress"),
+    *("etcd-1", "etcd-2", "etcd-3"),
+}
+"""All that a machine with three servers and a node has: what serves, and what shows who one is."""
+
+
+async def test_each_certificate_of_a_machine_is_renewed_well_before_it_ends(tmp_path: Path) -> None:
+    """By the chore that the supervisor does when it is due, in a year that passes in a moment."""
+    clock = VirtualClock()
+    chosen = Options(data_dir=str(tmp_path), node_name="n", node_ip="192.0.2.2", servers=3)
+    chore = Chore("certificates", lambda: renewal.renew(chosen, clock), clock)
+    chore.do_if_due()
+    pki, kubeconfigs = chosen.layout.pki, chosen.layout.kubeconfigs
+    files = renewal.own(pki)
+    assert {path.stem for path in files} == OWN
+    first = {path: path.read_bytes() for path in files}
+    ends = {path: x509.load_pem_x509_certificate(data).not_valid_after_utc.timestamp() for path, data in first.items()}
+    renewed_at: dict[Path, float] = {}
+    while clock.now() < max(ends.values()):
+        await clock.jump(20 * 86400)
+        chore.do_if_due()
+        for path in files:
+            if path.read_bytes() != first[path]:
+                renewed_at.setdefault(path, clock.now())
+    month = 30 * 86400
+    assert [path.stem for path in files if renewed_at.get(path, ends[path]) > ends[path] - 2 * month] == []
+    for file in (*kubeconfigs.iterdir(), chosen.layout.admin_kubeconfig):
+        shown = kubeconfig.load(file)
+        name = file.stem.removesuffix(".kubeconfig")
+        assert shown.cert == (pki / f"{name}.crt").read_bytes(), file
+        assert shown.key == (pki / f"{name}.key").read_bytes(), file
 
 
 def test_when_to_look_again() -> None:
