@@ -43,6 +43,45 @@ async def test_environment(node: Node) -> None:
     assert text == f"a|ab $(NONE) $(A)|blue|p|{node.get().status.podIP}|64|9\n"
 
 
+async def test_environment_of_secrets_and_services(node: Node) -> None:
+    """What the container says itself goes before all else; of services, those of the pod's namespace and the API's."""
+    meta = meta_v1.ObjectMeta(name="keys", namespace="default")
+    node.api.add(core_v1.Secret(metadata=meta, data={"KEY": base64.b64encode(b"hush").decode()}))
+    for namespace, name, address in (("default", "web", "10.96.0.7"), ("other", "far", "10.96.0.8")):
+        ports = [core_v1.ServicePort(name="http", port=80, protocol="TCP")]
+        spec = core_v1.ServiceSpec(clusterIP=address, clusterIPs=[address], ports=ports, type="ClusterIP")
+        node.api.add(core_v1.Service(metadata=meta_v1.ObjectMeta(name=name, namespace=namespace), spec=spec))
+    env = [
+        {"name": "ONE", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "KEY"}}},
+        {"name": "NONE", "valueFrom": {"secretKeyRef": {"name": "none", "key": "KEY", "optional": True}}},
+        {"name": "ADDRESS", "value": "$(WEB_SERVICE_HOST):$(WEB_PORT_80_TCP_PORT)"},
+        {"name": "WEB_PORT_80_TCP_PROTO", "value": "mine"},
+    ]
+    container = {"env": env, "envFrom": [{"secretRef": {"name": "keys"}}]}
+    script = 'echo "$ONE|$KEY|${NONE-none}|$ADDRESS|$WEB_PORT|$WEB_PORT_80_TCP_PROTO|${FAR_SERVICE_HOST-none}"'
+    told = await output(node, script, container=container)
+    assert told == "hush|hush|none|10.96.0.7:80|tcp://10.96.0.7:80|mine|none\n"
+    await node.clear()
+    assert await output(node, "echo ${WEB_SERVICE_HOST-none}", enableServiceLinks=False) == "none\n"
+
+
+async def test_a_volume_that_is_lent_to_be_read(node: Node) -> None:
+    """One container may write to it, another may not, and sees what the other writes."""
+    node.pod(
+        restartPolicy="Never",
+        volumes=[{"name": "v", "emptyDir": {}}],
+        initContainers=[{**shell("echo x > /v/x", volumeMounts=[{"name": "v", "mountPath": "/v"}]), "name": "i"}],
+        containers=[
+            shell(
+                "cat /v/x; (echo y > /v/y) 2>&1 | grep -o 'Read-only file system'",
+                volumeMounts=[{"name": "v", "mountPath": "/v", "readOnly": True}],
+            )
+        ],
+    )
+    await node.ended()
+    assert await node.log() == "x\nRead-only file system\n"
+
+
 async def test_volumes(node: Node) -> None:
     node.config_map("settings", {"color": "blue", "size": "9"})
     meta = meta_v1.ObjectMeta(name="keys", namespace="default")

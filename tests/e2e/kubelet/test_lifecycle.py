@@ -176,6 +176,8 @@ async def test_names_and_resolvers(node: Node) -> None:
         "override": {"hostnameOverride": "other.example"},
         "none": {"dnsPolicy": "None", "dnsConfig": dns},
         "host": {"dnsPolicy": "Default"},
+        "network": {"dnsPolicy": "ClusterFirst", "hostNetwork": True},
+        "both": {"dnsPolicy": "ClusterFirstWithHostNet", "hostNetwork": True},
     }
     for name, spec in specs.items():
         node.pod(name, restartPolicy="Never", containers=[shell(script)], **WORK, **spec)
@@ -186,7 +188,8 @@ async def test_names_and_resolvers(node: Node) -> None:
     assert text["fqdn"][0] == "web.sites.default.svc.cluster.local"
     assert text["override"][0] == "other.example"
     assert text["none"][2:] == ["search far.example", "nameserver 192.0.2.53", "options timeout:3"]
-    assert "nameserver 10.96.0.10" not in text["host"]
+    assert "nameserver 10.96.0.10" not in text["host"] + text["network"]
+    assert "nameserver 10.96.0.10" in text["both"]
 
 
 async def test_a_name_that_is_too_long_is_told(node: Node) -> None:

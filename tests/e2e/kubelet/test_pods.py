@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
 import aiohttp
 
-from .harness import Node, eventually
+from .harness import FastClock, Machine, Node, eventually, running_node
 
 FOREVER = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 
@@ -96,8 +97,41 @@ async def test_a_crashing_container_backs_off(node: Node) -> None:
     assert node.phase() == "Running"
 
 
-def reason_of(node: Node) -> str | None:
-    status = node.container()
+async def test_back_off_by_upstreams_times(machine: Machine) -> None:
+    """Of a container that crashes and of an image that cannot be pulled: 10 s, and twice as long each time. The node's
+    clock runs thirty times as fast."""
+    async with running_node(Node(machine, FastClock(30.0))) as node:
+        node.pod("crashes", containers=[shell("exit 7")])
+        node.pod("lacks", containers=[{"name": "c", "image": "127.0.0.1:1/no/such:1"}])
+        waits: list[str] = []
+        pulls: list[float] = []
+
+        def looked() -> bool:
+            waits.extend(w for w in (waiting_for(node, "crashes"),) if w and w not in waits)
+            if reason_of(node, "lacks") == "ErrImagePull" and not (pulls and just_now(node, pulls[-1])):
+                pulls.append(node.clock.monotonic())
+            return len(waits) >= 3 and len(pulls) >= 4
+
+        await eventually(looked, seconds=40)
+        assert [wait.split()[1] for wait in waits] == ["10s", "20s", "40s"]
+        assert node.container(pod="crashes").restartCount == 3
+        for (sooner, later), least in zip(itertools.pairwise(pulls), (10.0, 20.0, 40.0), strict=False):
+            assert least * 0.7 < later - sooner < least + 30.0
+
+
+def just_now(node: Node, moment: float) -> bool:
+    """Whether it is still the same failure that shows."""
+    return node.clock.monotonic() - moment < 6.0
+
+
+def waiting_for(node: Node, pod: str) -> str:
+    status = node.container(pod=pod)
+    state = status.state.waiting if status is not None else None
+    return state.message if state is not None and state.reason == "CrashLoopBackOff" else ""
+
+
+def reason_of(node: Node, pod: str = "p") -> str | None:
+    status = node.container(pod=pod)
     return status.state.waiting.reason if status is not None and status.state.waiting else None
 
 

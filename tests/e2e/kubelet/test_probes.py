@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 from aiohttp import web
 
+from sampan.api.kinds import core_v1
 from sampan.network.ingress.certificate import self_signed
 
 from .harness import Node, eventually
@@ -88,6 +89,35 @@ async def test_https_and_grpc_probes_and_a_grace_of_their_own(node: Node, world:
     await node.running()
     await node.api.delete(type(node.get()), "p", "default", grace_period_seconds=1)
     await node.gone()
+
+
+async def test_delays_and_thresholds(node: Node) -> None:
+    """The first look after its delay; so many good answers on end make ready, so many bad ones restart, one between
+    them begins the count anew."""
+    shared = node.folder / "probed"
+    volume = {"name": "v", "hostPath": {"path": str(shared), "type": "DirectoryOrCreate"}}
+    asked = "echo x >> /v/{0}; n=$(wc -l < /v/{0}); "
+    ready = {"initialDelaySeconds": 2, "successThreshold": 3, "periodSeconds": 1}
+    live = {"failureThreshold": 3, "periodSeconds": 1}
+    # Bad twice, good once, then bad.
+    probes = {
+        "readinessProbe": {"exec": {"command": ["sh", "-c", asked.format("ready") + "exit 0"]}, **ready},
+        "livenessProbe": {"exec": {"command": ["sh", "-c", asked.format("live") + "test $n = 3"]}, **live},
+    }
+    script = "rm -f /v/live; date +%s.%N > /v/began; exec sleep 1000"
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    node.pod(
+        terminationGracePeriodSeconds=0, volumes=[volume], containers=[shell(script, volumeMounts=mounts, **probes)]
+    )
+    await eventually(lambda: (shared / "ready").exists())
+    assert time.time() - (shared / "began").stat().st_mtime >= 1.9
+    await node.running()
+    assert len((shared / "ready").read_text().split()) >= 3
+    await eventually(lambda: node.container().restartCount == 1)
+    failed = [event for event in node.events() if event.startswith("Unhealthy: Liveness probe failed")]
+    assert failed
+    told = next(e for e in node.api.all(core_v1.Event) if e.message.startswith("Liveness probe failed"))
+    assert told.count >= 5, "two before the good one, three after"
 
 
 async def test_what_answers_nothing_is_said_in_upstreams_words(node: Node) -> None:

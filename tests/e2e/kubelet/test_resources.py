@@ -47,6 +47,7 @@ async def test_cgroups_of_pods(node: Node) -> None:
     await node.running("q")
     tree, name = cgroups.tree, cgroups.name(made)
     assert "burstable" in name
+    assert (node.get().status.qosClass, node.get("q").status.qosClass) == ("Burstable", "Guaranteed")
     memory = cgroupfiles.memory(tree, name)
     assert memory is not None
     assert memory.limit == 64 * MIB
@@ -371,6 +372,12 @@ async def test_a_static_pod(machine: Machine) -> None:
     try:
         await node.running("s-n1")
         assert "Hello" not in await node.log("s-n1")
+        before = (node.get("s-n1").metadata.uid, node.container(pod="s-n1").containerID)
+        node.api.remove(core_v1.Pod, "s-n1", "default")
+        await eventually(lambda: node.get("s-n1") is not None)
+        await node.running("s-n1")
+        assert node.get("s-n1").metadata.uid != before[0], "whoever deletes its mirror gets another"
+        assert node.container(pod="s-n1").containerID == before[1]
         cgroups, made = node.kubelet.resources.upkeep.cgroups, node.get("s-n1")
         made.metadata.uid = made.metadata.annotations["kubernetes.io/config.hash"]
         assert cgroups.tree.folder("memory", cgroups.name(made)).is_dir()

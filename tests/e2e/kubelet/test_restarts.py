@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sampan.api.kinds import core_v1
+from sampan.api.kinds import coordination_v1, core_v1
 
 from .harness import Machine, Node, eventually
 
@@ -27,16 +27,20 @@ async def test_a_new_kubelet_takes_over_running_pods(node: Node) -> None:
 
 
 async def test_what_was_deleted_meanwhile_is_cleared(node: Node) -> None:
-    node.pod(containers=FOREVER)
+    node.pod(containers=FOREVER, volumes=[{"name": "m", "emptyDir": {"medium": "Memory"}}])
     await node.running()
     uid = node.get().metadata.uid
+    cgroups = node.kubelet.resources.upkeep.cgroups
+    cgroup = cgroups.tree.folder("memory", cgroups.name(node.get()))
+    assert cgroup.is_dir()
     await node.stop()
     node.api.remove(core_v1.Pod, "p", "default")
     await node.start()
 
     async def cleared() -> bool:
         left = [s for s in await node.runtime.list_sandboxes() if s.metadata.uid == uid]
-        return not left and not (node.folder / "kubelet" / "pods" / uid).exists() and no_logs(node)
+        folder = node.folder / "kubelet" / "pods" / uid
+        return not left and not folder.exists() and no_logs(node) and not cgroup.exists()
 
     await eventually(cleared)
 
@@ -128,5 +132,12 @@ async def test_the_node_is_registered_and_alive(node: Node) -> None:
     status = node.api.peek(core_v1.Node, "n1").status
     assert status.nodeInfo.containerRuntimeVersion.startswith("containerd://")
     assert status.capacity["pods"] == "110"
+    assert {"cpu", "memory", "ephemeral-storage"} <= status.capacity.keys() & status.allocatable.keys()
+    found = {(address.type, address.address) for address in status.addresses}
+    assert {("InternalIP", node.config.node_ips[0])} <= found and "Hostname" in dict(found)
+    shown = {condition.type: condition.status for condition in status.conditions}
+    assert shown == {"Ready": "True", "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False"}
+    lease = node.api.peek(coordination_v1.Lease, "n1", "kube-node-lease")
+    assert (lease.spec.holderIdentity, lease.spec.leaseDurationSeconds) == ("n1", 40)
     assert any("sampan.dev/sample:1" in image.names for image in status.images)
     assert status.daemonEndpoints.kubeletEndpoint.Port == node.kubelet.server.port

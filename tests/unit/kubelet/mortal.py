@@ -1,87 +1,94 @@
-"""A kubelet that can be killed between any two steps, as by SIGKILL: whatever it still wanted to say is not heard."""
+"""A kubelet that dies at one point of its life, as by SIGKILL, and is started again at once, as a supervisor does."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import itertools
 import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from sampan.kubelet.kubelet import Kubelet
+from sampan.testing.lives import Fatal, Life, Outside
 
-from .harness import MACHINE, Node, usage
-
-
-class Mortal:
-    """What one life of a kubelet sees of something that outlives it. Each call can be cut off before and after."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.dead = False
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-        if not inspect.iscoroutinefunction(method):
-            return method
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            await self._pass()
-            result = await method(*arguments, **named)
-            await self._pass()
-            return result
-
-        return call
-
-    async def _pass(self) -> None:
-        if not self.dead:
-            await asyncio.sleep(0)
-        if self.dead:
-            raise asyncio.CancelledError
+from .harness import MACHINE, Node, at_once, usage
 
 
 class MortalNode(Node):
-    """`kill` ends the kubelet where it stands; `live` lets it take so many of the smallest steps."""
+    """API server, runtime and whoever answers probes outlive it: what they were asked for is done, heard or not."""
 
-    def __init__(self, folder: Path, **config: Any) -> None:
+    def __init__(self, folder: Path, *, fatal: Fatal | None = None, **config: Any) -> None:
         super().__init__(folder, **config)
-        self._seen: list[Mortal] = []
-        self._lives = 0
+        self.life = Life(fatal)
+        self._lived: list[Life] = []
+        self._outside: list[Any] = [Outside(self.api), Outside(self.runtime), Outside(self.handlers)]
 
     async def start(self) -> None:
-        self._lives += 1
-        self._seen = [Mortal(self.api), Mortal(self.runtime), Mortal(self.handlers)]
-        api, runtime, handlers = self._seen
+        """Once; it is revived by itself."""
+        self._live(self.life)
+        self._reviver = asyncio.create_task(self._revive())
+        await self.advance(0)
+
+    async def _revive(self) -> None:
+        await self.life.died.wait()
+        self._close_files()
+        self._live(Life())
+
+    def _close_files(self) -> None:
+        """As the kernel does for a process that has died."""
+        self.kubelet._housekeeping.close()
+
+    def _live(self, life: Life) -> None:
+        self._lived.append(life)
+        api, runtime, handlers = self._outside
         self.kubelet = Kubelet(
-            client=api,  # type: ignore[arg-type]
-            runtime=runtime,  # type: ignore[arg-type]
+            client=api,
+            runtime=runtime,
             clock=self.clock,
-            rng=random.Random(self._lives),
+            rng=random.Random(len(self._lived)),
             config=self.config,
             mounter=self.mounter,
-            handlers=handlers,  # type: ignore[arg-type]
+            handlers=handlers,
             the_machine=MACHINE,
             measure=usage,
+            off_loop=at_once,
         )
-        self._task = asyncio.create_task(self.kubelet.run())
+        self._task = life.start(self.kubelet.run, name="kubelet")
+
+    def kill(self) -> None:
+        """Where it stands."""
+        self.life.kill()
 
     async def live(self, turns: int) -> None:
+        """Lets it take so many of the smallest steps."""
         for _ in range(turns):
             await self.clock.turn()
 
-    async def kill(self) -> None:
-        for seen in self._seen:
-            seen.dead = True
-        await self.stop()
-
-    async def steps_until(self, seconds: float) -> int:
-        """How many of the smallest steps there are until that much time has passed."""
-        end, count = self.clock.monotonic() + seconds, 0
-        while self.clock.monotonic() < end:
+    async def steps_until(self, seconds: float) -> list[int]:
+        """Those of the smallest steps until that much time has passed before which the runtime was asked something:
+        between two of them nobody can tell whether it is there."""
+        end, found, asked = self.clock.monotonic() + seconds, [0], self._calls()
+        for step in itertools.count(1):
             await self.clock.turn()
-            count += 1
-        return count
+            before, asked = asked, self._calls()
+            found += [step] if asked != before else []
+            if self.clock.monotonic() >= end:
+                break
+        return found
+
+    def _calls(self) -> int:
+        return sum(self.runtime.asked.values())
+
+    async def end(self) -> None:
+        """Nothing of it is left, nor of its former lives."""
+        self._reviver.cancel()
+        for life in self._lived:
+            life.kill()
+        await asyncio.gather(self._task, self._reviver, return_exceptions=True)
+        for life in self._lived:
+            life.bury()
+        self._close_files()
 
     def starts(self) -> dict[str, int]:
         """How often each container was started."""
