@@ -27,7 +27,7 @@ def check(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def findings(world: World) -> list[str]:
     done = check(world, "-o", "json")
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == 1 and done.stdout, done.stdout + done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return [str(finding) for finding in document["findings"]]
 
@@ -53,13 +53,18 @@ def test_all_is_well(world: World) -> None:
 
 
 def test_a_firewall_and_forwarding_turned_off_are_named(world: World) -> None:
-    off = "net.ipv4.conf.eth0.forwarding"
+    """Also a rule that drops in a chain that accepts what it says nothing of, as iptables writes it."""
+    off, rule = "net.ipv4.conf.eth0.forwarding", ("FORWARD", "-s", "10.244.0.0/16", "-p", "tcp", "-j", "REJECT")
     world.on(2, "sysctl", "-qw", f"{off}=0")
+    world.on(1, "iptables", "-I", *rule)
     try:
         with dropping(world, 3, "type filter hook forward priority 0; policy drop;"):
             found = findings(world)
     finally:
         world.on(2, "sysctl", "-qw", f"{off}=1")
+        world.on(1, "iptables", "-D", *rule)
+    there = f"chain FORWARD of table ip filter on node {world.names[1]} may drop it: `"
+    assert any(there in text and "ip saddr 10.244.0.0/16" in text and "reject`" in text for text in found), found
     assert f"node {world.names[2]} does not forward packets from eth0: `sysctl -w {off}=1`" in found[0]
     assert f"chain guard of table inet wall on node {world.names[3]} drops what pods send" in found[1]
     assert any(f"pods on node {world.names[1]} to {world.names[3]}: no packet gets through" in text for text in found)
@@ -68,7 +73,9 @@ def test_a_firewall_and_forwarding_turned_off_are_named(world: World) -> None:
 def test_large_packets_that_get_lost_are_named(world: World) -> None:
     with dropping(world, 3, "type filter hook prerouting priority -300;", LARGE_TO_PODS):
         found = findings(world)
-    assert f"large packets from node {world.names[1]} to {world.names[3]} get lost" in found[0], found
+    rule = 'iifname "eth0" ip daddr 10.244.0.0/16 meta length > 1200 drop'
+    assert f"chain guard of table inet wall on node {world.names[3]} may drop it: `{rule}`" in found[0], found
+    assert f"large packets from node {world.names[1]} to {world.names[3]} get lost" in found[1], found
 
 
 def test_a_tunnel_that_cannot_be_made_is_named(world: World) -> None:

@@ -12,6 +12,9 @@ BASE_CHAIN = re.compile(r"type filter hook (forward|input) priority [^;]*; polic
 TABLE = re.compile(r"table (\S+ \S+) \{")
 CHAIN = re.compile(r"chain (\S+) \{")
 OWN_COMMENT = "sampan pods"
+MOST_RULES = 5
+HARMLESS = ("counter packets 0 ", "ct state invalid")
+"""In rules that dropped nothing that was asked here."""
 
 
 def findings(asked: Asked, told: Told, cluster_cidr: str) -> list[str]:
@@ -22,6 +25,8 @@ def findings(asked: Asked, told: Told, cluster_cidr: str) -> list[str]:
         for look in LOOKS:
             found += look(member, facts, asked, cluster_cidr)
     if any(not answer.fine for (_, target), answer in told.answers.items() if target.kind != OUTSIDE):
+        for member in asked.members:
+            found += _suspects(member, told.facts.get(member.node, {}), asked, cluster_cidr)
         found += _unreached(asked, told)
     return found + list(_outside(asked, told))
 
@@ -75,6 +80,20 @@ def _firewall(member: Member, facts: dict[str, str], asked: Asked, cidr: str) ->
         yield (
             f"firewall: chain {chain} of table {table} on node {member.node} drops {use}: accept {cidr} and the nodes' "
             f"addresses there, for example `nft insert rule {table} {chain} {ours} saddr {cidr} accept`"
+        )
+
+
+def _suspects(member: Member, facts: dict[str, str], asked: Asked, cidr: str) -> Iterator[str]:
+    """Rules that drop something: told only where something is lost. One that has counted no packet is none."""
+    ours, other = ("ip", "ip6") if asked.version == 4 else ("ip6", "ip")
+    lines = [line for line in facts.get("drops", "").splitlines() if line.count("|") > 1]
+    for line in lines[:MOST_RULES]:
+        table, chain, rule = (part.strip() for part in line.split("|", 2))
+        if table.startswith(f"{other} ") or any(part in rule for part in HARMLESS):
+            continue
+        yield (
+            f"firewall: a rule in chain {chain} of table {table} on node {member.node} may drop it: `{rule}`: take it "
+            f"out, or accept {ours} addresses of {cidr} and of the nodes before it"
         )
 
 

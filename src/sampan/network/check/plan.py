@@ -80,12 +80,19 @@ SERVE = (
 )
 """What an answering pod runs."""
 
+DROPS = (
+    'chroot /host nft -t list ruleset | awk \'/^table/ {t = $2 " " $3} /^\tchain/ {c = $2} '
+    '/ (drop|reject)/ && !/policy/ && t !~ /sampan-/ && c !~ /^KUBE-/ {print t "|" c "|" $0}\' | head -n 100'
+)
+"""Rules of others that drop something, as `family table|chain|rule`."""
+
 FACTS = {
     "forwarding4": "cd /proc/sys/net/ipv4/conf; grep -l 0 */forwarding",
     "forwarding6": "cd /proc/sys/net/ipv6/conf 2>/dev/null && grep -l 0 all/forwarding",
     "routes4": "chroot /host ip -o route",
     "routes6": "chroot /host ip -o -6 route",
     "chains": "chroot /host nft list chains",
+    "drops": DROPS,
     "iptables4": "chroot /host iptables -w -S FORWARD",
     "iptables6": "chroot /host ip6tables -w -S FORWARD",
     "agent": f"timeout {SECONDS} wget -qO- http://127.0.0.1:10249/statusz; echo",

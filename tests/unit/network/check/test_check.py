@@ -50,6 +50,11 @@ table ip filter {
 \t\ttype filter hook forward priority filter; policy drop;
 \t}
 }"""
+RULES = """sh: nft: no such thing
+ip filter|FORWARD|\t\tip saddr 10.244.0.0/16 counter packets 3 bytes 180 drop
+ip filter|INPUT|\t\ttcp dport 25 counter packets 0 bytes 0 drop
+inet wall|guard|\t\tct state invalid drop
+ip6 wall|guard|\t\tip6 saddr fd00::/16 reject"""
 FINE, NONE, SMALL = Answer(True, True), Answer(False, False), Answer(True, False)
 
 
@@ -62,8 +67,8 @@ def told(**facts: str) -> Told:
     return Told(answers=answers, facts=found)
 
 
-def between(answer: Answer, kinds: str, source: str, target: str) -> Told:
-    made = told()
+def between(answer: Answer, kinds: str, source: str, target: str, **facts: str) -> Told:
+    made = told(**facts)
     for one, other in (kind.split(">") for kind in kinds.split()):
         made.answers[Place(one, source), Place(other, target)] = answer
     return made
@@ -94,6 +99,14 @@ CASES: dict[str, tuple[Told, list[str]]] = {
     "one in which room was made": (
         told(chains=DROPS, iptables4='-A FORWARD -s 10.244.0.0/16 -m comment --comment "sampan pods" -j ACCEPT'),
         ["chain fwd of table inet wall on node a"],
+    ),
+    "rules that drop, where nothing is lost": (told(drops=RULES), []),
+    "a rule that drops what pods send": (
+        between(NONE, f"{POD}>{POD}", "a", "b", drops=RULES),
+        [
+            "chain FORWARD of table ip filter on node a may drop it: `ip saddr 10.244.0.0/16 counter packets 3",
+            "pods on node a to b: no packet",
+        ],
     ),
     "a node cut off": (between(NONE, ALL, "a", "b"), ["nothing gets from node a to b (192.0.2.2)"]),
     "pods cut off": (between(NONE, f"{POD}>{POD} {NODE}>{POD}", "a", "b"), ["pods on node a to b: no packet"]),
