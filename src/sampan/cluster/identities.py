@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from sampan.aio.clock import Clock
-from sampan.client import kubeconfig
-from sampan.cluster import certificates
+from sampan.cluster import certificates, kubeconfigs
 from sampan.cluster.authority import Identity
 from sampan.cluster.errors import ClusterError
-from sampan.cluster.layout import Layout, write_private
 from sampan.cluster.options import Options
 from sampan.cluster.servers.plan import Plan
 
@@ -62,19 +59,5 @@ def _check_own(options: Options) -> None:
 def _kubeconfigs(options: Options) -> None:
     layout = options.layout
     for name in COMPONENTS:
-        _write(layout, options.server, layout.kubeconfigs / f"{name}.kubeconfig", name)
-    _write(layout, options.server, layout.admin_kubeconfig, "admin")
-
-
-def _write(layout: Layout, server: str, path: Path, certificate: str) -> None:
-    text = kubeconfig.render(
-        server=server,
-        ca=(layout.pki / "ca.crt").read_bytes(),
-        cert=(layout.pki / f"{certificate}.crt").read_bytes(),
-        key=(layout.pki / f"{certificate}.key").read_bytes(),
-        user=certificate,
-    )
-    kept = path.read_text() if path.exists() else ""
-    wanted = kubeconfig.renewed(kept, text) if kept else text
-    if wanted != kept:
-        write_private(path, wanted.encode())
+        kubeconfigs.keep(layout, options.server, name, kubeconfigs.of_component(layout, name))
+    kubeconfigs.keep(layout, options.server, "admin", layout.admin_kubeconfig)

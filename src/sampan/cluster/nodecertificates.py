@@ -2,10 +2,10 @@
 
 These are looked at every `LOOK_SECONDS`: the cluster's authorities (`kube-root-ca.crt`; the one for serving is in
 `sampan-node-config`), this node's client certificate, its serving certificate, and that of its network parts, which are
-not the node. What is due, or was signed by
-another than the first of its authorities, is asked for with the present client certificate; the answer goes into the
-same files as on a cluster's first machine, and whoever uses them takes them up (`aio.tls`, `client.transport`). A new
-key lies in `<name>.next.key` until its certificate is there, so that a restart asks for the same one again.
+not the node. What is due, or was signed by another than the first of its authorities, is asked for with the present
+client certificate; the answer goes into the same files as on a cluster's first machine, and whoever uses them takes
+them up (`aio.tls`, `client.transport`). A new key lies in `<name>.next.key` until its certificate is there, so that a
+restart asks for the same one again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from cryptography import x509
 from sampan.aio.clock import Clock
 from sampan.api.errors import ApiError, NotFound
 from sampan.api.kinds import core_v1
-from sampan.client import certificates, kubeconfig
+from sampan.client import certificates
 from sampan.client.certificates import Refused, Unsigned, Wanted
 from sampan.client.errors import ClientError
 from sampan.client.interface import Client
 from sampan.client.renewal import Life
+from sampan.cluster import kubeconfigs
 from sampan.cluster.authority import hosts_of, load_key, pem_of
 from sampan.cluster.certificates import NETWORK_PARTS, node
 from sampan.cluster.errors import ClusterError
@@ -78,18 +79,8 @@ async def obtain(
 def write_kubeconfigs(layout: Layout, server: str) -> None:
     """Of the node and of its network parts, from their certificates and the authorities they believe."""
     for name in (KUBELET, NETWORK_PARTS.file):
-        if not (layout.pki / f"{name}.crt").exists():
-            continue
-        text = kubeconfig.render(
-            server=server,
-            ca=(layout.pki / "ca.crt").read_bytes(),
-            cert=(layout.pki / f"{name}.crt").read_bytes(),
-            key=(layout.pki / f"{name}.key").read_bytes(),
-            user=name,
-        ).encode()
-        path = layout.kubeconfigs / f"{name}.kubeconfig"
-        if not path.exists() or path.read_bytes() != text:
-            write_private(path, text)
+        if (layout.pki / f"{name}.crt").exists():
+            kubeconfigs.keep(layout, server, name, kubeconfigs.of_component(layout, name))
 
 
 def due(
