@@ -54,7 +54,7 @@ async def test_a_deployment_and_its_rollout_cost_less_than_upstreams_least(repli
 
     await w.settle(20)
     w.api.actions.clear()
-    w.api.change(apps_v1.Deployment, "web", "a", _another)
+    w.api.change(apps_v1.Deployment, "web", "a", another)
     rolled = await writes_until_complete(w)
     await w.stop()
     task.cancel()
@@ -63,6 +63,6 @@ async def test_a_deployment_and_its_rollout_cost_less_than_upstreams_least(repli
     assert rolled < UPSTREAM["rolled"](replicas)
 
 
-def _another(found: Any) -> None:
+def another(found: Any) -> None:
     found.spec.template.spec.containers[0].image = "sample:2"
     found.metadata.generation += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +15,22 @@ from sampan.api.errors import AlreadyExists, ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import from_label_selector
 from sampan.client.cache import key_of
-from sampan.controllers import ownership
+from sampan.controllers import conditions, joining, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
 from sampan.controllers.deployment import progress, revisions, sizes
 from sampan.controllers.deployment.decide import Decision, decide
-from sampan.controllers.pods import ENDED, phase
+from sampan.controllers.pods import ENDED, is_active, phase
 from sampan.controllers.reconciler import Controller, Permanent, sooner
 from sampan.controllers.replicaset.controller import NEWS, by_uid, namespace_ends
+from sampan.controllers.telling import MOMENT
 
 log = logging.getLogger(__name__)
 
-STEP_SECONDS = 1.0
-STEP_SECONDS_PER_POD = 1 / 100
-STEP_MOST_SECONDS = 30.0
+MAKING_SECONDS = 1.0
+MAKING_SECONDS_PER_POD = 1 / 100
+MAKING_MOST_SECONDS = 30.0
+"""What a step may take until its pods are made and deleted, before the next small one is taken all the same."""
 
 
 class DeploymentController(Controller):
@@ -87,21 +90,29 @@ class DeploymentController(Controller):
         own = self.sets.index("controller", deployment.metadata.uid)
         orphans = self.sets.index("orphans", deployment.metadata.namespace)
         sets = await claimed(self.client, self.write, deployment, selector, [*own, *orphans])
-        decision = self._in_large_steps(deployment, decide(deployment, sets, self._pods_run, self.clock.now()))
+        decision = decide(deployment, sets, self._pods_run, self.clock.now())
+        if decision.minor:
+            decision = self._in_large_steps(deployment, sets, decision)
         return await self._carry_out(deployment, decision)
 
-    def _in_large_steps(self, deployment: Any, decision: Decision) -> Decision:
+    def _in_large_steps(self, deployment: Any, sets: Sequence[Any], decision: Decision) -> Decision:
         """Without a small step that comes soon after another: each costs writes and Events, and more will join it."""
-        left = self._stepped.left(deployment.metadata.uid)
-        if decision.minor and left:
-            again = sooner(left, decision.look_again)
-            return dataclasses.replace(decision, resize=[], notes=[], look_again=again)
-        if decision.resize:
-            pods = crowd(deployment)
-            self._stepped.note(
-                deployment.metadata.uid, min(STEP_SECONDS + pods * STEP_SECONDS_PER_POD, STEP_MOST_SECONDS)
-            )
-        return decision
+        pods = crowd(deployment)
+        made = [list(self.pods.index("controller", one.metadata.uid)) for one in sets]
+        start = joining.start_seconds(itertools.chain.from_iterable(made)) + (deployment.spec.minReadySeconds or 0)
+        pause = joining.pause(pods, start)
+        left = pause - self._since_step(deployment)
+        if left < MOMENT and not all(map(_carried_out, sets, made)):
+            making = min(MAKING_SECONDS + pods * MAKING_SECONDS_PER_POD, MAKING_MOST_SECONDS)
+            left = min(making - self._since_step(deployment), pause)
+        if left < MOMENT:
+            return decision
+        again = sooner(left, decision.look_again)
+        return dataclasses.replace(decision, resize=[], notes=[], look_again=again)
+
+    def _since_step(self, deployment: Any) -> float:
+        """Seconds, or the longest that matters."""
+        return MAKING_MOST_SECONDS - self._stepped.left(deployment.metadata.uid)
 
     def _pods_run(self, sets: Sequence[Any]) -> bool:
         pods = (pod for one in sets for pod in self.pods.index("controller", one.metadata.uid))
@@ -110,6 +121,8 @@ class DeploymentController(Controller):
     async def _carry_out(self, deployment: Any, decision: Decision) -> float | None:
         if decision.create is not None and not await self._create(deployment, decision):
             return 0.0
+        if decision.resize:
+            self._stepped.note(deployment.metadata.uid, MAKING_MOST_SECONDS)
         for one, patch in decision.resize:
             await self.write.patch(one, patch)
         for note in decision.notes:
@@ -128,7 +141,7 @@ class DeploymentController(Controller):
         annotations = {**(deployment.metadata.annotations or {}), revisions.REVISION: decision.revision}
         metadata = msgspec.structs.replace(deployment.metadata, annotations=annotations)
         await self.write.update_status(msgspec.structs.replace(deployment, metadata=metadata, status=decision.status))
-        self.status.hold(deployment, pods=crowd(deployment))
+        self.status.hold(deployment)
 
     async def _create(self, deployment: Any, decision: Decision) -> bool:
         """Makes the new set; False when its name was taken and the next try will use another."""
@@ -162,6 +175,12 @@ class DeploymentController(Controller):
         log.info("hash collision deployment=%s count=%d", key_of(deployment), collisions)
         await self.status.put(deployment, msgspec.structs.replace(status, collisionCount=collisions))
         return False
+
+
+def _carried_out(one: Any, pods: Sequence[Any]) -> bool:
+    """Whether a set has as many pods as it was last told to have, or cannot."""
+    failed = conditions.find(one.status.conditions if one.status else None, "ReplicaFailure")
+    return failed is not None or sum(map(is_active, pods)) == one.spec.replicas
 
 
 def crowd(deployment: Any) -> int:

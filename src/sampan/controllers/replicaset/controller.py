@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from sampan.api.errors import ApiError
 from sampan.api.kinds import apps_v1, core_v1
 from sampan.api.selectors import Selector, from_label_selector, from_labels
 from sampan.client.cache import key_of
-from sampan.controllers import batches, ownership
+from sampan.controllers import batches, joining, ownership
 from sampan.controllers.claiming import claimed
 from sampan.controllers.context import Context
-from sampan.controllers.pods import from_template
+from sampan.controllers.pods import from_template, is_active
 from sampan.controllers.reconciler import Controller, sooner
 from sampan.controllers.replicaset import decide
 
@@ -67,7 +68,10 @@ class ReplicaSetController(Controller):
         status = decide.status(owner, pods, _reason(plan, failure), now)
         done = decide.settled(owner, status) and not decide.settled(owner, owner.status)
         alone = ownership.controller_of(owner) is None
-        untold = await self.status.tell(owner, status, pods=decide.crowd(owner), done=done, share=NEWS, alone=alone)
+        if plan.create and not alone:
+            self.status.hold(owner)
+        crowd, every = decide.crowd(owner), self._awaited(owner, pods)
+        untold = await self.status.tell(owner, status, pods=crowd, done=done, share=NEWS, alone=alone, every=every)
         if failure is not None:
             raise failure
         if plan.create == decide.BURST or len(plan.delete) == decide.BURST:
@@ -86,15 +90,26 @@ class ReplicaSetController(Controller):
 
     def _related(self, owner: Any) -> list[Any]:
         """The active pods of all sets with the same controller, this one's among them."""
+        return [pod for one in self._siblings(owner) for pod in self.pods.index("controller", one.metadata.uid)]
+
+    def _siblings(self, owner: Any) -> Iterable[Any]:
+        """The sets with the same controller, this one among them."""
         reference = ownership.controller_of(owner)
-        siblings = self.owners.index("controller", reference.uid) if reference is not None else [owner]
-        return [pod for sibling in siblings for pod in self.pods.index("controller", sibling.metadata.uid)]
+        return self.owners.index("controller", reference.uid) if reference is not None else [owner]
 
     async def _carry_out(self, owner: Any, plan: decide.Plan) -> BaseException | None:
         if plan.create:
             _, failure = await batches.slow_start(plan.create, lambda: self._create(owner))
             return None if namespace_ends(failure) else failure
         return await batches.at_once(plan.delete, lambda pod: self._delete(owner, pod))
+
+    def _awaited(self, owner: Any, pods: list[Any]) -> float | None:
+        """Seconds between two statuses that a rollout waits for; None where none does, or pods have yet to be made."""
+        siblings = self._siblings(owner)
+        rolls = sum(decide.desired(sibling) > 0 for sibling in siblings) > 1
+        if not rolls or sum(map(is_active, pods)) != decide.desired(owner):
+            return None
+        return joining.pause(decide.crowd(owner), joining.start_seconds(pods) + (owner.spec.minReadySeconds or 0))
 
     async def _create(self, owner: Any) -> None:
         try:
