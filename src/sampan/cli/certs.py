@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from sampan.aio.clock import SystemClock, timestamp
+from sampan.aio.loglines import visible
 from sampan.cli.settings import DATA_DIR, existing
 from sampan.cli.status import age
 
@@ -74,7 +75,7 @@ def table(rows: list[Row], title: str) -> str:
     cells = [[r.name, r.user, r.signer, timestamp(r.end), age(r.left) if r.left > 0 else "-", r.state] for r in rows]
     widths = [max(len(line[column]) for line in [head, *cells]) for column in range(len(head))]
     lines = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in [head, *cells])
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(visible(line.rstrip()) for line in lines)
 
 
 @command.command("renew")

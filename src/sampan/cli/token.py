@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from sampan.aio.clock import SystemClock, timestamp
+from sampan.aio.loglines import visible
 from sampan.cli.settings import DATA_DIR, as_seconds, existing
 from sampan.client.errors import ClientError
 from sampan.client.rest import RestClient
 from sampan.cluster.errors import ClusterError
 from sampan.cluster.options import Options
+
+if TYPE_CHECKING:
+    from sampan.cluster.tokens import Listed
 
 
 @click.group("token")
@@ -72,10 +77,16 @@ def show(data_dir: str) -> None:
         found.extend(await tokens.listed(client))
 
     run(existing(data_dir), look)
-    click.echo(f"{'ID':<8}{'ENDS':<22}{'FOR':<26}DESCRIPTION")
+    click.echo(listing(found))
+
+
+def listing(found: Sequence[Listed]) -> str:
+    """A line each, as a terminal may show it: what is said of a token is somebody's text."""
+    lines = [f"{'ID':<8}{'ENDS':<22}{'FOR':<26}DESCRIPTION"]
     for each in found:
         end = "never" if each.end is None else timestamp(each.end)
-        click.echo(f"{each.id:<8}{end:<22}{','.join(each.usages):<26}{each.description}".rstrip())
+        lines.append(visible(f"{each.id:<8}{end:<22}{','.join(each.usages):<26}{each.description}".rstrip()))
+    return "\n".join(lines)
 
 
 @command.command("delete")

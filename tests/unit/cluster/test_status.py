@@ -7,10 +7,13 @@ from typing import Any
 from click.testing import CliRunner
 
 from sampan.api.kinds import core_v1, meta_v1
+from sampan.cli import certs, token
 from sampan.cli import status as page
 from sampan.cli.main import VERBS, sampan
 from sampan.cluster import status
+from sampan.cluster.inspection import Row
 from sampan.cluster.status import Process, Status
+from sampan.cluster.tokens import Listed
 
 
 def made(phase: str, *conditions: Any, containers: list[Any] | None = None) -> status.Pod:
@@ -79,9 +82,21 @@ def test_every_command_has_help_with_an_example() -> None:
         assert "Example" in shown.output or "Commands:" in shown.output, verb
 
 
+FORGED = "fine\x1b[2J\x1b]0;owned\x07\x9b31m\nAll is well."
+
+
+def test_cve_2021_25743_nor_does_what_is_said_of_tokens_and_certificates() -> None:
+    tokens = token.listing([Listed(id="abcdef", end=None, usages=("signing",), description=FORGED)])
+    row = Row(name="kubelet", user=FORGED, signer="ca", end=0.0, left=0.0)
+    for text in (tokens, certs.table([row], "CERTIFICATE")):
+        assert "fine\\x1b[2J" in text
+        assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text.replace("\n", ""))
+        assert len(text.splitlines()) == 2
+
+
 def test_cve_2021_25743_what_others_wrote_moves_no_cursor() -> None:
     """Messages of events and conditions are anybody's: an escape sequence in one could hide the lines around it."""
-    forged = "fine\x1b[2J\x1b]0;owned\x07\x9b31m\nAll is well."
+    forged = FORGED
     shown = Status(server="https://x", processes=[Process(name="agent", pid=7)], warnings=[forged])
     shown.nodes = [status.Node("n", "192.0.2.2", False, forged, "v1", forged)]
     shown.pods = [made("Pending", containers=[waiting("ErrImagePull", forged)])]
