@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
+
+from sampan.kubelet.restarts import CrashBackoff
 
 from .harness import FastClock, Machine, Node, eventually, running_node
 
@@ -97,37 +102,46 @@ async def test_a_crashing_container_backs_off(node: Node) -> None:
     assert node.phase() == "Running"
 
 
-async def test_back_off_by_upstreams_times(machine: Machine) -> None:
-    """Of a container that crashes and of an image that cannot be pulled: 10 s, and twice as long each time. The node's
-    clock runs thirty times as fast."""
-    async with running_node(Node(machine, FastClock(30.0))) as node:
-        node.pod("crashes", containers=[shell("exit 7")])
-        node.pod("lacks", containers=[{"name": "c", "image": "127.0.0.1:1/no/such:1"}])
-        waits: list[str] = []
-        pulls: list[float] = []
+async def test_pulls_back_off_by_upstreams_times(machine: Machine) -> None:
+    """10 s, and twice as long each time. The node's clock runs thirty times as fast."""
+    node, asked = Node(machine, FastClock(30.0)), list[float]()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(node.clock.monotonic())
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, running_node(node):
+        node.pod(containers=[{"name": "c", "image": f"127.0.0.1:{port}/no/such:1"}])
+        await eventually(lambda: len(pulls(asked)) >= 4, about=lambda: asked)
+        gaps = [later - sooner for sooner, later in itertools.pairwise(pulls(asked))]
+        assert all(least <= gap < least + 30.0 for gap, least in zip(gaps, (9.0, 19.0, 39.0), strict=False)), gaps
+
+
+def pulls(asked: Sequence[float]) -> list[float]:
+    """When each began: the runtime asks several times for one."""
+    return [time for before, time in itertools.pairwise([-100.0, *asked]) if time - before > 6.0]
+
+
+async def test_crashes_back_off_twice_as_long_each_time(machine: Machine) -> None:
+    """The first time at once, then from half a second here, up to two."""
+    node = Node(machine)
+    node.config = replace(node.config, crash_backoff=CrashBackoff(base=0.5, cap=2.0))
+    async with running_node(node):
+        node.pod(containers=[shell("date +%s.%N; exit 7")])
+        starts: dict[int, float] = {}
 
         def looked() -> bool:
-            waits.extend(w for w in (waiting_for(node, "crashes"),) if w and w not in waits)
-            if reason_of(node, "lacks") == "ErrImagePull" and not (pulls and just_now(node, pulls[-1])):
-                pulls.append(node.clock.monotonic())
-            return len(waits) >= 3 and len(pulls) >= 4
+            status = node.container()
+            if status is not None and (status.state.running or status.lastState.terminated):
+                starts.setdefault(status.restartCount, node.clock.monotonic())
+            return len(starts) > 4
 
-        await eventually(looked, seconds=40)
-        assert [wait.split()[1] for wait in waits] == ["10s", "20s", "40s"]
-        assert node.container(pod="crashes").restartCount == 3
-        for (sooner, later), least in zip(itertools.pairwise(pulls), (10.0, 20.0, 40.0), strict=False):
-            assert least * 0.7 < later - sooner < least + 30.0
-
-
-def just_now(node: Node, moment: float) -> bool:
-    """Whether it is still the same failure that shows."""
-    return node.clock.monotonic() - moment < 6.0
-
-
-def waiting_for(node: Node, pod: str) -> str:
-    status = node.container(pod=pod)
-    state = status.state.waiting if status is not None else None
-    return state.message if state is not None and state.reason == "CrashLoopBackOff" else ""
+        await eventually(looked, about=lambda: starts)
+        gaps = [starts[number + 1] - starts[number] for number in (1, 2, 3)]
+        assert all(gap > least for gap, least in zip(gaps, (0.4, 0.9, 1.9), strict=True)), gaps
+        assert max(gaps) < 10.0, gaps
 
 
 def reason_of(node: Node, pod: str = "p") -> str | None:
