@@ -140,10 +140,10 @@ def _nothing(parts: Sequence[Shape]) -> Costs:
 
 
 def _plus(parts: Sequence[Shape]) -> Costs:
-    """Texts are copied whole, lists item by item, numbers added."""
+    """Texts are copied whole, lists item by item, numbers added. With a text only a text goes."""
     one, other = parts
     length, total = one.length + other.length, one.total + other.total
-    is_text = one.item == other.item == CHARACTER
+    is_text = CHARACTER in (one.item, other.item)
     items = [part.any() for part in parts if part.length]
     number = None if one.number is None or other.number is None else one.number + other.number
     made = Shape(length, total, CHARACTER if is_text else widest(items), number=number)
@@ -156,7 +156,7 @@ def _same(parts: Sequence[Shape]) -> Costs:
 
 def _in(parts: Sequence[Shape]) -> Costs:
     wanted, place = parts
-    return place.length * (1 + 0.1 * min(wanted.total, place.any().total)), SCALAR
+    return place.length * (0.2 + 0.02 * min(wanted.total, place.any().total)), SCALAR
 
 
 def _choice(parts: Sequence[Shape]) -> Costs:
