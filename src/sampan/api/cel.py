@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+
+from sampan.api.remembered import remembered
 
 TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -76,7 +77,7 @@ def is_identifier(text: str) -> bool:
     return bool(IDENTIFIER.fullmatch(text)) and text not in RESERVED | LITERALS | {"in"}
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def check(text: str, names: frozenset[str]) -> str | None:
     """What is wrong with an expression that may use the variables `names`; None when nothing is."""
     try:

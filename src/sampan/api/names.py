@@ -6,7 +6,8 @@ Source: API concepts, "Object names and IDs"; RFC 1035, RFC 1123.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from sampan.api.remembered import remembered
 
 LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
@@ -58,25 +59,25 @@ VALUE_FORM = (
 )
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def label(text: str) -> tuple[str, ...]:
     """RFC 1123 label: at most 63 of `a-z0-9-`."""
     return _checked(text, LABEL_LENGTH, _LABEL, LABEL_FORM)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def subdomain(text: str) -> tuple[str, ...]:
     """RFC 1123 subdomain: labels joined by dots, at most 253 bytes."""
     return _checked(text, SUBDOMAIN_LENGTH, _SUBDOMAIN, SUBDOMAIN_FORM)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def label_1035(text: str) -> tuple[str, ...]:
     """RFC 1035 label: as RFC 1123's but beginning with a letter."""
     return _checked(text, LABEL_LENGTH, _LABEL_1035, LABEL_1035_FORM)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def qualified(text: str) -> tuple[str, ...]:
     """A label key: `[prefix/]name`, the prefix a subdomain, the name at most 63 characters."""
     prefix, slash, name = text.rpartition("/")
@@ -96,13 +97,13 @@ def qualified(text: str) -> tuple[str, ...]:
     return tuple(wrong)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def label_value(text: str) -> tuple[str, ...]:
     """A label's value: empty, or at most 63 of `A-Za-z0-9-_.` beginning and ending alphanumerically."""
     return _checked(text, LABEL_LENGTH, _VALUE, VALUE_FORM, "bytes")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def path_segment(text: str) -> tuple[str, ...]:
     """A name that may stand in a URL path, the loosest rule there is."""
     if text in (".", ".."):
@@ -110,7 +111,7 @@ def path_segment(text: str) -> tuple[str, ...]:
     return tuple(f"may not contain '{c}'" for c in "/%" if c in text)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def config_key(text: str) -> tuple[str, ...]:
     """A key of a ConfigMap or Secret."""
     wrong = [] if len(text) <= SUBDOMAIN_LENGTH else [too_long(SUBDOMAIN_LENGTH, "characters")]
@@ -126,7 +127,7 @@ def config_key(text: str) -> tuple[str, ...]:
     return tuple(wrong)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def port_name(text: str) -> tuple[str, ...]:
     """An IANA service name, as a port has: at most 15 of `a-z0-9-` with a letter (RFC 6335)."""
     wrong: list[str] = []
@@ -143,7 +144,7 @@ def port_name(text: str) -> tuple[str, ...]:
     return tuple(wrong)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def environment_name(text: str) -> tuple[str, ...]:
     """An environment variable's name: printable ASCII but `=` (KEP-4369)."""
     if _ENV_NAME.fullmatch(text):

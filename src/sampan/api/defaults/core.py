@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import re
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from sampan.api.kinds import core_v1
+from sampan.api.remembered import remembered
 
 FILE_MODE = 0o644
 TCP = {"protocol": "TCP"}
@@ -135,7 +135,7 @@ def container(o: Any) -> None:
         o.imagePullPolicy = pull_policy(o.image or "")
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def pull_policy(image: str) -> str:
     """Always for the tag `latest`, given or meant; IfNotPresent for any other, a digest, or what is no image."""
     match = IMAGE.fullmatch(image)

@@ -76,12 +76,25 @@ def texts(meta: Any, errors: Errors, path: str) -> None:
         managed_fields(meta.managedFields, errors, f"{path}.managedFields")
 
 
+_faultless: set[tuple[str, str]] = set()
+"""Labels as they may be: most are seen again and again, and none is long."""
+REMEMBERED = 4096
+
+
 def labels(values: Mapping[str, str], errors: Errors, path: str) -> None:
-    for key, value in values.items():
+    for label in values.items():
+        if label in _faultless:
+            continue
+        key, value = label
+        before = len(errors)
         if wrong := qualified(key):
             errors.extend(each_invalid(path, key, wrong))
         if wrong := label_value(value or ""):
             errors.extend(each_invalid(path, value or "", wrong))
+        if len(errors) == before:
+            if len(_faultless) >= REMEMBERED:
+                _faultless.clear()
+            _faultless.add(label)
 
 
 def annotation_map(values: Mapping[str, str], errors: Errors, path: str) -> None:

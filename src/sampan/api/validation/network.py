@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
 from typing import Any
 
 from sampan.api.errors import FieldError
 from sampan.api.names import port_name
+from sampan.api.remembered import remembered
 from sampan.api.validation.problems import each_invalid, invalid, not_supported, required
 
 Errors = list[FieldError]
@@ -22,7 +22,7 @@ PORT_RANGE = "must be between 1 and 65535, inclusive"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def parse_address(text: str) -> Any:
     """An IPv4Address or IPv6Address (no zone), None when the text is neither."""
     try:
@@ -31,7 +31,7 @@ def parse_address(text: str) -> Any:
         return None
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse_network(text: str) -> Any:
     """An IPv4Interface or IPv6Interface, None when the text is no CIDR."""
     _, slash, length = text.partition("/")
@@ -43,7 +43,7 @@ def parse_network(text: str) -> Any:
         return None
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def address_problem(text: str) -> str:
     """What is wrong with an address; empty when nothing is."""
     parsed = parse_address(text)
@@ -52,7 +52,7 @@ def address_problem(text: str) -> str:
     return MAPPED if parsed.version == 6 and parsed.ipv4_mapped is not None else ""
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def network_problem(text: str) -> str:
     """What is wrong with a CIDR; empty when nothing is."""
     parsed = parse_network(text)

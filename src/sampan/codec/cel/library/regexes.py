@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
+from sampan.api.remembered import remembered
 from sampan.codec.cel.library.function import Function
 
 REMEMBERED = 256
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered(REMEMBERED)
 def _compiled(pattern: str) -> Any:
     import re2
 
