@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,18 @@ UNSCHEDULABLE = "Unschedulable"
 SCHEDULER_ERROR = "SchedulerError"
 
 
+GONE = (404, 409)
+"""The pod does not exist, or only a namesake does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """`then` is done once it is written, unless the pod is gone or somebody else's by then."""
+
     reason: str
     message: str
     nominated: str
+    then: Callable[[], None] = lambda: None
 
 
 class Reporter:
@@ -47,20 +55,29 @@ class Reporter:
         self._latest: dict[str, Verdict] = {}
 
     def failed(
-        self, pod: PodRecord, message: str, *, reason: str = UNSCHEDULABLE, nominated: str | None = None
+        self,
+        pod: PodRecord,
+        message: str,
+        *,
+        reason: str = UNSCHEDULABLE,
+        nominated: str | None = None,
+        then: Callable[[], None] = lambda: None,
     ) -> None:
         """A pod was not placed; `nominated` is the node that room is made on, "" to take a nomination back, None to
-        leave it."""
+        leave it; `then` is done once all this can be read."""
         self._recorder.event(pod.reference(), "Warning", "FailedScheduling", message)
         if nominated is None:
             nominated = pod.nominated
         if pod.told == message and pod.nominated == nominated:
+            then()
             return
         pod.told = message
         pod.nominated = nominated
-        waiting = pod.uid in self._latest
-        self._latest[pod.uid] = Verdict(reason, message, nominated)
-        if not waiting:
+        waiting = self._latest.get(pod.uid)
+        self._latest[pod.uid] = Verdict(reason, message, nominated, then)
+        if waiting is not None:
+            waiting.then()
+        else:
             self._outbox.put(lambda: self._write(pod))
 
     async def _write(self, pod: PodRecord) -> None:
@@ -75,14 +92,18 @@ class Reporter:
                 await self._client.patch(
                     core_v1.Pod, pod.name, pod.namespace, patch, type="strategic", subresource="status"
                 )
-                return
             except ApiError as error:
                 log.info("condition not written pod=%s error=%s", pod.key, error)
+                if error.code not in GONE:
+                    verdict.then()
                 return
             except ClientError as error:
                 failures += 1
                 log.warning("condition not written pod=%s failures=%d error=%s", pod.key, failures, error)
                 await self._clock.sleep(self._backoff.delay(failures))
+            else:
+                verdict.then()
+                return
 
     def _patch(self, pod: PodRecord, verdict: Verdict) -> dict[str, Any]:
         condition = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -268,10 +268,14 @@ class Scheduler:
         log.info("preempting pod=%s node=%s victims=%s", pod.key, node, [victim.key for victim in running])
         self.metrics.preempted(len(running))
         self.book.hold(pod, node, "nominated")
-        self._reporter.failed(pod, refused.message, nominated=node)
         self.queue.park_alone(pod)
-        for victim in running:
-            if not victim.terminating:
+        victims = [victim for victim in running if not victim.terminating]
+        self._reporter.failed(pod, refused.message, nominated=node, then=partial(self._evict, victims, pod, node))
+
+    def _evict(self, victims: Sequence[PodRecord], pod: PodRecord, node: str) -> None:
+        """Done once the nomination can be read: a scheduler that is started anew does not make room elsewhere too."""
+        if pod.hold == "nominated" and pod.node == node:
+            for victim in victims:
                 self._bindings.put(partial(self._binder.evict, victim, pod, node))
 
     def _bound(self, pod: PodRecord) -> None:

@@ -58,7 +58,7 @@ class Life:
         self.died = asyncio.Event()
         self.fatal = fatal
         self._times: Counter[Place] = Counter()
-        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._tasks: dict[asyncio.Task[Any], Coroutine[Any, Any, Any]] = {}
         self._bodies: list[Coroutine[Any, Any, Any]] = []
 
     def start(self, work: Callable[[], Coroutine[Any, Any, Any]], *, name: str) -> asyncio.Task[Any]:
@@ -73,6 +73,7 @@ class Life:
     def kill(self) -> None:
         """Ends it where it stands. Its tasks count as cancelled."""
         self.died.set()
+        self._bodies += self._tasks.values()
         for task in list(self._tasks):
             task.cancel()
 
@@ -96,7 +97,9 @@ class Life:
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, body: Any, context: Context | None) -> asyncio.Task[Any]:
         task = asyncio.Task(_Mortal(body, self), loop=loop, context=context)
-        self._tasks[task] = None
+        if self.died.is_set():
+            body.close()
+        self._tasks[task] = body
         task.add_done_callback(lambda ended: self._tasks.pop(ended, None), context=Context())
         return task
 
@@ -129,19 +132,15 @@ class _Mortal(Coroutine[Any, Any, Any]):
     def _step(self, step: Callable[..., Any], *value: Any) -> Any:
         life = self._life
         if life.died.is_set():
-            self._stop()
+            raise asyncio.CancelledError
         try:
             awaited = step(*value)
         finally:
             if not life.died.is_set():
                 life._passed(self._body)
         if life.died.is_set():
-            self._stop()
+            raise asyncio.CancelledError
         return awaited
-
-    def _stop(self) -> None:
-        self._life._bodies.append(self._body)
-        raise asyncio.CancelledError
 
     def close(self) -> None:
         self._body.close()
