@@ -87,8 +87,14 @@ def test_nothing_secret_is_told_at_level_metadata(world: Any) -> None:
     world.api.make("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "told"}})
     told = event(world, "POST", "/api/v1/namespaces/default/serviceaccounts/told/token", {"spec": {}})
     assert told["annotations"]["authentication.kubernetes.io/issued-credential-id"].startswith("JTI=")
+    made = event(world, "POST", SECRETS, {"metadata": {"name": "quiet"}, "stringData": {"password": "hidden"}})
+    changed = event(world, "PUT", f"{SECRETS}/quiet", {"metadata": {"name": "quiet"}, "stringData": {"p": "hidden"}})
+    gone = event(world, "DELETE", f"{SECRETS}/quiet")
+    for one in (told, made, changed, gone):
+        assert one["level"] == "Metadata"
+        assert {"requestObject", "responseObject"}.isdisjoint(one)
     text = world.log.read_text()
-    assert "hidden" not in text
+    assert "hidden" not in text and "aGlkZGVu" not in text
     assert "eyJhbGciOi" not in text
     assert "admin-token" not in text
 
