@@ -14,17 +14,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 LONGEST = 512
 """Characters: twice the longest name there is."""
-Function = Callable[Concatenate[str, P], T]
+Text = TypeVar("Text", str, bytes)
+Function = Callable[Concatenate[Text, P], T]
 
 
-def remembered(most: int) -> Callable[[Function[P, T]], Function[P, T]]:
+def remembered(most: int) -> Callable[[Function[Text, P, T]], Function[Text, P, T]]:
     """For a function of a text (and of more that has a hash) that gives the same for the same; keeps `most` answers."""
 
-    def decorate(function: Function[P, T]) -> Function[P, T]:
+    def decorate(function: Function[Text, P, T]) -> Function[Text, P, T]:
         known = lru_cache(maxsize=most)(function)
 
         @wraps(function)
-        def found(text: str, *rest: P.args, **named: P.kwargs) -> T:
+        def found(text: Text, *rest: P.args, **named: P.kwargs) -> T:
             return (known if len(text) <= LONGEST else function)(text, *rest, **named)
 
         return found

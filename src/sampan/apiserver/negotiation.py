@@ -6,10 +6,10 @@ Forms of answers: the object itself, a `Table` of columns (KEP-571, API concepts
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from sampan.api.errors import NotAcceptable, UnsupportedMediaType
+from sampan.api.remembered import remembered
 
 JSON = b"application/json"
 YAML = b"application/yaml"
@@ -37,7 +37,7 @@ PLAIN = Form()
 FORMATS = {"application/json": JSON, "*/*": JSON, "application/*": JSON, "application/yaml": YAML}
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def accepted(accept: bytes) -> Form:
     """The first clause of highest quality that can be served.
 

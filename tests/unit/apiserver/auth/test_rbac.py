@@ -15,7 +15,7 @@ from sampan.api.kinds import meta_v1, rbac_v1
 from sampan.api.registry import builtin
 from sampan.apiserver.auth.authorizer import Attributes, Decision
 from sampan.apiserver.auth.rbac import escalation, reconcile
-from sampan.apiserver.auth.rbac.authorizer import RbacAuthorizer
+from sampan.apiserver.auth.rbac.authorizer import LONGEST, RbacAuthorizer
 from sampan.apiserver.auth.rbac.defaults.objects import everything
 from sampan.apiserver.auth.rbac.index import Index
 from sampan.apiserver.auth.rbac.rule import PolicyRule, Rule
@@ -109,6 +109,15 @@ def test_what_is_remembered_for_all_names_is_so_for_all(order: list[str]) -> Non
         assert authorizer.decide(EVE, asked("delete", "nodes", name=name))[0] is Decision.NO_OPINION
     role(index, {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}, name="one")
     assert all(authorizer.decide(EVE, asked("get", "pods", name=n))[0] is Decision.ALLOW for n in order)
+
+
+def test_long_questions_are_answered_and_not_remembered() -> None:
+    """Who may do nothing can still ask about the longest of names and paths, sixty thousand times."""
+    authorizer = RbacAuthorizer(Index())
+    for number in range(3):
+        question = Attributes("get", path=f"/{'x' * LONGEST}{number}")
+        assert authorizer.decide(EVE, question)[0] is Decision.NO_OPINION
+    assert authorizer.remembered == 0
 
 
 def test_a_thousand_objects_are_remembered_as_one() -> None:

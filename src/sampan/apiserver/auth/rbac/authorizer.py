@@ -10,6 +10,8 @@ from sampan.apiserver.auth.rbac.rule import Rule
 from sampan.apiserver.auth.user import User
 
 REMEMBERED = 65_536
+LONGEST = 4096
+"""Characters of a question whose answer is kept: anybody may ask about the longest of names and paths."""
 Answer = tuple[Decision, str]
 
 
@@ -56,7 +58,8 @@ class RbacAuthorizer:
                 answer = Decision.ALLOW, grant.words
                 break
         answer = answer or (Decision.NO_OPINION, _told(missing))
-        self._decided[(place, attributes.name) if named else place] = answer
+        if sum(map(len, (user.name, *user.groups, *attributes[:-2]))) <= LONGEST:
+            self._decided[(place, attributes.name) if named else place] = answer
         return answer
 
     def rules(self, user: User, namespace: str) -> Iterator[Rule]:
