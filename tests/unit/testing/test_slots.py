@@ -50,3 +50,13 @@ def test_an_index_that_is_done_is_not_done_again() -> None:
     assert slots.problems == []
     slots.see(stored("core/pods/a/p1", owned("Job", "p1", "Pending", **{INDEX: "0"})))
     assert len(slots.problems) == 1
+
+
+def test_a_node_has_room_for_two_of_a_daemonset_that_surges() -> None:
+    slots = Slots()
+    surging = {"updateStrategy": {"rollingUpdate": {"maxSurge": "10%"}}}
+    slots.see(stored("apps/daemonsets/a/agent", {"metadata": {"uid": "u"}, "spec": surging}))
+    for number in range(3):
+        assert slots.problems == []
+        slots.see(stored(f"core/pods/a/p{number}", owned("DaemonSet", f"p{number}")))
+    assert len(slots.problems) == 1

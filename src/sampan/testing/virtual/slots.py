@@ -17,7 +17,7 @@ from sampan.store.interface import Event
 ENDED = ("Succeeded", "Failed")
 INDEX = "batch.kubernetes.io/job-completion-index"
 MINUTE = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-COUNTED = ("ReplicaSet", "ReplicationController", "DaemonSet")
+COUNTED = ("ReplicaSet", "ReplicationController")
 Slot = tuple[str, ...]
 
 
@@ -30,6 +30,7 @@ class Slots:
         self._taken: Counter[Slot] = Counter()
         self._done: set[Slot] = set()
         self._asked: Counter[str] = Counter()
+        self._surging: set[str] = set()
 
     def see(self, event: Event) -> None:
         place = keys.split(event.key)
@@ -39,7 +40,8 @@ class Slots:
             self._asked[uid] = max(self._asked[uid], obj["spec"].get("replicas", 1))
         elif place.plural == "daemonsets" and event.value is not None:
             obj = msgspec.json.decode(event.value)
-            self._asked[obj["metadata"]["uid"]] = 1 + _surges(obj)
+            if _surges(obj):
+                self._surging.add(obj["metadata"]["uid"])
         elif place.plural in ("pods", "jobs"):
             self._object(event, msgspec.json.decode(event.value) if event.value is not None else None)
 
@@ -60,7 +62,7 @@ class Slots:
             self._created(event.key, slot)
 
     def _created(self, key: str, slot: Slot) -> None:
-        room = self._asked.get(slot[1], 1) if slot[0] in COUNTED else 1
+        room = self._asked[slot[1]] if slot[0] in COUNTED else 1 + (slot[0] == "DaemonSet" and slot[1] in self._surging)
         if self._taken[slot] > room:
             self.problems.append(f"{key} was created for {' '.join(slot)}, which had {self._taken[slot] - 1} already")
         if slot in self._done:
