@@ -27,6 +27,10 @@ async def test_a_pod_starts_logs_and_goes(node: Node) -> None:
     status = await node.running()
     assert status.podIP.startswith(node.machine.subnet)
     assert status.qosClass == "BestEffort"
+    shown = {condition.type: condition.status for condition in status.conditions}
+    assert shown.pop("PodScheduled", "True") == "True", "the scheduler's, where there is one"
+    kinds = ("PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
+    assert shown == dict.fromkeys(kinds, "True")
     await eventually_logs(node, "hello\n")
     assert any(event.startswith("Started:") for event in node.events())
     uid = node.get().metadata.uid

@@ -22,6 +22,7 @@ from sampan.cri import registries
 from sampan.cri.builtin import PAUSE_IMAGE, sample_image
 from sampan.cri.oci import File, ImageConfig, build_image, import_image
 from sampan.kubelet.credentials import configuration as credentials_of
+from sampan.kubelet.stats import disk
 
 from .harness import IMAGE, Machine, Node, eventually, running_node
 
@@ -154,9 +155,9 @@ async def test_collecting_an_image_gives_its_space_back(machine: Machine) -> Non
     name from its list; an image that a container is made of stays."""
     name, size, before = "test.invalid/spare:1", 30 << 20, used(machine)
     await import_large(machine, name, size)
-    node, disk = Node(machine), shutil.disk_usage(machine.containerd.directory)
+    node, whole = Node(machine), shutil.disk_usage(machine.containerd.directory)
     common: dict[str, Any] = {"housekeeping": 0.3, "kept_images": PAUSE_IMAGE, "image_gc_youngest": 0.5}
-    full = 100 * (disk.total - disk.free) / disk.total
+    full = 100 * (whole.total - whole.free) / whole.total
     node.config = replace(node.config, **common, image_gc_high_percent=full / 2, image_gc_low_percent=full / 4)
     try:
         async with running_node(node):
@@ -190,8 +191,7 @@ async def kept(node: Node, *names: str) -> set[str]:
 
 def used(machine: Machine) -> int:
     """Bytes of the files that containerd keeps images in."""
-    root = machine.containerd.directory / "root"
-    return sum(path.lstat().st_size for path in root.rglob("*") if not path.is_symlink() and path.is_file())
+    return disk.folder(machine.containerd.directory / "root")[0]
 
 
 class Silent:

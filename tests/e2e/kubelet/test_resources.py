@@ -359,6 +359,36 @@ async def test_resize_in_place(node: Node) -> None:
     assert not [c for c in node.get().status.conditions if "Resize" in c.type]
 
 
+async def test_resizes_that_restart_wait_and_cannot_be(node: Node) -> None:
+    """A container that wants it is started anew; what others hold is waited for, what the node has not is refused."""
+    cpus = len(os.sched_getaffinity(0)) * 1000
+    small, more = {"cpu": "100m", "memory": "16Mi"}, {"cpu": "100m", "memory": "32Mi"}
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    fixed = {"resources": {"limits": small, "requests": small}}
+    holds = {"resources": {"requests": {"cpu": f"{cpus * 6 // 10}m"}}}
+    node.pod("holder", containers=[burn("exec sleep 1000", **holds)], terminationGracePeriodSeconds=0)
+    node.pod(containers=[burn("trap 'exit 0' TERM; while :; do sleep 0.1; done", resizePolicy=policy, **fixed)])
+    await node.running("holder")
+    await node.running()
+
+    def told() -> dict[str, str]:
+        return {c.type: c.reason or "" for c in node.get().status.conditions}
+
+    ask(node, more, more)
+    await eventually(lambda: node.container().restartCount == 1 and node.container().ready)
+    assert node.container().resources.limits == more
+    for cpu, reason in ((cpus * 5 // 10, "Deferred"), (cpus * 2, "Infeasible"), (cpus * 5 // 10, "Deferred")):
+        wanted = {**more, "cpu": f"{cpu}m"}
+        ask(node, wanted, wanted)
+        await eventually(lambda reason=reason: told().get("PodResizePending") == reason, about=told)
+    assert node.container().resources.limits == more
+    await node.api.delete(core_v1.Pod, "holder", "default", grace_period_seconds=0)
+    half = cpus * 5 // 10
+    await eventually(lambda: quantity.milli(node.container().resources.limits["cpu"]) == half, about=told)
+    await eventually(lambda: "PodResizePending" not in told())
+    assert node.container().restartCount == 1, "its processors are changed where it runs"
+
+
 async def test_a_static_pod(machine: Machine) -> None:
     """A file's pod runs and shows; it goes with the file, and leaves no cgroup."""
     node = Node(machine)

@@ -100,6 +100,23 @@ async def test_what_the_api_gives_cannot_be_written(node: Node) -> None:
     ]
 
 
+@pytest.mark.parametrize("policy", ["Always", "OnRootMismatch"])
+async def test_the_group_of_what_a_volume_holds(node: Node, policy: str) -> None:
+    """fsGroupChangePolicy: a volume whose root has the group already is looked through, or is not."""
+    disk = node.folder / "disk"
+    (disk / "deep").mkdir(parents=True)
+    (disk / "deep" / "file").write_text("x")
+    os.chown(disk, 0, 2000)
+    disk.chmod(0o2775)
+    context = {"runAsUser": 1000, "fsGroup": 2000, "fsGroupChangePolicy": policy}
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    script = "stat -c '%g %a' /v /v/deep /v/deep/file"
+    volumes = [local_claim(node, "v", disk)]
+    lines = (await output(node, script, volumes=volumes, securityContext=context, container=container)).splitlines()
+    changed = ["2000 2775", "2000 2775", "2000 664"]
+    assert lines == (changed if policy == "Always" else ["2000 2775", "0 755", "0 644"])
+
+
 async def test_every_type_of_host_path(node: Node, device: Path) -> None:
     """What is there is checked, what may be made is made; what is something else is told and holds the pod."""
     folder = node.folder / "things"
