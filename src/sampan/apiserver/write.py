@@ -7,7 +7,7 @@ change beside the object itself (an allocation, a quota) joins the same commit t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from sampan.api import errors
@@ -167,10 +167,10 @@ async def commit_delete(write: Write) -> Commit | None:
     return outcome
 
 
-async def _commit(write: Write, key: str, operation: Put | Delete) -> Commit:
+def _commit(write: Write, key: str, operation: Put | Delete) -> Awaitable[Commit]:
     """The operation and what goes with it."""
     compares = [Compare(key, write.revision), *write.compares]
-    return await write.request.server.store.commit(compares, [operation, *write.operations])
+    return write.request.server.store.commit(compares, [operation, *write.operations])
 
 
 def lost_beside(write: Write, outcome: Commit) -> bool:
