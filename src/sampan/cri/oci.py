@@ -47,6 +47,7 @@ class ImageConfig:
     working_dir: str = "/"
     user: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = ""
 
 
 def architecture() -> str:
@@ -86,6 +87,7 @@ def image_settings(config: ImageConfig, layer: str) -> dict[str, Any]:
         "WorkingDir": config.working_dir,
         "User": config.user,
         "Labels": dict(config.labels),
+        "StopSignal": config.stop_signal,
     }
     return {
         "created": EPOCH,

@@ -130,7 +130,12 @@ class Kubelet:
     def _make_shutdown(self, logind: Logind) -> None:
         given = self._given
         self.shutdown = ShutdownManager(
-            given.config, given.clock, logind, workers=self._workers, changed=self.heartbeat.changed
+            given.config,
+            given.clock,
+            logind,
+            workers=self._workers,
+            changed=self.heartbeat.changed,
+            told=self._api.publisher.flushed,
         )
 
     def _make_pods(self, guard: Callable[[Any, Sequence[str]], Awaitable[None]]) -> None:

@@ -20,10 +20,10 @@ from sampan.aio.clock import Clock, SystemClock
 from sampan.aio.mounts import unmount_below
 from sampan.aio.removal import remove_tree
 from sampan.api.kinds import core_v1, meta_v1
-from sampan.cri.builtin import pause_image, sample_image
+from sampan.cri.builtin import SEARCH_PATH, busybox_files, pause_image, sample_image
 from sampan.cri.client import CriClient
 from sampan.cri.containerd import Containerd, remove_all_sandboxes
-from sampan.cri.oci import import_image
+from sampan.cri.oci import ImageConfig, build_image, import_image
 from sampan.cri.snapshots import Snapshots
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.kubelet import Kubelet
@@ -238,6 +238,13 @@ class Node:
         status = self.api.peek(core_v1.Node, "n1").status
         handlers = {handler.name: handler.features for handler in status.runtimeHandlers or ()}
         return handlers.get(""), status.features
+
+
+async def import_busybox(machine: Machine, name: str, **config: Any) -> str:
+    """Makes an image of a shell and its like, whose configuration says so; returns its name."""
+    settings = ImageConfig(env={"PATH": SEARCH_PATH}, **config)
+    await import_image(machine.containerd.socket, build_image(name, busybox_files(), settings))
+    return name
 
 
 def is_ready(pod: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sampan.api.kinds import core_v1
 
-from .harness import Node, eventually
+from .harness import Machine, Node, eventually, import_busybox
 
 IPC = Path("/proc/self/ns/ipc").stat().st_ino
 FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
@@ -75,18 +75,28 @@ async def test_sidecars_end_after_the_app_the_last_first(node: Node) -> None:
     assert order.index("hook") < order.index("first")
 
 
-async def test_stop_signals_of_ones_own(node: Node) -> None:
-    """Each ends by the signal it names, those that name none by SIGTERM, and who does not heed it is killed."""
+async def test_stop_signals_of_ones_own(node: Node, machine: Machine) -> None:
+    """Each ends by the signal it names, else by its image's, else by SIGTERM; and who does not heed it is killed."""
+    image = await import_busybox(machine, "sampan.dev/stops:1", stop_signal="SIGUSR2")
     shared = node.folder / "signals"
     volumes = [{"name": "work", "hostPath": {"path": str(shared), "type": "DirectoryOrCreate"}}]
-    heard = 'for s in TERM USR1 QUIT 37; do trap "echo $s > /work/{0}; exit 0" $s; done; while :; do sleep 0.05; done'
+    heard = (
+        'for s in TERM USR1 USR2 QUIT 37; do trap "echo $s > /work/{0}; exit 0" $s; done; while :; do sleep 0.05; done'
+    )
     names = {"user": "SIGUSR1", "real": "SIGRTMIN+3", "quit": "SIGQUIT"}
-    own = [shell(heard.format(name), name, lifecycle={"stopSignal": signal}) for name, signal in names.items()]
+    own = [
+        shell(heard.format(name), name, lifecycle={"stopSignal": signal}, image=image) for name, signal in names.items()
+    ]
     deaf = shell("trap '' HUP; while :; do sleep 0.05; done", "deaf", lifecycle={"stopSignal": "SIGHUP"})
     node.pod(
         os={"name": "linux"},
         terminationGracePeriodSeconds=2,
-        containers=[*own, shell(heard.format("plain"), "plain"), deaf],
+        containers=[
+            *own,
+            shell(heard.format("plain"), "plain"),
+            shell(heard.format("image"), "image", image=image),
+            deaf,
+        ],
         volumes=volumes,
     )
     await node.running()
@@ -97,7 +107,7 @@ async def test_stop_signals_of_ones_own(node: Node) -> None:
     await node.gone()
     assert time.monotonic() - began >= 2.0
     said = {path.name: path.read_text().strip() for path in shared.iterdir()}
-    assert said == {"user": "USR1", "real": "37", "quit": "QUIT", "plain": "TERM"}
+    assert said == {"user": "USR1", "real": "37", "quit": "QUIT", "plain": "TERM", "image": "USR2"}
 
 
 async def test_a_jobs_pod_succeeds_though_its_sidecar_would_run_on(node: Node) -> None:

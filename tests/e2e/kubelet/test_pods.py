@@ -120,7 +120,7 @@ async def test_pulls_back_off_by_upstreams_times(machine: Machine) -> None:
         node.pod(containers=[{"name": "c", "image": f"127.0.0.1:{port}/no/such:1"}])
         await eventually(lambda: len(pulls(asked)) >= 4, about=lambda: asked)
         gaps = [later - sooner for sooner, later in itertools.pairwise(pulls(asked))]
-        assert all(least <= gap < least + 30.0 for gap, least in zip(gaps, (9.0, 19.0, 39.0), strict=False)), gaps
+        assert all(least <= gap < least + 100.0 for gap, least in zip(gaps, (9.0, 19.0, 39.0), strict=False)), gaps
 
 
 def pulls(asked: Sequence[float]) -> list[float]:

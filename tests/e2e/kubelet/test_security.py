@@ -12,7 +12,7 @@ from sampan.api.kinds import meta_v1, node_v1
 from sampan.cri.containerd import Host
 from sampan.kubelet.machine import machine as this_machine
 
-from .harness import Machine, Node, eventually
+from .harness import Machine, Node, eventually, import_busybox
 from .test_contents import output, shell
 
 STATUS = "grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status | cut -f 2 | tr '\\n' ' '"
@@ -152,6 +152,24 @@ async def test_a_runtime_class_names_what_runs_the_pod(node: Node, machine: Mach
     if node.phase() != "Running":
         pytest.skip("this crun is older than the containers' specification that this containerd writes")
     assert list((machine.containerd.directory / "state" / "crun").iterdir())
+
+
+async def test_not_root_by_the_image(node: Node, machine: Machine) -> None:
+    """runAsNonRoot looks at whom the image runs as: a number will do, a name says nothing, and root is refused."""
+    for name, user in (("number", "65534"), ("name", "nobody"), ("root", "")):
+        image = await import_busybox(machine, f"sampan.dev/user-{name}:1", user=user)
+        container = shell("id -u", image=image, securityContext={"runAsNonRoot": True})
+        node.pod(name, restartPolicy="Never", containers=[container])
+    await node.ended("number")
+    assert await node.log("number") == "65534\n"
+
+    def told(name: str) -> str:
+        status = node.container(pod=name)
+        waiting = status.state.waiting if status is not None else None
+        return (waiting.message or "") if waiting is not None else ""
+
+    await eventually(lambda: "image has non-numeric user (nobody), cannot verify user is non-root" in told("name"))
+    await eventually(lambda: "image will run as root" in told("root"))
 
 
 async def test_what_is_masked(node: Node) -> None:

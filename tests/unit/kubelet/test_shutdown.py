@@ -19,6 +19,7 @@ from dbus_fast.annotations import DBusBool, DBusSignature, DBusStr, DBusUInt64, 
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
 from sampan.aio.clock import SystemClock
+from sampan.api.errors import ServiceUnavailable
 from sampan.api.kinds import core_v1
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.shutdown.logind import Logind
@@ -104,6 +105,19 @@ async def test_a_kubelet_that_is_told_to_stop(tmp_path: Path, wanted: bool) -> N
         assert (n.runtime.running() == []) == wanted
 
 
+@pytest.mark.parametrize(("failures", "phase"), [(2, "Failed"), (1000, "Running")], ids=["late", "away"])
+async def test_what_has_ended_is_told_before_the_kubelet_ends(tmp_path: Path, failures: int, phase: str) -> None:
+    """Where the API hears it within some seconds; else the kubelet ends as it must."""
+    async with node(tmp_path, **GRACE, shutdown_on_stop=True) as n:
+        n.pod()
+        await n.advance(1)
+        n.api.fail("patch", "pods", ServiceUnavailable("away"), times=failures)
+        stopping = asyncio.ensure_future(n.stop())
+        await n.clock.advance(30)
+        assert stopping.done()
+        assert (n.status().phase, n.runtime.running()) == (phase, [])
+
+
 class FakeLogind(ServiceInterface):
     """`seconds` is what it allows, `coming` what it will once it has read its files; `held` are the inhibitors' read
     ends, `given` our copies of the others."""
@@ -178,6 +192,10 @@ async def logind(folder: Path, address: str) -> AsyncIterator[FakeLogind]:
     bus.disconnect()
 
 
+async def at_once_told(uid: str) -> None:
+    """There are no pods."""
+
+
 async def test_a_logind_is_held_up(
     logind: FakeLogind, address: str, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -190,6 +208,7 @@ async def test_a_logind_is_held_up(
         Logind(bus, folder / "conf.d" / "99.conf"),
         workers=list,
         changed=told.set,
+        told=at_once_told,
     )
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(30):

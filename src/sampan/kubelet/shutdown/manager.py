@@ -7,8 +7,9 @@ that was called off leaves what has ended ended: the pods are Failed, and their 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from sampan.aio.clock import Clock
@@ -25,12 +26,14 @@ DISRUPTION = "TerminationByKubelet"
 REFUSED = "Pod was rejected as the node is shutting down."
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 30.0
+TELL_SECONDS = 5.0
 RELOAD_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 """How long logind takes to read its files anew, which nobody tells: upstream waits as long."""
 
 
 class ShutdownManager:
-    """`changed` is called when the node begins or ceases to shut down."""
+    """`changed` is called when the node begins or ceases to shut down; `told(uid)` returns when the API has heard what
+    there is to tell of a pod."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class ShutdownManager:
         *,
         workers: Callable[[], Iterable[PodWorker]],
         changed: Callable[[], None],
+        told: Callable[[str], Awaitable[None]],
     ) -> None:
         self.periods = periods(config)
         self.active = False
@@ -48,6 +52,7 @@ class ShutdownManager:
         self._logind = logind
         self._workers = workers
         self._changed = changed
+        self._pod_told = told
         self._told = asyncio.Event()
 
     async def run(self) -> None:
@@ -112,6 +117,7 @@ class ShutdownManager:
         workers = {worker.uid: worker for worker in self._workers() if not worker.is_over()}
         for stage in stages([worker.pod for worker in workers.values()], self.periods):
             await self._end(stage, [workers[pod.metadata.uid] for pod in stage.pods])
+        await self._until_told(workers)
 
     async def _end(self, stage: Stage, workers: list[PodWorker]) -> None:
         log.info("ending pods=%d within=%.0f s", len(workers), stage.seconds)
@@ -121,6 +127,12 @@ class ShutdownManager:
         deadline = self._clock.monotonic() + stage.seconds
         while not all(worker.is_over() for worker in workers) and self._clock.monotonic() < deadline:
             await self._clock.sleep(LOOK_SECONDS)
+
+    async def _until_told(self, uids: Iterable[str]) -> None:
+        """What ended in a moment's time is told before the kubelet ends, too, if the API hears it soon."""
+        telling = asyncio.gather(*(self._pod_told(uid) for uid in uids))
+        with contextlib.suppress(TimeoutError):
+            await self._clock.wait_for(telling, TELL_SECONDS)
 
     def refusal(self) -> str:
         """Why no pod is taken now; "" when there is no reason."""
