@@ -25,6 +25,7 @@ from tests.unit.controllers.test_scenarios import FOLDER, build, config_of, load
 
 POINTS = int(os.environ.get("SAMPAN_POINTS", "0"))
 SAMPLE_TIMES, SAMPLE = 2, 10
+pytestmark = pytest.mark.timeout(300 if POINTS == 0 else 0)
 TIMED = frozenset({"job-counts-each-pod-once", "node-lost"})
 """Those that end otherwise when a while passes between their steps; others have their controllers."""
 SCENARIOS = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in TIMED]

@@ -25,6 +25,7 @@ from tests.unit.controllers.test_killed_anywhere import BY_NAME, HEALING_SECONDS
 from tests.unit.controllers.test_scenarios import build, config_of, load, play
 
 SEEDS = int(os.environ.get("SAMPAN_SEEDS", "2"))
+pytestmark = pytest.mark.timeout(300 if SEEDS < 10 else 0)
 
 
 class Misled:
