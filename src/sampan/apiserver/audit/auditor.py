@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock
 from sampan.aio.tasks import TaskOwner
 from sampan.api.errors import ApiError
@@ -40,7 +41,7 @@ def configured(options: AuditOptions, clock: Clock, rng: random.Random) -> Audit
     """
     if options.policy is None or (options.path is None and options.webhook is None):
         return None
-    auditor = Auditor(policy.read(options.policy), clock)
+    auditor = Auditor(policy.read(options.policy), clock, rng)
     if options.path is not None:
         auditor.add(_of_log(options, clock, auditor.lost))
     if options.webhook is not None:
@@ -68,11 +69,11 @@ def _of_webhook(options: AuditOptions, clock: Clock, rng: random.Random, lost: L
 class Auditor:
     """One per server; `sinks` take the events."""
 
-    def __init__(self, rules: Policy, clock: Clock, *sinks: Sink) -> None:
+    def __init__(self, rules: Policy, clock: Clock, rng: random.Random, *sinks: Sink) -> None:
         self.clock = clock
         self._rules = rules
         self._sinks = list(sinks)
-        self._tasks = TaskOwner("audit")
+        self._tasks = TaskOwner("audit", clock=clock, backoff=Backoff(base=1.0, cap=60.0, rng=rng))
         self._levels = dict.fromkeys(WORDS.values(), 0)
         self._failed: Counter[str] = Counter()
         self._written = self._rejected = 0
@@ -84,7 +85,7 @@ class Auditor:
     def start(self) -> None:
         """What goes on beside the requests."""
         for sink in self._sinks:
-            self._tasks.start(sink.run, name=sink.name)
+            self._tasks.start(sink.run, name=sink.name, policy="restart")
 
     def open(self, request: Request, user: User | None, asked: Attributes) -> Record | None:
         """A record, None where nothing is to be written."""

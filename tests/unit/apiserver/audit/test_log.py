@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def test_what_cannot_be_written_is_counted_told_and_refused_if_wanted(
 ) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")
-    auditor = Auditor(policy.read(file), VirtualClock(start=0.0), Direct("log", Broken(), Delivery()))
+    auditor = Auditor(policy.read(file), VirtualClock(start=0.0), random.Random(1), Direct("log", Broken(), Delivery()))
     for _ in range(3):
         auditor.write({}, strict=True)
     assert [record.getMessage() for record in caplog.records] == [
@@ -116,7 +117,7 @@ def test_what_cannot_be_written_is_counted_told_and_refused_if_wanted(
     ]
     assert 'apiserver_audit_error_total{plugin="log"} 3' in "\n".join(auditor.lines())
     sink = Direct("log", Broken(), Delivery(), strict=True)
-    strict = Auditor(policy.read(file), VirtualClock(start=0.0), sink)
+    strict = Auditor(policy.read(file), VirtualClock(start=0.0), random.Random(1), sink)
     with pytest.raises(ApiError, match="audit log"):
         strict.write({}, strict=True)
     strict.write({}, strict=False)
