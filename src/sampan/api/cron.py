@@ -24,6 +24,10 @@ WORDS = {
     "@hourly": "0 * * * *",
 }
 DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)")
+DURATIONS = re.compile(rf"(?:{DURATION.pattern})+")
+"""All of a text, which is found out first: looking for parts in one that has none costs the square of its length."""
+LONGEST_SECONDS = 2**63 / 1e9
+MOST_DIGITS = 19
 
 
 class CronError(ValueError):
@@ -99,13 +103,15 @@ def _word(text: str) -> Schedule:
 
 def _duration(text: str, whole: str) -> float:
     units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-    parts = DURATION.findall(text)
-    if not parts or "".join(parts) != text:
-        raise CronError(f'failed to parse duration {whole}: time: invalid duration "{text}"')
+    wrong = CronError(f'failed to parse duration {whole}: time: invalid duration "{text}"')
+    if not DURATIONS.fullmatch(text):
+        raise wrong
     seconds = 0.0
-    for part in parts:
+    for part in DURATION.findall(text):
         unit = part.lstrip("0123456789.")
         seconds += float(part.removesuffix(unit)) * units[unit]
+    if seconds >= LONGEST_SECONDS:
+        raise wrong
     return max(1.0, float(int(seconds)))
 
 
@@ -149,7 +155,10 @@ def _number(text: str, bounds: Bounds) -> int:
 def _integer(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
         raise CronError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    number = int(text)
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    if len(digits) > MOST_DIGITS:
+        raise CronError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": value out of range')
+    number = -int(digits) if text.startswith("-") else int(digits)
     if number < 0:
         raise CronError(f"negative number ({number}) not allowed: {text}")
     return number

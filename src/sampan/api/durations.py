@@ -6,15 +6,15 @@ import re
 from typing import Any
 
 DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+DURATIONS = re.compile(rf"(?:{DURATION.pattern})+")
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def read_duration(value: Any) -> float:
     """Seconds of "1h30m", "15s", "0s"; or a plain 0."""
     text = str(value)
-    parts = DURATION.findall(text)
     if text == "0":
         return 0.0
-    if not isinstance(value, str) or not parts or "".join(number + unit for number, unit in parts) != text:
+    if not isinstance(value, str) or not DURATIONS.fullmatch(text):
         raise ValueError("must be a duration such as 15s or 1h30m")
-    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+    return sum(float(number) * SECONDS[unit] for number, unit in DURATION.findall(text))

@@ -18,6 +18,7 @@ OPERATIONS = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEMORY = 120.0
+CRON_JOBS = "/apis/batch/v1/namespaces/default/cronjobs"
 
 
 def repeated(before: bytes, one: bytes, after: bytes, *, size: int = SIZE, separator: bytes = b",") -> bytes:
@@ -28,6 +29,12 @@ def repeated(before: bytes, one: bytes, after: bytes, *, size: int = SIZE, separ
 def pod(inside: bytes) -> tuple[bytes, bytes]:
     head = b'{"metadata":{"name":"x"},"spec":{"containers":[{"name":"a","image":"b"'
     return head + inside, b"]}]}}" if inside.endswith(b"[") else b"}]}}"
+
+
+def cron_job(**spec: str) -> bytes:
+    job = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}}}
+    whole = {"schedule": "* * * * *", "jobTemplate": {"spec": job}, **spec}
+    return json.dumps({"metadata": {"name": "c"}, "spec": whole}).encode()
 
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -70,6 +77,10 @@ BODIES: dict[str, tuple[str, str, str, bytes, int]] = {
     "a long number": ("POST", MAPS, JSON, b'{"metadata":{"generation":' + b"9" * (SIZE - 100) + b"}}", 400),
     "a high exponent": ("POST", MAPS, JSON, b'{"metadata":{"generation":1e' + b"9" * 1000 + b"}}", 400),
     "a quantity": ("POST", PODS, JSON, pod(b',"resources":{"limits":{"cpu":"1e999999999"}}')[0] + b"}]}}", 400),
+    "a schedule of digits": ("POST", CRON_JOBS, JSON, cron_job(schedule="@every " + "1" * 100_000), 422),
+    "a schedule without an end": ("POST", CRON_JOBS, JSON, cron_job(schedule="@every " + "1" * 1000 + "h"), 422),
+    "a schedule of a long number": ("POST", CRON_JOBS, JSON, cron_job(schedule="* * * * " + "1" * 5000), 422),
+    "a time zone of many parts": ("POST", CRON_JOBS, JSON, cron_job(timeZone="a/" * 5000), 422),
     "operations": ("PATCH", f"{MAPS}/t", OPERATIONS, repeated(b"[", b'{"op":"test"}', b"]", size=150_000), 413),
     "ten thousand and one operations": (
         "PATCH",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sampan.api.cron import CronError, parse
@@ -37,3 +39,20 @@ def test_what_cannot_be_read_is_told(text: str, message: str) -> None:
     with pytest.raises(CronError) as caught:
         parse(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("@every " + "1" * 200_000, "invalid duration"),
+        ("@every " + "1" * 400 + "h", "invalid duration"),
+        ("@every 1h.s", "invalid duration"),
+        ("* * * * " + "1" * 5000, "value out of range"),
+        ("* * * * " + "0" * 5000 + "9", "above maximum"),
+    ],
+)
+def test_long_numbers_are_refused_soon(text: str, says: str) -> None:
+    began = time.process_time()
+    with pytest.raises(CronError, match=says):
+        parse(text)
+    assert time.process_time() - began < 1.0

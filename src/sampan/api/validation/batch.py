@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from typing import Any
 
@@ -44,6 +45,7 @@ LARGEST_PARALLELISM = 100_000
 LARGEST_RULES = 20
 LARGEST_CODES = 255
 CRON_NAME_LENGTH = 52
+ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
 MANAGER_LENGTH = 63
 COUNTS = (
     "parallelism",
@@ -394,6 +396,9 @@ def time_zone(name: str, errors: Errors) -> None:
 
 
 def known_zone(name: str) -> bool:
+    """Also of names that are none: each part of one would be looked for as a package."""
+    if not ZONE.fullmatch(name):
+        return False
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
