@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from sampan.aio.files import Watched
+from sampan.client import sockets
 from sampan.client.config import ClientConfig
 from sampan.client.errors import BadConfig, Unreachable
 
@@ -142,7 +143,9 @@ class HttpTransport:
             headers = {"User-Agent": self._config.user_agent}
             if self._config.token:
                 headers["Authorization"] = f"Bearer {self._config.token}"
-            connector = aiohttp.TCPConnector(limit=0, ssl=ssl_context(self._config), keepalive_timeout=90)
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=ssl_context(self._config), keepalive_timeout=90, socket_factory=sockets.made
+            )
             timeout = aiohttp.ClientTimeout(total=self._config.request_seconds, sock_connect=10)
             self._session = aiohttp.ClientSession(
                 connector=connector, headers=headers, timeout=timeout, read_bufsize=CHUNK_BYTES, auto_decompress=True

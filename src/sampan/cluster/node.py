@@ -38,6 +38,7 @@ from sampan.network.dns import interface
 from sampan.network.dns.component import DnsServer
 from sampan.network.dns.metrics import PORT as DNS_METRICS_PORT
 from sampan.network.liveness.component import PeerLiveness
+from sampan.network.ownaddress import OwnAddress
 from sampan.network.policy import packetfilter
 from sampan.network.policy.component import PolicyEnforcer
 from sampan.network.policy.packetfilter import PacketFilter
@@ -91,6 +92,7 @@ class NodeKubelet:
             async with TaskOwner("node", clock=self._clock, backoff=backoff) as tasks:
                 if not self._options.foreign_network:
                     tasks.start(self._install_networks, name="pod network", policy="restart")
+                tasks.start(self._watch_address, name="own address", policy="restart")
                 tasks.start(self._kubelet.run, name="kubelet")
                 await tasks.wait()
         finally:
@@ -120,6 +122,16 @@ class NodeKubelet:
             log.info("pod network installed cidr=%s", pod_cidr)
             self._upkeep = Upkeep(network)
             _tell(remarks)
+
+    async def _watch_address(self) -> None:
+        own = OwnAddress(self._options.node_ip)
+        while True:
+            await self._clock.sleep(MEND_SECONDS)
+            if (found := own.look()) is None:
+                continue
+            held, words = found
+            log.log(logging.INFO if held else logging.ERROR, "%s", words)
+            self._kubelet.tell("Normal" if held else "Warning", "NodeAddressBack" if held else "NodeAddressGone", words)
 
     async def _mend(self) -> None:
         if self._upkeep is not None:

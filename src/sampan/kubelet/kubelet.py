@@ -97,6 +97,10 @@ class Kubelet:
         self._make_server()
         self._make_housekeeping()
 
+    def tell(self, type_: str, reason: str, message: str) -> None:
+        """An Event of this node, of what its owner has found."""
+        self._node.event(type_, reason, message)
+
     def _make_node(self, on_pod_cidr: Callable[[str], None]) -> None:
         given, config = self._given, self._given.config
         self._node = ThisNode(

@@ -15,6 +15,7 @@ from ..cluster.manifests import deployment, service
 from .conftest import INGRESS
 from .load import Load
 from .pairs import Pods
+from .test_nodes import readdressed
 from .world import World
 
 NOTICED_SECONDS = 3.0
@@ -153,16 +154,6 @@ def test_a_dead_nodes_endpoints_are_left_out_long_before_the_cluster_misses_it(
         assert world.ready(3), "the API's nodes are of no help yet"
     assert [each.failures(died + NOTICED_SECONDS) for each in loads] == [[]] * len(loads)
     assert all(failure.connected for failure in loads[-1].failures()), "who waits is led elsewhere"
-
-
-def readdressed(world: World, number: int, address: str) -> None:
-    """The machine has that address instead of the one it had."""
-    for command in (
-        ("addr", "flush", "dev", "eth0"),
-        ("addr", "add", f"{address}/24", "dev", "eth0"),
-        ("route", "replace", "default", "via", "172.31.254.1"),
-    ):
-        world.on(number, "ip", *command)
 
 
 def test_a_node_that_died_comes_back_with_another_address(world: World, clients: Pods, kept: str) -> None:

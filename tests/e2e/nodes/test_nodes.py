@@ -19,6 +19,16 @@ MEGABYTE, IP_MTU = 1 << 20, 14
 MTU, TUNNEL_MTU = 1500, 1450
 
 
+def readdressed(world: World, number: int, address: str) -> None:
+    """The machine has that address instead of the one it had."""
+    for command in (
+        ("addr", "flush", "dev", "eth0"),
+        ("addr", "add", f"{address}/24", "dev", "eth0"),
+        ("route", "replace", "default", "via", "172.31.254.1"),
+    ):
+        world.on(number, "ip", *command)
+
+
 @pytest.fixture(scope="module")
 def pods(world: World) -> dict[int, str]:
     """A pod on each node, by its number, and its address."""
@@ -42,6 +52,25 @@ def test_pods_of_all_nodes_reach_each_other_by_their_own_addresses(world: World,
         assert "pod-" in world.asks(f"pod-{one}", f"http://{pods[other]}:8080/")
     for number in pods:
         assert world.fetch(number, f"http://{pods[2]}:8080/")
+
+
+def test_a_node_whose_address_changes_under_it_says_so(world: World, pods: dict[int, str]) -> None:
+    place, other = world.places[3], "172.31.254.43"
+
+    def said() -> list[str]:
+        events = world.get("events", "-A", "--field-selector", f"involvedObject.name={place.name}")["items"]
+        return [f"{each['reason']}: {each['message']}" for each in events]
+
+    def gone(text: str) -> bool:
+        return text.startswith("NodeAddressGone") and f"no longer the address {place.address}" in text
+
+    log = place.layout.data_dir / "log" / "agent.log"
+    readdressed(world, 3, other)
+    until(lambda: f"no longer the address {place.address}" in log.read_text(), "it is noticed")
+    readdressed(world, 3, place.address)
+    until(lambda: any(map(gone, said())), "it is told")
+    until(lambda: world.fetch(3, f"http://{pods[2]}:8080/"), "the ways to others' pods are there again")
+    assert world.fetch(2, f"http://{pods[3]}:8080/")
 
 
 def test_an_agent_dies_and_traffic_flows_on(world: World, pods: dict[int, str]) -> None:

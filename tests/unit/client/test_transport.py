@@ -83,6 +83,22 @@ async def test_the_certificate_says_who_we_are(tmp_path: Path) -> None:
             assert await client.raw("GET", "/") == b"nobody"
 
 
+KEEPALIVE = "02"
+"""The timer that /proc/net/tcp shows for a connection whose other end is asked for while nothing is said."""
+
+
+async def test_a_connection_that_says_nothing_is_asked_for(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path) as (url, ca, _),
+        RestClient(ClientConfig(server=url, ca=ca), SystemClock()) as client,
+    ):
+        await client.raw("GET", "/")
+        port = f"0100007F:{int(url.rpartition(':')[2]):04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]  # noqa: ASYNC240
+        timers = [row[5].partition(":")[0] for row in rows if row[2] == port]
+    assert timers == [KEEPALIVE]
+
+
 async def test_a_server_we_do_not_trust_is_unreachable(tmp_path: Path) -> None:
     async with serving(tmp_path) as (url, _, _):
         stranger = pem(certificate("another"))[0]
