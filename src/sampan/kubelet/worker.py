@@ -259,6 +259,10 @@ class PodWorker:
         """Whether nothing of the pod runs any more, or soon will."""
         return (self.memory.ending is not None or self._reporter.phase() in TERMINAL) and not self.seen.any_alive
 
+    def has_given_back(self) -> bool:
+        """Whether its volumes are gone, too, and with them the memory or disk that they held."""
+        return self.is_over() and self.memory.torn_down
+
     # What it tells others.
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,29 @@ async def test_a_node_short_of_memory(tmp_path: Path, machine: Shortage) -> None
         await n.advance(30)
         assert shown(n, "MemoryPressure") == "False"
         assert any("EvictionThresholdMet: Attempting to reclaim memory" in event for event in n.events())
+
+
+async def test_no_other_goes_while_memory_is_given_back(
+    tmp_path: Path, machine: Shortage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory-backed emptyDir holds its memory until it is unmounted, long after the container has ended."""
+    async with node(tmp_path) as n:
+        n.pod("hog")
+        n.pod("dear", priority=5)
+        await n.advance(11)
+        unmounted, take_down = asyncio.Event(), n.mounter.take_down
+
+        async def slow(directory: Path) -> list[str]:
+            await unmounted.wait()
+            machine.set(memory_available=4 << 30)
+            return await take_down(directory)
+
+        monkeypatch.setattr(n.mounter, "take_down", slow)
+        machine.set(memory_available=50 * MIB)
+        await n.advance(25)
+        unmounted.set()
+        await n.advance(25)
+        assert (n.status("hog").reason, n.status("dear").phase) == ("Evicted", "Running")
 
 
 async def test_images_go_before_pods(tmp_path: Path, machine: Shortage) -> None:

@@ -150,9 +150,9 @@ class EvictionManager:
         return True
 
     async def _gone(self, evicted: list[PodWorker]) -> None:
-        """Returns when the pods have ended, so that what they held is free before the next look."""
+        """Returns when the pods have given back what they held, lest the next look ends another for it."""
         deadline = self._clock.monotonic() + CLEANUP_SECONDS
-        while not all(worker.is_over() for worker in evicted) and self._clock.monotonic() < deadline:
+        while not all(worker.has_given_back() for worker in evicted) and self._clock.monotonic() < deadline:
             await self._clock.sleep(1.0)
 
 
