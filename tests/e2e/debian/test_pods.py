@@ -68,12 +68,14 @@ def test_commands_and_logs(cluster: Debian) -> None:
 
 
 def test_a_container_that_eats_its_memory_is_told_of(cluster: Debian) -> None:
-    cluster.apply(pod("eater", "tail /dev/zero", limits={"memory": "32Mi", "cpu": "1"}))
+    cluster.apply(pod("eater", "tail /dev/zero", limits={"memory": "32Mi"}))
 
     def look() -> dict[str, Any] | None:
-        for status in cluster.get("pod", "eater")["status"].get("containerStatuses", ()):
-            return status["state"].get("terminated") or status["lastState"].get("terminated")
-        return None
+        status = cluster.get("pod", "eater")["status"]
+        for container in status.get("containerStatuses", ()):
+            if ended := container["state"].get("terminated") or container["lastState"].get("terminated"):
+                return dict(ended)
+        raise AssertionError(status)
 
     ended = until(look, "the container is killed")
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)

@@ -22,12 +22,13 @@ apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 systemReserved: {memory: 256Mi, cpu: 100m}
 evictionHard: {memory.available: 1Gi}
-evictionPressureTransitionPeriod: 30s
+evictionPressureTransitionPeriod: 2m
 """
 HUGE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 LIMITS = {"cpu": "100m", "memory": "64Mi", "hugepages-2Mi": "8Mi"}
 SHORT = "[ $(awk '/^MemAvailable/ {print $2}' /proc/meminfo) -lt 800000 ]"
-HOG = f"until {SHORT}; do head -c 64M /dev/zero >> /hog/all; done; sleep 100000"
+# Not head, which in busybox takes byte after byte: half an hour on an emulated processor.
+HOG = f"until {SHORT}; do dd if=/dev/zero bs=1M count=64 >> /hog/all; done; sleep 100000"
 TAINT = "node.kubernetes.io/memory-pressure"
 
 

@@ -66,5 +66,11 @@ async def test_a_profile_by_annotation(node: Node, loaded: str) -> None:
 async def test_a_profile_that_nobody_has_loaded(node: Node) -> None:
     node.pod(containers=[shell("true", **profile("Localhost", localhostProfile="sampan-test-none"))])
     await eventually(lambda: any("sampan-test-none" in event for event in node.events()), about=node.events)
-    waiting = node.container().state.waiting
-    assert waiting.reason == "CreateContainerError" and "sampan-test-none" in waiting.message
+    await eventually(lambda: "sampan-test-none" in refusal(node), about=node.container)
+
+
+def refusal(node: Node) -> str:
+    """What the status says of a container that could not be made."""
+    container = node.container()
+    waiting = container.state.waiting if container else None
+    return str(waiting.message) if waiting and waiting.reason == "CreateContainerError" else ""
