@@ -141,6 +141,76 @@ async def test_of_a_claim_only_the_sizes() -> None:
         )
 
 
+MIGHTY = User("system:node:n1", groups=("system:nodes", "system:masters"))
+"""A node whom the authorizers stop nowhere: what is refused, the plugin refuses."""
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+TARGET = {"target": {"kind": "Node", "name": "n1"}}
+CLAIMED = {"resourceClaimStatuses": [{"name": "a", "resourceClaimName": "b"}]}
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+CLAIM = "/api/v1/namespaces/default/persistentvolumeclaims/c"
+REFUSED = {
+    "a subresource": ("POST", f"{PODS}/p/binding", TARGET, "only 'status' and 'eviction' are allowed"),
+    "a pod's update": ("PATCH", f"{PODS}/p", {"metadata": {"labels": {"a": "b"}}}, 'unexpected operation "UPDATE"'),
+    "labels": (
+        "PATCH",
+        f"{PODS}/p/status",
+        {"metadata": {"labels": {"a": "b"}}},
+        'node "n1" cannot update labels through pod status',
+    ),
+    "claims": ("PATCH", f"{PODS}/p/status", {"status": CLAIMED}, 'node "n1" cannot update resource claim statues'),
+    "itself": ("DELETE", f"{NODES}/n1", None, 'node "n1" is not allowed to delete itself'),
+    "a claim": (
+        "PATCH",
+        CLAIM,
+        {"spec": {"resources": {"requests": {"storage": "2Gi"}}}},
+        "may only update PVC status",
+    ),
+    "a lease": (
+        "POST",
+        LEASE,
+        {"metadata": {"name": "n1"}},
+        'can only access leases in the "kube-node-lease" system namespace',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_what_no_authorizer_need_know(what: str) -> None:
+    method, path, body, words = REFUSED[what]
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    async with api() as server:
+        await server.make(NODES, {"metadata": {"name": "n1"}})
+        await server.make(
+            "/api/v1/namespaces/default/persistentvolumeclaims", {"metadata": {"name": "c"}, "spec": claim}
+        )
+        unbound = pod("p")
+        unbound["spec"] |= {} if what == "a subresource" else {"nodeName": "n1"}
+        await server.make(PODS, unbound)
+        assert words in await server.message(path, body, method=method, user=MIGHTY)
+
+
+async def test_a_node_is_made_as_it_may_be() -> None:
+    async with api() as server:
+        owned_ = {"metadata": {"name": "n1", "ownerReferences": [OWNER]}}
+        assert "is not allowed to set ownerReferences" in await server.message(NODES, owned_, user=NODE)
+        labelled = {"metadata": {"name": "n1", "labels": {"node-restriction.kubernetes.io/x": "y", "a.example/b": "c"}}}
+        refused = await server.message(NODES, labelled, user=NODE)
+        words = "is not allowed to set the following labels: node-restriction.kubernetes.io/x"
+        assert refused.endswith(f'node "n1" {words}')
+        nobody = User("other", groups=("system:nodes", "system:masters"))
+        refused = await server.message(NODES, {"metadata": {"name": "n1"}}, user=nobody)
+        assert refused.endswith('could not determine node from user "other"')
+
+
+async def test_a_mirror_pod_has_one_owner() -> None:
+    async with api() as server:
+        body = mirror()
+        await owned(server, body)
+        body["metadata"]["ownerReferences"].append(OWNER)
+        words = 'node "n1" can only create pods with a single owner reference set to itself'
+        assert words in await server.message(PODS, body, user=NODE)
+
+
 async def bound(server: Api, node: str) -> None:
     body = pod("p")
     body["spec"]["nodeName"] = node

@@ -95,7 +95,14 @@ async def test_owners_are_set_by_those_who_may_delete() -> None:
         await server("PATCH", f"{RBAC}/clusterroles/eves", {"rules": [rule("*", "configmaps")]})
         blocking = {"metadata": {"ownerReferences": [owner | {"blockOwnerDeletion": True}]}}
         refused = await server.message(f"{PLACE}/configmaps/a", blocking, method="PATCH", user=EVE)
-        assert "cannot set blockOwnerDeletion" in refused
+        assert (
+            "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers"
+            in refused
+        )
+        unknown = owner | {"apiVersion": "a.example/v1", "kind": "Lost", "blockOwnerDeletion": True}
+        change_ = {"metadata": {"ownerReferences": [unknown]}}
+        refused = await server.message(f"{PLACE}/configmaps/a", change_, method="PATCH", user=EVE)
+        assert refused.endswith("cannot find RESTMapping for APIVersion a.example/v1 Kind Lost")
         assert (await server("PATCH", f"{PLACE}/configmaps/a", change, user=EVE))[0] == 200
 
 
@@ -145,8 +152,8 @@ async def test_claims_grow_where_their_class_lets_them(expands: bool, status: in
     async with api() as server:
         await server.make("/apis/storage.k8s.io/v1/storageclasses", class_)
         await server.make(path, {"metadata": {"name": "d"}, "spec": spec | {"volumeName": "v"}})
-        await server("PATCH", f"{path}/d/status", {"status": {"phase": "Bound"}})
         grown = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+        await server("PATCH", f"{path}/d/status", {"status": {"phase": "Bound"}})
         assert (await server("PATCH", f"{path}/d", grown))[0] == status
 
 
