@@ -61,6 +61,59 @@ def test_binding_needs_the_roles_rights_or_the_verb_bind(api: Any, namespace: st
     assert api("POST", bindings, body, token=NOBODY).status == 201
 
 
+def test_nobody_gathers_rights_by_aggregation(api: Any) -> None:
+    """What a role gathers is not known when it is made: so it takes all rights, or the verb escalate."""
+    rules = [ALL_ROLES | {"verbs": ["create"], "resources": ["clusterroles"]}]
+    api.make(f"{RBAC}/clusterroles", {"metadata": {"name": "gatherer"}, "rules": rules})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "gatherer"}
+    subjects = [{"kind": "User", "name": "nobody", "apiGroup": "rbac.authorization.k8s.io"}]
+    api.make(
+        f"{RBAC}/clusterrolebindings",
+        {"metadata": {"name": "gatherer"}, "roleRef": reference, "subjects": subjects},
+    )
+    selectors = [{"matchLabels": {"rbac.authorization.k8s.io/aggregate-to-admin": "true"}}]
+    body = {"metadata": {"name": "gathered"}, "aggregationRule": {"clusterRoleSelectors": selectors}}
+    refused = api("POST", f"{RBAC}/clusterroles", body, token=NOBODY)
+    assert refused.status == 403
+    assert "must have cluster-admin privileges to use the aggregationRule" in refused.body["message"]
+    rules[0]["verbs"] = ["create", "escalate"]
+    changed = api(
+        "PATCH", f"{RBAC}/clusterroles/gatherer", {"rules": rules}, content_type="application/merge-patch+json"
+    )
+    assert changed.status == 200
+    assert api("POST", f"{RBAC}/clusterroles", body, token=NOBODY).status == 201
+    for name in ("clusterrolebindings/gatherer", "clusterroles/gatherer", "clusterroles/gathered"):
+        api("DELETE", f"{RBAC}/{name}")
+
+
+def test_no_label_has_rights_gathered(api: Any) -> None:
+    """Who may change roles does not thereby lead the rights of one into roles that they hold themselves."""
+    rules = [ALL_ROLES | {"verbs": ["patch", "update"]}]
+    secrets = [{"verbs": ["*"], "apiGroups": [""], "resources": ["secrets"]}]
+    for name, held in (("changer", rules), ("strong", secrets)):
+        api.make(f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": held})
+    subjects = [{"kind": "User", "name": "nobody", "apiGroup": "rbac.authorization.k8s.io"}]
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+    for name, who in (("changer", subjects), ("strong", [])):
+        body = {"metadata": {"name": name}, "roleRef": reference | {"name": name}, "subjects": who}
+        api.make(f"{RBAC}/clusterrolebindings", body)
+    for path in ("clusterroles/strong", "clusterrolebindings/strong"):
+
+        def patched(metadata: dict[str, Any], path: str = path) -> Any:
+            content = "application/merge-patch+json"
+            return api("PATCH", f"{RBAC}/{path}", {"metadata": metadata}, token=NOBODY, content_type=content)
+
+        refused = patched({"labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}})
+        assert refused.status == 403
+        assert "attempting to grant RBAC permissions not currently held" in refused.body["message"]
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+        assert patched({"finalizers": ["a.example/f"], "ownerReferences": [owner]}).status == 200
+        assert patched({"finalizers": [], "ownerReferences": []}).status == 200
+    for name in ("changer", "strong"):
+        api("DELETE", f"{RBAC}/clusterrolebindings/{name}")
+        api("DELETE", f"{RBAC}/clusterroles/{name}")
+
+
 def test_rules_review_lists_what_one_may(api: Any, namespace: str) -> None:
     grant(api, namespace, "reader", READ_PODS)
     review = {"spec": {"namespace": namespace}}
