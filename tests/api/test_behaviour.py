@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import time
 import tomllib
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ KNOWN = tomllib.loads((Path(__file__).parent / "behaviour_differences.toml").rea
 DIFFERENCES: dict[str, str] = KNOWN["differs"]
 NOT_REPLAYED: dict[str, str] = KNOWN["not_replayed"]
 SHARDS = {"invalid": 8}
+TELLINGS = 5
 GROUPS = sorted(path.name.removesuffix(".jsonl.gz") for path in FOLDER.glob("*.jsonl.gz"))
 PARTS = [(group, shard) for group in GROUPS for shard in range(SHARDS.get(group, 1))]
 
@@ -60,12 +62,24 @@ def test_group_agrees_with_upstream(replay: ModuleType, recorded: Api, group: st
     server = replay.Server(recorded.url, ADMIN)
     wrong: list[str] = []
     for number, case in enumerate(cases(group, shard)):
-        difference = disagreement(replay, server, case, f"b-{group}-{shard}-{number}")
+        difference = lasting(replay, server, case, f"b-{group}-{shard}-{number}")
         if bool(difference) != (case["id"] in DIFFERENCES):
             wrong.append(f"{case['id']}: {difference or 'agrees by now: take it off the list of differences'}")
     if server.conn is not None:
         server.conn.close()
     assert not wrong, "\n".join(wrong[:40])
+
+
+def lasting(replay: ModuleType, server: Any, case: dict[str, Any], namespace: str) -> str:
+    """As `disagreement`, of a telling that saw one second only, as upstream's did: owners of fields are sorted by the
+    second in which they wrote.
+    """
+    for telling in range(TELLINGS):
+        began = int(time.time())
+        found = disagreement(replay, server, case, f"{namespace}-{telling}")
+        if not found or int(time.time()) == began:
+            return found
+    return found
 
 
 def disagreement(replay: ModuleType, server: Any, case: dict[str, Any], namespace: str) -> str:
