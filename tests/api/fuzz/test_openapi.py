@@ -21,6 +21,7 @@ from schemathesis import Case, GenerationMode
 
 SEED = 1336
 SECONDS = 12
+LEAST = 50
 EXAMPLES = 4
 DOCUMENTS = (
     "api/v1",
@@ -82,10 +83,10 @@ def test_every_request_has_an_answer(operations: list[Any], send: Any, api: Any)
     asked = 0
     for operation in operations:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            if time.monotonic() > end:
+            if time.monotonic() > end and asked > LEAST:
                 break
             asked += _ask(operation, mode, send)
-    assert asked > 50
+    assert asked > LEAST
     assert api("GET", "/readyz").status == 200
 
 

@@ -30,7 +30,7 @@ async def test_churn_does_not_grow_the_file(opened, path: Path) -> None:
             sizes.append(path.stat().st_size + path.with_name(path.name + "-wal").stat().st_size)
         assert store.compacted > store.revision - 3000
         assert max(sizes) < 20 << 20
-        assert min(sizes[3:]) <= max(sizes[:3]) * 1.2, "the log is emptied now and then; the rest does not grow"
+        assert min(sizes[3:]) <= max(sizes[:3]) * 1.5, "the log is emptied now and then; the rest does not grow"
 
 
 async def test_space_goes_back_to_the_file_system(opened, path: Path) -> None:
