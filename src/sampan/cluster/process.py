@@ -12,6 +12,8 @@ import uvloop
 from sampan.aio import heap
 
 log = logging.getLogger(__name__)
+STARTED_SECONDS = 15.0
+"""After so long a component has what it needs, and no longer what its start needed."""
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -26,7 +28,10 @@ async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
+    started = loop.call_later(STARTED_SECONDS, heap.give_back)
     try:
         await task
     except asyncio.CancelledError:
         log.info("stopped on request")
+    finally:
+        started.cancel()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from sampan.aio import heap
 from sampan.aio.backoff import Backoff
 from sampan.aio.clock import Clock, SystemClock
 from sampan.cluster import components, renewal
@@ -36,7 +37,7 @@ def supervise(options: Options) -> None:
     if known is None or known.pid != os.getpid():
         records.save(record(SUPERVISOR, os.getpid(), started=clock.now()))
     components.preload()
-    gc.collect()
+    heap.give_back()
     gc.freeze()
     _supervisor([*programs(options, clock), _guardian(options)], records, clock, *chores(options, clock)).run()
     records.remove(SUPERVISOR)
