@@ -65,8 +65,9 @@ def test_a_pod_reaches_itself_through_its_service(cluster: Cluster, namespace: s
     me = pod["metadata"]["name"]
     address = cluster.get("service", "solo")["spec"]["clusterIP"]
     netns = container_pid(cluster, pod)
-    answer = run(["nsenter", "-t", str(netns), "-n", "curl", "-s", "--max-time", "5", f"http://{address}/"]).stdout
-    assert me in answer
+    ask = ["nsenter", "-t", str(netns), "-n", "curl", "-s", "--max-time", "5", f"http://{address}/"]
+    # A pod that is ready has its place in the rules a moment later.
+    until(lambda: me in run(ask, check=False).stdout, "the pod itself answers", seconds=10)
 
 
 def test_scale_to_twenty_and_back(cluster: Cluster, web: dict[str, Any]) -> None:
