@@ -84,7 +84,7 @@ def _no_key(item: Any, shape: List) -> str:
         return "associative list with keys may not have a null element"
     if not isinstance(item, dict):
         return "associative list with keys may not have non-map elements"
-    if not any(k in item or k in shape.defaults for k in shape.keys):
+    if all(item.get(k, shape.defaults.get(k)) is None for k in shape.keys):
         names = " ".join(golang.quoted(k) for k in shape.keys)
         return (
             f"associative list with keys has an element that omits all key fields [{names}] "

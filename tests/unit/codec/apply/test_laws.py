@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,11 @@ def test_any_configuration_is_applied_or_refused(config: dict[str, Any], exists:
         applied(POD, LIVE if exists else None, config, "b")
     except PatchError as error:
         assert error.code in (400, 409, 500)
+
+
+def test_a_key_that_is_null_is_none() -> None:
+    with pytest.raises(PatchError, match="omits all key fields"):
+        applied(POD, None, {"metadata": {"name": "x"}, "spec": {"containers": [{"name": None}]}}, "a")
 
 
 @given(st.binary(max_size=30) | st.text(max_size=30))
