@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sampan.api.durations import DURATIONS, read_duration
+
 MONTHS = {
     n: i for i, n in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
 }
@@ -23,9 +25,6 @@ WORDS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)")
-DURATIONS = re.compile(rf"(?:{DURATION.pattern})+")
-"""All of a text, which is found out first: looking for parts in one that has none costs the square of its length."""
 LONGEST_SECONDS = 2**63 / 1e9
 MOST_DIGITS = 19
 
@@ -102,16 +101,8 @@ def _word(text: str) -> Schedule:
 
 
 def _duration(text: str, whole: str) -> float:
-    units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-    wrong = CronError(f'failed to parse duration {whole}: time: invalid duration "{text}"')
-    if not DURATIONS.fullmatch(text):
-        raise wrong
-    seconds = 0.0
-    for part in DURATION.findall(text):
-        unit = part.lstrip("0123456789.")
-        seconds += float(part.removesuffix(unit)) * units[unit]
-    if seconds >= LONGEST_SECONDS:
-        raise wrong
+    if not DURATIONS.fullmatch(text) or (seconds := read_duration(text)) >= LONGEST_SECONDS:
+        raise CronError(f'failed to parse duration {whole}: time: invalid duration "{text}"')
     return max(1.0, float(int(seconds)))
 
 
